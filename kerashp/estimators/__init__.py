@@ -1,0 +1,6 @@
+"""scikit-learn estimators around Keras models."""
+
+from kerashp.estimators._mlp import KerasMLPClassifier, KerasMLPRegressor
+from kerashp.estimators._wrapped import KerasClassifier, KerasRegressor
+
+__all__ = ["KerasClassifier", "KerasMLPClassifier", "KerasMLPRegressor", "KerasRegressor"]

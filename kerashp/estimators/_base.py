@@ -1,0 +1,392 @@
+"""What all four estimators are: validate, build, train, predict."""
+
+from abc import abstractmethod
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from kerashp.estimators._callbacks import best_epoch, check_monitors, copied
+from kerashp.estimators._losses import check_loss, check_values, loss_of
+from kerashp.estimators._models import PackedModel, output_width, outputs, pack, unpack
+from kerashp.estimators._persistence import load_estimator, save_estimator
+from kerashp.estimators._rows import Rows, checked_features, checked_rows, hold_out, weighted, with_weight
+from kerashp.training import isolated
+
+MAX_SEED = np.iinfo(np.int32).max
+_COUNT = Interval(Integral, 1, None, closed="left")
+_COUNT_FROM_0 = Interval(Integral, 0, None, closed="left")
+
+# The parameters of training that all estimators have, as scikit-learn validates them.
+TRAINING_CONSTRAINTS: dict[str, Any] = {
+    "epochs": [_COUNT],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "patience": [_COUNT_FROM_0],
+    "min_delta": [Interval(Real, 0, None, closed="left")],
+    "restore_best_weights": ["boolean"],
+    "callbacks": [list, tuple, dict, HasMethods("on_epoch_end"), None],
+    "shuffle": ["boolean"],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "verbose": ["verbose", StrOptions({"auto"})],
+}
+
+# The arguments of one call of `fit`, as keras.Model.fit takes them.
+_CALL_CONSTRAINTS: dict[str, Any] = {
+    "callbacks": TRAINING_CONSTRAINTS["callbacks"],
+    "epochs": [_COUNT],
+    "batch_size": [_COUNT],
+    "verbose": TRAINING_CONSTRAINTS["verbose"],
+    "validation_split": [Interval(Real, 0, 1, closed="left")],
+    "shuffle": ["boolean"],
+    "class_weight": [dict, list, StrOptions({"balanced"})],
+    "initial_epoch": [_COUNT_FROM_0],
+    "steps_per_epoch": [_COUNT],
+    "validation_steps": [_COUNT],
+    "validation_batch_size": [_COUNT],
+    "validation_freq": [_COUNT, list, tuple],
+}
+
+
+class BaseKerasEstimator(BaseEstimator):
+    """A Keras model trained and asked by scikit-learn's rules; subclasses say how it is built."""
+
+    history_: dict[str, list[float]]
+
+    # What a subclass provides.
+
+    @abstractmethod
+    def _build(self, X: np.ndarray) -> keras.Model:
+        """A compiled model for rows like those of X, with the seeds and the float type already set."""
+
+    @abstractmethod
+    def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
+        """The arguments of `Model.fit` that the parameters say; a call's own go before them."""
+
+    @abstractmethod
+    def _new_target_encoder(self, classes: np.ndarray | None) -> Any:
+        """The encoder, not yet fitted, of the targets."""
+
+    def _floatx(self) -> str:
+        return keras.config.floatx()
+
+    # Training.
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: Any = None,
+        callbacks: Any = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        verbose: Any = None,
+        validation_split: float | None = None,
+        shuffle: bool | None = None,
+        class_weight: Any = None,
+        initial_epoch: int | None = None,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = None,
+    ) -> Self:
+        """Build a model and train it on (X, y).
+
+        What is not None goes before the estimator's parameter of the same name, for this call only, and
+        means what it means in `keras.Model.fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training rows: NumPy, pandas, polars or lists.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels of any type, an indicator matrix (multilabel), or numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of at least 0; rows of weight 0 are left out.
+        validation_data : tuple (X, y) or (X, y, sample_weight), default=None
+            Rows to validate on after each epoch; early stopping then holds nothing out.
+        callbacks : list of keras.callbacks.Callback, default=None
+            Used besides the estimator's own. They are copied, so that two fits share no state.
+        epochs : int, default=None
+            Epochs at the end of this call, counted from `initial_epoch`'s zero.
+        batch_size : int, default=None
+            Rows of a training step.
+        verbose : {"auto", 0, 1, 2}, default=None
+            Keras' progress.
+        validation_split : float in [0, 1), default=None
+            The last part of the rows, as Keras takes it, to validate on.
+        shuffle : bool, default=None
+            Whether each epoch takes the rows in a new order.
+        class_weight : dict, list of dict or "balanced", default=None
+            Weights of the labels (classifiers only), multiplied into `sample_weight`.
+        initial_epoch : int, default=None
+            The epoch to count from.
+        steps_per_epoch : int, default=None
+            Batches of an epoch.
+        validation_steps : int, default=None
+            Batches of a validation.
+        validation_batch_size : int, default=None
+            Rows of a validation step.
+        validation_freq : int or list of int, default=None
+            Epochs between validations, or the epochs (from 1) that end with one.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            If data, parameters, model and loss do not fit together; nothing is trained then.
+        """
+        call = {
+            "callbacks": callbacks,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "verbose": verbose,
+            "validation_split": validation_split,
+            "shuffle": shuffle,
+            "class_weight": class_weight,
+            "initial_epoch": initial_epoch,
+            "steps_per_epoch": steps_per_epoch,
+            "validation_steps": validation_steps,
+            "validation_batch_size": validation_batch_size,
+            "validation_freq": validation_freq,
+        }
+        fresh = not (self.warm_start and self.__sklearn_is_fitted__())
+        return self._fit(X, y, sample_weight, validation_data, call, fresh=fresh)
+
+    def _fit_epoch(self, X: Any, y: Any, sample_weight: Any, classes: np.ndarray | None = None) -> Self:
+        """One more epoch on these rows, without early stopping: what `partial_fit` does."""
+        fresh = not self.__sklearn_is_fitted__()
+        done = 0 if fresh else len(self.history_["loss"])
+        call = {"epochs": done + 1, "initial_epoch": done, "validation_split": 0.0}
+        return self._fit(X, y, sample_weight, None, call, fresh=fresh, classes=classes, partial=True)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: Any,
+        call: dict[str, Any],
+        *,
+        fresh: bool,
+        classes: np.ndarray | None = None,
+        partial: bool = False,
+    ) -> Self:
+        call = self._checked_call(call)
+        rows = checked_rows(self, X, y, sample_weight, self._floatx(), reset=fresh)
+        if fresh:
+            self._start(rows, classes)
+        rows = with_weight(rows)
+        seed = self._random.randint(MAX_SEED)
+        with isolated(seed, self._floatx()):
+            if fresh:
+                self.model_ = self._build(rows.X)
+            self._bind(rows)
+            stops = self.early_stopping and not partial
+            rows, validation = self._validation(rows, validation_data, call, stops=stops, seed=seed)
+            arguments = self._arguments(rows, validation, call, stops=stops)
+            rows = with_weight(weighted(rows, arguments.pop("class_weight", None)))
+            history = self.model_.fit(
+                x=rows.X,
+                y=self.target_encoder_.transform(rows.y),
+                sample_weight=rows.sample_weight,
+                **arguments,
+            )
+        self._record(history.history, arguments, partial=partial and not fresh)
+        return self
+
+    def _checked_call(self, call: dict[str, Any]) -> dict[str, Any]:
+        given = {name: value for name, value in call.items() if value is not None}
+        name = type(self).__name__
+        validate_parameter_constraints(_CALL_CONSTRAINTS, given, caller_name=f"{name}.fit")
+        if "class_weight" in given and not hasattr(self, "predict_proba"):
+            raise ValueError(f"{name}.fit got class_weight, which is for classifiers; use sample_weight")
+        return given
+
+    def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
+        """Forget an earlier fit: a new random state, and the targets' kind from y."""
+        self._random = check_random_state(self.random_state)
+        self._input_shape = rows.X.shape[1:]
+        self.target_encoder_ = self._new_target_encoder(classes).fit(rows.y)
+
+    def _bind(self, rows: Rows) -> None:
+        encoder, loss = self.target_encoder_, loss_of(self.model_)
+        width = output_width(self.model_, rows.X)
+        check_loss(loss, encoder.task_, width, encoder.width_)
+        encoder.bind(width, loss)
+        if encoder.task_ == "regression":
+            check_values(loss, rows.y)
+
+    def _validation(
+        self, rows: Rows, validation_data: Any, call: dict[str, Any], *, stops: bool, seed: int
+    ) -> tuple[Rows, Rows | None]:
+        """The rows to train on, and those to validate on where the caller or early stopping asks for it."""
+        split = call.get("validation_split", self._fit_arguments(len(rows.X)).get("validation_split", 0.0))
+        if validation_data is not None:
+            if call.get("validation_split"):
+                raise ValueError("fit got both validation_data and validation_split; pass one of them")
+            return rows, self._checked_validation(validation_data)
+        if not stops:
+            return rows, None
+        if split:
+            raise ValueError(
+                f"early_stopping=True holds out validation_fraction={self.validation_fraction} of the rows, "
+                f"and validation_split={split} asks for another part; set one of them"
+            )
+        stratify = self.target_encoder_.task_ in ("binary", "multiclass")
+        return hold_out(rows, self.validation_fraction, stratify=stratify, seed=seed)
+
+    def _checked_validation(self, validation_data: Any) -> Rows:
+        if not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
+            raise TypeError(
+                "validation_data must be a tuple (X, y) or (X, y, sample_weight); "
+                f"got {type(validation_data).__name__}"
+                + (f" of length {len(validation_data)}" if isinstance(validation_data, list | tuple) else "")
+            )
+        X, y, sample_weight = (*validation_data, None)[:3]
+        try:
+            return checked_rows(self, X, y, sample_weight, self._floatx(), reset=False)
+        except ValueError as error:
+            raise ValueError(f"validation_data: {error}") from error
+
+    def _arguments(
+        self, rows: Rows, validation: Rows | None, call: dict[str, Any], *, stops: bool
+    ) -> dict[str, Any]:
+        """Everything but the training rows that goes to `Model.fit`."""
+        arguments = {**self._fit_arguments(len(rows.X)), **call}
+        callbacks = copied([self._fit_callbacks_given(), call.get("callbacks")])
+        if stops:
+            callbacks.append(
+                keras.callbacks.EarlyStopping(
+                    "val_loss",
+                    patience=self.patience,
+                    min_delta=self.min_delta,
+                    restore_best_weights=self.restore_best_weights,
+                )
+            )
+        if validation is not None:
+            encoded = self.target_encoder_.transform(validation.y)
+            weight = [] if validation.sample_weight is None else [validation.sample_weight]
+            arguments["validation_data"] = (validation.X, encoded, *weight)
+            arguments["validation_split"] = 0.0
+        validated = validation is not None or bool(arguments.get("validation_split"))
+        check_monitors(callbacks, validated=validated)
+        first = arguments.get("initial_epoch", 0)
+        if arguments["epochs"] <= first:
+            raise ValueError(
+                f"epochs={arguments['epochs']} is where training ends and initial_epoch={first} where it "
+                "begins, so nothing would be trained; pass more epochs"
+            )
+        return {**arguments, "callbacks": callbacks}
+
+    def _fit_callbacks_given(self) -> Any:
+        return self.callbacks
+
+    def _record(self, history: dict[str, list[float]], arguments: dict[str, Any], *, partial: bool) -> None:
+        before = self.history_ if partial else {}
+        done = len(before.get("loss", ()))
+        self.history_ = {name: [*before.get(name, []), *values] for name, values in history.items()}
+        shift = done - arguments.get("initial_epoch", 0)
+        self.best_epoch_ = best_epoch(arguments["callbacks"], self.history_, shift)
+
+    # Prediction.
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "history_" in vars(self)
+
+    def _raw_outputs(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        X = checked_features(self, X, self._floatx(), reset=False)
+        with isolated(dtype=self._floatx()):
+            return self._forward(X)
+
+    def _forward(self, X: np.ndarray) -> np.ndarray:
+        return outputs(self.model_, X)
+
+    # Keeping.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            state["model_"] = pack(state["model_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if isinstance(vars(self).get("model_"), PackedModel):
+            self.model_ = unpack(self.model_)
+
+    def save(self, path: str | Path) -> None:
+        """Keep the fitted estimator in a folder, without pickle.
+
+        The folder holds `model.keras` (Keras' own archive), `arrays.npz` and `estimator.json` with the
+        parameters and a digest of each file. A parameter that JSON cannot hold (a model function, callbacks)
+        is left out, and named in a warning unless it is the model function: give it to `load` again.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            The folder; made if it is not there. Files of an earlier save in it are replaced.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If labels or feature names are neither numbers nor strings.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from kerashp import KerasMLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]
+        >>> regressor = KerasMLPRegressor(epochs=2, random_state=0).fit(X, y)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     regressor.save(folder)
+        ...     again = KerasMLPRegressor.load(folder)
+        >>> bool((again.predict(X) == regressor.predict(X)).all())
+        True
+        """
+        check_is_fitted(self)
+        save_estimator(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path, **params: Any) -> Self:
+        """The estimator that `save` kept.
+
+        Nothing is unpickled and Keras loads with `safe_mode=True`, so that a hostile file runs nothing.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            The folder.
+        **params
+            Parameters to set, such as the `model` function that a file cannot hold. Without it the
+            estimator predicts, but cannot be fitted anew.
+
+        Raises
+        ------
+        ValueError
+            If the folder is not one of `save`'s, is damaged, or would run code of its own.
+        TypeError
+            If it holds another class of estimator.
+        """
+        return load_estimator(cls, Path(path), params)

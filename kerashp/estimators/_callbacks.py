@@ -1,0 +1,72 @@
+"""The callbacks of one fit: copied, completed, and asked for the best epoch."""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def copied(callbacks: Any) -> list[keras.callbacks.Callback]:
+    """A fresh copy of each callback, so that two fits share no state.
+
+    Raises
+    ------
+    TypeError
+        If something is no Keras callback, or cannot be copied.
+    """
+    return [_copy(callback) for callback in _flat(callbacks)]
+
+
+def _flat(callbacks: Any) -> Iterable[Any]:
+    if callbacks is None:
+        return
+    if isinstance(callbacks, Mapping):
+        callbacks = list(callbacks.values())
+    if isinstance(callbacks, list | tuple):
+        for callback in callbacks:
+            yield from _flat(callback)
+    else:
+        yield callbacks
+
+
+def _copy(callback: Any) -> keras.callbacks.Callback:
+    if not isinstance(callback, keras.callbacks.Callback):
+        raise TypeError(f"callbacks must hold keras.callbacks.Callback objects; got {callback!r}")
+    if isinstance(callback, keras.callbacks.CallbackList):
+        raise TypeError("callbacks must be a list of callbacks; got a keras.callbacks.CallbackList")
+    try:
+        return copy.deepcopy(callback)
+    except Exception as error:
+        raise TypeError(
+            f"callbacks are copied for each fit, but {callback!r} cannot be copied: {error}. Open files, "
+            "locks and the like in its on_train_begin, not in its __init__"
+        ) from error
+
+
+def check_monitors(callbacks: Sequence[keras.callbacks.Callback], *, validated: bool) -> None:
+    """Refuse callbacks that watch validation data where there are none: Keras would never call on them."""
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(monitor, str) and monitor.startswith("val_") and not validated:
+            raise ValueError(
+                f"{type(callback).__name__} monitors {monitor!r}, but this fit has no validation data; pass "
+                "validation_data=(X, y) or validation_split to fit, or set early_stopping=True"
+            )
+
+
+def best_epoch(
+    callbacks: Sequence[keras.callbacks.Callback], history: Mapping[str, Sequence[float]], shift: int
+) -> int:
+    """The position in `history` of the best epoch, counted from 0; a run's epoch e stands at e + `shift`.
+
+    It is the epoch that the first `EarlyStopping` holds for the best (and restores); without one, the epoch
+    with the least `val_loss` of all, or `loss` where there was no validation. Losses that are not finite
+    are never the best while one is.
+    """
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.EarlyStopping) and callback.monitor in history:
+            return callback.best_epoch + shift
+    losses = np.asarray(history.get("val_loss", history["loss"]), dtype=float)
+    return int(np.argmin(np.where(np.isfinite(losses), losses, np.inf)))

@@ -1,0 +1,94 @@
+"""What a compiled model's loss says of the targets it takes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerashp.estimators._scikeras import loss_name
+
+_SPARSE = {"sparse_categorical_crossentropy"}
+_CATEGORICAL = {
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
+    "categorical_hinge",
+}
+_BINARY = {"binary_crossentropy", "binary_focal_crossentropy"}
+_MARGIN = {"hinge", "squared_hinge", "categorical_hinge"}
+_NON_NEGATIVE = {"poisson", "mean_squared_logarithmic_error"}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The kind of a model's loss.
+
+    A `sparse` one takes class indices, a `categorical` one the one-hot rows of exclusive classes; `margins`
+    says that the model puts out logits or margins instead of probabilities.
+    """
+
+    name: str
+    sparse: bool
+    categorical: bool
+    margins: bool
+
+
+def loss_of(model: keras.Model) -> Loss:
+    """The kind of the loss that a model was compiled with."""
+    name = _name(model.loss)
+    return Loss(
+        name,
+        sparse=name in _SPARSE,
+        categorical=name in _CATEGORICAL,
+        margins=name in _MARGIN or bool(getattr(model.loss, "from_logits", False)),
+    )
+
+
+def _name(loss: Any) -> str:
+    try:
+        return loss_name(loss)
+    except (TypeError, ValueError):  # a list, a dict, or a loss of the user's that Keras cannot look up
+        return getattr(loss, "__name__", type(loss).__name__)
+
+
+def check_loss(loss: Loss, task: str, width: int, needed: int) -> None:
+    """Refuse a loss or an output width that does not fit the target.
+
+    Raises
+    ------
+    ValueError
+        If the model's output is not as wide as the target needs, or its loss is for another kind of target.
+    """
+    per_class = loss.sparse or loss.categorical
+    if task == "regression" and (per_class or loss.name in _MARGIN):
+        raise ValueError(
+            f"The model's loss {loss.name!r} is for classes, but the target is continuous; compile the model "
+            "with a regression loss such as 'mse', or use a classifier"
+        )
+    if task == "multilabel" and loss.sparse:
+        raise ValueError(
+            f"The model's loss {loss.name!r} takes one class a row, but the target is multilabel; compile "
+            "the model with 'binary_crossentropy'"
+        )
+    allowed = {"binary": (2,) if per_class else (1, 2)}.get(task, (needed,))
+    if width not in allowed:
+        units = " or ".join(map(str, allowed))
+        raise ValueError(
+            f"The model's output has width {width}, but a {task} target with the loss {loss.name!r} needs "
+            f"{units}; give the last layer {units} unit(s)"
+        )
+
+
+def check_values(loss: Loss, y: np.ndarray) -> None:
+    """Refuse regression targets outside of what the loss is defined for."""
+    if loss.name in _BINARY and (y.min() < 0 or y.max() > 1):
+        raise ValueError(
+            f"The model's loss {loss.name!r} takes targets from 0 to 1; got values from {y.min()} to "
+            f"{y.max()}: scale y or compile the model with a loss such as 'mse'"
+        )
+    if loss.name in _NON_NEGATIVE and y.min() < 0:
+        raise ValueError(
+            f"The model's loss {loss.name!r} takes targets of at least 0; got values from {y.min()}: "
+            "compile the model with a loss such as 'mse'"
+        )

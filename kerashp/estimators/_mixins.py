@@ -1,0 +1,175 @@
+"""What a classifier gives and what a regressor gives, on top of the network's outputs."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.utils import Tags
+
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._rows import Rows, with_weight
+from kerashp.estimators._targets import ClassEncoder, ValueEncoder
+
+
+class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
+    """Binary, multiclass and multilabel classification."""
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The labels, sorted; for a multilabel target the columns' positions."""
+        return self._fitted_encoder().classes_
+
+    @property
+    def n_classes_(self) -> int:
+        """The number of classes, or of labels of a multilabel target."""
+        return self._fitted_encoder().n_classes_
+
+    def _fitted_encoder(self) -> ClassEncoder:
+        if "target_encoder_" not in vars(self):
+            raise AttributeError(f"This {type(self).__name__} is not fitted: it has no classes_ yet")
+        return self.target_encoder_
+
+    def _new_target_encoder(self, classes: np.ndarray | None) -> ClassEncoder:
+        return ClassEncoder(categories="auto" if classes is None else [np.unique(classes)])
+
+    def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
+        super()._start(rows, classes)
+        if self.target_encoder_.task_ == "multilabel":
+            return
+        present = self.classes_ if classes is not None else np.unique(with_weight(rows).y)
+        if len(present) < 2:
+            raise ValueError(
+                f"y has 1 class, {present.tolist()}, among the rows with a weight; "
+                f"{type(self).__name__} needs 2 classes or more"
+            )
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train one more epoch on (X, y), going on from what was learned.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels there will ever be; for the first call, where y may lack some. Without it they are
+            those of the first y.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of at least 0.
+
+        Returns
+        -------
+        self
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} cannot be known from a part of the data; compute it "
+                "with sklearn.utils.class_weight.compute_class_weight and set it as a dict"
+            )
+        return self._fit_epoch(X, y, sample_weight, None if classes is None else np.asarray(classes))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels, or for a multilabel target 1 where a label is more probable than not.
+        """
+        raw = self._raw_outputs(X)
+        return self.target_encoder_.inverse_transform(raw)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probabilities of the classes, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Rows sum to 1; for a multilabel target each column is a label's own probability.
+        """
+        raw = self._raw_outputs(X)
+        return self.target_encoder_.inverse_transform(raw, return_proba=True)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """The log-odds of the second class or of each label; log-probabilities where there are more classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+            Above 0 (binary, multilabel) or greatest (multiclass) where `predict` says so.
+        """
+        proba = np.clip(self.predict_proba(X), np.finfo(float).tiny, 1.0)
+        if self.target_encoder_.task_ == "binary":
+            return np.log(proba[:, 1]) - np.log(proba[:, 0])
+        if self.target_encoder_.task_ == "multiclass":
+            return np.log(proba)
+        return np.log(proba) - np.log(np.clip(1 - proba, np.finfo(float).tiny, 1.0))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
+    """Regression of one output or many."""
+
+    def _new_target_encoder(self, classes: np.ndarray | None) -> ValueEncoder:
+        return ValueEncoder()
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train one more epoch on (X, y), going on from what was learned.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of at least 0.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit_epoch(X, y, sample_weight)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The network's outputs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Of the shape and floating type of the y in fit.
+        """
+        raw = self._raw_outputs(X)
+        return self.target_encoder_.inverse_transform(raw)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

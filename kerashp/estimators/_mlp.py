@@ -1,0 +1,397 @@
+"""Multilayer perceptrons with explicit parameters, the Keras counterparts of scikit-learn's."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from kerashp.estimators._base import TRAINING_CONSTRAINTS, BaseKerasEstimator
+from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
+from kerashp.estimators._targets import data_arguments
+from kerashp.models import build_model
+
+_AUTO_BATCH = 200  # scikit-learn's MLPs: min(200, n_samples)
+
+# The parameters that go to build_model as they are.
+_NETWORK_CONSTRAINTS: dict[str, Any] = {
+    "n_hidden": [Interval(Integral, 0, None, closed="left")],
+    "n_neurons": [Interval(Integral, 1, None, closed="left"), StrOptions({"input"}), list, tuple, np.ndarray],
+    "learning_rate": [Interval(Real, 0, None, closed="neither"), HasMethods("get_config"), None],
+    "taper": [Interval(Real, 0, 1, closed="right")],
+    "activation": [str, callable],
+    "kernel_initializer": [str, callable],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "l1": [Interval(Real, 0, None, closed="left")],
+    "l2": [Interval(Real, 0, None, closed="left")],
+    "activity_l1": [Interval(Real, 0, None, closed="left")],
+    "batch_normalization": ["boolean"],
+    "optimizer": [str, HasMethods("apply_gradients")],
+    "momentum": [Interval(Real, 0, 1, closed="left"), None],
+    "beta_1": [Interval(Real, 0, 1, closed="left"), None],
+    "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+    "clipnorm": [Interval(Real, 0, None, closed="neither"), None],
+}
+
+
+class _KerasMLP(BaseKerasEstimator):
+    """Both perceptrons: `build_model` with the parameters' values."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_NETWORK_CONSTRAINTS,
+        **TRAINING_CONSTRAINTS,
+        "normalize": ["boolean"],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "dtype": [StrOptions({"float32", "float64"})],
+    }
+
+    def __init__(
+        self,
+        n_hidden: int = 1,
+        n_neurons: Any = "input",
+        learning_rate: Any = 1e-3,
+        *,
+        taper: float = 1.0,
+        activation: Any = "relu",
+        kernel_initializer: Any = "auto",
+        dropout: float = 0.0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        activity_l1: float = 0.0,
+        batch_normalization: bool = False,
+        normalize: bool = False,
+        optimizer: Any = "adam",
+        momentum: float | None = None,
+        beta_1: float | None = None,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        batch_size: Any = "auto",
+        epochs: int = 100,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 10,
+        min_delta: float = 0.0,
+        restore_best_weights: bool = True,
+        callbacks: Any = None,
+        shuffle: bool = True,
+        warm_start: bool = False,
+        dtype: str = "float32",
+        random_state: Any = None,
+        verbose: Any = 0,
+    ) -> None:
+        self.n_hidden = n_hidden
+        self.n_neurons = n_neurons
+        self.learning_rate = learning_rate
+        self.taper = taper
+        self.activation = activation
+        self.kernel_initializer = kernel_initializer
+        self.dropout = dropout
+        self.l1 = l1
+        self.l2 = l2
+        self.activity_l1 = activity_l1
+        self.batch_normalization = batch_normalization
+        self.normalize = normalize
+        self.optimizer = optimizer
+        self.momentum = momentum
+        self.beta_1 = beta_1
+        self.weight_decay = weight_decay
+        self.clipnorm = clipnorm
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.min_delta = min_delta
+        self.restore_best_weights = restore_best_weights
+        self.callbacks = callbacks
+        self.shuffle = shuffle
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _floatx(self) -> str:
+        return self.dtype
+
+    def _build(self, X: np.ndarray) -> keras.Model:
+        network = {name: getattr(self, name) for name in _NETWORK_CONSTRAINTS}
+        return build_model(
+            **network, **data_arguments(self.target_encoder_, X), normalize=X if self.normalize else None
+        )
+
+    def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
+        batch_size = min(_AUTO_BATCH, n_samples) if self.batch_size == "auto" else self.batch_size
+        return {
+            "batch_size": batch_size,
+            "epochs": self.epochs,
+            "shuffle": self.shuffle,
+            "verbose": self.verbose,
+        }
+
+
+class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
+    """A multilayer perceptron that classifies: binary, multiclass or multilabel.
+
+    The network is `kerashp.build_model`'s: Dense layers with what the parameters ask for, an output layer
+    and a loss that follow from the target. With the defaults, batches are whole for up to 200 rows and the
+    loss is a mean weighted by the sample weights, so that an integer weight equals repeated rows.
+
+    Parameters
+    ----------
+    n_hidden : int, default=1
+        Hidden layers, at least 0.
+    n_neurons : int, sequence of int or "input", default="input"
+        Width of the hidden layers; one a layer; or the input's own width, the advised starting point.
+    learning_rate : float, keras LearningRateSchedule or None, default=1e-3
+        The optimizer's rate; None keeps the optimizer's own.
+    taper : float in (0, 1], default=1.0
+        Each hidden layer has `taper` times the width of the one before, never under 1.
+    activation : str or callable, default="relu"
+        Of the hidden layers.
+    kernel_initializer : str or keras Initializer, default="auto"
+        "auto" is He for ReLU and its kin, LeCun for tanh and SELU, Glorot for the others.
+    dropout : float in [0, 1), default=0.0
+        The share of units dropped after each hidden layer.
+    l1, l2 : float, default=0.0
+        Penalties on the kernels.
+    activity_l1 : float, default=0.0
+        Penalty on the hidden layers' outputs.
+    batch_normalization : bool, default=False
+        Whether a `BatchNormalization` stands before each hidden activation.
+    normalize : bool, default=False
+        Whether the first layer scales the inputs with the training rows' means and variances.
+    optimizer : str or keras Optimizer, default="adam"
+        A name, or an optimizer that is copied.
+    momentum, beta_1, weight_decay, clipnorm : float or None, default=None
+        The optimizer's, where it takes them; None is its own default.
+    batch_size : int or "auto", default="auto"
+        Rows of a training step; "auto" is min(200, n_samples).
+    epochs : int, default=100
+        Passes over the training rows, the most where training may stop early.
+    early_stopping : bool, default=False
+        Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
+        `fit`'s `validation_data`, or at a part of the training rows held out for it.
+    validation_fraction : float in (0, 1), default=0.1
+        The part held out, stratified by class; only with early stopping and no `validation_data`.
+    patience : int, default=10
+        Epochs without an improvement before training stops.
+    min_delta : float, default=0.0
+        The least fall of the validation loss that counts as an improvement.
+    restore_best_weights : bool, default=True
+        Whether early stopping ends with the best epoch's weights instead of the last's.
+    callbacks : list of keras.callbacks.Callback, default=None
+        Copied for each fit.
+    class_weight : dict, list of dict or "balanced", default=None
+        Weights of the labels; "balanced" is n_samples / (n_classes * n_samples_of_the_class).
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new order.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the fit before.
+    dtype : {"float32", "float64"}, default="float32"
+        The float type of weights and arithmetic.
+    random_state : int, RandomState instance or None, default=None
+        Weights, order of the rows, held-out rows and dropout. The same int gives the same numbers.
+    verbose : {"auto", 0, 1, 2}, default=0
+        Keras' progress.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    model_ : keras.Model
+        The trained network.
+    history_ : dict of str to list of float
+        The curves: `loss`, `val_loss` and the like, one value an epoch.
+    best_epoch_ : int
+        The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    n_features_in_ : int
+        Width of the rows in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had string names.
+
+    References
+    ----------
+    A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras & TensorFlow*, ch. 10 and 11.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from kerashp import KerasMLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> mlp = KerasMLPClassifier(n_neurons=16, learning_rate=0.02, epochs=20, random_state=0)
+    >>> make_pipeline(StandardScaler(), mlp).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_KerasMLP._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        n_hidden: int = 1,
+        n_neurons: Any = "input",
+        learning_rate: Any = 1e-3,
+        *,
+        taper: float = 1.0,
+        activation: Any = "relu",
+        kernel_initializer: Any = "auto",
+        dropout: float = 0.0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        activity_l1: float = 0.0,
+        batch_normalization: bool = False,
+        normalize: bool = False,
+        optimizer: Any = "adam",
+        momentum: float | None = None,
+        beta_1: float | None = None,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        batch_size: Any = "auto",
+        epochs: int = 100,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 10,
+        min_delta: float = 0.0,
+        restore_best_weights: bool = True,
+        callbacks: Any = None,
+        class_weight: Any = None,
+        shuffle: bool = True,
+        warm_start: bool = False,
+        dtype: str = "float32",
+        random_state: Any = None,
+        verbose: Any = 0,
+    ) -> None:
+        super().__init__(
+            n_hidden=n_hidden,
+            n_neurons=n_neurons,
+            learning_rate=learning_rate,
+            taper=taper,
+            activation=activation,
+            kernel_initializer=kernel_initializer,
+            dropout=dropout,
+            l1=l1,
+            l2=l2,
+            activity_l1=activity_l1,
+            batch_normalization=batch_normalization,
+            normalize=normalize,
+            optimizer=optimizer,
+            momentum=momentum,
+            beta_1=beta_1,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            batch_size=batch_size,
+            epochs=epochs,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            patience=patience,
+            min_delta=min_delta,
+            restore_best_weights=restore_best_weights,
+            callbacks=callbacks,
+            shuffle=shuffle,
+            warm_start=warm_start,
+            dtype=dtype,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
+        return {**super()._fit_arguments(n_samples), "class_weight": self.class_weight}
+
+
+class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
+    """A multilayer perceptron that predicts numbers, one output or many.
+
+    The network is `kerashp.build_model`'s: Dense layers with what the parameters ask for, an output layer
+    and a loss that follow from the target. With the defaults, batches are whole for up to 200 rows and the
+    loss is a mean weighted by the sample weights, so that an integer weight equals repeated rows.
+
+    Parameters
+    ----------
+    n_hidden : int, default=1
+        Hidden layers, at least 0.
+    n_neurons : int, sequence of int or "input", default="input"
+        Width of the hidden layers; one a layer; or the input's own width, the advised starting point.
+    learning_rate : float, keras LearningRateSchedule or None, default=1e-3
+        The optimizer's rate; None keeps the optimizer's own.
+    taper : float in (0, 1], default=1.0
+        Each hidden layer has `taper` times the width of the one before, never under 1.
+    activation : str or callable, default="relu"
+        Of the hidden layers.
+    kernel_initializer : str or keras Initializer, default="auto"
+        "auto" is He for ReLU and its kin, LeCun for tanh and SELU, Glorot for the others.
+    dropout : float in [0, 1), default=0.0
+        The share of units dropped after each hidden layer.
+    l1, l2 : float, default=0.0
+        Penalties on the kernels.
+    activity_l1 : float, default=0.0
+        Penalty on the hidden layers' outputs.
+    batch_normalization : bool, default=False
+        Whether a `BatchNormalization` stands before each hidden activation.
+    normalize : bool, default=False
+        Whether the first layer scales the inputs with the training rows' means and variances.
+    optimizer : str or keras Optimizer, default="adam"
+        A name, or an optimizer that is copied.
+    momentum, beta_1, weight_decay, clipnorm : float or None, default=None
+        The optimizer's, where it takes them; None is its own default.
+    batch_size : int or "auto", default="auto"
+        Rows of a training step; "auto" is min(200, n_samples).
+    epochs : int, default=100
+        Passes over the training rows, the most where training may stop early.
+    early_stopping : bool, default=False
+        Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
+        `fit`'s `validation_data`, or at a part of the training rows held out for it.
+    validation_fraction : float in (0, 1), default=0.1
+        The part held out; only with early stopping and no `validation_data`.
+    patience : int, default=10
+        Epochs without an improvement before training stops.
+    min_delta : float, default=0.0
+        The least fall of the validation loss that counts as an improvement.
+    restore_best_weights : bool, default=True
+        Whether early stopping ends with the best epoch's weights instead of the last's.
+    callbacks : list of keras.callbacks.Callback, default=None
+        Copied for each fit.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new order.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the fit before.
+    dtype : {"float32", "float64"}, default="float32"
+        The float type of weights and arithmetic.
+    random_state : int, RandomState instance or None, default=None
+        Weights, order of the rows, held-out rows and dropout. The same int gives the same numbers.
+    verbose : {"auto", 0, 1, 2}, default=0
+        Keras' progress.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        The trained network.
+    history_ : dict of str to list of float
+        The curves: `loss`, `val_loss` and the like, one value an epoch.
+    best_epoch_ : int
+        The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    n_features_in_ : int
+        Width of the rows in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had string names.
+
+    References
+    ----------
+    A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras & TensorFlow*, ch. 10 and 11.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from kerashp import KerasMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> mlp = KerasMLPRegressor(learning_rate=0.1, epochs=30, random_state=0)
+    >>> make_pipeline(StandardScaler(), mlp).fit(X, y).score(X, y) > 0.4
+    True
+    """

@@ -1,0 +1,125 @@
+"""A Keras model as bytes, as a copy, and as a function of rows."""
+
+import inspect
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+_ROWS_A_CALL = 4096
+
+
+@dataclass(frozen=True)
+class PackedModel:
+    """A model's `.keras` archive, with the classes and functions in it that Keras has no name for."""
+
+    archive: bytes
+    custom_objects: dict[str, Any]
+
+
+def pack(model: keras.Model) -> PackedModel:
+    """The model with its weights, its optimizer's state and how it was compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        keras.saving.save_model(model, path)
+        return PackedModel(path.read_bytes(), _custom_objects(model))
+
+
+def unpack(packed: PackedModel) -> keras.Model:
+    """The packed model again. It has been in a pickle or in this process, so it is trusted as they are."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(packed.archive)
+        return keras.saving.load_model(path, custom_objects=packed.custom_objects, safe_mode=False)
+
+
+def duplicate(model: keras.Model) -> keras.Model:
+    """A copy of a model that shares nothing with it."""
+    return unpack(pack(model))
+
+
+def _custom_objects(model: keras.Model) -> dict[str, Any]:
+    layers = list(model._flatten_layers())
+    used: list[Any] = [type(layer) for layer in layers]
+    used += [getattr(layer, "activation", None) for layer in layers]
+    if model.compiled:
+        metrics = [model._compile_metrics._user_metrics] if model._compile_metrics else []
+        used += [_named(item) for item in _leaves([model.loss, *metrics])]
+        used.append(type(model.optimizer))
+    return {
+        item.__name__: item
+        for item in used
+        if (inspect.isclass(item) or inspect.isfunction(item)) and not item.__module__.startswith("keras.")
+    }
+
+
+def _named(item: Any) -> Any:
+    return item if inspect.isfunction(item) else type(item)
+
+
+def _leaves(nested: Any) -> list[Any]:
+    return keras.tree.flatten(nested)
+
+
+def outputs(model: keras.Model, X: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+    """The model's outputs for rows X, computed `batch_size` rows at a time without tracing a graph.
+
+    `Model.predict` builds a data pipeline and compiles a function for each model: tenths of a second that a
+    search pays for every candidate.
+    """
+    size = batch_size or _ROWS_A_CALL
+    chunks = [model(X[start : start + size], training=False) for start in range(0, len(X), size)]
+    return np.concatenate([keras.ops.convert_to_numpy(chunk) for chunk in chunks])
+
+
+def output_width(model: keras.Model, X: np.ndarray) -> int:
+    """The width of the model's one output for rows like those of X, found by passing it a row.
+
+    Raises
+    ------
+    ValueError
+        If the model does not take such rows, has several outputs or no output of shape (n_samples, width).
+    """
+    try:
+        output = model(X[:1], training=False)
+    except Exception as error:
+        raise ValueError(
+            f"The model does not take rows of shape {X.shape[1:]} as in X: {error}. Give its input layer "
+            f"shape={X.shape[1:]}"
+        ) from error
+    if isinstance(output, list | tuple | dict):
+        raise ValueError(
+            f"The model has {len(output)} outputs; an estimator takes one output of shape "
+            "(n_samples, width). Join them with keras.layers.Concatenate, or train the model with Keras"
+        )
+    if len(output.shape) != 2:
+        raise ValueError(
+            f"The model's output has shape {(None, *output.shape[1:])}; expected (None, width): end it with "
+            "a keras.layers.Flatten or Dense layer"
+        )
+    return output.shape[1]
+
+
+def plain(value: Any) -> Any:
+    """NumPy scalars as Python's own, which Keras' layers ask for; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def built(model: Any, arguments: dict[str, Any]) -> keras.Model:
+    """The model that a model function returns, or a copy of a model.
+
+    Raises
+    ------
+    TypeError
+        If `model` is neither, or the function returns no Keras model.
+    """
+    if isinstance(model, keras.Model):
+        return duplicate(model)
+    result = model(**{name: plain(value) for name, value in arguments.items()})
+    if not isinstance(result, keras.Model):
+        name = getattr(model, "__name__", repr(model))
+        raise TypeError(f"{name} must return a keras.Model; got {result!r}: does it end with 'return model'?")
+    return result

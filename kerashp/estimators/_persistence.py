@@ -1,0 +1,202 @@
+"""An estimator in a folder without pickle: Keras' archive, arrays, and JSON that holds their digests."""
+
+import hashlib
+import inspect
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.utils import check_random_state
+
+from kerashp._version import __version__
+from kerashp.estimators._rows import Rows
+
+_MODEL, _ARRAYS, _MANIFEST = "model.keras", "arrays.npz", "estimator.json"
+_FORMAT = 1
+_LEARNED = ("n_features_in_", "history_", "best_epoch_")
+_OBJECT = "object:"  # marks arrays of Python strings, which NumPy would pickle
+_TUPLE = "tuple"  # JSON knows lists only
+_PAIRS = "pairs"  # a dict; JSON's own would turn every key into a string
+
+
+def save_estimator(estimator: Any, folder: Path) -> None:
+    """Write the three files, the one that vouches for the others last."""
+    params, dropped = _split_params(estimator)
+    arrays = _arrays(estimator, params)
+    folder.mkdir(parents=True, exist_ok=True)
+    keras.saving.save_model(estimator.model_, folder / _MODEL)
+    np.savez(folder / _ARRAYS, allow_pickle=False, **arrays)
+    manifest = {
+        "format": _FORMAT,
+        "kerashp": __version__,
+        "keras": version("keras"),
+        "class": type(estimator).__name__,
+        "params": {name: value for name, value in params.items() if not isinstance(value, np.ndarray)},
+        "not_kept": dropped,
+        "learned": {name: _to_json(getattr(estimator, name)) for name in _LEARNED},
+        "input_shape": list(estimator._input_shape),
+        "sha256": {name: _digest(folder / name) for name in (_MODEL, _ARRAYS)},
+    }
+    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    _warn_of_dropped(type(estimator).__name__, [name for name in dropped if name != "model"])
+
+
+def _split_params(estimator: Any) -> tuple[dict[str, Any], list[str]]:
+    """What JSON and arrays can hold, and the names of the rest. A default model function goes by itself."""
+    params, dropped = {}, []
+    defaults = inspect.signature(type(estimator)).parameters
+    for name, value in estimator.get_params(deep=False).items():
+        if name == "model" and value is defaults["model"].default:
+            continue
+        try:
+            params[name] = (
+                value if isinstance(value, np.ndarray) and value.dtype != object else _to_json(value)
+            )
+        except TypeError:
+            dropped.append(name)
+    return params, dropped
+
+
+def _warn_of_dropped(owner: str, names: list[str]) -> None:
+    if names:
+        warnings.warn(
+            f"{', '.join(names)} cannot be kept without pickle and will be None in the loaded estimator; "
+            f"give what you need to {owner}.load(path, {names[0]}=...) again",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        return [_to_json(item) for item in value]
+    if isinstance(value, tuple):
+        return {_TUPLE: [_to_json(item) for item in value]}
+    if isinstance(value, dict):
+        return {_PAIRS: [[_to_json(key), _to_json(item)] for key, item in value.items()]}
+    raise TypeError(f"{value!r} has no form in JSON")
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        if _TUPLE in value:
+            return tuple(_from_json(item) for item in value[_TUPLE])
+        return {_from_json(key): _from_json(item) for key, item in value[_PAIRS]}
+    return [_from_json(item) for item in value] if isinstance(value, list) else value
+
+
+def _arrays(estimator: Any, params: dict[str, Any]) -> dict[str, np.ndarray]:
+    arrays = {"target": estimator.target_encoder_.prototype()}
+    if hasattr(estimator, "feature_names_in_"):
+        arrays["feature_names"] = estimator.feature_names_in_
+    arrays |= {f"param:{name}": value for name, value in params.items() if isinstance(value, np.ndarray)}
+    return dict(_without_objects(name, value) for name, value in arrays.items())
+
+
+def _without_objects(name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
+    if array.dtype.kind not in "OT":
+        return name, array
+    if not all(isinstance(item, str) for item in array.ravel()):
+        kinds = sorted({type(item).__name__ for item in array.ravel()})
+        raise TypeError(
+            f"save keeps labels that are numbers or strings; got objects of type {', '.join(kinds)}"
+        )
+    return _OBJECT + name, array.astype(str)
+
+
+def load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
+    """Check the folder, then build the estimator that it describes."""
+    with _damage(folder, "its estimator.json does not describe an estimator"):
+        manifest = json.loads(_inside(folder, _MANIFEST).read_text(encoding="utf-8"))
+        if manifest["format"] != _FORMAT or set(manifest["sha256"]) != {_MODEL, _ARRAYS}:
+            raise ValueError(f"format {manifest['format']} with the files {sorted(manifest['sha256'])}")
+    if manifest["class"] != cls.__name__:
+        raise TypeError(
+            f"{folder} holds a {manifest['class']}, not a {cls.__name__}: load it with that class's load"
+        )
+    for name in (_MODEL, _ARRAYS):
+        with _damage(folder, f"its {name} is not the file that was saved"):
+            if _digest(_inside(folder, name)) != manifest["sha256"][name]:
+                raise ValueError("the digest differs")
+    with _damage(folder, "its arrays.npz or estimator.json does not hold what an estimator needs"):
+        arrays = _read_arrays(folder / _ARRAYS)
+        estimator = _blank(cls, manifest, arrays, params)
+    with _damage(folder, "Keras refuses its model.keras in safe mode"):
+        _check_members(folder / _MODEL)
+        estimator.model_ = keras.saving.load_model(folder / _MODEL, safe_mode=True)
+    with _damage(folder, "its model does not fit its target"):
+        probe = np.zeros((1, *estimator._input_shape), dtype=estimator._floatx())
+        estimator._bind(Rows(probe, arrays["target"], None))
+    return estimator
+
+
+@contextmanager
+def _damage(folder: Path, what: str) -> Iterator[None]:
+    """One clear error for whatever is wrong with a file; what it says of itself is kept as the cause."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"cannot load an estimator from {folder}: {what} ({type(error).__name__}: {error}). Take another "
+            "copy of the folder, or fit and save the estimator anew"
+        ) from error
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = folder / name
+    if path.resolve().parent != folder.resolve():
+        raise ValueError(f"{name} leads out of the folder, to {path.resolve()}")
+    return path
+
+
+def _check_members(archive: Path) -> None:
+    """Refuse an archive with members that would be written outside of where it is unpacked."""
+    with zipfile.ZipFile(archive) as opened:
+        for name in opened.namelist():
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+                raise ValueError(f"its member {name!r} leads out of the folder")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as opened:
+        return dict(_with_objects(name, opened[name]) for name in opened.files)
+
+
+def _with_objects(name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
+    if not name.startswith(_OBJECT):
+        return name, array
+    return name.removeprefix(_OBJECT), array.astype(object)
+
+
+def _blank(cls: type, manifest: dict[str, Any], arrays: dict[str, np.ndarray], params: dict[str, Any]) -> Any:
+    """The estimator with its parameters and all that it learned but the model."""
+    kept = dict.fromkeys(manifest["not_kept"])
+    kept |= {name: _from_json(value) for name, value in manifest["params"].items()}
+    kept |= {
+        name.removeprefix("param:"): value for name, value in arrays.items() if name.startswith("param:")
+    }
+    estimator = cls(**{**kept, **params})
+    for name in _LEARNED:
+        setattr(estimator, name, _from_json(manifest["learned"][name]))
+    if "feature_names" in arrays:
+        estimator.feature_names_in_ = arrays["feature_names"]
+    estimator._input_shape = tuple(manifest["input_shape"])
+    estimator._random = check_random_state(estimator.random_state)
+    estimator.target_encoder_ = estimator._new_target_encoder(None).fit(arrays["target"])
+    return estimator

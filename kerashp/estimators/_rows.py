@@ -1,0 +1,119 @@
+"""Input rows: checked by scikit-learn, cast to the network's float type, weighted, split."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import is_classifier
+from sklearn.model_selection import train_test_split
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+
+class Rows(NamedTuple):
+    """Rows that a network trains or is validated on; `sample_weight` of shape (n_samples,) or None."""
+
+    X: np.ndarray
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+
+    def take(self, indices: np.ndarray) -> "Rows":
+        """The rows at some positions, or under a mask."""
+        weight = None if self.sample_weight is None else self.sample_weight[indices]
+        return Rows(self.X[indices], self.y[indices], weight)
+
+
+def checked_features(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:
+    """X of shape (n_samples, n_features, ...), finite; integers stay, other numbers become `floatx`."""
+    X = validate_data(estimator, X, reset=reset, allow_nd=True)
+    return _as_float(estimator, X, floatx)
+
+
+def checked_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, floatx: str, *, reset: bool) -> Rows:
+    """X, y and the weights of a fit, of equal length."""
+    numeric = not is_classifier(estimator)
+    X, y = validate_data(estimator, X, y, reset=reset, allow_nd=True, multi_output=True, y_numeric=numeric)
+    X = _as_float(estimator, X, floatx)
+    y = _checked_labels(y) if not numeric else _checked_values(y)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=floatx, ensure_non_negative=True)
+    return Rows(X, y, sample_weight)
+
+
+def _as_float(estimator: Any, X: np.ndarray, floatx: str) -> np.ndarray:
+    expected = getattr(estimator, "_input_shape", X.shape[1:])
+    if X.shape[1:] != expected:
+        raise ValueError(
+            f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted with rows of "
+            f"shape {expected}"
+        )
+    if X.dtype.kind in "biu":
+        return X
+    with np.errstate(over="ignore"):
+        X = X.astype(floatx, copy=False)
+    assert_all_finite(X, input_name="X", estimator_name=type(estimator).__name__)
+    return X
+
+
+def _checked_labels(y: Any) -> np.ndarray:
+    if sparse.issparse(y):
+        y = y.toarray()
+    check_classification_targets(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    if type_of_target(y) == "multiclass-multioutput":
+        raise ValueError(
+            f"y holds several columns of classes (multiclass-multioutput, shape {y.shape}); one network "
+            "gives one column of classes or an indicator matrix: wrap the estimator in "
+            "sklearn.multioutput.MultiOutputClassifier"
+        )
+    return y
+
+
+def _checked_values(y: Any) -> np.ndarray:
+    if sparse.issparse(y):
+        y = y.toarray()
+    if y.dtype.kind == "c":
+        raise ValueError("Complex data not supported: y must hold real numbers")
+    return y
+
+
+def weighted(rows: Rows, class_weight: Any) -> Rows:
+    """The rows with their class weights multiplied into the sample weights."""
+    if class_weight is None:
+        return rows
+    of_class = compute_sample_weight(class_weight, rows.y)
+    weight = of_class if rows.sample_weight is None else of_class * rows.sample_weight
+    return rows._replace(sample_weight=weight)
+
+
+def with_weight(rows: Rows) -> Rows:
+    """The rows without those of weight zero, so that a zero weight is the same as no row."""
+    if rows.sample_weight is None or rows.sample_weight.all():
+        return rows
+    return rows.take(rows.sample_weight != 0)
+
+
+def hold_out(rows: Rows, fraction: float, *, stratify: bool, seed: int) -> tuple[Rows, Rows]:
+    """Training rows and validation rows, with the classes in equal shares where `stratify` is set.
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows, or too few of a class, to give up a part.
+    """
+    try:
+        train, valid = train_test_split(
+            np.arange(len(rows.X)),
+            test_size=fraction,
+            stratify=rows.y if stratify else None,
+            random_state=seed,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping=True holds out validation_fraction={fraction} of the {len(rows.X)} training "
+            f"rows, which failed: {error} Pass validation_data to fit, or early_stopping=False"
+        ) from error
+    return rows.take(train), rows.take(valid)

@@ -1,0 +1,34 @@
+"""The one file that imports scikeras, without the patches that its import applies to Keras."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+
+_PATCHED = (keras.Model, keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer)
+_METHODS = ("__reduce__", "__deepcopy__")
+
+
+@contextmanager
+def _unpatched() -> Iterator[None]:
+    """Give Keras' classes their own methods back, unless scikeras was imported by somebody else before."""
+    if "scikeras" in sys.modules:
+        yield
+        return
+    before = [(owner, name, vars(owner).get(name)) for owner in _PATCHED for name in _METHODS]
+    yield
+    for owner, name, method in before:
+        if method is not None:
+            setattr(owner, name, method)
+        elif name in vars(owner):
+            delattr(owner, name)
+
+
+with _unpatched():
+    from scikeras._utils import route_params
+    from scikeras.utils import loss_name
+    from scikeras.utils.transformers import ClassifierLabelEncoder, RegressorTargetEncoder
+    from scikeras.wrappers import BaseWrapper
+
+__all__ = ["BaseWrapper", "ClassifierLabelEncoder", "RegressorTargetEncoder", "loss_name", "route_params"]

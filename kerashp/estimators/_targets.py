@@ -1,0 +1,123 @@
+"""Labels and targets as the network takes them, and its outputs as scikit-learn gives them."""
+
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn.utils.multiclass import type_of_target
+
+from kerashp.estimators._losses import Loss
+from kerashp.estimators._scikeras import ClassifierLabelEncoder, RegressorTargetEncoder
+
+_TASKS = {"binary": "binary", "multiclass": "multiclass", "multilabel-indicator": "multilabel"}
+
+
+class ClassEncoder(ClassifierLabelEncoder):
+    """scikeras' label encoder, bound to what the compiled model puts out and its loss takes.
+
+    Labels become 0/1 for one output, indices for a sparse loss and one-hot rows for any other. The model's
+    outputs become probabilities that sum to 1, also where the loss works on logits or margins.
+    """
+
+    def fit(self, y: np.ndarray) -> "ClassEncoder":
+        super().fit(y)
+        self._target_type: str
+        if self._target_type == "multiclass-onehot":  # an indicator matrix is multilabel to scikit-learn
+            self._target_type = "multilabel-indicator"
+        self.task_ = _TASKS[self._target_type]
+        self.width_ = 1 if self.task_ == "binary" else self.n_classes_
+        self.one_hot_, self.margins_, self.exclusive_ = False, False, self.task_ != "multilabel"
+        return self
+
+    def bind(self, width: int, loss: Loss) -> None:
+        """Take note of the model's output width and loss."""
+        self.one_hot_ = self.task_ != "multilabel" and width > 1 and not loss.sparse
+        self.exclusive_ = self.task_ != "multilabel" or loss.categorical
+        self.margins_ = loss.margins
+
+    def transform(self, y: np.ndarray) -> np.ndarray:
+        self._check_labels(y)
+        encoded = super().transform(y)
+        return np.eye(self.n_classes_)[encoded.ravel().astype(int)] if self.one_hot_ else encoded
+
+    def inverse_transform(self, y: np.ndarray, return_proba: bool = False) -> np.ndarray:
+        proba = self._probabilities(np.asarray(y, dtype=float))
+        if return_proba:
+            return proba
+        if self.exclusive_:
+            best = proba.argmax(axis=1)
+            return (
+                self.classes_[best]
+                if self.task_ != "multilabel"
+                else np.eye(self.n_classes_, dtype=int)[best]
+            )
+        return (proba > 0.5).astype(int)
+
+    def prototype(self) -> np.ndarray:
+        """The smallest y from which an equal encoder is fitted."""
+        if self.task_ == "multilabel":
+            return np.stack([np.zeros(self.n_classes_, int), np.ones(self.n_classes_, int)])
+        return self.classes_
+
+    def _probabilities(self, raw: np.ndarray) -> np.ndarray:
+        if raw.shape[1] == 1 and self.task_ == "binary":
+            positive = expit(raw) if self.margins_ else raw.clip(0, 1)
+            return np.hstack([1 - positive, positive])
+        if not self.exclusive_:
+            return expit(raw) if self.margins_ else raw.clip(0, 1)
+        if self.margins_:
+            return softmax(raw, axis=1)
+        shares = raw.clip(0, None)
+        total = shares.sum(axis=1, keepdims=True)
+        return np.divide(shares, total, out=np.full_like(shares, 1 / raw.shape[1]), where=total > 0)
+
+    def _check_labels(self, y: np.ndarray) -> None:
+        if self.task_ == "multilabel":
+            if y.ndim != 2 or y.shape[1] != self.n_classes_ or not np.isin(y, (0, 1)).all():
+                raise ValueError(
+                    f"y must be an indicator matrix of 0 and 1 with {self.n_classes_} columns, as in fit; "
+                    f"got {type_of_target(y)} of shape {y.shape}"
+                )
+            return
+        unknown = sorted(set(np.unique(y).tolist()) - set(self.classes_.tolist()), key=str)
+        if unknown:
+            raise ValueError(
+                f"y holds the classes {unknown}, unknown to this classifier: it was fitted with "
+                f"{self.classes_.tolist()}; name all classes in the first call "
+                "(partial_fit(classes=...)) or fit anew"
+            )
+
+
+class ValueEncoder(RegressorTargetEncoder):
+    """scikeras' target encoder for regression; predictions have the floating type of the y in fit."""
+
+    task_ = "regression"
+
+    def fit(self, y: np.ndarray) -> "ValueEncoder":
+        super().fit(y)
+        self.width_ = self.n_outputs_
+        self._dtype = y.dtype if y.dtype.kind == "f" else np.dtype(float)
+        return self
+
+    def bind(self, width: int, loss: Loss) -> None:
+        """Nothing to note: values go in and out as they are."""
+
+    def transform(self, y: np.ndarray) -> np.ndarray:
+        if y.shape[1:] != self._y_shape[1:]:
+            raise ValueError(
+                f"y must have the {self.n_outputs_} output(s) and {len(self._y_shape)} axes of the y in fit; "
+                f"got shape {y.shape}"
+            )
+        return super().transform(y)
+
+    def inverse_transform(self, y: np.ndarray) -> np.ndarray:
+        return super().inverse_transform(np.asarray(y, dtype=self._dtype))
+
+    def prototype(self) -> np.ndarray:
+        """The smallest y from which an equal encoder is fitted."""
+        return np.zeros((1, *self._y_shape[1:]), dtype=self._dtype)
+
+
+def data_arguments(encoder: Any, X: np.ndarray) -> dict[str, Any]:
+    """What the data say of a model function's arguments `input_shape`, `n_outputs` and `task`."""
+    return {"input_shape": X.shape[1:], "n_outputs": encoder.width_, "task": encoder.task_}

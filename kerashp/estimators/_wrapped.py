@@ -1,0 +1,513 @@
+"""Estimators around any function that returns a Keras model, or any model: scikeras' wrappers, mended."""
+
+import inspect
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from kerashp.estimators._base import MAX_SEED, TRAINING_CONSTRAINTS, BaseKerasEstimator
+from kerashp.estimators._callbacks import copied
+from kerashp.estimators._losses import loss_of
+from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
+from kerashp.estimators._models import built, outputs
+from kerashp.estimators._rows import Rows, checked_rows
+from kerashp.estimators._scikeras import BaseWrapper, loss_name, route_params
+from kerashp.estimators._targets import data_arguments
+from kerashp.models import build_model, loss_for
+from kerashp.training import isolated
+
+_ROWS = [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None]
+
+# What scikeras hands to a model function that names it.
+_HANDED = ("meta", "compile_kwargs", "params")
+
+_COMPILE_DEFAULTS: dict[str, Any] = {
+    "optimizer": "rmsprop",
+    "loss": None,
+    "metrics": None,
+    "loss_weights": None,
+    "weighted_metrics": None,
+    "run_eagerly": False,
+}
+_TRAINING_DEFAULTS: dict[str, Any] = {
+    "batch_size": None,
+    "epochs": 1,
+    "early_stopping": False,
+    "validation_fraction": 0.1,
+    "patience": 10,
+    "min_delta": 0.0,
+    "restore_best_weights": True,
+    "validation_split": 0.0,
+    "validation_batch_size": None,
+    "callbacks": None,
+    "shuffle": True,
+    "warm_start": False,
+    "random_state": None,
+    "verbose": 0,
+}
+_CONSTRAINTS: dict[str, Any] = {
+    **TRAINING_CONSTRAINTS,
+    "model": [callable],
+    "batch_size": _ROWS,
+    "validation_batch_size": _ROWS,
+    "validation_split": [Interval(Real, 0, 1, closed="left")],
+    "run_eagerly": ["boolean"],
+    "class_weight": [dict, list, StrOptions({"balanced"}), None],
+}
+
+
+class _Wrapper(BaseKerasEstimator, BaseWrapper):
+    """Parameters of the estimator, of the model function, and routed ones, in one namespace.
+
+    A name's value is the one that was set (kept in `_params`), else the model function's default, else the
+    estimator's. Public names without a trailing underscore are parameters, as in scikeras.
+    """
+
+    _defaults: ClassVar[dict[str, Any]] = {**_COMPILE_DEFAULTS, **_TRAINING_DEFAULTS}
+    _routes: ClassVar[frozenset[str]] = frozenset({*BaseWrapper._routing_prefixes, "callbacks"})
+
+    def __init__(self, model: Any = build_model, **params: Any) -> None:
+        self.model = model
+        self._params = params
+        self._check_names(params, TypeError)
+
+    # One namespace of parameters.
+
+    def __getattr__(self, name: str) -> Any:
+        known = vars(self)
+        if "_params" in known and not name.endswith("_"):
+            for source in (known["_params"], _defaults_of(known["model"]), self._defaults):
+                if name in source:
+                    return source[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "model" or name.startswith("_") or name.endswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            self._params[name] = value
+
+    def _get_param_names(self) -> list[str]:
+        return sorted({"model", *self._defaults, *_defaults_of(self.model), *self._params})
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of the estimator, of its model function, or routed ones (`optimizer__...`).
+
+        Parameters
+        ----------
+        **params
+            A new `model` forgets those values that are its predecessor's defaults.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a name belongs neither to the estimator nor to its model function.
+        """
+        if "model" in params and params["model"] is not self.model:
+            old = _defaults_of(self.model)
+            self._params = {k: v for k, v in self._params.items() if k not in old or not _same(v, old[k])}
+        self.model = params.pop("model", self.model)
+        self._check_names({**self._params, **params}, ValueError)
+        self._params |= params
+        return self
+
+    def __repr__(self) -> str:
+        defaults = {**self._defaults, **_defaults_of(self.model)}
+        changed = {
+            name: value
+            for name, value in self._params.items()
+            if name not in defaults or not _same(value, defaults[name])
+        }
+        shown = [_called(self.model), *(f"{name}={value!r}" for name, value in changed.items())]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _check_names(self, names: Iterable[str], error: type[Exception]) -> None:
+        accepted = _names_of(self.model)
+        if accepted is None:
+            return
+        for name in names:
+            prefix, _, inner = name.rpartition("__") if name.startswith("model__") else name.partition("__")
+            routed = bool(inner) and (inner in accepted if prefix == "model" else prefix in self._routes)
+            if not routed and name not in accepted and name not in self._defaults:
+                takes = f"takes {', '.join(accepted)}" if accepted else "takes no parameters"
+                raise error(
+                    f"Invalid parameter {name!r} for estimator {type(self).__name__}: its model "
+                    f"{_called(self.model)} {takes}; the estimator's own are {', '.join(self._defaults)}; "
+                    f"routed ones begin with {'__, '.join(sorted(self._routes))}__"
+                )
+
+    @property
+    def _parameter_constraints(self) -> dict[str, Any]:
+        return {name: _CONSTRAINTS.get(name, "no_validation") for name in self._get_param_names()}
+
+    # Building.
+
+    def _build(self, X: np.ndarray) -> keras.Model:
+        self._refuse_encoders()
+        model = built(self.model, self._model_arguments(X))
+        if not model.compiled:
+            model.compile(**self._compile_arguments())
+        elif "compile_kwargs" not in (_names_of(self.model, handed=True) or ()):
+            self._refuse_unused(model)
+        return model
+
+    def _model_arguments(self, X: np.ndarray) -> dict[str, Any]:
+        """The model function's arguments; what describes the data is theirs to say, unless it was set."""
+        if isinstance(self.model, keras.Model):
+            return {}
+        defaults, takes = _defaults_of(self.model), _names_of(self.model, handed=True)
+        own = set(self._params) - set(self._defaults) if takes is None else set(takes)
+        params = self.get_params(deep=False)
+        arguments = route_params(params, destination="model", pass_filter=own, strict=True)
+        arguments.pop("model", None)
+        for name, value in data_arguments(self.target_encoder_, X).items():
+            untouched = name not in arguments or (name in defaults and _same(arguments[name], defaults[name]))
+            if untouched and name in (takes or ()):
+                arguments[name] = value
+        handed = {
+            "meta": self._metadata,
+            "compile_kwargs": self._compile_arguments,
+            "params": self.get_params,
+        }
+        arguments |= {name: handed[name]() for name in _HANDED if name in (takes or ())}
+        missing = [name for name in takes or () if name not in arguments]
+        if missing:
+            raise TypeError(
+                f"{_called(self.model)} needs {', '.join(missing)}: pass "
+                f"{type(self).__name__}({_called(self.model)}, {missing[0]}=...) or give it a default"
+            )
+        return arguments
+
+    def _compile_arguments(self) -> dict[str, Any]:
+        arguments = self._get_compile_kwargs()
+        optimizer = arguments["optimizer"]
+        if optimizer is self.optimizer and isinstance(optimizer, keras.optimizers.Optimizer):
+            arguments["optimizer"] = type(optimizer).from_config(optimizer.get_config())
+        if arguments["loss"] is None:
+            arguments["loss"] = loss_for(self.target_encoder_.task_)
+        return arguments
+
+    def _refuse_unused(self, model: keras.Model) -> None:
+        """A model that comes compiled takes no further word on it."""
+        taken = _names_of(self.model) or ()
+        unused = [
+            name
+            for name, value in self._params.items()
+            if (name in _COMPILE_DEFAULTS and name not in taken and not _same(value, _COMPILE_DEFAULTS[name]))
+            or name.startswith(("optimizer__", "loss__", "metrics__", "compile__"))
+        ]
+        if "loss" in unused and loss_name(self.loss) == loss_of(model).name:
+            unused.remove("loss")
+        if unused:
+            raise ValueError(
+                f"{', '.join(unused)} cannot be honoured: {_called(self.model)} returns a compiled model "
+                f"(loss {loss_of(model).name!r}, optimizer {model.optimizer.name!r}). Leave compiling to the "
+                f"estimator, or let {_called(self.model)} take the argument, or compile_kwargs"
+            )
+
+    def _refuse_encoders(self) -> None:
+        for name in ("target_encoder", "feature_encoder"):
+            if getattr(type(self), name) is not getattr(BaseWrapper, name):
+                raise TypeError(
+                    f"{type(self).__name__} overrides scikeras' {name}, which kerashp does not use: put a "
+                    "transformer before the estimator in a Pipeline, or use TransformedTargetRegressor"
+                )
+
+    def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
+        super()._start(rows, classes)
+        encoder = self.target_encoder_
+        self.X_shape_, self.X_dtype_ = rows.X.shape, rows.X.dtype
+        self.y_dtype_, self.y_ndim_ = rows.y.dtype, rows.y.ndim
+        self.n_outputs_, self.n_outputs_expected_ = encoder.n_outputs_, encoder.n_outputs_expected_
+        self.target_type_ = getattr(encoder, "_target_type", None) or self._type_of_target(rows.y)
+
+    def _metadata(self) -> dict[str, Any]:
+        """scikeras' `meta`: what is known of the data before the model is built."""
+        of_classes = ("classes_", "n_classes_")
+        return self._get_metadata() | {
+            name: getattr(self, name) for name in of_classes if hasattr(self, name)
+        }
+
+    def initialize(self, X: Any, y: Any) -> Self:
+        """Build the model for (X, y) without training it, say to predict with the weights that it has.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows like those to come.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets like those to come.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        rows = checked_rows(self, X, y, None, self._floatx(), reset=True)
+        self._start(rows, None)
+        with isolated(self._random.randint(MAX_SEED)):
+            self.model_ = self._build(rows.X)
+            self._bind(rows)
+        self.history_, self.best_epoch_ = {"loss": []}, 0
+        return self
+
+    # Training and prediction.
+
+    def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
+        params = self.get_params(deep=False)
+        arguments = route_params(params, destination="fit", pass_filter=self._fit_kwargs)
+        sizes = {
+            name: n_samples for name in ("batch_size", "validation_batch_size") if arguments.get(name) == -1
+        }
+        return {
+            name: value
+            for name, value in {**arguments, **sizes}.items()
+            if value is not None and not name.startswith("callbacks")
+        }
+
+    def _fit_callbacks_given(self) -> Any:
+        self._initialize_callbacks()
+        return self._fit_callbacks
+
+    def _forward(self, X: np.ndarray) -> np.ndarray:
+        params = self.get_params(deep=False)
+        arguments = route_params(params, destination="predict", pass_filter=set(), strict=True)
+        if not arguments:
+            return outputs(self.model_, X)
+        self._initialize_callbacks()
+        if arguments.get("batch_size") == -1:
+            arguments["batch_size"] = len(X)
+        return self.model_.predict(X, **arguments | {"callbacks": copied(self._predict_callbacks)})
+
+
+def _signature(model: Any) -> list[inspect.Parameter] | None:
+    """A model function's parameters; none for a model, None where there is no signature to read."""
+    if isinstance(model, keras.Model):
+        return []
+    try:
+        return list(inspect.signature(model).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
+def _names_of(model: Any, *, handed: bool = False) -> list[str] | None:
+    """The names that a model function takes, None if it takes any; `handed` ones are scikeras' to give."""
+    parameters = _signature(model)
+    if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return [name for name in names if handed or name not in _HANDED]
+
+
+def _defaults_of(model: Any) -> dict[str, Any]:
+    return {
+        p.name: p.default
+        for p in _signature(model) or ()
+        if p.default is not p.empty and p.name not in _HANDED
+    }
+
+
+def _called(model: Any) -> str:
+    if isinstance(model, keras.Model):
+        return f"the model {model.name!r}"
+    function = getattr(model, "func", model)  # a functools.partial's
+    return str(getattr(function, "__name__", repr(model)))
+
+
+def _same(value: Any, other: Any) -> bool:
+    if value is other:
+        return True
+    return type(value) is type(other) and not isinstance(value, np.ndarray) and bool(value == other)
+
+
+class KerasClassifier(KerasClassifierMixin, _Wrapper):
+    """A classifier around any Keras model: binary, multiclass or multilabel.
+
+    scikeras' wrapper, mended: every argument in the model function's signature is a parameter of the
+    estimator, with the function's default, so that `get_params` lists it and a search can set it. An argument
+    called `input_shape`, `n_outputs` or `task` that is not set follows from the data. scikeras' routed
+    names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) keep working.
+
+    Parameters
+    ----------
+    model : callable or keras.Model, default=build_model
+        A function that returns a Keras model, compiled or not, or a model, which is copied.
+    optimizer : str, keras Optimizer or class, default="rmsprop"
+        For models that come uncompiled, as are `metrics`, `loss_weights`, `weighted_metrics` and
+        `run_eagerly`, with Keras' meaning and defaults.
+    loss : str, keras Loss, function or class, default=None
+        For models that come uncompiled; None is the one that suits the target: binary or sparse
+        categorical cross-entropy.
+    batch_size : int or None, default=None
+        Rows of a training step; None is Keras' 32, -1 all rows.
+    epochs : int, default=1
+        Passes over the training rows.
+    early_stopping : bool, default=False
+        Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
+        `fit`'s `validation_data`, or at a part of the training rows held out for it.
+    validation_fraction : float in (0, 1), default=0.1
+        The part held out, stratified by class; only with early stopping and no `validation_data`.
+    patience : int, default=10
+        Epochs without an improvement before training stops.
+    min_delta : float, default=0.0
+        The least fall of the validation loss that counts as an improvement.
+    restore_best_weights : bool, default=True
+        Whether early stopping ends with the best epoch's weights instead of the last's.
+    validation_split : float in [0, 1), default=0.0
+        The last part of the rows, as Keras takes it, to validate on.
+    validation_batch_size : int or None, default=None
+        Rows of a validation step; None is `batch_size`, -1 all rows.
+    callbacks : list of keras.callbacks.Callback, default=None
+        Copied for each fit.
+    class_weight : dict, list of dict or "balanced", default=None
+        Weights of the labels; "balanced" is n_samples / (n_classes * n_samples_of_the_class).
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new order.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the fit before.
+    random_state : int, RandomState instance or None, default=None
+        Weights, order of the rows, held-out rows and dropout. The same int gives the same numbers.
+    verbose : {"auto", 0, 1, 2}, default=0
+        Keras' progress.
+    **params
+        The model function's arguments, and routed ones.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    model_ : keras.Model
+        The trained network.
+    history_ : dict of str to list of float
+        The curves: `loss`, `val_loss`, metrics, one value an epoch.
+    best_epoch_ : int
+        The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    n_features_in_ : int
+        Width of the rows in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had string names.
+
+    Raises
+    ------
+    TypeError
+        If a parameter belongs neither to the estimator nor to its model function.
+
+    References
+    ----------
+    scikeras, https://adriangb.com/scikeras/stable/
+
+    Examples
+    --------
+    >>> import keras
+    >>> from sklearn.datasets import load_iris
+    >>> from kerashp import KerasClassifier
+    >>> def build(input_shape, n_outputs, n_units=16):
+    ...     layers = [keras.layers.Dense(n_units, "relu"), keras.layers.Dense(n_outputs, "softmax")]
+    ...     return keras.Sequential([keras.Input(input_shape), *layers])
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = KerasClassifier(build, optimizer="adam", optimizer__learning_rate=0.05,
+    ...                              epochs=20, random_state=0)
+    >>> classifier.get_params()["n_units"]
+    16
+    >>> classifier.fit(X, y).score(X, y) > 0.8
+    True
+    """
+
+    _defaults: ClassVar[dict[str, Any]] = {**_Wrapper._defaults, "class_weight": None}
+
+
+class KerasRegressor(KerasRegressorMixin, _Wrapper):
+    """A regressor around any Keras model, one output or many.
+
+    scikeras' wrapper, mended: every argument in the model function's signature is a parameter of the
+    estimator, with the function's default, so that `get_params` lists it and a search can set it. An argument
+    called `input_shape`, `n_outputs` or `task` that is not set follows from the data. scikeras' routed
+    names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) keep working.
+
+    Parameters
+    ----------
+    model : callable or keras.Model, default=build_model
+        A function that returns a Keras model, compiled or not, or a model, which is copied.
+    optimizer : str, keras Optimizer or class, default="rmsprop"
+        For models that come uncompiled, as are `metrics`, `loss_weights`, `weighted_metrics` and
+        `run_eagerly`, with Keras' meaning and defaults.
+    loss : str, keras Loss, function or class, default=None
+        For models that come uncompiled; None is the one that suits the target: mean squared
+        error.
+    batch_size : int or None, default=None
+        Rows of a training step; None is Keras' 32, -1 all rows.
+    epochs : int, default=1
+        Passes over the training rows.
+    early_stopping : bool, default=False
+        Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
+        `fit`'s `validation_data`, or at a part of the training rows held out for it.
+    validation_fraction : float in (0, 1), default=0.1
+        The part held out; only with early stopping and no `validation_data`.
+    patience : int, default=10
+        Epochs without an improvement before training stops.
+    min_delta : float, default=0.0
+        The least fall of the validation loss that counts as an improvement.
+    restore_best_weights : bool, default=True
+        Whether early stopping ends with the best epoch's weights instead of the last's.
+    validation_split : float in [0, 1), default=0.0
+        The last part of the rows, as Keras takes it, to validate on.
+    validation_batch_size : int or None, default=None
+        Rows of a validation step; None is `batch_size`, -1 all rows.
+    callbacks : list of keras.callbacks.Callback, default=None
+        Copied for each fit.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new order.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the fit before.
+    random_state : int, RandomState instance or None, default=None
+        Weights, order of the rows, held-out rows and dropout. The same int gives the same numbers.
+    verbose : {"auto", 0, 1, 2}, default=0
+        Keras' progress.
+    **params
+        The model function's arguments, and routed ones.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        The trained network.
+    history_ : dict of str to list of float
+        The curves: `loss`, `val_loss`, metrics, one value an epoch.
+    best_epoch_ : int
+        The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    n_features_in_ : int
+        Width of the rows in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had string names.
+
+    Raises
+    ------
+    TypeError
+        If a parameter belongs neither to the estimator nor to its model function.
+
+    References
+    ----------
+    scikeras, https://adriangb.com/scikeras/stable/
+
+    Examples
+    --------
+    >>> import keras
+    >>> from sklearn.datasets import make_regression
+    >>> from kerashp import KerasRegressor
+    >>> def build(n_hidden=1, learning_rate=0.01, input_shape=(8,)):
+    ...     hidden = [keras.layers.Dense(30, "relu") for _ in range(n_hidden)]
+    ...     model = keras.Sequential([keras.Input(input_shape), *hidden, keras.layers.Dense(1)])
+    ...     model.compile(loss="mse", optimizer=keras.optimizers.SGD(learning_rate))
+    ...     return model
+    >>> X, y = make_regression(200, 8, random_state=0)
+    >>> regressor = KerasRegressor(build, epochs=10, random_state=0)
+    >>> regressor.set_params(n_hidden=2).fit(X, y / y.std()).score(X, y / y.std()) > 0.5
+    True
+    """

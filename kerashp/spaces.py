@@ -1,0 +1,419 @@
+"""Where to look for hyperparameters: distributions, a first space, and `zoom` into the best of it.
+
+The distributions have `rvs(size, random_state)` as SciPy's, so that scikit-learn's `ParameterSampler` and
+searches take them. A parameter's "own scale" below is the one on which its distribution is uniform.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from scipy.stats import loguniform, uniform
+
+__all__ = ["int_loguniform", "loguniform", "one_minus_loguniform", "recommended_space", "zoom"]
+
+_TASKS = ("regression", "binary", "multiclass", "multilabel")
+_RESULT_KEYS = ("params", "rank_test_score", "mean_test_score")
+_LEAST_MAX_NEURONS = 32
+
+
+class _Bounded(ABC):
+    low: Any
+    high: Any
+
+    @abstractmethod
+    def ppf(self, q: Any) -> Any:
+        """The inverse of the cdf."""
+
+    def rvs(self, size: Any = None, random_state: Any = None) -> Any:
+        """One Python number (`size` None) or an array of shape `size`; `random_state` as in SciPy."""
+        return self.ppf(uniform.rvs(size=size, random_state=random_state))
+
+    def support(self) -> tuple[Any, Any]:
+        """The least and the greatest value."""
+        return self.low, self.high
+
+    def _within(self, numbers: Any, dtype: type) -> Any:
+        bounded = np.clip(numbers, self.low, self.high).astype(dtype)
+        return bounded.item() if bounded.ndim == 0 else bounded  # Keras wants `int`, not `np.int64`
+
+
+@dataclass(frozen=True)
+class int_loguniform(_Bounded):
+    """Integers from `low` to `high`, both included, log-uniform.
+
+    The law is the floor of a log-uniform number on [low, high + 1):
+    P(k) = log((k + 1) / k) / log((high + 1) / low).
+
+    Args:
+        low: least integer, 1 or more.
+        high: greatest integer, above `low` and below 2**53 (from there on floats skip integers).
+
+    Raises:
+        TypeError: a bound is not an integer.
+        ValueError: not 1 <= low < high < 2**53.
+
+    >>> int_loguniform(10, 1000).ppf([0.0, 0.5, 1.0])
+    array([  10,  100, 1000])
+    >>> type(int_loguniform(10, 1000).rvs(random_state=0))
+    <class 'int'>
+
+    Source: Bergstra & Bengio, Random Search for Hyper-Parameter Optimization, JMLR 2012 ("drawn
+    geometrically"; there rounded to the nearest integer, which halves the chance of both ends).
+    """
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", _integer("int_loguniform", "low", self.low))
+        object.__setattr__(self, "high", _integer("int_loguniform", "high", self.high))
+        _check_order(self, 1 <= self.low < self.high < 2**53, "1 <= low < high < 2**53")
+
+    def cdf(self, k: Any) -> Any:
+        """P(X <= k); arrays element by element."""
+        return self._real_law().cdf(np.floor(k) + 1)
+
+    def ppf(self, q: Any) -> Any:
+        """The least integer k with cdf(k) >= q, for q in [0, 1] (`low` at 0); ValueError elsewhere."""
+        return self._within(np.ceil(self._real_law().ppf(_quantiles(self, q))) - 1, int)
+
+    def _real_law(self) -> Any:
+        return loguniform(float(self.low), float(self.high + 1))
+
+
+@dataclass(frozen=True)
+class one_minus_loguniform(_Bounded):
+    """Numbers near 1, such as momentum: beta in [low, high] with 1 - beta log-uniform.
+
+    Its density is 1 / ((1 - beta) log((1 - low) / (1 - high))); its median is
+    1 - sqrt((1 - low) (1 - high)), which is 0.99 on [0.9, 0.999].
+
+    Args:
+        low: least beta, 0 or more.
+        high: greatest beta, above `low` and below 1.
+
+    Raises:
+        TypeError: a bound is not a real number.
+        ValueError: not 0 <= low < high < 1.
+
+    >>> round(one_minus_loguniform(0.9, 0.999).ppf(0.5), 6)
+    0.99
+    >>> one_minus_loguniform(0.9, 0.999).support()
+    (0.9, 0.999)
+
+    Source: A. Ng, Improving Deep Neural Networks (deeplearning.ai), week 3, "Using an appropriate scale to
+    pick hyperparameters".
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", _number("one_minus_loguniform", "low", self.low))
+        object.__setattr__(self, "high", _number("one_minus_loguniform", "high", self.high))
+        _check_order(self, 0 <= self.low < self.high < 1, "0 <= low < high < 1")
+
+    def cdf(self, beta: Any) -> Any:
+        """P(X <= beta); arrays element by element."""
+        return self._gap_law().sf(1 - np.asarray(beta))
+
+    def ppf(self, q: Any) -> Any:
+        """The beta with cdf(beta) = q, for q in [0, 1]; ValueError elsewhere."""
+        return self._within(1 - self._gap_law().isf(_quantiles(self, q)), float)
+
+    def _gap_law(self) -> Any:
+        return loguniform(1 - self.high, 1 - self.low)
+
+
+def recommended_space(n_features: int, n_samples: int, task: str) -> dict[str, Any]:
+    """A first search space for `KerasMLPClassifier` and `KerasMLPRegressor`.
+
+    Args:
+        n_features: the input's width (columns after preprocessing), 1 or more. `n_neurons` runs from
+            n_features / 4 (at least 1) to 4 n_features (at least 32).
+        n_samples: training rows, 1 or more. `batch_size` runs from 10 to min(1000, n_samples); with 10 rows
+            or fewer it is the list `[n_samples]`.
+        task: "regression", "binary", "multiclass" or "multilabel"; all four share one space.
+
+    Returns:
+        Parameter name -> distribution or list.
+
+    Raises:
+        TypeError: `n_features` or `n_samples` is not an integer.
+        ValueError: one of them is below 1, or the task is unknown.
+
+    >>> space = recommended_space(n_features=20, n_samples=500, task="binary")
+    >>> space["n_neurons"], space["batch_size"]
+    (int_loguniform(low=5, high=80), int_loguniform(low=10, high=500))
+
+    Source: the log scales follow Bengio, Practical Recommendations for Gradient-Based Training of Deep
+    Architectures, 2012 (arXiv:1206.5533); the ends are kerashp's.
+    """
+    n_features = _positive_integer("recommended_space", "n_features", n_features)
+    n_samples = _positive_integer("recommended_space", "n_samples", n_samples)
+    if task not in _TASKS:
+        raise ValueError(f"recommended_space: task must be one of {', '.join(_TASKS)}; got {task!r}")
+    return {
+        "learning_rate": loguniform(1e-4, 1.0),
+        "n_hidden": [0, 1, 2, 3],
+        "n_neurons": int_loguniform(max(1, n_features // 4), max(4 * n_features, _LEAST_MAX_NEURONS)),
+        "dropout": uniform(0.1, 0.4),
+        "l2": loguniform(1e-5, 1e-1),
+        "batch_size": int_loguniform(10, min(1000, n_samples)) if n_samples > 10 else [n_samples],
+    }
+
+
+def zoom(space: Mapping[str, Any], results: Any, shrink: float = 0.5, *, n_best: int = 3) -> dict[str, Any]:
+    """A narrower space around the best candidates, of the same kinds and within the first one's bounds.
+
+    On a parameter's own scale (log for log-uniform, log(1 - beta) for `one_minus_loguniform`, the index for
+    `randint` and lists of numbers) the new range is `shrink` times as wide as the old, centred on the median
+    of the best candidates, then shifted to stay inside the old one. Counts are rounded: `randint` and lists
+    keep 1 value at least, `int_loguniform` 2. A list with anything but numbers keeps the values that the best
+    candidates have, whatever `shrink`. Lists keep their order; tuples and arrays come back as lists.
+
+    Args:
+        space: parameter name -> `loguniform`, `uniform`, `randint`, `int_loguniform`,
+            `one_minus_loguniform`, or a list, tuple, range or one-dimensional array.
+        results: scikit-learn's `cv_results_`, or a fitted search that has it. Left out are candidates whose
+            `mean_test_score` is not finite and, parameter by parameter, those that lack it.
+        shrink: new width / old width, in (0, 1]. Default 0.5.
+        n_best: how many of the best candidates to look at, 1 or more. Default 3.
+
+    Returns:
+        A new dict with the names of `space`.
+
+    Raises:
+        TypeError: an argument or a candidate's value has the wrong type; a distribution is of no kind above.
+        ValueError: `shrink` or `n_best` out of range; `results` lacks a key, finite scores or a parameter;
+            a list is empty or has none of the best values; a range is as narrow as floats allow.
+
+    >>> results = {"params": [{"mlp__l2": 1e-3, "mlp__init": "he"}, {"mlp__l2": 0.1, "mlp__init": "lecun"}],
+    ...            "mean_test_score": [0.9, 0.6], "rank_test_score": [1, 2]}
+    >>> space = {"mlp__l2": loguniform(1e-5, 1e-1), "mlp__init": ["glorot", "he", "lecun"]}
+    >>> narrow = zoom(space, results, shrink=0.5, n_best=1)
+    >>> [round(float(end), 6) for end in narrow["mlp__l2"].support()], narrow["mlp__init"]
+    ([0.0001, 0.01], ['he'])
+
+    Source: Goodfellow, Bengio & Courville, Deep Learning, 2016, section 11.4.3 (a search repeated on a finer
+    range around the best of the last).
+    """
+    shrink = _number("zoom", "shrink", shrink)
+    if not 0 < shrink <= 1:
+        raise ValueError(f"zoom: shrink must be in (0, 1], got {shrink!r}; 0.5 halves every range")
+    n_best = _positive_integer("zoom", "n_best", n_best)
+    if not isinstance(space, Mapping):
+        raise TypeError(
+            f"zoom: space must be a dict of name -> distribution or list, got {type(space).__name__};"
+            " of a list of spaces, zoom into each"
+        )
+    ranked = _ranked_params(results)
+    return {name: _narrow(dist, name, _best(ranked, name, n_best), shrink) for name, dist in space.items()}
+
+
+def _ranked_params(results: Any) -> list[Mapping[str, Any]]:
+    """The parameters of the candidates with a finite score, best first."""
+    table = _result_table(results)
+    rows = zip(table["params"], table["rank_test_score"], table["mean_test_score"], strict=True)
+    finite = [(rank, params) for params, rank, score in rows if math.isfinite(score)]
+    if not finite:
+        raise ValueError(
+            f"zoom: none of the {len(table['params'])} candidates in results has a finite mean_test_score;"
+            " run the search with error_score='raise' to see why they failed"
+        )
+    return [params for _, params in sorted(finite, key=lambda row: row[0])]
+
+
+def _result_table(results: Any) -> Any:
+    table = getattr(results, "cv_results_", results)
+    if not hasattr(table, "keys"):
+        raise TypeError(
+            f"zoom: results must be cv_results_ or a fitted search that has it, got {type(results).__name__};"
+            " fit the search first"
+        )
+    missing = [key for key in _RESULT_KEYS if key not in table]
+    if missing:
+        raise ValueError(
+            f"zoom: results must have {', '.join(_RESULT_KEYS)}; missing {', '.join(missing)}."
+            " With several metrics, copy rank_test_<metric> and mean_test_<metric> to these names"
+        )
+    return table
+
+
+def _best(ranked: list[Mapping[str, Any]], name: str, n_best: int) -> list[Any]:
+    values = [params[name] for params in ranked if name in params]
+    if not values:
+        raise ValueError(
+            f"zoom: no candidate with a finite score has the parameter {name!r}; they have"
+            f" {sorted(set().union(*ranked))}. Name it as in the search, pipeline prefix included"
+        )
+    return values[:n_best]
+
+
+@singledispatch
+def _narrow(dist: Any, name: str, values: list[Any], shrink: float) -> Any:
+    """The narrower `dist`: SciPy's frozen distributions here, the other kinds registered below."""
+    kind = getattr(getattr(dist, "dist", None), "name", None)
+    if kind not in _SCIPY_NARROW:
+        raise _cannot_narrow(name, kind or repr(dist))
+    low, high = dist.support()
+    if np.ndim(low) or np.ndim(high) or not low <= high:
+        raise _cannot_narrow(name, f"{kind} on [{low}, {high}]")
+    return _SCIPY_NARROW[kind](dist, name, values, shrink)
+
+
+@_narrow.register
+def _(dist: one_minus_loguniform, name: str, values: list[Any], shrink: float) -> one_minus_loguniform:
+    return one_minus_loguniform(*_narrow_ends(dist, name, values, shrink))
+
+
+@_narrow.register
+def _(dist: int_loguniform, name: str, values: list[Any], shrink: float) -> int_loguniform:
+    best = _floats(name, values)
+    middles = (dist.cdf(best - 1) + dist.cdf(best)) / 2
+    first, end = (round(edge) for edge in dist._real_law().ppf(_window(middles, shrink)))
+    low = min(first, dist.high - 1)
+    return int_loguniform(low, min(max(end - 1, low + 1), dist.high))
+
+
+@_narrow.register
+def _(dist: list | tuple | range | np.ndarray, name: str, values: list[Any], shrink: float) -> list[Any]:
+    if isinstance(dist, np.ndarray) and dist.ndim != 1:
+        raise _cannot_narrow(name, f"an array of shape {dist.shape}")
+    choices = list(dist)
+    if not choices:
+        raise ValueError(f"zoom: the list of parameter {name!r} is empty; give it at least one value")
+    if len(choices) == 1:
+        return choices
+    narrow = _narrow_numbers if all(map(_is_finite_number, choices)) else _narrow_categories
+    return narrow(choices, name, values, shrink)
+
+
+def _narrow_numbers(choices: list[Any], name: str, values: list[Any], shrink: float) -> list[Any]:
+    order = sorted(range(len(choices)), key=choices.__getitem__)
+    positions = np.interp(_floats(name, values), [choices[i] for i in order], range(len(choices)))
+    first, end = _index_window(positions, len(choices), shrink)
+    return [choices[i] for i in sorted(order[first:end])]
+
+
+def _narrow_categories(choices: list[Any], name: str, values: list[Any], _shrink: float) -> list[Any]:
+    kept = [choice for choice in choices if any(choice is value or choice == value for value in values)]
+    if not kept:
+        raise ValueError(
+            f"zoom: parameter {name!r} is one of {choices} in space but {values} in the best candidates;"
+            " pass the space that the search used"
+        )
+    return kept
+
+
+def _narrow_loguniform(dist: Any, name: str, values: list[Any], shrink: float) -> Any:
+    if not math.isclose(dist.median(), math.sqrt(math.prod(map(float, dist.support()))), rel_tol=1e-6):
+        raise _cannot_narrow(name, "loguniform shifted by loc")
+    return dist.dist(*_narrow_ends(dist, name, values, shrink))
+
+
+def _narrow_uniform(dist: Any, name: str, values: list[Any], shrink: float) -> Any:
+    low, high = _narrow_ends(dist, name, values, shrink)
+    width = high - low
+    return dist.dist(low, width if low + width <= high else math.nextafter(width, 0.0))
+
+
+def _narrow_randint(dist: Any, name: str, values: list[Any], shrink: float) -> Any:
+    low, high = map(int, dist.support())
+    n_values = high - low + 1
+    first, end = _index_window(np.clip(_floats(name, values) - low, 0, n_values - 1), n_values, shrink)
+    return dist.dist(low + first, low + end)
+
+
+_SCIPY_NARROW: dict[str, Callable[..., Any]] = {
+    "loguniform": _narrow_loguniform,
+    "reciprocal": _narrow_loguniform,
+    "uniform": _narrow_uniform,
+    "randint": _narrow_randint,
+}
+
+
+def _narrow_ends(dist: Any, name: str, values: list[Any], shrink: float) -> tuple[float, float]:
+    """The new ends of a continuous distribution: quantiles of the old, as its cdf is its own scale."""
+    quantiles = _window(dist.cdf(_floats(name, values)), shrink)
+    low, high = map(float, np.clip(dist.ppf(quantiles), *dist.support()))
+    if not low < high:
+        raise ValueError(
+            f"zoom: parameter {name!r} cannot be narrowed further: [{low!r}, {high!r}] is as narrow as floats"
+            " allow; replace it with a list of one value"
+        )
+    return low, high
+
+
+def _window(quantiles: Any, shrink: float) -> np.ndarray:
+    """Start and end in [0, 1], `shrink` apart, centred on the median where the ends of [0, 1] allow."""
+    start = min(max(float(np.median(quantiles)) - shrink / 2, 0.0), 1 - shrink)
+    return np.array([start, min(start + shrink, 1.0)])
+
+
+def _index_window(positions: Any, n_values: int, shrink: float) -> tuple[int, int]:
+    """First and one past the last of round(shrink * n_values) indices around the median position."""
+    size = max(1, math.floor(shrink * n_values + 0.5))
+    first = math.ceil(float(np.median(positions)) - size / 2)
+    first = min(max(first, 0), n_values - size)
+    return first, first + size
+
+
+def _cannot_narrow(name: str, received: str) -> TypeError:
+    return TypeError(
+        f"zoom: cannot narrow parameter {name!r}, got {received}; supported are SciPy's loguniform, uniform"
+        " and randint with scalar bounds, int_loguniform, one_minus_loguniform and one-dimensional lists"
+    )
+
+
+def _floats(name: str, values: Iterable[Any]) -> np.ndarray:
+    wrong = [value for value in values if not _is_finite_number(value)]
+    if wrong:
+        raise TypeError(
+            f"zoom: parameter {name!r} must be a finite number in results, as in space; got {wrong[0]!r}."
+            " Pass the space that the search used"
+        )
+    return np.array([float(value) for value in values])
+
+
+def _is_finite_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _quantiles(dist: Any, q: Any) -> np.ndarray:
+    quantiles = np.asarray(q, dtype=float)
+    if not np.all((quantiles >= 0) & (quantiles <= 1)):
+        raise ValueError(f"{type(dist).__name__}: q must be in [0, 1], got {q!r}")
+    return quantiles
+
+
+def _number(owner: str, name: str, value: Any) -> float:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    raise TypeError(f"{owner}: {name} must be a number such as 0.9, got {value!r} ({type(value).__name__})")
+
+
+def _integer(owner: str, name: str, value: Any) -> int:
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    raise TypeError(f"{owner}: {name} must be an integer such as 16, got {value!r} ({type(value).__name__})")
+
+
+def _positive_integer(owner: str, name: str, value: Any) -> int:
+    if (number := _integer(owner, name, value)) < 1:
+        raise ValueError(f"{owner}: {name} must be 1 or more, got {number}")
+    return number
+
+
+def _check_order(dist: Any, in_order: bool, expected: str) -> None:
+    if not in_order:
+        mend = "; swap them" if dist.low > dist.high else ""
+        raise ValueError(
+            f"{type(dist).__name__}: expected {expected}, got low={dist.low!r}, high={dist.high!r}{mend}"
+        )

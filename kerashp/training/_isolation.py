@@ -1,0 +1,84 @@
+"""A fit that leaves the process as it was: random states, float type and dtype policy."""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import keras
+import numpy as np
+from keras.src.backend.common import global_state
+
+_SEED_GENERATOR = "global_seed_generator"
+_DTYPE_POLICY = "dtype_policy"
+
+# The states below belong to the process, not to a thread: fits in several threads take turns.
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def isolated(seed: int | None = None, dtype: str | None = None) -> Iterator[None]:
+    """Run a block under `seed` and `dtype`, and restore what was there before.
+
+    Parameters
+    ----------
+    seed : int or None, default=None
+        Seeds Python's, NumPy's, TensorFlow's and Keras' generators inside the block. None leaves them alone.
+    dtype : str or None, default=None
+        Keras' float type inside the block, say "float64". None leaves it alone.
+
+    Examples
+    --------
+    >>> import random
+    >>> before = random.getstate()
+    >>> with isolated(seed=0, dtype="float64"):
+    ...     keras.config.floatx(), random.random()
+    ('float64', 0.8444218515250481)
+    >>> keras.config.floatx(), random.getstate() == before
+    ('float32', True)
+    """
+    with _LOCK, _float_type(dtype), _random_states(seed):
+        yield
+
+
+@contextmanager
+def _float_type(dtype: str | None) -> Iterator[None]:
+    if dtype is None:
+        yield
+        return
+    floatx = keras.config.floatx()
+    policy = global_state.get_global_attribute(_DTYPE_POLICY)
+    keras.config.set_floatx(dtype)
+    global_state.set_global_attribute(_DTYPE_POLICY, None)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        global_state.set_global_attribute(_DTYPE_POLICY, policy)
+
+
+@contextmanager
+def _random_states(seed: int | None) -> Iterator[None]:
+    if seed is None:
+        yield
+        return
+    python, numpy = random.getstate(), np.random.get_state()
+    generator = global_state.get_global_attribute(_SEED_GENERATOR)
+    random.seed(seed)
+    np.random.seed(seed)
+    global_state.set_global_attribute(_SEED_GENERATOR, None)
+    try:
+        with _backend_random_state(seed):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        global_state.set_global_attribute(_SEED_GENERATOR, generator)
+
+
+def _backend_random_state(seed: int) -> AbstractContextManager[None]:
+    if keras.backend.backend() != "tensorflow":
+        return nullcontext()
+    from kerashp.training._tensorflow import isolated_random_state
+
+    return isolated_random_state(seed)

@@ -1,0 +1,31 @@
+"""Settings for all tests: quiet TensorFlow, and data that everybody has."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.preprocessing import scale
+
+
+@pytest.fixture(scope="session")
+def iris() -> tuple[np.ndarray, np.ndarray]:
+    """150 rows, 4 scaled features, 3 classes."""
+    X, y = load_iris(return_X_y=True)
+    return scale(X), y
+
+
+@pytest.fixture(scope="session")
+def binary(iris: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """100 rows, 4 scaled features, 2 classes that overlap a little."""
+    X, y = iris
+    return X[y > 0], y[y > 0] - 1
+
+
+@pytest.fixture(scope="session")
+def diabetes() -> tuple[np.ndarray, np.ndarray]:
+    """442 rows, 10 scaled features, a scaled target."""
+    X, y = load_diabetes(return_X_y=True)
+    return scale(X), scale(y)
