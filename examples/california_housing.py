@@ -1,0 +1,99 @@
+"""The textbook's own search, on California housing (A. Géron, Hands-On Machine Learning, ch. 10).
+
+    python examples/california_housing.py                     # downloads the data, where there is a network
+    python examples/california_housing.py --csv housing.csv   # or reads them from a file
+
+The file is the 1990 census as the book gives it (columns median_income, housing_median_age, total_rooms, ...)
+or any CSV with MedInc, HouseAge, ..., MedHouseVal.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from scipy.stats import reciprocal
+from sklearn.datasets import fetch_california_housing
+from sklearn.model_selection import RandomizedSearchCV, train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from kerashp import KerasRegressor
+
+FEATURES = ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup", "Latitude", "Longitude"]
+
+
+def from_csv(path: str) -> tuple[np.ndarray, np.ndarray]:
+    """The eight features and the target, in hundreds of thousands of dollars."""
+    table = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
+    if set(FEATURES) <= set(table.dtype.names):
+        X = np.column_stack([table[name] for name in FEATURES])
+        return X, table["MedHouseVal"]
+    households = table["households"]
+    X = np.column_stack(
+        [
+            table["median_income"],
+            table["housing_median_age"],
+            table["total_rooms"] / households,
+            table["total_bedrooms"] / households,
+            table["population"],
+            table["population"] / households,
+            table["latitude"],
+            table["longitude"],
+        ]
+    )
+    whole = np.isfinite(X).all(axis=1)
+    return X[whole], table["median_house_value"][whole] / 1e5
+
+
+def build_model(n_hidden=1, n_neurons=30, learning_rate=3e-3, input_shape=[8]):  # noqa: B006
+    model = keras.models.Sequential()
+    model.add(keras.layers.InputLayer(shape=input_shape))
+    for _ in range(n_hidden):
+        model.add(keras.layers.Dense(n_neurons, activation="relu"))
+    model.add(keras.layers.Dense(1))
+    model.compile(loss="mse", optimizer=keras.optimizers.SGD(learning_rate=learning_rate))
+    return model
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--csv", help="a file to read instead of downloading")
+    parser.add_argument("--rows", type=int, help="use only so many rows")
+    parser.add_argument("--n-iter", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--n-jobs", type=int, default=1)
+    options = parser.parse_args(arguments)
+    X, y = from_csv(options.csv) if options.csv else fetch_california_housing(return_X_y=True)
+    chosen = np.random.default_rng(42).permutation(len(X))[: options.rows]
+    X_full, X_test, y_full, y_test = train_test_split(X[chosen], y[chosen], random_state=42)
+    X_train, X_valid, y_train, y_valid = train_test_split(X_full, y_full, random_state=42)
+    scaler = StandardScaler().fit(X_train)
+    X_train, X_valid, X_test = map(scaler.transform, (X_train, X_valid, X_test))
+
+    keras_reg = KerasRegressor(build_model, random_state=42)
+    space = {
+        "n_hidden": [0, 1, 2, 3],
+        "n_neurons": np.arange(1, 100),
+        "learning_rate": reciprocal(3e-4, 3e-2),
+    }
+    search = RandomizedSearchCV(
+        keras_reg, space, n_iter=options.n_iter, cv=3, n_jobs=options.n_jobs, random_state=42, verbose=3
+    )
+    search.fit(
+        X_train,
+        y_train,
+        epochs=options.epochs,
+        validation_data=(X_valid, y_valid),
+        callbacks=[keras.callbacks.EarlyStopping(patience=10)],
+    )
+    print(f"best parameters: {search.best_params_}")
+    print(f"R2 by cross-validation: {search.best_score_:.3f}, on {len(X_test)} test rows: ", end="")
+    print(f"{search.score(X_test, y_test):.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The textbook's search over depth, width and learning rate, on scikit-learn's digits and diabetes.
+
+Run it with `make demo`. A. Géron, Hands-On Machine Learning, ch. 10, searches the same three parameters.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from scipy.stats import reciprocal
+from sklearn.base import BaseEstimator
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import RandomizedSearchCV, train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kerashp import KerasMLPClassifier, KerasMLPRegressor
+
+SPACE = {
+    "mlp__n_hidden": [0, 1, 2, 3],
+    "mlp__n_neurons": np.arange(10, 100),
+    "mlp__learning_rate": reciprocal(1e-3, 3e-2),
+}
+
+
+def search_over(mlp: BaseEstimator, n_iter: int, n_jobs: int) -> RandomizedSearchCV:
+    pipeline = Pipeline([("scale", StandardScaler()), ("mlp", mlp)])
+    return RandomizedSearchCV(pipeline, SPACE, n_iter=n_iter, cv=3, n_jobs=n_jobs, random_state=0, verbose=3)
+
+
+def print_leaderboard(search: RandomizedSearchCV) -> None:
+    results = search.cv_results_
+    print("\nrank  score            n_hidden  n_neurons  learning_rate")
+    for i in np.argsort(results["rank_test_score"]):
+        tried = results["params"][i]
+        print(
+            f"{results['rank_test_score'][i]:4d}  {results['mean_test_score'][i]:.3f} +/- "
+            f"{results['std_test_score'][i]:.3f}  {tried['mlp__n_hidden']:8d}  {tried['mlp__n_neurons']:9d}  "
+            f"{tried['mlp__learning_rate']:13.5f}"
+        )
+
+
+def run(
+    name: str, load: Callable, mlp: BaseEstimator, peers: list[BaseEstimator], n_iter: int, n_jobs: int
+) -> None:
+    X, y = load(return_X_y=True)
+    stratify = y if name == "digits" else None
+    X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=stratify, random_state=0)
+    print(f"\n=== {name}: {len(X_train)} training rows, {X.shape[1]} features ===", flush=True)
+    search = search_over(mlp, n_iter, n_jobs)
+    began = time.perf_counter()
+    search.fit(X_train, y_train)
+    print(f"\n{n_iter} candidates x 3 folds and a refit in {time.perf_counter() - began:.0f} s")
+    print(f"best parameters: {search.best_params_}")
+    print_leaderboard(search)
+    print(f"\nscore on {len(X_test)} test rows ({'accuracy' if name == 'digits' else 'R2'})")
+    print(f"  {type(mlp).__name__ + ', searched':32s} {search.score(X_test, y_test):.3f}")
+    for peer in peers:
+        fitted = make_pipeline(StandardScaler(), peer).fit(X_train, y_train)
+        print(f"  {type(peer).__name__:32s} {fitted.score(X_test, y_test):.3f}", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n-iter", type=int, default=6, help="candidates to try for each data set")
+    parser.add_argument("--epochs", type=int, default=30, help="the most epochs a candidate trains")
+    parser.add_argument("--n-jobs", type=int, default=2, help="processes")
+    options = parser.parse_args(arguments)
+    training = {
+        "batch_size": 32,
+        "epochs": options.epochs,
+        "early_stopping": True,
+        "patience": 5,
+        "random_state": 0,
+    }
+    run(
+        "digits",
+        load_digits,
+        KerasMLPClassifier(**training),
+        [MLPClassifier(max_iter=400, random_state=0), LogisticRegression(max_iter=1000)],
+        options.n_iter,
+        options.n_jobs,
+    )
+    run(
+        "diabetes",
+        load_diabetes,
+        KerasMLPRegressor(**training),
+        [MLPRegressor(max_iter=2000, random_state=0), RidgeCV()],
+        options.n_iter,
+        options.n_jobs,
+    )
+
+
+if __name__ == "__main__":
+    main()

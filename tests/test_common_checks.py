@@ -1,0 +1,63 @@
+"""scikit-learn's own checks of an estimator, on all four and in both float types."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+
+from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+
+# Few epochs at a high rate: the checks fit more than a hundred times each.
+_MLP: dict[str, Any] = {"n_neurons": 16, "learning_rate": 0.1, "epochs": 20}
+_WRAPPED: dict[str, Any] = {"optimizer": "adam", "learning_rate": 0.1, "epochs": 20, "batch_size": -1}
+
+FLOAT32 = [
+    KerasMLPClassifier(**_MLP),
+    KerasMLPRegressor(**_MLP),
+    KerasClassifier(**_WRAPPED),
+    KerasRegressor(**_WRAPPED),
+]
+FLOAT64 = [KerasMLPClassifier(**_MLP, dtype="float64"), KerasMLPRegressor(**_MLP, dtype="float64")]
+
+_EQUIVALENCE = "check_sample_weight_equivalence_on_dense_data"
+
+
+def _excused(estimator: BaseEstimator) -> dict[str, str]:
+    if any(estimator is one for one in FLOAT64):
+        return {}
+    return {_EQUIVALENCE: "compares predictions at a relative 1e-7, the spacing of float32 itself"}
+
+
+def _name_of(check: Callable[..., Any]) -> str:
+    return getattr(check, "func", check).__name__
+
+
+@parametrize_with_checks(FLOAT32 + FLOAT64, expected_failed_checks=_excused)
+def test_common_check(estimator: BaseEstimator, check: Callable[[BaseEstimator], None]) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", FLOAT32, ids=lambda estimator: type(estimator).__name__)
+def test_float32_sample_weights_equal_repeated_rows_to_1e_4(estimator: BaseEstimator) -> None:
+    # The excused check's own construction, at the precision that float32 has.
+    rng = np.random.RandomState(42)
+    X, y, weights = rng.rand(15, 30), rng.randint(0, 3, size=15), rng.randint(0, 5, size=15)
+    assert 0 in weights
+    weighted = clone(estimator).set_params(random_state=0).fit(X, y, sample_weight=weights)
+    repeated = clone(estimator).set_params(random_state=0).fit(X.repeat(weights, 0), y.repeat(weights))
+    plain = clone(estimator).set_params(random_state=0).fit(X, y)
+    outputs = "predict_proba" if is_classifier(estimator) else "predict"
+    got, expected = (getattr(fitted, outputs)(X) for fitted in (weighted, repeated))
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(got, getattr(plain, outputs)(X), rtol=1e-2)
+
+
+@pytest.mark.parametrize("estimator", FLOAT32, ids=lambda estimator: type(estimator).__name__)
+def test_no_check_of_scikit_learns_mlp_is_missing(estimator: BaseEstimator) -> None:
+    peer = MLPClassifier() if is_classifier(estimator) else MLPRegressor()
+    ours = {_name_of(check) for _, check in estimator_checks_generator(estimator)}
+    assert {_name_of(check) for _, check in estimator_checks_generator(peer)} - ours == set()

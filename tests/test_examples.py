@@ -1,0 +1,78 @@
+"""The examples run to their end, in small."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+_EXAMPLES = Path(__file__).parent.parent / "examples"
+_BOOK = (
+    "longitude,latitude,housing_median_age,total_rooms,total_bedrooms,population,households,median_income,"
+    "median_house_value,ocean_proximity\n"
+)
+
+
+def _example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, _EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_textbook_search(capsys: pytest.CaptureFixture) -> None:
+    _example("textbook_search").main(["--n-iter", "2", "--epochs", "3", "--n-jobs", "1"])
+    printed = capsys.readouterr().out
+    for expected in (
+        "[CV 3/3] END",
+        "best parameters: {'mlp__learning_rate'",
+        "rank  score",
+        "KerasMLPClassifier, searched",
+        "MLPClassifier",
+        "LogisticRegression",
+        "KerasMLPRegressor, searched",
+        "MLPRegressor",
+        "RidgeCV",
+    ):
+        assert expected in printed
+
+
+def _book_rows(n: int) -> list[str]:
+    rng = np.random.default_rng(0)
+    rooms, people, homes = rng.integers(500, 3000, n), rng.integers(300, 3000, n), rng.integers(100, 900, n)
+    income, value = rng.uniform(0.5, 15, n), rng.integers(50_000, 500_000, n)
+    bedrooms = [str(rooms[i] // 5) if i else "" for i in range(n)]  # the first lacks its bedrooms
+    return [
+        f"-122.2,37.8,41,{rooms[i]},{bedrooms[i]},{people[i]},{homes[i]},{income[i]:.3f},{value[i]},NEAR BAY"
+        for i in range(n)
+    ]
+
+
+def test_california_housing_from_the_books_file(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    rows = _book_rows(101)
+    (tmp_path / "housing.csv").write_text(_BOOK + "\n".join(rows))
+    example = _example("california_housing")
+    X, y = example.from_csv(str(tmp_path / "housing.csv"))
+    last = rows[-1].split(",")
+    assert X.shape == (100, 8)
+    assert y[-1] == pytest.approx(float(last[8]) / 1e5)
+    assert X[-1, 2] == pytest.approx(float(last[3]) / float(last[6]))
+    example.main(["--csv", str(tmp_path / "housing.csv"), "--n-iter", "1", "--epochs", "2"])
+    assert "R2 by cross-validation" in capsys.readouterr().out
+
+
+def test_california_housing_from_scikit_learns_columns(tmp_path: Path) -> None:
+    example = _example("california_housing")
+    names = [*example.FEATURES, "MedHouseVal"]
+    table = np.arange(18.0).reshape(2, 9)
+    np.savetxt(tmp_path / "cal.csv", table, delimiter=",", header=",".join(names), comments="")
+    X, y = example.from_csv(str(tmp_path / "cal.csv"))
+    np.testing.assert_array_equal(X, table[:, :8])
+    np.testing.assert_array_equal(y, table[:, 8])
+
+
+def test_keras_script(capsys: pytest.CaptureFixture) -> None:
+    _example("keras_script").main(["--epochs", "8"])
+    printed = capsys.readouterr().out
+    assert float(printed.rsplit(":", 1)[1]) > 0.7

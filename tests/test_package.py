@@ -1,0 +1,124 @@
+"""What `import kerashp` does and does not do, and which room imports which."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kerashp
+
+_PACKAGE = Path(kerashp.__file__).parent
+
+# From the ground up: a room imports only from rooms before it.
+_ROOMS = ["_version", "spaces", "_arguments", "models", "training", "estimators"]
+
+
+def _run(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    ).stdout.strip()
+
+
+def test_import_loads_neither_tensorflow_nor_keras_nor_scikeras() -> None:
+    heavy = "('tensorflow', 'keras', 'scikeras', 'sklearn', 'jax', 'torch')"
+    code = f"import sys, kerashp, kerashp.spaces; print([m for m in {heavy} if m in sys.modules])"
+    assert _run(code) in ("[]", "['sklearn']")
+
+
+def test_import_loads_fewer_modules_than_sklearn() -> None:
+    # A stand-in for time that does not depend on the machine; benchmarks/import_time.py measures it.
+    count = "import sys; before = len(sys.modules); import {}; print(len(sys.modules) - before)"
+    assert int(_run(count.format("kerashp"))) < int(_run(count.format("sklearn"))) / 5
+
+
+def test_importing_the_estimators_leaves_keras_and_the_process_alone() -> None:
+    code = """
+import keras, random
+import numpy as np
+owners = (keras.Model, keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer)
+names = ("__reduce__", "__deepcopy__")
+def state():
+    methods = [getattr(owner, name, None) for owner in owners for name in names]
+    return methods, keras.config.floatx(), random.getstate(), np.random.get_state()[1].tolist()
+before = state()
+import kerashp
+kerashp.KerasRegressor
+print(state() == before)
+"""
+    assert _run(code) == "True"
+
+
+def test_scikeras_imported_by_the_user_stays_as_it_is() -> None:
+    code = """
+import scikeras, keras
+patched = keras.Model.__reduce__
+import kerashp
+kerashp.KerasRegressor
+print(keras.Model.__reduce__ is patched)
+"""
+    assert _run(code) == "True"
+
+
+def test_dir_lists_the_public_names() -> None:
+    assert set(dir(kerashp)) >= set(kerashp.__all__)
+    assert set(kerashp.__all__) == {
+        "KerasClassifier",
+        "KerasMLPClassifier",
+        "KerasMLPRegressor",
+        "KerasRegressor",
+        "__version__",
+        "build_model",
+    }
+    assert {"spaces", "models", "estimators"} <= set(dir(kerashp))
+    for name in kerashp.__all__:
+        assert getattr(kerashp, name) is not None
+
+
+def test_an_unknown_name_is_refused_with_those_there_are() -> None:
+    with pytest.raises(AttributeError, match=r"'kerashp' has no attribute 'Keras'; it has .*build_model"):
+        _ = kerashp.Keras
+
+
+def _imports(path: Path) -> set[str]:
+    """The names of the modules that a file imports anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            found.add(str(node.module))
+    return found
+
+
+def _files() -> list[Path]:
+    return [path for path in sorted(_PACKAGE.rglob("*.py")) if path != _PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(_PACKAGE)))
+def test_no_arrow_runs_the_wrong_way(path: Path) -> None:
+    room = path.relative_to(_PACKAGE).parts[0].removesuffix(".py")
+    assert room in _ROOMS, f"{room} is a new room: say where it stands"
+    allowed = set(_ROOMS[: _ROOMS.index(room) + 1])
+    ours = {name.split(".")[1] for name in _imports(path) if name.startswith("kerashp.")}
+    assert ours <= allowed
+
+
+@pytest.mark.parametrize(
+    ("library", "homes"),
+    [
+        ("scikeras", {"estimators/_scikeras.py"}),
+        ("tensorflow", {"training/_tensorflow.py"}),
+        ("jax", set()),
+        ("torch", set()),
+    ],
+)
+def test_a_library_is_imported_in_its_home_only(library: str, homes: set[str]) -> None:
+    users = {
+        path.relative_to(_PACKAGE).as_posix()
+        for path in _files()
+        if any(name.split(".")[0] == library for name in _imports(path))
+    }
+    assert users == homes

@@ -1,0 +1,296 @@
+"""How the estimators train: early stopping, callbacks, what one call of fit says, weights, going on."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import cross_val_score
+from sklearn.utils.class_weight import compute_sample_weight
+
+from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+
+
+def _spy(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What each call of keras.Model.fit gets from here on."""
+    calls: list[dict[str, Any]] = []
+    fit = keras.Model.fit
+
+    def recorded(self: keras.Model, **arguments: Any) -> Any:
+        calls.append(arguments)
+        return fit(self, **arguments)
+
+    monkeypatch.setattr(keras.Model, "fit", recorded)
+    return calls
+
+
+# Early stopping.
+
+
+def test_early_stopping_restores_the_best_epoch(diabetes) -> None:
+    X, y = diabetes
+    fitted = KerasMLPRegressor(
+        n_neurons=64, learning_rate=0.05, epochs=60, early_stopping=True, patience=3, random_state=0
+    ).fit(X, y, validation_data=(X[:100], -y[:100]))  # validation gets worse as training goes well
+    curve = fitted.history_["val_loss"]
+    assert fitted.best_epoch_ == int(np.argmin(curve))
+    assert len(curve) == fitted.best_epoch_ + 1 + 3 < 60
+    restored = np.mean((fitted.predict(X[:100]) + y[:100]) ** 2)
+    assert restored == pytest.approx(curve[fitted.best_epoch_], rel=1e-4)
+
+
+def test_without_restoring_the_last_weights_stay(diabetes) -> None:
+    X, y = diabetes
+    fitted = KerasMLPRegressor(
+        n_neurons=64, learning_rate=0.05, epochs=30, early_stopping=True, patience=3, random_state=0,
+        restore_best_weights=False,
+    ).fit(X, y, validation_data=(X[:100], -y[:100]))  # fmt: skip
+    last = np.mean((fitted.predict(X[:100]) + y[:100]) ** 2)
+    assert last == pytest.approx(fitted.history_["val_loss"][-1], rel=1e-4)
+    assert fitted.best_epoch_ < len(fitted.history_["val_loss"]) - 1
+
+
+def test_min_delta_decides_what_counts_as_better(diabetes) -> None:
+    X, y = diabetes
+    estimator = KerasMLPRegressor(
+        learning_rate=1e-4, epochs=12, early_stopping=True, patience=2, min_delta=10.0, random_state=0
+    )
+    assert len(estimator.fit(X, y).history_["loss"]) == 3
+
+
+@pytest.mark.parametrize("estimator", [KerasMLPClassifier(), KerasClassifier()], ids=["mlp", "wrapped"])
+def test_the_held_out_part_is_stratified_and_disjoint(monkeypatch, estimator: BaseEstimator) -> None:
+    calls = _spy(monkeypatch)
+    X = np.arange(100.0)[:, None]
+    y = np.r_[np.zeros(80), np.ones(20)]
+    estimator = clone(estimator).set_params(
+        early_stopping=True, validation_fraction=0.2, epochs=2, random_state=0
+    )
+    estimator.fit(X, y)
+    X_valid, y_valid = calls[0]["validation_data"]
+    assert y_valid.sum() == 4
+    assert len(y_valid) == 20
+    assert sorted([*calls[0]["x"].ravel(), *X_valid.ravel()]) == list(range(100))
+
+
+def test_validation_data_hold_nothing_out(monkeypatch, diabetes) -> None:
+    calls = _spy(monkeypatch)
+    X, y = diabetes
+    weights = np.linspace(1, 2, 50)
+    KerasMLPRegressor(epochs=1, early_stopping=True).fit(X, y, validation_data=(X[:50], y[:50], weights))
+    assert len(calls[0]["x"]) == len(X)
+    np.testing.assert_allclose(calls[0]["validation_data"][2], weights, rtol=1e-6)
+
+
+def test_early_stopping_never_sees_the_fold_that_scores(monkeypatch, diabetes) -> None:
+    calls = _spy(monkeypatch)
+    X, y = diabetes
+    X = np.c_[X, np.arange(len(X))]  # the row's number tells where it went
+    scored: list[set[float]] = []
+
+    def scorer(estimator: BaseEstimator, X: np.ndarray, y: np.ndarray) -> float:
+        scored.append(set(X[:, -1]))
+        return estimator.score(X, y)
+
+    estimator = KerasMLPRegressor(epochs=1, early_stopping=True, random_state=0)
+    cross_val_score(estimator, X, y, cv=3, scoring=scorer)
+    assert len(calls) == len(scored) == 3
+    for call, fold in zip(calls, scored, strict=True):
+        seen = set(call["x"][:, -1]) | set(call["validation_data"][0][:, -1])
+        assert seen | fold == set(range(len(X)))
+        assert not seen & fold
+
+
+def test_best_epoch_without_validation_is_that_of_the_least_loss(diabetes) -> None:
+    fitted = KerasMLPRegressor(epochs=4, random_state=0, learning_rate=0.01).fit(*diabetes)
+    assert set(fitted.history_) == {"loss"}
+    assert fitted.best_epoch_ == int(np.argmin(fitted.history_["loss"]))
+
+
+def test_a_diverging_run_is_no_error_and_its_best_epoch_is_finite(diabetes) -> None:
+    X, y = diabetes
+    fitted = KerasMLPRegressor(optimizer="sgd", learning_rate=50.0, epochs=6, random_state=0).fit(X, y * 1e8)
+    losses = np.asarray(fitted.history_["loss"])
+    assert not np.isfinite(losses).all()
+    assert np.isfinite(losses[fitted.best_epoch_])
+
+
+# Callbacks.
+
+
+class _Counter(keras.callbacks.Callback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs = 0
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.epochs += 1
+        _SEEN.append((id(self), self.epochs))
+
+
+_SEEN: list[tuple[int, int]] = []
+
+
+@pytest.mark.parametrize("where", ["constructor", "call"])
+def test_callbacks_are_copied_for_each_fit(diabetes, where: str) -> None:
+    _SEEN.clear()
+    counter = _Counter()
+    estimator = KerasMLPRegressor(epochs=2, callbacks=[counter] if where == "constructor" else None)
+    call = {"callbacks": [counter]} if where == "call" else {}
+    for _ in range(2):
+        estimator.fit(*diabetes, **call)
+    assert [epochs for _, epochs in _SEEN] == [1, 2, 1, 2]
+    assert counter.epochs == 0
+    assert id(counter) not in {identity for identity, _ in _SEEN}
+
+
+def test_callbacks_of_the_call_come_besides_the_estimators(diabetes) -> None:
+    _SEEN.clear()
+    KerasMLPRegressor(epochs=1, callbacks=[_Counter()]).fit(*diabetes, callbacks=_Counter())
+    assert len({identity for identity, _ in _SEEN}) == 2
+
+
+def test_a_callback_in_the_constructor_is_used_by_scikeras_routing(diabetes) -> None:
+    estimator = KerasRegressor(
+        epochs=20,
+        callbacks=keras.callbacks.EarlyStopping,
+        callbacks__monitor="loss",
+        callbacks__patience=0,
+        callbacks__min_delta=1e9,
+    )
+    assert len(estimator.fit(*diabetes).history_["loss"]) == 2
+
+
+# What one call of fit says.
+
+
+def test_every_argument_of_a_call_reaches_keras(monkeypatch, diabetes) -> None:
+    calls = _spy(monkeypatch)
+    X, y = diabetes
+    said = {
+        "epochs": 3,
+        "batch_size": 100,
+        "verbose": 0,
+        "shuffle": False,
+        "initial_epoch": 1,
+        "steps_per_epoch": 2,
+        "validation_steps": 1,
+        "validation_batch_size": 20,
+        "validation_freq": 2,
+    }
+    fitted = KerasMLPRegressor(epochs=9, batch_size=7).fit(X, y, validation_data=(X[:50], y[:50]), **said)
+    assert said.items() <= calls[0].items()
+    assert len(fitted.history_["loss"]) == 2
+    assert len(fitted.history_["val_loss"]) == 1
+    fitted.fit(X, y)
+    assert calls[1]["epochs"] == 9
+    assert calls[1]["batch_size"] == 7
+
+
+def test_validation_split_of_a_call_is_keras_own(monkeypatch, diabetes) -> None:
+    calls = _spy(monkeypatch)
+    fitted = KerasMLPRegressor(epochs=1).fit(*diabetes, validation_split=0.25)
+    assert calls[0]["validation_split"] == 0.25
+    assert "val_loss" in fitted.history_
+
+
+def test_the_default_batch_is_scikit_learns(monkeypatch) -> None:
+    calls = _spy(monkeypatch)
+    rng = np.random.default_rng(0)
+    for n in (50, 300):
+        KerasMLPRegressor(epochs=1).fit(rng.normal(size=(n, 2)), rng.normal(size=n))
+        KerasRegressor(epochs=1, batch_size=-1).fit(rng.normal(size=(n, 2)), rng.normal(size=n))
+    assert [call["batch_size"] for call in calls] == [50, 50, 200, 300]
+
+
+# Weights.
+
+
+def test_rows_of_weight_zero_are_left_out(monkeypatch, diabetes) -> None:
+    calls = _spy(monkeypatch)
+    X, y = diabetes
+    weights = np.arange(len(X)) % 2
+    KerasMLPRegressor(epochs=1).fit(X, y, sample_weight=weights)
+    np.testing.assert_allclose(calls[0]["x"], X[1::2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 4.0}])
+def test_class_weight_multiplies_sample_weight(monkeypatch, class_weight: Any) -> None:
+    calls = _spy(monkeypatch)
+    X, y = np.arange(40.0)[:, None], np.r_[np.zeros(30), np.ones(10)]
+    weights = np.linspace(1, 2, 40)
+    expected = weights * compute_sample_weight(class_weight, y)
+    KerasMLPClassifier(epochs=1, class_weight=class_weight).fit(X, y, sample_weight=weights)
+    KerasMLPClassifier(epochs=1).fit(X, y, sample_weight=weights, class_weight=class_weight)
+    KerasClassifier(epochs=1, class_weight=class_weight).fit(X, y, weights)
+    assert len(calls) == 3
+    for call in calls:
+        np.testing.assert_allclose(call["sample_weight"], expected, rtol=1e-6)
+        assert "class_weight" not in call
+
+
+def test_class_weight_moves_the_border() -> None:
+    rng = np.random.RandomState(0)
+    X = np.r_[rng.normal(-0.5, 1, (180, 2)), rng.normal(0.5, 1, (20, 2))]
+    y = np.r_[np.zeros(180), np.ones(20)]
+    shared = {"epochs": 30, "learning_rate": 0.05, "random_state": 0}
+    plain = KerasMLPClassifier(**shared).fit(X, y).predict(X).mean()
+    balanced = KerasMLPClassifier(**shared, class_weight="balanced").fit(X, y).predict(X).mean()
+    assert balanced > plain + 0.1
+
+
+# Going on.
+
+
+def test_partial_fit_goes_on_epoch_by_epoch(iris) -> None:
+    X, y = iris
+    estimator = KerasMLPClassifier(learning_rate=0.05, random_state=0, epochs=50)
+    for _ in range(5):
+        estimator.partial_fit(X, y)
+    assert len(estimator.history_["loss"]) == 5
+    assert estimator.history_["loss"][-1] < estimator.history_["loss"][0]
+    assert int(estimator.model_.optimizer.iterations.numpy()) == 5
+
+
+def test_partial_fit_with_classes_that_come_later(iris) -> None:
+    X, y = iris
+    names = np.array(["setosa", "versicolor", "virginica"])
+    estimator = KerasMLPClassifier(learning_rate=0.1, random_state=0, n_neurons=16)
+    for _ in range(20):
+        for part in (y == 0, y > 0):
+            estimator.partial_fit(X[part], names[y[part]], classes=names[::-1])
+    np.testing.assert_array_equal(estimator.classes_, names)
+    assert estimator.score(X, names[y]) > 0.6
+    assert set(estimator.predict(X)) <= set(names)
+
+
+def test_warm_start_goes_on_from_the_weights(diabetes) -> None:
+    estimator = KerasMLPRegressor(learning_rate=0.01, epochs=4, random_state=0, warm_start=True)
+    first = estimator.fit(*diabetes).history_["loss"]
+    model = estimator.model_
+    second = estimator.fit(*diabetes).history_["loss"]
+    assert estimator.model_ is model
+    assert len(second) == 4
+    assert second[0] < first[-1]
+    estimator.set_params(warm_start=False).fit(*diabetes)
+    assert estimator.model_ is not model
+    assert estimator.history_["loss"] == first
+
+
+def test_float64_is_float64_throughout(diabetes) -> None:
+    fitted = KerasMLPRegressor(epochs=1, dtype="float64", normalize=True, batch_normalization=True).fit(
+        *diabetes
+    )
+    assert {weight.dtype for weight in fitted.model_.weights} <= {"float64", "int64", "int32"}
+    assert fitted.model_.loss.dtype == "float64"
+    assert keras.config.floatx() == "float32"
+
+
+def test_normalize_scales_with_the_training_rows() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(1000, 50, size=(100, 3))
+    fitted = KerasMLPRegressor(normalize=True, epochs=1).fit(X, X[:, 0])
+    inner = fitted.model_.get_layer("normalization")(X.astype("float32"))
+    np.testing.assert_allclose(np.asarray(inner).mean(axis=0), 0, atol=1e-2)
+    np.testing.assert_allclose(np.asarray(inner).std(axis=0), 1, atol=1e-2)
