@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
@@ -59,5 +60,8 @@ def test_float32_sample_weights_equal_repeated_rows_to_1e_4(estimator: BaseEstim
 @pytest.mark.parametrize("estimator", FLOAT32, ids=lambda estimator: type(estimator).__name__)
 def test_no_check_of_scikit_learns_mlp_is_missing(estimator: BaseEstimator) -> None:
     peer = MLPClassifier() if is_classifier(estimator) else MLPRegressor()
-    ours = {_name_of(check) for _, check in estimator_checks_generator(estimator)}
-    assert {_name_of(check) for _, check in estimator_checks_generator(peer)} - ours == set()
+    ours = [_name_of(check) for _, check in estimator_checks_generator(estimator)]
+    theirs = [_name_of(check) for _, check in estimator_checks_generator(peer)]
+    assert not get_tags(estimator).input_tags.sparse
+    assert set(theirs) - set(ours) == {"check_sample_weight_equivalence_on_sparse_data"}
+    assert len(ours) >= len(theirs) - 1

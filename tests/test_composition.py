@@ -1,7 +1,6 @@
 """The estimators inside scikit-learn's own tools: pipelines, ensembles, searches, inspection."""
 
 import functools
-import inspect
 
 import joblib
 import keras
@@ -10,7 +9,6 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import xlogy
 from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
@@ -19,7 +17,7 @@ from sklearn.ensemble import BaggingClassifier, StackingRegressor, VotingClassif
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import log_loss
+from sklearn.metrics import get_scorer, log_loss
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
@@ -32,7 +30,7 @@ from sklearn.model_selection import (
 )
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, scale
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
@@ -49,15 +47,15 @@ def build(n_units=16, input_shape=(4,), n_outputs=1, task="regression"):
     return keras.Sequential([keras.Input(input_shape), *layers])
 
 
-TRAINING = {"epochs": 3, "batch_size": 16, "random_state": 0}
-WRAPPED = {"optimizer": "adam", "optimizer__learning_rate": 0.03, **TRAINING}
-MLP = {"n_neurons": 16, "learning_rate": 0.03, **TRAINING}
+# SGD has the least to trace, and many short steps cost less than many epochs.
+TRAINING = {"optimizer": "sgd", "epochs": 2, "batch_size": 4, "random_state": 0}
+FAST, SLOW = 0.2, 0.05  # learning rates: the gradients of a squared error know no bound
 
 # Templates, never fitted themselves: each test clones or composes them.
-WRAPPED_CLASSIFIER = KerasClassifier(build, **WRAPPED)
-WRAPPED_REGRESSOR = KerasRegressor(build, **WRAPPED)
-MLP_CLASSIFIER = KerasMLPClassifier(**MLP)
-MLP_REGRESSOR = KerasMLPRegressor(**MLP)
+WRAPPED_CLASSIFIER = KerasClassifier(build, optimizer__learning_rate=FAST, **TRAINING)
+WRAPPED_REGRESSOR = KerasRegressor(build, optimizer__learning_rate=SLOW, **TRAINING)
+MLP_CLASSIFIER = KerasMLPClassifier(n_neurons=16, learning_rate=FAST, **TRAINING)
+MLP_REGRESSOR = KerasMLPRegressor(n_neurons=16, learning_rate=SLOW, **TRAINING)
 CLASSIFIERS = [WRAPPED_CLASSIFIER, MLP_CLASSIFIER]
 REGRESSORS = [WRAPPED_REGRESSOR, MLP_REGRESSOR]
 
@@ -68,9 +66,9 @@ def each(estimators):
 
 @pytest.fixture(scope="module")
 def numbers():
-    """120 rows, 4 features of which the last two say nothing, and an almost linear target."""
+    """120 rows, 4 scaled features of which the last two say nothing, and an almost linear target."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(120, 4))
+    X = scale(rng.normal(size=(120, 4)))
     return X, X @ [1.0, -0.5, 0.0, 0.0] + 0.05 * rng.normal(size=120)
 
 
@@ -86,29 +84,21 @@ def weights():
     return np.r_[np.ones(100), np.full(50, 0.01)]
 
 
-@functools.cache
-def trained(of_class, data):
-    """A template fitted once a process on one of the data sets."""
-    estimator = next(e for e in (*CLASSIFIERS, *REGRESSORS) if type(e) is of_class)
-    return clone(estimator).fit(*data.arrays)
-
-
-class Data:
-    """Two arrays as a key of a cache: equal only to itself."""
-
-    def __init__(self, X, y):
-        self.arrays = X, y
-
-
 @pytest.fixture(scope="module")
-def kept(iris, numbers):
-    return {True: Data(*iris), False: Data(*numbers)}
+def trained(iris, numbers):
+    """A template's fit on all rows; shared between tests, which leave it as it is."""
+
+    @functools.cache
+    def fit(template):
+        return clone(template).fit(*(iris if is_classifier(template) else numbers))
+
+    return fit
 
 
 @pytest.fixture
-def fitted(estimator, kept):
-    """The test's estimator fitted on `rows`; shared between tests, which leave it as it is."""
-    return trained(type(estimator), kept[is_classifier(estimator)])
+def fitted(estimator, trained):
+    """The test's estimator fitted on `rows`."""
+    return trained(estimator)
 
 
 @pytest.fixture
@@ -130,7 +120,9 @@ def labels_of_fits(monkeypatch):
 
 
 def outputs(estimator, X):
-    return estimator.predict_proba(X) if is_classifier(estimator) else estimator.predict(X)
+    given = estimator.predict_proba(X) if is_classifier(estimator) else estimator.predict(X)
+    assert np.all(np.isfinite(given))  # two NaN would pass for equal
+    return given
 
 
 def assert_stratified(labels, y, cv):
@@ -198,12 +190,12 @@ def not_fitted(page):
 
 
 @each([*CLASSIFIERS, *REGRESSORS])
-def test_pipeline_trains_on_what_the_step_before_gives(estimator, rows, tmp_path):
-    X, y = rows
-    X = 100 + 50 * X
+def test_pipeline_trains_on_what_the_step_before_gives(estimator, rows, fitted, tmp_path):
+    scaled, y = rows
+    X = 100 + 50 * scaled
     pipeline = Pipeline([("scale", StandardScaler()), ("net", clone(estimator))]).fit(X, y)
-    direct = clone(estimator).fit(StandardScaler().fit_transform(X), y)
-    assert_array_equal(outputs(pipeline, X), outputs(direct, StandardScaler().fit_transform(X)))
+    assert_array_equal(outputs(pipeline, X), outputs(pipeline["net"], pipeline["scale"].transform(X)))
+    assert_allclose(outputs(pipeline, X), outputs(fitted, scaled), atol=1e-3)
     assert pipeline.score(X, y) > 0.8
     pipeline.set_params(net__epochs=5)
     assert pipeline["net"].epochs == 5
@@ -235,8 +227,8 @@ def test_column_transformer_before_an_estimator(estimator, rows):
     assert_array_equal(outputs(pipeline, reordered), outputs(pipeline, frame))
 
 
-@each([*CLASSIFIERS, *REGRESSORS])
 @pytest.mark.parametrize("frame_of", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
+@each([*CLASSIFIERS, *REGRESSORS])
 def test_frame_gives_what_the_array_gives(estimator, frame_of, rows, fitted):
     X, y = rows
     frame = frame_of(dict(zip(NAMES, X.T, strict=True)))
@@ -259,20 +251,20 @@ def test_frame_gives_what_the_array_gives(estimator, frame_of, rows, fitted):
     ],
     ids=["pandas", "pandas-categorical", "polars", "polars-categorical", "polars-enum"],
 )
-def test_classifier_takes_a_series_of_labels(series, iris, kept):
+def test_classifier_takes_a_series_of_labels(series, iris, trained):
     X, y = iris
     classifier = clone(MLP_CLASSIFIER).fit(X, series(SPECIES[y]))
-    of_integers = trained(KerasMLPClassifier, kept[True])
+    of_integers = trained(MLP_CLASSIFIER)
     assert_array_equal(classifier.classes_, SPECIES)
     assert_array_equal(classifier.predict_proba(X), of_integers.predict_proba(X))
     assert_array_equal(classifier.predict(X), SPECIES[of_integers.predict(X)])
     assert classifier.score(X, series(SPECIES[y])) == of_integers.score(X, y) > 0.8
 
 
-def test_wrapped_classifier_takes_a_categorical_series(iris, kept):
+def test_wrapped_classifier_takes_a_categorical_series(iris, trained):
     X, y = iris
     classifier = clone(WRAPPED_CLASSIFIER).fit(X, pd.Series(SPECIES[y], dtype="category"))
-    assert_array_equal(classifier.predict(X), SPECIES[trained(KerasClassifier, kept[True]).predict(X)])
+    assert_array_equal(classifier.predict(X), SPECIES[trained(WRAPPED_CLASSIFIER).predict(X)])
 
 
 @each(REGRESSORS)
@@ -383,7 +375,7 @@ def test_cross_val_predict_gives_probabilities_of_unseen_rows(estimator, iris, l
     X, y = iris
     proba = cross_val_predict(clone(estimator), X, SPECIES[y], cv=3, method="predict_proba")
     assert len(labels_of_fits) == 3
-    assert_stratified(labels_of_fits, SPECIES[y], 3)
+    assert_stratified(labels_of_fits, y, 3)  # cross_val_predict encodes the labels
     assert_allclose(proba.sum(axis=1), 1)
     assert np.mean(proba.argmax(axis=1) == y) > 0.8
     train, test = next(StratifiedKFold(3).split(X, y))
@@ -399,43 +391,31 @@ def test_cross_val_predict_of_a_regressor(numbers):
     assert_array_equal(predicted[test], direct.predict(X[test]))
 
 
-def test_learning_curve_has_a_score_for_each_size_and_fold(binary, labels_of_fits):
-    X, y = binary
+def test_learning_curve_has_a_score_for_each_size_and_fold(iris, labels_of_fits):
+    X, y = iris
     sizes, train, test = learning_curve(
         clone(MLP_CLASSIFIER), X, y, train_sizes=[0.2, 1.0], cv=2, shuffle=True, random_state=0
     )
-    assert_array_equal(sizes, [10, 50])
-    assert sorted(len(labels) for labels in labels_of_fits) == [10, 10, 50, 50]
-    assert_stratified([labels for labels in labels_of_fits if len(labels) == 50], y, 2)
+    assert_array_equal(sizes, [15, 75])
+    assert sorted(len(labels) for labels in labels_of_fits) == [15, 15, 75, 75]
+    assert_stratified([labels for labels in labels_of_fits if len(labels) == 75], y, 2)
     assert train.shape == test.shape == (2, 2)
-    assert test[-1].min() > 0.8
-    assert test[-1].mean() > test[0].mean()
+    assert np.all((train > 0) & (train <= 1))
+    assert test[-1].mean() > 0.8
 
 
 def test_learning_curve_of_one_network_that_goes_on(binary):
-    X, y = binary
+    order = np.random.default_rng(0).permutation(100)
+    X, y = (array[order] for array in binary)
     classifier = clone(MLP_CLASSIFIER)
     sizes, _, test = learning_curve(
-        classifier,
-        X,
-        y,
-        train_sizes=[20, 50],
-        cv=2,
-        shuffle=True,
-        random_state=0,
-        exploit_incremental_learning=True,
+        classifier, X, y, train_sizes=[20, 50], cv=2, exploit_incremental_learning=True
     )
-    cut, rest = np.split(shuffled_train(X, y), [20])
+    train, held_out = next(StratifiedKFold(2).split(X, y))
+    cut, rest = np.split(train, [20])
     classifier.partial_fit(X[cut], y[cut], classes=[0, 1]).partial_fit(X[rest], y[rest])
-    held_out = next(StratifiedKFold(2).split(X, y))[1]
     assert_array_equal(sizes, [20, 50])
     assert classifier.score(X[held_out], y[held_out]) == test[1, 0]
-
-
-def shuffled_train(X, y):
-    """The first fold's training rows in the order in which learning_curve(random_state=0) takes them."""
-    train = next(StratifiedKFold(2).split(X, y))[0]
-    return np.random.RandomState(0).permutation(train)
 
 
 @each(CLASSIFIERS)
@@ -444,11 +424,11 @@ def test_grid_search_by_roc_auc(estimator, binary, labels_of_fits):
     size = "n_units" if estimator is WRAPPED_CLASSIFIER else "n_neurons"
     pipeline = Pipeline([("scale", StandardScaler()), ("net", clone(estimator))])
     search = GridSearchCV(
-        pipeline, {f"net__{size}": [1, 8]}, scoring="roc_auc", cv=3, return_train_score=True
+        pipeline, {f"net__{size}": [1, 8]}, scoring="roc_auc", cv=2, return_train_score=True
     )
     search.fit(X, np.array(["versicolor", "virginica"])[y])
-    assert len(labels_of_fits) == 2 * 3 + 1
-    assert_stratified(labels_of_fits[:-1], search.classes_[y], 3)
+    assert len(labels_of_fits) == 2 * 2 + 1
+    assert_stratified(labels_of_fits[:-1], search.classes_[y], 2)
     for key in ("mean_test_score", "split0_test_score", "mean_train_score"):
         assert np.all(np.isfinite(search.cv_results_[key]))
         assert np.all(search.cv_results_[key] <= 1)
@@ -458,11 +438,10 @@ def test_grid_search_by_roc_auc(estimator, binary, labels_of_fits):
     assert search.score(X, search.classes_[y]) > 0.8
 
 
-def test_grid_search_by_roc_auc_of_three_classes(iris):
-    X, y = iris
-    search = GridSearchCV(clone(MLP_CLASSIFIER), {"epochs": [3]}, scoring="roc_auc_ovr", cv=2, refit=False)
-    score = search.fit(X, SPECIES[y]).cv_results_["mean_test_score"]
-    assert 0.8 < score[0] <= 1
+@each(CLASSIFIERS)
+@pytest.mark.parametrize("average", ["ovr", "ovo"])
+def test_roc_auc_scorer_takes_three_classes(average, rows, fitted):
+    assert 0.9 < get_scorer(f"roc_auc_{average}")(fitted, *rows) <= 1
 
 
 def test_random_search_in_two_processes_equals_one(iris):
@@ -471,7 +450,14 @@ def test_random_search_in_two_processes_equals_one(iris):
     space = {"net__learning_rate": loguniform(1e-3, 1e-1), "net__n_neurons": [4, 16]}
     one, two = (
         RandomizedSearchCV(
-            pipeline, space, n_iter=2, cv=2, scoring="neg_log_loss", random_state=0, n_jobs=n_jobs
+            pipeline,
+            space,
+            n_iter=2,
+            cv=2,
+            scoring="neg_log_loss",
+            random_state=0,
+            n_jobs=n_jobs,
+            refit=False,
         ).fit(X, SPECIES[y])
         for n_jobs in (1, 2)
     )
@@ -479,8 +465,7 @@ def test_random_search_in_two_processes_equals_one(iris):
     for key in ("split0_test_score", "split1_test_score", "rank_test_score"):
         assert_allclose(two.cv_results_[key], one.cv_results_[key], rtol=1e-6)
     assert len(np.unique(one.cv_results_["mean_test_score"])) == 2
-    assert_allclose(two.predict_proba(X), one.predict_proba(X), rtol=1e-6)
-    assert two.best_score_ > -np.log(3)
+    assert two.cv_results_["mean_test_score"].max() > -np.log(3) / 2
 
 
 # Metadata routing.
@@ -533,10 +518,12 @@ def test_weights_that_nobody_asked_for_are_refused(estimator, rows, weights):
 # Inspection.
 
 
-@each([*CLASSIFIERS, *REGRESSORS])
-def test_permutation_importance_finds_what_matters(estimator, rows, fitted):
+@each([MLP_CLASSIFIER, WRAPPED_REGRESSOR])
+def test_permutation_importance_finds_what_matters(estimator, rows):
     X, y = rows
+    said = X[:, 2:] if is_classifier(estimator) else X[:, :2]
+    X = np.c_[np.random.default_rng(1).normal(size=said.shape), said]
+    fitted = clone(estimator).fit(X, y)
     importance = permutation_importance(fitted, X, y, n_repeats=3, random_state=0).importances_mean
-    useless = importance[:2] if is_classifier(estimator) else importance[2:]  # iris: the sepals say little
-    assert importance.max() > 0.1
-    assert importance.max() > 3 * np.abs(useless).max()
+    assert importance[2:].min() > 0.1
+    assert importance[2:].min() > 2 * np.abs(importance[:2]).max()

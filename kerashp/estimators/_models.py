@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-_ROWS_A_CALL = 4096
+_MAX_ROWS, _MAX_VALUES = 4096, 2**18  # of one call, so that the activations of wide rows fit in memory
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,13 @@ def _custom_objects(model: keras.Model) -> dict[str, Any]:
     used += [getattr(layer, "activation", None) for layer in layers]
     if model.compiled:
         metrics = [model._compile_metrics._user_metrics] if model._compile_metrics else []
-        used += [_named(item) for item in _leaves([model.loss, *metrics])]
+        used += [_named(item) for item in keras.tree.flatten([model.loss, *metrics])]
         used.append(type(model.optimizer))
     return {
         item.__name__: item
         for item in used
-        if (inspect.isclass(item) or inspect.isfunction(item)) and not item.__module__.startswith("keras.")
+        if (inspect.isclass(item) or inspect.isfunction(item))
+        and item.__module__.partition(".")[0] not in ("keras", "builtins")
     }
 
 
@@ -60,17 +61,13 @@ def _named(item: Any) -> Any:
     return item if inspect.isfunction(item) else type(item)
 
 
-def _leaves(nested: Any) -> list[Any]:
-    return keras.tree.flatten(nested)
-
-
-def outputs(model: keras.Model, X: np.ndarray, batch_size: int | None = None) -> np.ndarray:
-    """The model's outputs for rows X, computed `batch_size` rows at a time without tracing a graph.
+def outputs(model: keras.Model, X: np.ndarray) -> np.ndarray:
+    """The model's outputs for rows X, some thousand rows at a time and without tracing a graph.
 
     `Model.predict` builds a data pipeline and compiles a function for each model: tenths of a second that a
     search pays for every candidate.
     """
-    size = batch_size or _ROWS_A_CALL
+    size = max(1, min(_MAX_ROWS, _MAX_VALUES // X[0].size))
     chunks = [model(X[start : start + size], training=False) for start in range(0, len(X), size)]
     return np.concatenate([keras.ops.convert_to_numpy(chunk) for chunk in chunks])
 

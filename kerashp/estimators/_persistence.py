@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.saving.serialization_lib import SafeModeScope
 from sklearn.utils import check_random_state
 
 from kerashp._version import __version__
@@ -134,7 +135,8 @@ def load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
         estimator = _blank(cls, manifest, arrays, params)
     with _damage(folder, "Keras refuses its model.keras in safe mode"):
         _check_members(folder / _MODEL)
-        estimator.model_ = keras.saving.load_model(folder / _MODEL, safe_mode=True)
+        with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
+            estimator.model_ = keras.saving.load_model(folder / _MODEL, safe_mode=True)
     with _damage(folder, "its model does not fit its target"):
         probe = np.zeros((1, *estimator._input_shape), dtype=estimator._floatx())
         estimator._bind(Rows(probe, arrays["target"], None))

@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
+from sklearn.utils import Tags
 
 _PATCHED = (keras.Model, keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer)
 _METHODS = ("__reduce__", "__deepcopy__")
@@ -30,5 +32,14 @@ with _unpatched():
     from scikeras.utils import loss_name
     from scikeras.utils.transformers import ClassifierLabelEncoder, RegressorTargetEncoder
     from scikeras.wrappers import BaseWrapper
+
+
+def _sklearn_tags(self: Any) -> Tags:
+    return super(BaseWrapper, self).__sklearn_tags__()
+
+
+# What scikit-learn has asked of a class with `_more_tags` since 1.6; it changes no tag.
+if "__sklearn_tags__" not in vars(BaseWrapper):
+    BaseWrapper.__sklearn_tags__ = _sklearn_tags
 
 __all__ = ["BaseWrapper", "ClassifierLabelEncoder", "RegressorTargetEncoder", "loss_name", "route_params"]

@@ -1,0 +1,37 @@
+"""How long `import kerashp` takes beside `import sklearn`, each in fresh interpreters in turn.
+
+python benchmarks/import_time.py [runs]
+"""
+
+import statistics
+import subprocess
+import sys
+from importlib.metadata import version
+
+_CODE = "import time; began = time.perf_counter(); import {}; print(time.perf_counter() - began)"
+
+
+def seconds(module: str) -> float:
+    """One import in a fresh interpreter."""
+    command = [sys.executable, "-c", _CODE.format(module)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def main(runs: int = 11) -> None:
+    modules = ("kerashp", "kerashp.spaces", "sklearn")
+    times: dict[str, list[float]] = {module: [] for module in modules}
+    for module in modules:
+        seconds(module)  # the files into the cache
+    for _ in range(runs):
+        for module in modules:
+            times[module].append(seconds(module))
+    medians = {module: statistics.median(values) for module, values in times.items()}
+    versions = " ".join(f"{name} {version(name)}" for name in ("kerashp", "scikit-learn"))
+    print(f"Python {sys.version.split()[0]} {versions}")
+    for module, median in medians.items():
+        ratio = median / medians["sklearn"]
+        print(f"import {module:15s} median of {runs}: {median * 1e3:7.1f} ms, {ratio:5.2f} of sklearn's")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
