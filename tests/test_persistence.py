@@ -118,6 +118,14 @@ def test_layers_and_losses_without_a_registered_name_are_pickled(iris) -> None:
     assert len(again.history_["loss"]) == 2
 
 
+def test_an_estimator_around_a_model_is_pickled(iris) -> None:
+    X, y = iris
+    fitted = KerasRegressor(custom(), random_state=0).fit(X, y)
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+    np.testing.assert_array_equal(again.fit(X, y).predict(X), fitted.predict(X))
+
+
 def test_an_unfitted_estimator_is_pickled() -> None:
     for case in CASES.values():
         assert repr(pickle.loads(pickle.dumps(case))) == repr(case)

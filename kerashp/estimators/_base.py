@@ -324,15 +324,18 @@ class BaseKerasEstimator(BaseEstimator):
     # Keeping.
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "model_" in state:
-            state["model_"] = pack(state["model_"])
-        return state
+        state = super().__getstate__()
+        return {
+            name: pack(value) if isinstance(value, keras.Model) else value for name, value in state.items()
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if isinstance(vars(self).get("model_"), PackedModel):
-            self.model_ = unpack(self.model_)
+        super().__setstate__(
+            {
+                name: unpack(value) if isinstance(value, PackedModel) else value
+                for name, value in state.items()
+            }
+        )
 
     def save(self, path: str | Path) -> None:
         """Keep the fitted estimator in a folder, without pickle.

@@ -2,6 +2,9 @@
 
 import inspect
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,15 +33,28 @@ def pack(model: keras.Model) -> PackedModel:
 
 def unpack(packed: PackedModel) -> keras.Model:
     """The packed model again. It has been in a pickle or in this process, so it is trusted as they are."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _loading(packed.custom_objects):
         path = Path(folder) / "model.keras"
         path.write_bytes(packed.archive)
-        return keras.saving.load_model(path, custom_objects=packed.custom_objects, safe_mode=False)
+        return keras.saving.load_model(path, safe_mode=False)
 
 
 def duplicate(model: keras.Model) -> keras.Model:
     """A copy of a model that shares nothing with it."""
     return unpack(pack(model))
+
+
+def copying(model: Any) -> AbstractContextManager[None]:
+    """Where `copy.deepcopy`, which Keras serves by saving and loading, works for any Keras model."""
+    return _loading(_custom_objects(model)) if isinstance(model, keras.Model) else nullcontext()
+
+
+@contextmanager
+def _loading(custom_objects: dict[str, Any]) -> Iterator[None]:
+    with warnings.catch_warnings(), keras.saving.custom_object_scope(custom_objects):
+        # An optimizer that has trained nothing yet is saved without the variables that Keras then looks for.
+        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer", UserWarning)
+        yield
 
 
 def _custom_objects(model: keras.Model) -> dict[str, Any]:

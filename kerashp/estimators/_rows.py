@@ -28,26 +28,25 @@ class Rows(NamedTuple):
 def checked_features(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:
     """X of shape (n_samples, n_features, ...), finite; integers stay, other numbers become `floatx`."""
     X = validate_data(estimator, X, reset=reset, allow_nd=True)
-    return _as_float(estimator, X, floatx)
+    return _as_float(estimator, X, floatx, reset=reset)
 
 
 def checked_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, floatx: str, *, reset: bool) -> Rows:
     """X, y and the weights of a fit, of equal length."""
     numeric = not is_classifier(estimator)
     X, y = validate_data(estimator, X, y, reset=reset, allow_nd=True, multi_output=True, y_numeric=numeric)
-    X = _as_float(estimator, X, floatx)
+    X = _as_float(estimator, X, floatx, reset=reset)
     y = _checked_labels(y) if not numeric else _checked_values(y)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, X, dtype=floatx, ensure_non_negative=True)
     return Rows(X, y, sample_weight)
 
 
-def _as_float(estimator: Any, X: np.ndarray, floatx: str) -> np.ndarray:
-    expected = getattr(estimator, "_input_shape", X.shape[1:])
-    if X.shape[1:] != expected:
+def _as_float(estimator: Any, X: np.ndarray, floatx: str, *, reset: bool) -> np.ndarray:
+    if not reset and X.shape[1:] != estimator._input_shape:
         raise ValueError(
             f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted with rows of "
-            f"shape {expected}"
+            f"shape {estimator._input_shape}"
         )
     if X.dtype.kind in "biu":
         return X

@@ -13,7 +13,7 @@ from kerashp.estimators._base import MAX_SEED, TRAINING_CONSTRAINTS, BaseKerasEs
 from kerashp.estimators._callbacks import copied
 from kerashp.estimators._losses import loss_of
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
-from kerashp.estimators._models import built, outputs
+from kerashp.estimators._models import built, copying, outputs
 from kerashp.estimators._rows import Rows, checked_rows
 from kerashp.estimators._scikeras import BaseWrapper, loss_name, route_params
 from kerashp.estimators._targets import data_arguments
@@ -118,6 +118,10 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
         self._check_names({**self._params, **params}, ValueError)
         self._params |= params
         return self
+
+    def __sklearn_clone__(self) -> Self:
+        with copying(self.model):
+            return super().__sklearn_clone__()
 
     def __repr__(self) -> str:
         defaults = {**self._defaults, **_defaults_of(self.model)}
