@@ -218,10 +218,14 @@ FEATURES = [
         r"Input X contains infinity or a value too large for dtype\('float32'\)",
     ),
     *rows(
-        "X-sparse",
-        lambda e, y: e().fit(sparse.csr_array(X), y),
-        r"Sparse data was passed for X, but dense data is required.*toarray\(\)",
-        TypeError,
+        "X-sparse-nan",
+        lambda e, y: e().fit(sparse.csr_array(with_value(X, np.nan)), y),
+        r"Input X contains NaN.*NAME does not accept missing values",
+    ),
+    *rows(
+        "X-sparse-too-large-for-float32",
+        lambda e, y: e().fit(sparse.csr_array(with_value(X, 1e300)), y),
+        r"Input X contains infinity or a value too large for dtype\('float32'\)",
     ),
     *rows("X-complex", lambda e, y: e().fit(X + 1j, y), r"Complex data not supported.*\bX must .*real"),
     *rows("X-of-text", lambda e, y: e().fit(np.full((20, 4), "red"), y), r"\bX must .*numbers.*strings"),
@@ -505,9 +509,9 @@ VALIDATION = [
         r"validation_data: Input X contains NaN",
     ),
     *rows(
-        "validation-sparse",
-        lambda e, y: e().fit(X, y, validation_data=(sparse.csr_array(X), y)),
-        r"validation_data: Sparse data was passed for X.*toarray\(\)",
+        "validation-of-names-partly-numbers",
+        lambda e, y: e().fit(FRAME, y, validation_data=(FRAME.rename(columns={"a": 1}), y)),
+        r"validation_data: .*string names, but your input has \['int', 'str'\]",
         TypeError,
     ),
     *rows(
@@ -742,6 +746,13 @@ ASKED = [
         of=CLASSIFIERS,
     ),
     *rows(
+        "predict-log-proba-unfitted",
+        lambda e, _: e().predict_log_proba(X),
+        r"This NAME instance is not fitted yet\. Call 'fit'",
+        NotFittedError,
+        of=CLASSIFIERS,
+    ),
+    *rows(
         "decision-function-unfitted",
         lambda e, _: e().decision_function(X),
         r"This NAME instance is not fitted yet\. Call 'fit'",
@@ -821,10 +832,9 @@ ASKED = [
         r"\bX must .*numbers.*strings",
     ),
     row(
-        "predict-sparse",
-        lambda: fitted("three").predict(sparse.csr_array(X)),
-        r"Sparse data was passed for X, but dense data is required.*toarray\(\)",
-        TypeError,
+        "predict-sparse-fewer-features",
+        lambda: fitted("three").predict(sparse.csr_array(X[:, :3])),
+        r"X has 3 features, but KerasMLPClassifier is expecting 4 features",
     ),
     row(
         "score-labels-of-other-type",
@@ -1518,7 +1528,7 @@ def test_a_malformed_call_is_refused_with_a_clear_message_before_training(
     ],
 )
 def test_a_refused_fit_leaves_a_fitted_estimator_as_it_was(call: Callable[[Any], Any], message: str) -> None:
-    classifier = fitted("named")
+    classifier = copy.deepcopy(fitted("named"))
     before = classifier.predict_proba(FRAME)
     with pytest.raises((TypeError, ValueError), match=message):
         call(classifier)

@@ -55,6 +55,7 @@ def test_decision_function_of_two_classes_is_one_dimensional(binary, classifier:
     np.testing.assert_array_equal((decision > 0).astype(int), fitted.predict(X))
     proba = fitted.predict_proba(X)[:, 1]
     np.testing.assert_allclose(1 / (1 + np.exp(-decision)), proba, rtol=1e-6)
+    np.testing.assert_allclose(np.exp(fitted.predict_log_proba(X)), fitted.predict_proba(X))
 
 
 def test_decision_function_of_more_classes_ranks_as_predict_does(iris) -> None:

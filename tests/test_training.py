@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import cross_val_score
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.class_weight import compute_sample_weight
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
@@ -108,15 +109,44 @@ def test_best_epoch_without_validation_is_that_of_the_least_loss(diabetes) -> No
     assert fitted.best_epoch_ == int(np.argmin(fitted.history_["loss"]))
 
 
-def test_a_diverging_run_is_no_error_and_its_best_epoch_is_finite(diabetes) -> None:
+def test_a_diverged_run_says_so_and_keeps_its_curves(diabetes) -> None:
     X, y = diabetes
     estimator = KerasMLPRegressor(
         optimizer="sgd", learning_rate=1e4, batch_size=len(X), epochs=12, random_state=0
     )
-    fitted = estimator.fit(X, y)
-    losses = np.asarray(fitted.history_["loss"])
+    with pytest.raises(
+        ValueError, match=r"diverged: the loss is (inf|nan) from epoch \d+ on .*learning rate, scale X"
+    ):
+        estimator.fit(X, y)
+    losses = np.asarray(estimator.history_["loss"])
     assert not np.isfinite(losses).all()
-    assert np.isfinite(losses[fitted.best_epoch_])
+    assert np.isfinite(losses[estimator.best_epoch_])
+
+
+def test_early_stopping_brings_a_diverged_run_back(diabetes) -> None:
+    X, y = diabetes
+    estimator = KerasMLPRegressor(
+        optimizer="sgd", learning_rate=1e4, batch_size=len(X), epochs=12, random_state=0, early_stopping=True
+    ).fit(X, y)
+    assert not np.isfinite(estimator.history_["loss"]).all()
+    assert np.isfinite(estimator.predict(X)).all()
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite:UserWarning")
+def test_a_diverged_candidate_scores_error_score(diabetes) -> None:
+    grid = {"learning_rate": [1e-2, 1e4]}
+    estimator = KerasMLPRegressor(optimizer="sgd", epochs=12, random_state=0)
+    with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 4"):
+        search = GridSearchCV(estimator, grid, cv=2).fit(*diabetes)
+    assert np.isfinite(search.cv_results_["mean_test_score"][0])
+    assert np.isnan(search.cv_results_["mean_test_score"][1])
+    assert search.best_params_ == {"learning_rate": 1e-2}
+
+
+def test_outputs_that_overflow_are_an_error(diabetes) -> None:
+    fitted = KerasMLPRegressor(epochs=1, random_state=0).fit(*diabetes)
+    with pytest.raises(ValueError, match="outputs are not finite for 1 of 2 rows.*Scale X"):
+        fitted.predict([np.full(10, 3e38), np.zeros(10)])
 
 
 # Callbacks.

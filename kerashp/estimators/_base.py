@@ -8,7 +8,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp.estimators._callbacks import best_epoch, check_monitors, copied
 from kerashp.estimators._losses import check_loss, check_values, loss_of
-from kerashp.estimators._models import PackedModel, output_width, outputs, pack, unpack
+from kerashp.estimators._models import PackedModel, output_width, outputs, pack, unpack, weights_are_finite
 from kerashp.estimators._persistence import load_estimator, save_estimator
 from kerashp.estimators._rows import Rows, checked_features, checked_rows, hold_out, weighted, with_weight
 from kerashp.training import isolated
@@ -113,7 +113,7 @@ class BaseKerasEstimator(BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Training rows: NumPy, pandas, polars or lists.
+            Training rows: NumPy, pandas, polars, lists, or a sparse matrix, which is made dense.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels of any type, an indicator matrix (multilabel), or numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -153,6 +153,8 @@ class BaseKerasEstimator(BaseEstimator):
         ------
         ValueError, TypeError
             If data, parameters, model and loss do not fit together; nothing is trained then.
+        ValueError
+            If training diverged, so that the weights are no longer finite; `history_` holds the curves.
         """
         call = {
             "callbacks": callbacks,
@@ -211,6 +213,7 @@ class BaseKerasEstimator(BaseEstimator):
                 **arguments,
             )
         self._record(history.history, arguments, partial=partial and not fresh)
+        self._check_converged()
         return self
 
     def _checked_call(self, call: dict[str, Any]) -> dict[str, Any]:
@@ -307,6 +310,17 @@ class BaseKerasEstimator(BaseEstimator):
         shift = done - arguments.get("initial_epoch", 0)
         self.best_epoch_ = best_epoch(arguments["callbacks"], self.history_, shift)
 
+    def _check_converged(self) -> None:
+        if weights_are_finite(self.model_):
+            return
+        losses = np.asarray(self.history_["loss"])
+        bad = np.flatnonzero(~np.isfinite(losses))
+        since = f"the loss is {losses[bad[0]]} from epoch {bad[0]} on and " if len(bad) else ""
+        raise ValueError(
+            f"Training diverged: {since}the weights are not finite. Lower the learning rate, scale X and y, "
+            "or clip the gradients (clipnorm). The curves are in history_"
+        )
+
     # Prediction.
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -316,10 +330,23 @@ class BaseKerasEstimator(BaseEstimator):
         check_is_fitted(self)
         X = checked_features(self, X, self._floatx(), reset=False)
         with isolated(dtype=self._floatx()):
-            return self._forward(X)
+            raw = self._forward(X)
+        bad = ~np.isfinite(raw).reshape(len(raw), -1).all(axis=1)
+        if bad.any():
+            raise ValueError(
+                f"The network's outputs are not finite for {bad.sum()} of {len(raw)} rows: they lie far from "
+                "what it was trained on, or training went astray (see history_). Scale X, or lower the "
+                "learning rate"
+            )
+        return raw
 
     def _forward(self, X: np.ndarray) -> np.ndarray:
         return outputs(self.model_, X)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     # Keeping.
 

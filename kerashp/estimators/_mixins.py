@@ -102,6 +102,21 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
         raw = self._raw_outputs(X)
         return self.target_encoder_.inverse_transform(raw, return_proba=True)
 
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithms of `predict_proba`, which is taken for no less than the least positive float.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        return _log(self.predict_proba(X))
+
     def decision_function(self, X: Any) -> np.ndarray:
         """The log-odds of the second class or of each label; log-probabilities where there are more classes.
 
@@ -115,17 +130,19 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
         ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
             Above 0 (binary, multilabel) or greatest (multiclass) where `predict` says so.
         """
-        proba = np.clip(self.predict_proba(X), np.finfo(float).tiny, 1.0)
+        proba = self.predict_proba(X)
         if self.target_encoder_.task_ == "binary":
-            return np.log(proba[:, 1]) - np.log(proba[:, 0])
-        if self.target_encoder_.task_ == "multiclass":
-            return np.log(proba)
-        return np.log(proba) - np.log(np.clip(1 - proba, np.finfo(float).tiny, 1.0))
+            return _log(proba[:, 1]) - _log(proba[:, 0])
+        return _log(proba) if self.target_encoder_.task_ == "multiclass" else _log(proba) - _log(1 - proba)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _log(proba: np.ndarray) -> np.ndarray:
+    return np.log(np.clip(proba, np.finfo(float).tiny, 1.0))
 
 
 class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):

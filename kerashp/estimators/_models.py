@@ -88,6 +88,11 @@ def outputs(model: keras.Model, X: np.ndarray) -> np.ndarray:
     return np.concatenate([keras.ops.convert_to_numpy(chunk) for chunk in chunks])
 
 
+def weights_are_finite(model: keras.Model) -> bool:
+    """Whether every weight is a finite number."""
+    return all(np.isfinite(weight).all() for weight in model.get_weights() if weight.dtype.kind == "f")
+
+
 def output_width(model: keras.Model, X: np.ndarray) -> int:
     """The width of the model's one output for rows like those of X, found by passing it a row.
 

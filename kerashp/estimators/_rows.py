@@ -26,15 +26,24 @@ class Rows(NamedTuple):
 
 
 def checked_features(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:
-    """X of shape (n_samples, n_features, ...), finite; integers stay, other numbers become `floatx`."""
-    X = validate_data(estimator, X, reset=reset, allow_nd=True)
+    """X, (n_samples, n_features, ...), dense and finite; integers stay, other numbers become `floatx`."""
+    X = validate_data(estimator, X, reset=reset, allow_nd=True, accept_sparse=("csr", "csc"))
     return _as_float(estimator, X, floatx, reset=reset)
 
 
 def checked_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, floatx: str, *, reset: bool) -> Rows:
     """X, y and the weights of a fit, of equal length."""
     numeric = not is_classifier(estimator)
-    X, y = validate_data(estimator, X, y, reset=reset, allow_nd=True, multi_output=True, y_numeric=numeric)
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        reset=reset,
+        allow_nd=True,
+        accept_sparse=("csr", "csc"),
+        multi_output=True,
+        y_numeric=numeric,
+    )
     X = _as_float(estimator, X, floatx, reset=reset)
     y = _checked_labels(y) if not numeric else _checked_values(y)
     if sample_weight is not None:
@@ -42,7 +51,8 @@ def checked_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, floatx: str
     return Rows(X, y, sample_weight)
 
 
-def _as_float(estimator: Any, X: np.ndarray, floatx: str, *, reset: bool) -> np.ndarray:
+def _as_float(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:
+    X = X.toarray() if sparse.issparse(X) else X
     if not reset and X.shape[1:] != estimator._input_shape:
         raise ValueError(
             f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted with rows of "

@@ -1,6 +1,5 @@
 """Estimators around any function that returns a Keras model, or any model: scikeras' wrappers, mended."""
 
-import inspect
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -16,14 +15,12 @@ from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._models import built, copying, outputs
 from kerashp.estimators._rows import Rows, checked_rows
 from kerashp.estimators._scikeras import BaseWrapper, loss_name, route_params
+from kerashp.estimators._signatures import HANDED, called, defaults_of, names_of, same
 from kerashp.estimators._targets import data_arguments
 from kerashp.models import build_model, loss_for
 from kerashp.training import isolated
 
 _ROWS = [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None]
-
-# What scikeras hands to a model function that names it.
-_HANDED = ("meta", "compile_kwargs", "params")
 
 _COMPILE_DEFAULTS: dict[str, Any] = {
     "optimizer": "rmsprop",
@@ -80,7 +77,7 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
     def __getattr__(self, name: str) -> Any:
         known = vars(self)
         if "_params" in known and not name.endswith("_"):
-            for source in (known["_params"], _defaults_of(known["model"]), self._defaults):
+            for source in (known["_params"], defaults_of(known["model"]), self._defaults):
                 if name in source:
                     return source[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -92,7 +89,7 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
             self._params[name] = value
 
     def _get_param_names(self) -> list[str]:
-        return sorted({"model", *self._defaults, *_defaults_of(self.model), *self._params})
+        return sorted({"model", *self._defaults, *defaults_of(self.model), *self._params})
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator, of its model function, or routed ones (`optimizer__...`).
@@ -112,8 +109,8 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
             If a name belongs neither to the estimator nor to its model function.
         """
         if "model" in params and params["model"] is not self.model:
-            old = _defaults_of(self.model)
-            self._params = {k: v for k, v in self._params.items() if k not in old or not _same(v, old[k])}
+            old = defaults_of(self.model)
+            self._params = {k: v for k, v in self._params.items() if k not in old or not same(v, old[k])}
         self.model = params.pop("model", self.model)
         self._check_names({**self._params, **params}, ValueError)
         self._params |= params
@@ -124,17 +121,17 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
             return super().__sklearn_clone__()
 
     def __repr__(self) -> str:
-        defaults = {**self._defaults, **_defaults_of(self.model)}
+        defaults = {**self._defaults, **defaults_of(self.model)}
         changed = {
             name: value
             for name, value in self._params.items()
-            if name not in defaults or not _same(value, defaults[name])
+            if name not in defaults or not same(value, defaults[name])
         }
-        shown = [_called(self.model), *(f"{name}={value!r}" for name, value in changed.items())]
+        shown = [called(self.model), *(f"{name}={value!r}" for name, value in changed.items())]
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _check_names(self, names: Iterable[str], error: type[Exception]) -> None:
-        accepted = _names_of(self.model)
+        accepted = names_of(self.model)
         if accepted is None:
             return
         for name in names:
@@ -144,7 +141,7 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
                 takes = f"takes {', '.join(accepted)}" if accepted else "takes no parameters"
                 raise error(
                     f"Invalid parameter {name!r} for estimator {type(self).__name__}: its model "
-                    f"{_called(self.model)} {takes}; the estimator's own are {', '.join(self._defaults)}; "
+                    f"{called(self.model)} {takes}; the estimator's own are {', '.join(self._defaults)}; "
                     f"routed ones begin with {'__, '.join(sorted(self._routes))}__"
                 )
 
@@ -159,7 +156,7 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
         model = built(self.model, self._model_arguments(X))
         if not model.compiled:
             model.compile(**self._compile_arguments())
-        elif "compile_kwargs" not in (_names_of(self.model, handed=True) or ()):
+        elif "compile_kwargs" not in (names_of(self.model, handed=True) or ()):
             self._refuse_unused(model)
         return model
 
@@ -167,13 +164,13 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
         """The model function's arguments; what describes the data is theirs to say, unless it was set."""
         if isinstance(self.model, keras.Model):
             return {}
-        defaults, takes = _defaults_of(self.model), _names_of(self.model, handed=True)
+        defaults, takes = defaults_of(self.model), names_of(self.model, handed=True)
         own = set(self._params) - set(self._defaults) if takes is None else set(takes)
         params = self.get_params(deep=False)
         arguments = route_params(params, destination="model", pass_filter=own, strict=True)
         arguments.pop("model", None)
         for name, value in data_arguments(self.target_encoder_, X).items():
-            untouched = name not in arguments or (name in defaults and _same(arguments[name], defaults[name]))
+            untouched = name not in arguments or (name in defaults and same(arguments[name], defaults[name]))
             if untouched and name in (takes or ()):
                 arguments[name] = value
         handed = {
@@ -181,12 +178,12 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
             "compile_kwargs": self._compile_arguments,
             "params": self.get_params,
         }
-        arguments |= {name: handed[name]() for name in _HANDED if name in (takes or ())}
+        arguments |= {name: handed[name]() for name in HANDED if name in (takes or ())}
         missing = [name for name in takes or () if name not in arguments]
         if missing:
             raise TypeError(
-                f"{_called(self.model)} needs {', '.join(missing)}: pass "
-                f"{type(self).__name__}({_called(self.model)}, {missing[0]}=...) or give it a default"
+                f"{called(self.model)} needs {', '.join(missing)}: pass "
+                f"{type(self).__name__}({called(self.model)}, {missing[0]}=...) or give it a default"
             )
         return arguments
 
@@ -201,20 +198,20 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
 
     def _refuse_unused(self, model: keras.Model) -> None:
         """A model that comes compiled takes no further word on it."""
-        taken = _names_of(self.model) or ()
+        taken = names_of(self.model) or ()
         unused = [
             name
             for name, value in self._params.items()
-            if (name in _COMPILE_DEFAULTS and name not in taken and not _same(value, _COMPILE_DEFAULTS[name]))
+            if (name in _COMPILE_DEFAULTS and name not in taken and not same(value, _COMPILE_DEFAULTS[name]))
             or name.startswith(("optimizer__", "loss__", "metrics__", "compile__"))
         ]
         if "loss" in unused and loss_name(self.loss) == loss_of(model).name:
             unused.remove("loss")
         if unused:
             raise ValueError(
-                f"{', '.join(unused)} cannot be honoured: {_called(self.model)} returns a compiled model "
+                f"{', '.join(unused)} cannot be honoured: {called(self.model)} returns a compiled model "
                 f"(loss {loss_of(model).name!r}, optimizer {model.optimizer.name!r}). Leave compiling to the "
-                f"estimator, or let {_called(self.model)} take the argument, or compile_kwargs"
+                f"estimator, or let {called(self.model)} take the argument, or compile_kwargs"
             )
 
     def _refuse_encoders(self) -> None:
@@ -290,46 +287,6 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
         if arguments.get("batch_size") == -1:
             arguments["batch_size"] = len(X)
         return self.model_.predict(X, **arguments | {"callbacks": copied(self._predict_callbacks)})
-
-
-def _signature(model: Any) -> list[inspect.Parameter] | None:
-    """A model function's parameters; none for a model, None where there is no signature to read."""
-    if isinstance(model, keras.Model):
-        return []
-    try:
-        return list(inspect.signature(model).parameters.values())
-    except (TypeError, ValueError):
-        return None
-
-
-def _names_of(model: Any, *, handed: bool = False) -> list[str] | None:
-    """The names that a model function takes, None if it takes any; `handed` ones are scikeras' to give."""
-    parameters = _signature(model)
-    if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return None
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    return [name for name in names if handed or name not in _HANDED]
-
-
-def _defaults_of(model: Any) -> dict[str, Any]:
-    return {
-        p.name: p.default
-        for p in _signature(model) or ()
-        if p.default is not p.empty and p.name not in _HANDED
-    }
-
-
-def _called(model: Any) -> str:
-    if isinstance(model, keras.Model):
-        return f"the model {model.name!r}"
-    function = getattr(model, "func", model)  # a functools.partial's
-    return str(getattr(function, "__name__", repr(model)))
-
-
-def _same(value: Any, other: Any) -> bool:
-    if value is other:
-        return True
-    return type(value) is type(other) and not isinstance(value, np.ndarray) and bool(value == other)
 
 
 class KerasClassifier(KerasClassifierMixin, _Wrapper):

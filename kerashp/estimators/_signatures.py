@@ -1,0 +1,53 @@
+"""What a model function takes, read from its signature."""
+
+import inspect
+from typing import Any
+
+import keras
+import numpy as np
+
+# What scikeras hands to a model function that names it.
+HANDED = ("meta", "compile_kwargs", "params")
+
+
+def _signature(model: Any) -> list[inspect.Parameter] | None:
+    """A model function's parameters; none for a model, None where there is no signature to read."""
+    if isinstance(model, keras.Model):
+        return []
+    try:
+        return list(inspect.signature(model).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
+def names_of(model: Any, *, handed: bool = False) -> list[str] | None:
+    """The names that a model function takes, None if it takes any; `handed` ones are scikeras' to give."""
+    parameters = _signature(model)
+    if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return [name for name in names if handed or name not in HANDED]
+
+
+def defaults_of(model: Any) -> dict[str, Any]:
+    """The names that have a default, and the defaults."""
+    return {
+        p.name: p.default
+        for p in _signature(model) or ()
+        if p.default is not p.empty and p.name not in HANDED
+    }
+
+
+def called(model: Any) -> str:
+    """What to call a model or a model function in a message."""
+    if isinstance(model, keras.Model):
+        return f"the model {model.name!r}"
+    function = getattr(model, "func", model)  # a functools.partial's
+    return str(getattr(function, "__name__", repr(model)))
+
+
+def same(value: Any, other: Any) -> bool:
+    """Whether two parameters' values are equal; arrays are only if they are one."""
+    if value is other:
+        return True
+    return type(value) is type(other) and not isinstance(value, np.ndarray) and bool(value == other)
