@@ -12,8 +12,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 
 # Few epochs at a high rate: the checks fit more than a hundred times each.
-_MLP: dict[str, Any] = {"n_neurons": 16, "learning_rate": 0.1, "epochs": 20}
-_WRAPPED: dict[str, Any] = {"optimizer": "adam", "learning_rate": 0.1, "epochs": 20, "batch_size": -1}
+_MLP: dict[str, Any] = {"n_neurons": 16, "learning_rate": 0.1, "epochs": 12}
+_WRAPPED: dict[str, Any] = {"optimizer": "adam", "learning_rate": 0.1, "epochs": 12, "batch_size": -1}
 
 FLOAT32 = [
     KerasMLPClassifier(**_MLP),

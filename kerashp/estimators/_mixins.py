@@ -103,7 +103,7 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
         return self.target_encoder_.inverse_transform(raw, return_proba=True)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """The logarithms of `predict_proba`, which is taken for no less than the least positive float.
+        """The logarithms of `predict_proba`, -inf where it is 0.
 
         Parameters
         ----------
@@ -115,7 +115,8 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        return _log(self.predict_proba(X))
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """The log-odds of the second class or of each label; log-probabilities where there are more classes.
