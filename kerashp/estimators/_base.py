@@ -1,6 +1,8 @@
 """What all four estimators are: validate, build, train, predict."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
@@ -19,12 +21,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp.estimators._callbacks import best_epoch, check_monitors, copied
 from kerashp.estimators._losses import check_loss, check_values, loss_of
-from kerashp.estimators._models import PackedModel, output_width, outputs, pack, unpack, weights_are_finite
+from kerashp.estimators._models import (
+    PackedModel,
+    check_compiled,
+    output_width,
+    outputs,
+    pack,
+    unpack,
+    weights_are_finite,
+)
 from kerashp.estimators._persistence import load_estimator, save_estimator
 from kerashp.estimators._rows import Rows, checked_features, checked_rows, hold_out, weighted, with_weight
 from kerashp.training import isolated
 
-MAX_SEED = np.iinfo(np.int32).max
+_MAX_SEED = np.iinfo(np.int32).max
 _COUNT = Interval(Integral, 1, None, closed="left")
 _COUNT_FROM_0 = Interval(Integral, 0, None, closed="left")
 
@@ -44,7 +54,7 @@ TRAINING_CONSTRAINTS: dict[str, Any] = {
 }
 
 # The arguments of one call of `fit`, as keras.Model.fit takes them.
-_CALL_CONSTRAINTS: dict[str, Any] = {
+CALL_CONSTRAINTS: dict[str, Any] = {
     "callbacks": TRAINING_CONSTRAINTS["callbacks"],
     "epochs": [_COUNT],
     "batch_size": [_COUNT],
@@ -58,6 +68,21 @@ _CALL_CONSTRAINTS: dict[str, Any] = {
     "validation_batch_size": [_COUNT],
     "validation_freq": [_COUNT, list, tuple],
 }
+
+
+_OF_VALIDATION = ("validation_steps", "validation_batch_size", "validation_freq")
+
+
+@contextmanager
+def _unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
+    """A fit that is refused leaves a fitted estimator as it was."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class BaseKerasEstimator(BaseEstimator):
@@ -193,25 +218,15 @@ class BaseKerasEstimator(BaseEstimator):
         partial: bool = False,
     ) -> Self:
         call = self._checked_call(call)
-        rows = checked_rows(self, X, y, sample_weight, self._floatx(), reset=fresh)
-        if fresh:
-            self._start(rows, classes)
-        rows = with_weight(rows)
-        seed = self._random.randint(MAX_SEED)
-        with isolated(seed, self._floatx()):
+        with _unchanged_by_errors(self):
+            rows = checked_rows(self, X, y, sample_weight, self._floatx(), reset=fresh)
             if fresh:
-                self.model_ = self._build(rows.X)
-            self._bind(rows)
-            stops = self.early_stopping and not partial
-            rows, validation = self._validation(rows, validation_data, call, stops=stops, seed=seed)
-            arguments = self._arguments(rows, validation, call, stops=stops)
-            rows = with_weight(weighted(rows, arguments.pop("class_weight", None)))
-            history = self.model_.fit(
-                x=rows.X,
-                y=self.target_encoder_.transform(rows.y),
-                sample_weight=rows.sample_weight,
-                **arguments,
+                self._start(rows, classes)
+            rows, arguments = self._prepared(
+                with_weight(rows), validation_data, call, fresh=fresh, partial=partial
             )
+        with isolated(self._next_seed(), self._floatx()):
+            history = self.model_.fit(x=rows.X, y=rows.y, sample_weight=rows.sample_weight, **arguments)
         self._record(history.history, arguments, partial=partial and not fresh)
         self._check_converged()
         return self
@@ -219,7 +234,10 @@ class BaseKerasEstimator(BaseEstimator):
     def _checked_call(self, call: dict[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in call.items() if value is not None}
         name = type(self).__name__
-        validate_parameter_constraints(_CALL_CONSTRAINTS, given, caller_name=f"{name}.fit")
+        validate_parameter_constraints(CALL_CONSTRAINTS, given, caller_name=f"{name}.fit")
+        epochs = given.get("validation_freq", 1)
+        if not isinstance(epochs, Integral) and not all(isinstance(epoch, Integral) for epoch in epochs):
+            raise ValueError(f"validation_freq must be an int or a list of epochs, from 1; got {epochs!r}")
         if "class_weight" in given and not hasattr(self, "predict_proba"):
             raise ValueError(f"{name}.fit got class_weight, which is for classifiers; use sample_weight")
         return given
@@ -230,18 +248,46 @@ class BaseKerasEstimator(BaseEstimator):
         self._input_shape = rows.X.shape[1:]
         self.target_encoder_ = self._new_target_encoder(classes).fit(rows.y)
 
+    def _next_seed(self) -> int:
+        return self._random.randint(_MAX_SEED)
+
+    def _prepared(
+        self, rows: Rows, validation_data: Any, call: dict[str, Any], *, fresh: bool, partial: bool
+    ) -> tuple[Rows, dict[str, Any]]:
+        """The rows that the network takes and all else for `Model.fit`, checked against each other."""
+        seed = self._next_seed()
+        stops = self.early_stopping and not partial
+        with isolated(seed, self._floatx()):
+            if fresh:
+                self.model_ = self._build(rows.X)
+            self._bind(rows)
+            rows, validation = self._validation(rows, validation_data, call, stops=stops, seed=seed)
+            arguments = self._arguments(len(rows.X), validation, call, stops=stops)
+            rows = with_weight(weighted(rows, arguments.pop("class_weight", None)))
+            self._check_classes(rows, partial=partial)
+            rows = rows._replace(y=self.target_encoder_.transform(rows.y))
+            check_compiled(self.model_, rows.X, rows.y)
+        return rows, arguments
+
+    def _check_classes(self, rows: Rows, *, partial: bool) -> None:
+        """Nothing to check where the target has no classes."""
+
     def _bind(self, rows: Rows) -> None:
+        """Fit the encoder to the model, or refuse a model whose output or loss does not fit the target."""
         encoder, loss = self.target_encoder_, loss_of(self.model_)
         width = output_width(self.model_, rows.X)
         check_loss(loss, encoder.task_, width, encoder.width_)
         encoder.bind(width, loss)
-        if encoder.task_ == "regression":
-            check_values(loss, rows.y)
+        self._check_values(rows)
+
+    def _check_values(self, rows: Rows) -> None:
+        if self.target_encoder_.task_ == "regression":
+            check_values(loss_of(self.model_), rows.y)
 
     def _validation(
         self, rows: Rows, validation_data: Any, call: dict[str, Any], *, stops: bool, seed: int
     ) -> tuple[Rows, Rows | None]:
-        """The rows to train on, and those to validate on where the caller or early stopping asks for it."""
+        """The rows to train on, and those to validate on, encoded, where the call or early stopping asks."""
         split = call.get("validation_split", self._fit_arguments(len(rows.X)).get("validation_split", 0.0))
         if validation_data is not None:
             if call.get("validation_split"):
@@ -255,7 +301,8 @@ class BaseKerasEstimator(BaseEstimator):
                 f"and validation_split={split} asks for another part; set one of them"
             )
         stratify = self.target_encoder_.task_ in ("binary", "multiclass")
-        return hold_out(rows, self.validation_fraction, stratify=stratify, seed=seed)
+        train, valid = hold_out(rows, self.validation_fraction, stratify=stratify, seed=seed)
+        return train, valid._replace(y=self.target_encoder_.transform(valid.y))
 
     def _checked_validation(self, validation_data: Any) -> Rows:
         if not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
@@ -266,15 +313,17 @@ class BaseKerasEstimator(BaseEstimator):
             )
         X, y, sample_weight = (*validation_data, None)[:3]
         try:
-            return checked_rows(self, X, y, sample_weight, self._floatx(), reset=False)
-        except ValueError as error:
-            raise ValueError(f"validation_data: {error}") from error
+            rows = checked_rows(self, X, y, sample_weight, self._floatx(), reset=False)
+            self._check_values(rows)
+            return rows._replace(y=self.target_encoder_.transform(rows.y))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {error}") from error
 
     def _arguments(
-        self, rows: Rows, validation: Rows | None, call: dict[str, Any], *, stops: bool
+        self, n_samples: int, validation: Rows | None, call: dict[str, Any], *, stops: bool
     ) -> dict[str, Any]:
         """Everything but the training rows that goes to `Model.fit`."""
-        arguments = {**self._fit_arguments(len(rows.X)), **call}
+        arguments = {**self._fit_arguments(n_samples), **call}
         callbacks = copied([self._fit_callbacks_given(), call.get("callbacks")])
         if stops:
             callbacks.append(
@@ -286,12 +335,17 @@ class BaseKerasEstimator(BaseEstimator):
                 )
             )
         if validation is not None:
-            encoded = self.target_encoder_.transform(validation.y)
             weight = [] if validation.sample_weight is None else [validation.sample_weight]
-            arguments["validation_data"] = (validation.X, encoded, *weight)
+            arguments["validation_data"] = (validation.X, validation.y, *weight)
             arguments["validation_split"] = 0.0
         validated = validation is not None or bool(arguments.get("validation_split"))
         check_monitors(callbacks, validated=validated)
+        idle = [name for name in _OF_VALIDATION if name in call and not validated]
+        if idle:
+            raise ValueError(
+                f"{type(self).__name__}.fit got {idle[0]}={call[idle[0]]!r}, but there are no validation "
+                "data; pass validation_data=(X, y) or validation_split, or set early_stopping=True"
+            )
         first = arguments.get("initial_epoch", 0)
         if arguments["epochs"] <= first:
             raise ValueError(

@@ -36,12 +36,21 @@ class Loss:
 
 def loss_of(model: keras.Model) -> Loss:
     """The kind of the loss that a model was compiled with."""
-    name = _name(model.loss)
+    loss = model.loss
+    if isinstance(loss, list | dict) and len(loss) == 1:
+        (loss,) = loss.values() if isinstance(loss, dict) else loss
+    if loss is None or isinstance(loss, list | dict):
+        got = "without a loss" if loss is None else f"with {len(loss)} losses"
+        raise ValueError(
+            f"The model is compiled {got}; an estimator needs one for its one output, such as 'mse' or "
+            "'sparse_categorical_crossentropy'"
+        )
+    name = _name(loss)
     return Loss(
         name,
         sparse=name in _SPARSE,
         categorical=name in _CATEGORICAL,
-        margins=name in _MARGIN or bool(getattr(model.loss, "from_logits", False)),
+        margins=name in _MARGIN or bool(getattr(loss, "from_logits", False)),
     )
 
 

@@ -7,7 +7,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils import Tags
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._rows import Rows, with_weight
+from kerashp.estimators._rows import Rows, check_listed, checked_classes
 from kerashp.estimators._targets import ClassEncoder, ValueEncoder
 
 
@@ -30,17 +30,21 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
         return self.target_encoder_
 
     def _new_target_encoder(self, classes: np.ndarray | None) -> ClassEncoder:
-        return ClassEncoder(categories="auto" if classes is None else [np.unique(classes)])
+        return ClassEncoder(categories="auto" if classes is None else [classes])
 
     def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
+        if classes is not None:
+            check_listed(classes, rows.y)
         super()._start(rows, classes)
-        if self.target_encoder_.task_ == "multilabel":
+
+    def _check_classes(self, rows: Rows, *, partial: bool) -> None:
+        if self.target_encoder_.task_ == "multilabel" or (partial and self.n_classes_ > 1):
             return
-        present = self.classes_ if classes is not None else np.unique(with_weight(rows).y)
+        present = np.unique(rows.y).tolist()
         if len(present) < 2:
             raise ValueError(
-                f"y has 1 class, {present.tolist()}, among the rows with a weight; "
-                f"{type(self).__name__} needs 2 classes or more"
+                f"y has {len(present)} class, {present}, among the rows with a weight; {type(self).__name__} "
+                "needs 2 classes or more (partial_fit(classes=...) names those that come later)"
             )
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -68,7 +72,14 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
                 f"class_weight={self.class_weight!r} cannot be known from a part of the data; compute it "
                 "with sklearn.utils.class_weight.compute_class_weight and set it as a dict"
             )
-        return self._fit_epoch(X, y, sample_weight, None if classes is None else np.asarray(classes))
+        if classes is not None:
+            classes = checked_classes(classes)
+            if self.__sklearn_is_fitted__() and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes={classes.tolist()} are not those of the first call, {self.classes_.tolist()}, "
+                    "which the network keeps: leave classes out, or begin with a clone"
+                )
+        return self._fit_epoch(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable labels.

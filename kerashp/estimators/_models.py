@@ -93,6 +93,29 @@ def weights_are_finite(model: keras.Model) -> bool:
     return all(np.isfinite(weight).all() for weight in model.get_weights() if weight.dtype.kind == "f")
 
 
+def check_compiled(model: keras.Model, X: np.ndarray, y: np.ndarray) -> None:
+    """Let Keras look up what the model is compiled with and try it on two rows, as it does when a fit begins.
+
+    Raises
+    ------
+    ValueError
+        If the loss, the metrics or the learning rate cannot be used.
+    """
+    try:
+        model._symbolic_build(data_batch=(X[:2], y[:2], None))
+    except Exception as error:
+        raise ValueError(
+            f"The model's loss ({model.loss!r}) or its metrics cannot be used with y: {error}. Compile it "
+            "with some of keras.losses and keras.metrics that fit the target"
+        ) from error
+    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    if not (np.isfinite(rate) and rate >= 0):
+        raise ValueError(
+            f"The optimizer {model.optimizer.name!r} has learning_rate={rate:g}; it must be finite and at "
+            "least 0, such as 0.001"
+        )
+
+
 def output_width(model: keras.Model, X: np.ndarray) -> int:
     """The width of the model's one output for rows like those of X, found by passing it a row.
 
@@ -101,6 +124,7 @@ def output_width(model: keras.Model, X: np.ndarray) -> int:
     ValueError
         If the model does not take such rows, has several outputs or no output of shape (n_samples, width).
     """
+    _check_input(model, X)
     try:
         output = model(X[:1], training=False)
     except Exception as error:
@@ -119,6 +143,24 @@ def output_width(model: keras.Model, X: np.ndarray) -> int:
             "a keras.layers.Flatten or Dense layer"
         )
     return output.shape[1]
+
+
+def _check_input(model: keras.Model, X: np.ndarray) -> None:
+    """Say it before Keras does, where the model knows what it takes."""
+    try:
+        shape = model.input_shape
+    except AttributeError:  # not built yet, or a class of the user's own
+        return
+    if isinstance(shape, list | dict):
+        raise ValueError(
+            f"The model has {len(shape)} inputs; an estimator passes it X as one input. Join them into one, "
+            "or train the model with Keras"
+        )
+    if len(shape) != X.ndim or any(size not in (None, got) for size, got in zip(shape, X.shape, strict=True)):
+        raise ValueError(
+            f"The model takes rows of shape {shape[1:]}, but those of X have shape {X.shape[1:]}: give its "
+            f"input layer shape={X.shape[1:]}"
+        )
 
 
 def plain(value: Any) -> Any:

@@ -132,7 +132,8 @@ def load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
                 raise ValueError("the digest differs")
     with _damage(folder, "its arrays.npz or estimator.json does not hold what an estimator needs"):
         arrays = _read_arrays(folder / _ARRAYS)
-        estimator = _blank(cls, manifest, arrays, params)
+        estimator = _blank(cls, manifest, arrays)
+    estimator.set_params(**params)
     with _damage(folder, "Keras refuses its model.keras in safe mode"):
         _check_members(folder / _MODEL)
         with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
@@ -186,14 +187,14 @@ def _with_objects(name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
     return name.removeprefix(_OBJECT), array.astype(object)
 
 
-def _blank(cls: type, manifest: dict[str, Any], arrays: dict[str, np.ndarray], params: dict[str, Any]) -> Any:
+def _blank(cls: type, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     """The estimator with its parameters and all that it learned but the model."""
     kept = dict.fromkeys(manifest["not_kept"])
     kept |= {name: _from_json(value) for name, value in manifest["params"].items()}
     kept |= {
         name.removeprefix("param:"): value for name, value in arrays.items() if name.startswith("param:")
     }
-    estimator = cls(**{**kept, **params})
+    estimator = cls(**kept)
     for name in _LEARNED:
         setattr(estimator, name, _from_json(manifest["learned"][name]))
     if "feature_names" in arrays:

@@ -1,5 +1,6 @@
 """Input rows: checked by scikit-learn, cast to the network's float type, weighted, split."""
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,9 +46,10 @@ def checked_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, floatx: str
         y_numeric=numeric,
     )
     X = _as_float(estimator, X, floatx, reset=reset)
-    y = _checked_labels(y) if not numeric else _checked_values(y)
+    y = _checked_values(y, floatx) if numeric else _checked_labels(y)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=floatx, ensure_non_negative=True)
+        sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        sample_weight = _narrowed(sample_weight, floatx, "sample_weight")
     return Rows(X, y, sample_weight)
 
 
@@ -58,18 +60,37 @@ def _as_float(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray
             f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted with rows of "
             f"shape {estimator._input_shape}"
         )
-    if X.dtype.kind in "biu":
-        return X
+    _check_numbers(X, "X", "encode it, say with sklearn.preprocessing")
+    return X if X.dtype.kind in "biu" else _narrowed(X, floatx, "X")
+
+
+def _check_numbers(array: np.ndarray, name: str, remedy: str) -> None:
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} must hold numbers; got type {array.dtype}, such as {array.ravel()[0]!r}: {remedy}"
+        )
+
+
+def _narrowed(array: np.ndarray, floatx: str, name: str) -> np.ndarray:
+    """The array in the network's float type, refused if it holds what is infinite there."""
     with np.errstate(over="ignore"):
-        X = X.astype(floatx, copy=False)
-    assert_all_finite(X, input_name="X", estimator_name=type(estimator).__name__)
-    return X
+        array = array.astype(floatx, copy=False)
+    assert_all_finite(array, input_name=name)
+    return array
 
 
 def _checked_labels(y: Any) -> np.ndarray:
     if sparse.issparse(y):
         y = y.toarray()
-    check_classification_targets(y)
+    try:
+        check_classification_targets(y)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in y.ravel()})
+        if len(kinds) == 1:
+            raise
+        raise ValueError(
+            f"y must hold labels of one type, strings or numbers; got a mixture of {', '.join(kinds)}"
+        ) from error
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     if type_of_target(y) == "multiclass-multioutput":
@@ -81,11 +102,35 @@ def _checked_labels(y: Any) -> np.ndarray:
     return y
 
 
-def _checked_values(y: Any) -> np.ndarray:
+def checked_classes(classes: Any) -> np.ndarray:
+    """All labels there will ever be, sorted, from what the caller lists."""
+    classes = np.asarray(classes)
+    if classes.ndim != 1 or len(classes) < 2:
+        raise ValueError(f"classes must list 2 labels or more, shape (n_classes,); got shape {classes.shape}")
+    assert_all_finite(classes, input_name="classes")
+    return np.unique(_checked_labels(classes))
+
+
+def check_listed(classes: np.ndarray, y: np.ndarray) -> None:
+    """Refuse labels that the caller's list of classes lacks."""
+    if y.ndim != 1:
+        raise ValueError(
+            f"classes={classes.tolist()} was given for a multilabel y of shape {y.shape}, whose labels are "
+            "its columns: leave classes out"
+        )
+    unknown = [label for label in np.unique(y).tolist() if label not in classes.tolist()]
+    if unknown:
+        raise ValueError(
+            f"y holds the classes {unknown}, missing from classes={classes.tolist()}: list all labels that "
+            "there will ever be"
+        )
+
+
+def _checked_values(y: Any, floatx: str) -> np.ndarray:
     if sparse.issparse(y):
         y = y.toarray()
-    if y.dtype.kind == "c":
-        raise ValueError("Complex data not supported: y must hold real numbers")
+    _check_numbers(y, "y", "encode it, or use a classifier")
+    _narrowed(y, floatx, "y")
     return y
 
 
@@ -93,9 +138,22 @@ def weighted(rows: Rows, class_weight: Any) -> Rows:
     """The rows with their class weights multiplied into the sample weights."""
     if class_weight is None:
         return rows
+    _check_class_weight(class_weight)
     of_class = compute_sample_weight(class_weight, rows.y)
     weight = of_class if rows.sample_weight is None else of_class * rows.sample_weight
     return rows._replace(sample_weight=weight)
+
+
+def _check_class_weight(class_weight: Any) -> None:
+    for of_label in class_weight if isinstance(class_weight, list) else [class_weight]:
+        if not isinstance(of_label, dict):
+            continue
+        for label, weight in of_label.items():
+            if not isinstance(weight, Real) or not 0 <= float(weight) < np.inf:
+                raise ValueError(
+                    "class_weight must give each label a finite number of at least 0; "
+                    f"got {{{label!r}: {weight!r}}}"
+                )
 
 
 def with_weight(rows: Rows) -> Rows:

@@ -1,14 +1,15 @@
 """Estimators around any function that returns a Keras model, or any model: scikeras' wrappers, mended."""
 
+import inspect
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
 
-from kerashp.estimators._base import MAX_SEED, TRAINING_CONSTRAINTS, BaseKerasEstimator
+from kerashp.estimators._base import CALL_CONSTRAINTS, TRAINING_CONSTRAINTS, BaseKerasEstimator
 from kerashp.estimators._callbacks import copied
 from kerashp.estimators._losses import loss_of
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
@@ -21,6 +22,13 @@ from kerashp.models import build_model, loss_for
 from kerashp.training import isolated
 
 _ROWS = [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None]
+
+# What a routed name may say to Keras' methods.
+_TAKEN = {
+    "fit": set(inspect.signature(keras.Model.fit).parameters) - {"self", "x", "y", "sample_weight"},
+    "predict": set(inspect.signature(keras.Model.predict).parameters) - {"self", "x"},
+    "compile": set(inspect.signature(keras.Model.compile).parameters) - {"self"},
+}
 
 _COMPILE_DEFAULTS: dict[str, Any] = {
     "optimizer": "rmsprop",
@@ -54,6 +62,10 @@ _CONSTRAINTS: dict[str, Any] = {
     "validation_split": [Interval(Real, 0, 1, closed="left")],
     "run_eagerly": ["boolean"],
     "class_weight": [dict, list, StrOptions({"balanced"}), None],
+}
+_ROUTED_CONSTRAINTS = {f"fit__{name}": allowed for name, allowed in CALL_CONSTRAINTS.items()} | {
+    "fit__batch_size": _ROWS,
+    "fit__validation_batch_size": _ROWS,
 }
 
 
@@ -136,7 +148,9 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
             return
         for name in names:
             prefix, _, inner = name.rpartition("__") if name.startswith("model__") else name.partition("__")
-            routed = bool(inner) and (inner in accepted if prefix == "model" else prefix in self._routes)
+            routed = bool(inner) and prefix in self._routes
+            if prefix in ("model", "fit", "predict", "compile"):
+                routed = inner in (accepted if prefix == "model" else _TAKEN[prefix])
             if not routed and name not in accepted and name not in self._defaults:
                 takes = f"takes {', '.join(accepted)}" if accepted else "takes no parameters"
                 raise error(
@@ -188,13 +202,26 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
         return arguments
 
     def _compile_arguments(self) -> dict[str, Any]:
-        arguments = self._get_compile_kwargs()
+        try:
+            arguments = self._get_compile_kwargs()
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{type(self).__name__} cannot compile the model with {self._compile_words()}: {error}. See "
+                "keras.optimizers, keras.losses and keras.metrics for names and arguments"
+            ) from error
         optimizer = arguments["optimizer"]
         if optimizer is self.optimizer and isinstance(optimizer, keras.optimizers.Optimizer):
             arguments["optimizer"] = type(optimizer).from_config(optimizer.get_config())
         if arguments["loss"] is None:
             arguments["loss"] = loss_for(self.target_encoder_.task_)
         return arguments
+
+    def _compile_words(self) -> str:
+        """What the parameters say of compiling, as they say it."""
+        routes = ("optimizer__", "loss__", "metrics__", "compile__")
+        words = {name: getattr(self, name) for name in ("optimizer", "loss", "metrics")}
+        words |= {name: value for name, value in self._params.items() if name.startswith(routes)}
+        return ", ".join(f"{name}={value!r}" for name, value in words.items())
 
     def _refuse_unused(self, model: keras.Model) -> None:
         """A model that comes compiled takes no further word on it."""
@@ -254,9 +281,10 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
         self._validate_params()
         rows = checked_rows(self, X, y, None, self._floatx(), reset=True)
         self._start(rows, None)
-        with isolated(self._random.randint(MAX_SEED)):
+        with isolated(self._next_seed()):
             self.model_ = self._build(rows.X)
             self._bind(rows)
+        self._check_classes(rows, partial=False)
         self.history_, self.best_epoch_ = {"loss": []}, 0
         return self
 
@@ -265,6 +293,10 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
     def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
         params = self.get_params(deep=False)
         arguments = route_params(params, destination="fit", pass_filter=self._fit_kwargs)
+        if "class_weight" in arguments and not hasattr(self, "predict_proba"):
+            raise ValueError("fit__class_weight is for classifiers; pass sample_weight to fit")
+        routed = {name: params[name] for name in _ROUTED_CONSTRAINTS if name in params}
+        validate_parameter_constraints(_ROUTED_CONSTRAINTS, routed, caller_name=type(self).__name__)
         sizes = {
             name: n_samples for name in ("batch_size", "validation_batch_size") if arguments.get(name) == -1
         }
@@ -275,7 +307,16 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
         }
 
     def _fit_callbacks_given(self) -> Any:
-        self._initialize_callbacks()
+        routed = [name for name in self._params if name.startswith("callbacks__")]
+        if routed and self.callbacks is None:
+            raise ValueError(f"{routed[0]} has nothing to go to: callbacks=None; pass callbacks=[...] too")
+        try:
+            self._initialize_callbacks()
+        except TypeError as error:
+            raise TypeError(
+                "callbacks must hold keras.callbacks.Callback objects, or classes with routed arguments; "
+                f"got {self.callbacks!r}: {error}"
+            ) from error
         return self._fit_callbacks
 
     def _forward(self, X: np.ndarray) -> np.ndarray:
