@@ -1259,7 +1259,6 @@ PARAMETERS = [
         "class-weight-routed-to-fit-of-a-regressor",
         lambda: KerasRegressor(fit__class_weight={0: 2.0}).fit(X, VALUES),
         r"fit__class_weight.*KerasRegressor",
-        TypeError,
     ),
     row(
         "class-weight-of-a-regressor",

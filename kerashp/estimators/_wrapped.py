@@ -294,7 +294,9 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
         params = self.get_params(deep=False)
         arguments = route_params(params, destination="fit", pass_filter=self._fit_kwargs)
         if "class_weight" in arguments and not hasattr(self, "predict_proba"):
-            raise ValueError("fit__class_weight is for classifiers; pass sample_weight to fit")
+            raise ValueError(
+                f"fit__class_weight is for classifiers, not {type(self).__name__}; use sample_weight"
+            )
         routed = {name: params[name] for name in _ROUTED_CONSTRAINTS if name in params}
         validate_parameter_constraints(_ROUTED_CONSTRAINTS, routed, caller_name=type(self).__name__)
         sizes = {
