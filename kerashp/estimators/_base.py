@@ -3,79 +3,31 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from numbers import Integral, Real
-from pathlib import Path
+from numbers import Integral
 from typing import Any, Self
 
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils._param_validation import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    validate_parameter_constraints,
-)
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp.estimators._callbacks import best_epoch, check_monitors, copied
+from kerashp.estimators._constraints import CALL_CONSTRAINTS
 from kerashp.estimators._losses import check_loss, check_values, loss_of
-from kerashp.estimators._models import (
-    PackedModel,
-    check_compiled,
-    output_width,
-    outputs,
-    pack,
-    unpack,
-    weights_are_finite,
-)
-from kerashp.estimators._persistence import load_estimator, save_estimator
+from kerashp.estimators._models import check_compiled, output_width, outputs, weights_are_finite
+from kerashp.estimators._persistence import Persistent
 from kerashp.estimators._rows import Rows, checked_features, checked_rows, hold_out, weighted, with_weight
 from kerashp.training import isolated
 
 _MAX_SEED = np.iinfo(np.int32).max
-_COUNT = Interval(Integral, 1, None, closed="left")
-_COUNT_FROM_0 = Interval(Integral, 0, None, closed="left")
-
-# The parameters of training that all estimators have, as scikit-learn validates them.
-TRAINING_CONSTRAINTS: dict[str, Any] = {
-    "epochs": [_COUNT],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "patience": [_COUNT_FROM_0],
-    "min_delta": [Interval(Real, 0, None, closed="left")],
-    "restore_best_weights": ["boolean"],
-    "callbacks": [list, tuple, dict, HasMethods("on_epoch_end"), None],
-    "shuffle": ["boolean"],
-    "warm_start": ["boolean"],
-    "random_state": ["random_state"],
-    "verbose": ["verbose", StrOptions({"auto"})],
-}
-
-# The arguments of one call of `fit`, as keras.Model.fit takes them.
-CALL_CONSTRAINTS: dict[str, Any] = {
-    "callbacks": TRAINING_CONSTRAINTS["callbacks"],
-    "epochs": [_COUNT],
-    "batch_size": [_COUNT],
-    "verbose": TRAINING_CONSTRAINTS["verbose"],
-    "validation_split": [Interval(Real, 0, 1, closed="left")],
-    "shuffle": ["boolean"],
-    "class_weight": [dict, list, StrOptions({"balanced"})],
-    "initial_epoch": [_COUNT_FROM_0],
-    "steps_per_epoch": [_COUNT],
-    "validation_steps": [_COUNT],
-    "validation_batch_size": [_COUNT],
-    "validation_freq": [_COUNT, list, tuple],
-}
-
-
 _OF_VALIDATION = ("validation_steps", "validation_batch_size", "validation_freq")
 
 
 @contextmanager
 def _unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
-    """A fit that is refused leaves a fitted estimator as it was."""
+    """A fit that is refused or breaks off leaves a fitted estimator as it was."""
     before = dict(vars(estimator))
     try:
         yield
@@ -85,7 +37,7 @@ def _unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-class BaseKerasEstimator(BaseEstimator):
+class BaseKerasEstimator(Persistent, BaseEstimator):
     """A Keras model trained and asked by scikit-learn's rules; subclasses say how it is built."""
 
     history_: dict[str, list[float]]
@@ -225,8 +177,8 @@ class BaseKerasEstimator(BaseEstimator):
             rows, arguments = self._prepared(
                 with_weight(rows), validation_data, call, fresh=fresh, partial=partial
             )
-        with isolated(self._next_seed(), self._floatx()):
-            history = self.model_.fit(x=rows.X, y=rows.y, sample_weight=rows.sample_weight, **arguments)
+            with isolated(self._next_seed(), self._floatx()):
+                history = self.model_.fit(x=rows.X, y=rows.y, sample_weight=rows.sample_weight, **arguments)
         self._record(history.history, arguments, partial=partial and not fresh)
         self._check_converged()
         return self
@@ -401,76 +353,3 @@ class BaseKerasEstimator(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-    # Keeping.
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return {
-            name: pack(value) if isinstance(value, keras.Model) else value for name, value in state.items()
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(
-            {
-                name: unpack(value) if isinstance(value, PackedModel) else value
-                for name, value in state.items()
-            }
-        )
-
-    def save(self, path: str | Path) -> None:
-        """Keep the fitted estimator in a folder, without pickle.
-
-        The folder holds `model.keras` (Keras' own archive), `arrays.npz` and `estimator.json` with the
-        parameters and a digest of each file. A parameter that JSON cannot hold (a model function, callbacks)
-        is left out, and named in a warning unless it is the model function: give it to `load` again.
-
-        Parameters
-        ----------
-        path : str or pathlib.Path
-            The folder; made if it is not there. Files of an earlier save in it are replaced.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        TypeError
-            If labels or feature names are neither numbers nor strings.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> from kerashp import KerasMLPRegressor
-        >>> X, y = [[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]
-        >>> regressor = KerasMLPRegressor(epochs=2, random_state=0).fit(X, y)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     regressor.save(folder)
-        ...     again = KerasMLPRegressor.load(folder)
-        >>> bool((again.predict(X) == regressor.predict(X)).all())
-        True
-        """
-        check_is_fitted(self)
-        save_estimator(self, Path(path))
-
-    @classmethod
-    def load(cls, path: str | Path, **params: Any) -> Self:
-        """The estimator that `save` kept.
-
-        Nothing is unpickled and Keras loads with `safe_mode=True`, so that a hostile file runs nothing.
-
-        Parameters
-        ----------
-        path : str or pathlib.Path
-            The folder.
-        **params
-            Parameters to set, such as the `model` function that a file cannot hold. Without it the
-            estimator predicts, but cannot be fitted anew.
-
-        Raises
-        ------
-        ValueError
-            If the folder is not one of `save`'s, is damaged, or would run code of its own.
-        TypeError
-            If it holds another class of estimator.
-        """
-        return load_estimator(cls, Path(path), params)

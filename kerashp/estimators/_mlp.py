@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from kerashp.estimators._base import TRAINING_CONSTRAINTS, BaseKerasEstimator
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._constraints import TRAINING_CONSTRAINTS
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._targets import data_arguments
 from kerashp.models import build_model

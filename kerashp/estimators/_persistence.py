@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 from keras.src.saving.serialization_lib import SafeModeScope
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from kerashp._version import __version__
+from kerashp.estimators._models import PackedModel, pack, unpack
 from kerashp.estimators._rows import Rows
 
 _MODEL, _ARRAYS, _MANIFEST = "model.keras", "arrays.npz", "estimator.json"
@@ -27,7 +29,82 @@ _TUPLE = "tuple"  # JSON knows lists only
 _PAIRS = "pairs"  # a dict; JSON's own would turn every key into a string
 
 
-def save_estimator(estimator: Any, folder: Path) -> None:
+class Persistent:
+    """An estimator that pickle, deepcopy, `save` and `load` keep."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: Any = super().__getstate__()
+        return {
+            name: pack(value) if isinstance(value, keras.Model) else value for name, value in state.items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(  # type: ignore[misc]
+            {
+                name: unpack(value) if isinstance(value, PackedModel) else value
+                for name, value in state.items()
+            }
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Keep the fitted estimator in a folder, without pickle.
+
+        The folder holds `model.keras` (Keras' own archive), `arrays.npz` and `estimator.json` with the
+        parameters and a digest of each file. A parameter that JSON cannot hold (a model function, callbacks)
+        is left out, and named in a warning unless it is the model function: give it to `load` again.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            The folder; made if it is not there. Files of an earlier save in it are replaced.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If labels or feature names are neither numbers nor strings.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from kerashp import KerasMLPRegressor
+        >>> X, y = [[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]
+        >>> regressor = KerasMLPRegressor(epochs=2, random_state=0).fit(X, y)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     regressor.save(folder)
+        ...     again = KerasMLPRegressor.load(folder)
+        >>> bool((again.predict(X) == regressor.predict(X)).all())
+        True
+        """
+        check_is_fitted(self)
+        _save_estimator(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path, **params: Any) -> Self:
+        """The estimator that `save` kept.
+
+        Nothing is unpickled and Keras loads with `safe_mode=True`, so that a hostile file runs nothing.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            The folder.
+        **params
+            Parameters to set, such as the `model` function that a file cannot hold. Without it the
+            estimator predicts, but cannot be fitted anew.
+
+        Raises
+        ------
+        ValueError
+            If the folder is not one of `save`'s, is damaged, or would run code of its own.
+        TypeError
+            If it holds another class of estimator.
+        """
+        return _load_estimator(cls, Path(path), params)
+
+
+def _save_estimator(estimator: Any, folder: Path) -> None:
     """Write the three files, the one that vouches for the others last."""
     params, dropped = _split_params(estimator)
     arrays = _arrays(estimator, params)
@@ -116,7 +193,7 @@ def _without_objects(name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
     return _OBJECT + name, array.astype(str)
 
 
-def load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
+def _load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
     """Check the folder, then build the estimator that it describes."""
     with _damage(folder, "its estimator.json does not describe an estimator"):
         manifest = json.loads(_inside(folder, _MANIFEST).read_text(encoding="utf-8"))

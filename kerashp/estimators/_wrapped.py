@@ -1,167 +1,27 @@
 """Estimators around any function that returns a Keras model, or any model: scikeras' wrappers, mended."""
 
-import inspect
-from collections.abc import Iterable
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import validate_parameter_constraints
 
-from kerashp.estimators._base import CALL_CONSTRAINTS, TRAINING_CONSTRAINTS, BaseKerasEstimator
+from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._callbacks import copied
 from kerashp.estimators._losses import loss_of
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
-from kerashp.estimators._models import built, copying, outputs
+from kerashp.estimators._models import built, outputs
+from kerashp.estimators._parameters import COMPILE_DEFAULTS, ROUTED_CONSTRAINTS, ParameterNamespace
 from kerashp.estimators._rows import Rows, checked_rows
 from kerashp.estimators._scikeras import BaseWrapper, loss_name, route_params
 from kerashp.estimators._signatures import HANDED, called, defaults_of, names_of, same
 from kerashp.estimators._targets import data_arguments
-from kerashp.models import build_model, loss_for
+from kerashp.models import loss_for
 from kerashp.training import isolated
 
-_ROWS = [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None]
 
-# What a routed name may say to Keras' methods.
-_TAKEN = {
-    "fit": set(inspect.signature(keras.Model.fit).parameters) - {"self", "x", "y", "sample_weight"},
-    "predict": set(inspect.signature(keras.Model.predict).parameters) - {"self", "x"},
-    "compile": set(inspect.signature(keras.Model.compile).parameters) - {"self"},
-}
-
-_COMPILE_DEFAULTS: dict[str, Any] = {
-    "optimizer": "rmsprop",
-    "loss": None,
-    "metrics": None,
-    "loss_weights": None,
-    "weighted_metrics": None,
-    "run_eagerly": False,
-}
-_TRAINING_DEFAULTS: dict[str, Any] = {
-    "batch_size": None,
-    "epochs": 1,
-    "early_stopping": False,
-    "validation_fraction": 0.1,
-    "patience": 10,
-    "min_delta": 0.0,
-    "restore_best_weights": True,
-    "validation_split": 0.0,
-    "validation_batch_size": None,
-    "callbacks": None,
-    "shuffle": True,
-    "warm_start": False,
-    "random_state": None,
-    "verbose": 0,
-}
-_CONSTRAINTS: dict[str, Any] = {
-    **TRAINING_CONSTRAINTS,
-    "model": [callable],
-    "batch_size": _ROWS,
-    "validation_batch_size": _ROWS,
-    "validation_split": [Interval(Real, 0, 1, closed="left")],
-    "run_eagerly": ["boolean"],
-    "class_weight": [dict, list, StrOptions({"balanced"}), None],
-}
-_ROUTED_CONSTRAINTS = {f"fit__{name}": allowed for name, allowed in CALL_CONSTRAINTS.items()} | {
-    "fit__batch_size": _ROWS,
-    "fit__validation_batch_size": _ROWS,
-}
-
-
-class _Wrapper(BaseKerasEstimator, BaseWrapper):
-    """Parameters of the estimator, of the model function, and routed ones, in one namespace.
-
-    A name's value is the one that was set (kept in `_params`), else the model function's default, else the
-    estimator's. Public names without a trailing underscore are parameters, as in scikeras.
-    """
-
-    _defaults: ClassVar[dict[str, Any]] = {**_COMPILE_DEFAULTS, **_TRAINING_DEFAULTS}
-    _routes: ClassVar[frozenset[str]] = frozenset({*BaseWrapper._routing_prefixes, "callbacks"})
-
-    def __init__(self, model: Any = build_model, **params: Any) -> None:
-        self.model = model
-        self._params = params
-        self._check_names(params, TypeError)
-
-    # One namespace of parameters.
-
-    def __getattr__(self, name: str) -> Any:
-        known = vars(self)
-        if "_params" in known and not name.endswith("_"):
-            for source in (known["_params"], defaults_of(known["model"]), self._defaults):
-                if name in source:
-                    return source[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "model" or name.startswith("_") or name.endswith("_"):
-            object.__setattr__(self, name, value)
-        else:
-            self._params[name] = value
-
-    def _get_param_names(self) -> list[str]:
-        return sorted({"model", *self._defaults, *defaults_of(self.model), *self._params})
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters of the estimator, of its model function, or routed ones (`optimizer__...`).
-
-        Parameters
-        ----------
-        **params
-            A new `model` forgets those values that are its predecessor's defaults.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If a name belongs neither to the estimator nor to its model function.
-        """
-        if "model" in params and params["model"] is not self.model:
-            old = defaults_of(self.model)
-            self._params = {k: v for k, v in self._params.items() if k not in old or not same(v, old[k])}
-        self.model = params.pop("model", self.model)
-        self._check_names({**self._params, **params}, ValueError)
-        self._params |= params
-        return self
-
-    def __sklearn_clone__(self) -> Self:
-        with copying(self.model):
-            return super().__sklearn_clone__()
-
-    def __repr__(self) -> str:
-        defaults = {**self._defaults, **defaults_of(self.model)}
-        changed = {
-            name: value
-            for name, value in self._params.items()
-            if name not in defaults or not same(value, defaults[name])
-        }
-        shown = [called(self.model), *(f"{name}={value!r}" for name, value in changed.items())]
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-    def _check_names(self, names: Iterable[str], error: type[Exception]) -> None:
-        accepted = names_of(self.model)
-        if accepted is None:
-            return
-        for name in names:
-            prefix, _, inner = name.rpartition("__") if name.startswith("model__") else name.partition("__")
-            routed = bool(inner) and prefix in self._routes
-            if prefix in ("model", "fit", "predict", "compile"):
-                routed = inner in (accepted if prefix == "model" else _TAKEN[prefix])
-            if not routed and name not in accepted and name not in self._defaults:
-                takes = f"takes {', '.join(accepted)}" if accepted else "takes no parameters"
-                raise error(
-                    f"Invalid parameter {name!r} for estimator {type(self).__name__}: its model "
-                    f"{called(self.model)} {takes}; the estimator's own are {', '.join(self._defaults)}; "
-                    f"routed ones begin with {'__, '.join(sorted(self._routes))}__"
-                )
-
-    @property
-    def _parameter_constraints(self) -> dict[str, Any]:
-        return {name: _CONSTRAINTS.get(name, "no_validation") for name in self._get_param_names()}
+class _Wrapper(BaseKerasEstimator, ParameterNamespace):
+    """Building, training and asking a model by scikeras' rules."""
 
     # Building.
 
@@ -229,7 +89,7 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
         unused = [
             name
             for name, value in self._params.items()
-            if (name in _COMPILE_DEFAULTS and name not in taken and not same(value, _COMPILE_DEFAULTS[name]))
+            if (name in COMPILE_DEFAULTS and name not in taken and not same(value, COMPILE_DEFAULTS[name]))
             or name.startswith(("optimizer__", "loss__", "metrics__", "compile__"))
         ]
         if "loss" in unused and loss_name(self.loss) == loss_of(model).name:
@@ -297,8 +157,8 @@ class _Wrapper(BaseKerasEstimator, BaseWrapper):
             raise ValueError(
                 f"fit__class_weight is for classifiers, not {type(self).__name__}; use sample_weight"
             )
-        routed = {name: params[name] for name in _ROUTED_CONSTRAINTS if name in params}
-        validate_parameter_constraints(_ROUTED_CONSTRAINTS, routed, caller_name=type(self).__name__)
+        routed = {name: params[name] for name in ROUTED_CONSTRAINTS if name in params}
+        validate_parameter_constraints(ROUTED_CONSTRAINTS, routed, caller_name=type(self).__name__)
         sizes = {
             name: n_samples for name in ("batch_size", "validation_batch_size") if arguments.get(name) == -1
         }

@@ -1,0 +1,157 @@
+"""The parameters of an estimator around any model: its own, its model function's, and routed ones."""
+
+import inspect
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import keras
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from kerashp.estimators._constraints import CALL_CONSTRAINTS, TRAINING_CONSTRAINTS
+from kerashp.estimators._models import copying
+from kerashp.estimators._scikeras import BaseWrapper
+from kerashp.estimators._signatures import called, defaults_of, names_of, same
+from kerashp.models import build_model
+
+_ROWS = [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None]
+
+# What a routed name may say to Keras' methods.
+_TAKEN = {
+    "fit": set(inspect.signature(keras.Model.fit).parameters) - {"self", "x", "y", "sample_weight"},
+    "predict": set(inspect.signature(keras.Model.predict).parameters) - {"self", "x"},
+    "compile": set(inspect.signature(keras.Model.compile).parameters) - {"self"},
+}
+
+COMPILE_DEFAULTS: dict[str, Any] = {
+    "optimizer": "rmsprop",
+    "loss": None,
+    "metrics": None,
+    "loss_weights": None,
+    "weighted_metrics": None,
+    "run_eagerly": False,
+}
+_TRAINING_DEFAULTS: dict[str, Any] = {
+    "batch_size": None,
+    "epochs": 1,
+    "early_stopping": False,
+    "validation_fraction": 0.1,
+    "patience": 10,
+    "min_delta": 0.0,
+    "restore_best_weights": True,
+    "validation_split": 0.0,
+    "validation_batch_size": None,
+    "callbacks": None,
+    "shuffle": True,
+    "warm_start": False,
+    "random_state": None,
+    "verbose": 0,
+}
+_CONSTRAINTS: dict[str, Any] = {
+    **TRAINING_CONSTRAINTS,
+    "model": [callable],
+    "batch_size": _ROWS,
+    "validation_batch_size": _ROWS,
+    "validation_split": [Interval(Real, 0, 1, closed="left")],
+    "run_eagerly": ["boolean"],
+    "class_weight": [dict, list, StrOptions({"balanced"}), None],
+}
+ROUTED_CONSTRAINTS = {f"fit__{name}": allowed for name, allowed in CALL_CONSTRAINTS.items()} | {
+    "fit__batch_size": _ROWS,
+    "fit__validation_batch_size": _ROWS,
+}
+
+
+class ParameterNamespace(BaseWrapper):
+    """Parameters of the estimator, of the model function, and routed ones, in one namespace.
+
+    A name's value is the one that was set (kept in `_params`), else the model function's default, else the
+    estimator's. Public names without a trailing underscore are parameters, as in scikeras.
+    """
+
+    _defaults: ClassVar[dict[str, Any]] = {**COMPILE_DEFAULTS, **_TRAINING_DEFAULTS}
+    _routes: ClassVar[frozenset[str]] = frozenset({*BaseWrapper._routing_prefixes, "callbacks"})
+
+    def __init__(self, model: Any = build_model, **params: Any) -> None:
+        self.model = model
+        self._params = params
+        self._check_names(model, params, TypeError)
+
+    def __getattr__(self, name: str) -> Any:
+        known = vars(self)
+        if "_params" in known and not name.endswith("_"):
+            for source in (known["_params"], defaults_of(known["model"]), self._defaults):
+                if name in source:
+                    return source[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "model" or name.startswith("_") or name.endswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            self._params[name] = value
+
+    def _get_param_names(self) -> list[str]:
+        return sorted({"model", *self._defaults, *defaults_of(self.model), *self._params})
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of the estimator, of its model function, or routed ones (`optimizer__...`).
+
+        Parameters
+        ----------
+        **params
+            A new `model` forgets those values that are its predecessor's defaults.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a name belongs neither to the estimator nor to its model function.
+        """
+        model = params.pop("model", self.model)
+        kept = self._params
+        if model is not self.model:
+            old = defaults_of(self.model)
+            kept = {name: v for name, v in kept.items() if name not in old or not same(v, old[name])}
+        self._check_names(model, {**kept, **params}, ValueError)
+        self.model, self._params = model, {**kept, **params}
+        return self
+
+    def __sklearn_clone__(self) -> Self:
+        with copying(self.model):
+            return super().__sklearn_clone__()
+
+    def __repr__(self) -> str:
+        defaults = {**self._defaults, **defaults_of(self.model)}
+        changed = {
+            name: value
+            for name, value in self._params.items()
+            if name not in defaults or not same(value, defaults[name])
+        }
+        shown = [called(self.model), *(f"{name}={value!r}" for name, value in changed.items())]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _check_names(self, model: Any, names: Iterable[str], error: type[Exception]) -> None:
+        accepted = names_of(model)
+        if accepted is None:
+            return
+        for name in names:
+            prefix, _, inner = name.partition("__")
+            taken = {**_TAKEN, "model": accepted}.get(prefix)
+            routed = (
+                prefix in self._routes and bool(inner) and (not taken or inner.partition("__")[0] in taken)
+            )
+            if not routed and name not in accepted and name not in self._defaults:
+                takes = f"takes {', '.join(accepted)}" if accepted else "takes no parameters"
+                raise error(
+                    f"Invalid parameter {name!r} for estimator {type(self).__name__}: its model "
+                    f"{called(model)} {takes}; the estimator's own are {', '.join(self._defaults)}; "
+                    f"routed ones begin with {'__, '.join(sorted(self._routes))}__"
+                )
+
+    @property
+    def _parameter_constraints(self) -> dict[str, Any]:
+        return {name: _CONSTRAINTS.get(name, "no_validation") for name in self._get_param_names()}
