@@ -141,9 +141,8 @@ class ParameterNamespace(BaseWrapper):
         for name in names:
             prefix, _, inner = name.partition("__")
             taken = {**_TAKEN, "model": accepted}.get(prefix)
-            routed = (
-                prefix in self._routes and bool(inner) and (not taken or inner.partition("__")[0] in taken)
-            )
+            known = taken is None or inner.partition("__")[0] in taken
+            routed = prefix in self._routes and bool(inner) and known
             if not routed and name not in accepted and name not in self._defaults:
                 takes = f"takes {', '.join(accepted)}" if accepted else "takes no parameters"
                 raise error(
