@@ -1,5 +1,6 @@
 """How the estimators train: early stopping, callbacks, what one call of fit says, weights, going on."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -195,6 +196,25 @@ def test_a_callback_in_the_constructor_is_used_by_scikeras_routing(diabetes) -> 
     assert len(estimator.fit(*diabetes).history_["loss"]) == 2
 
 
+def test_a_checkpoint_of_every_epoch_needs_no_validation_data(diabetes, tmp_path: Path) -> None:
+    checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.keras"))
+    KerasMLPRegressor(epochs=2, callbacks=[checkpoint]).fit(*diabetes)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.keras", "2.keras"]
+
+
+def test_a_callback_that_fails_leaves_the_fit_before(diabetes) -> None:
+    class Failing(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            raise RuntimeError("the disk is full")
+
+    X, y = diabetes
+    fitted = KerasMLPRegressor(epochs=1, random_state=0).fit(X, y)
+    before = fitted.predict(X)
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        fitted.fit(X[:, :3], y, callbacks=[Failing()])
+    np.testing.assert_array_equal(fitted.predict(X), before)
+
+
 # What one call of fit says.
 
 
@@ -284,6 +304,13 @@ def test_partial_fit_goes_on_epoch_by_epoch(iris) -> None:
     assert len(estimator.history_["loss"]) == 5
     assert estimator.history_["loss"][-1] < estimator.history_["loss"][0]
     assert int(estimator.model_.optimizer.iterations.numpy()) == 5
+
+
+def test_partial_fit_weighs_a_class_that_a_batch_lacks(iris) -> None:
+    X, y = iris
+    estimator = KerasMLPClassifier(class_weight={1: 5.0}, random_state=0)
+    estimator.partial_fit(X[y == 0], y[y == 0], classes=[0, 1, 2]).partial_fit(X[y == 1], y[y == 1])
+    assert len(estimator.history_["loss"]) == 2
 
 
 def test_partial_fit_with_classes_that_come_later(iris) -> None:

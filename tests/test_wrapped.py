@@ -221,6 +221,26 @@ def test_optimizer_loss_and_metrics_are_routed(diabetes) -> None:
     assert int(optimizer.iterations.numpy()) == 9  # 442 rows by 50
 
 
+def test_callbacks_of_fit_are_routed_to_each(diabetes) -> None:
+    estimator = KerasRegressor(
+        uncompiled,
+        epochs=9,
+        fit__callbacks=[keras.callbacks.EarlyStopping],
+        fit__callbacks__0__monitor="loss",
+        fit__callbacks__0__patience=0,
+        fit__callbacks__0__min_delta=1e9,
+    )
+    assert len(estimator.fit(*diabetes).history_["loss"]) == 2
+
+
+def test_keras_may_add_an_axis_to_the_rows(diabetes) -> None:
+    def build():
+        layers = [keras.layers.Flatten(), keras.layers.Dense(1)]
+        return keras.Sequential([keras.Input((10, 1)), *layers])
+
+    assert KerasRegressor(build).fit(*diabetes).predict(diabetes[0]).shape == diabetes[1].shape
+
+
 def test_routed_names_are_searched(diabetes) -> None:
     grid = {"optimizer__learning_rate": [1e-4, 0.05], "model__n_units": [2, 3]}
     search = GridSearchCV(KerasRegressor(uncompiled, optimizer="adam", epochs=5, random_state=0), grid, cv=2)

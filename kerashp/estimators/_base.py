@@ -26,8 +26,8 @@ _OF_VALIDATION = ("validation_steps", "validation_batch_size", "validation_freq"
 
 
 @contextmanager
-def _unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
-    """A fit that is refused or breaks off leaves a fitted estimator as it was."""
+def unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
+    """A fit that is refused or breaks off leaves a fitted estimator with the model and the labels it had."""
     before = dict(vars(estimator))
     try:
         yield
@@ -170,7 +170,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         partial: bool = False,
     ) -> Self:
         call = self._checked_call(call)
-        with _unchanged_by_errors(self):
+        with unchanged_by_errors(self):
             rows = checked_rows(self, X, y, sample_weight, self._floatx(), reset=fresh)
             if fresh:
                 self._start(rows, classes)
@@ -188,7 +188,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         name = type(self).__name__
         validate_parameter_constraints(CALL_CONSTRAINTS, given, caller_name=f"{name}.fit")
         epochs = given.get("validation_freq", 1)
-        if not isinstance(epochs, Integral) and not all(isinstance(epoch, Integral) for epoch in epochs):
+        listed = [] if isinstance(epochs, Integral) else epochs
+        if not all(isinstance(epoch, Integral) and int(epoch) >= 1 for epoch in listed):
             raise ValueError(f"validation_freq must be an int or a list of epochs, from 1; got {epochs!r}")
         if "class_weight" in given and not hasattr(self, "predict_proba"):
             raise ValueError(f"{name}.fit got class_weight, which is for classifiers; use sample_weight")
@@ -215,7 +216,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             self._bind(rows)
             rows, validation = self._validation(rows, validation_data, call, stops=stops, seed=seed)
             arguments = self._arguments(len(rows.X), validation, call, stops=stops)
-            rows = with_weight(weighted(rows, arguments.pop("class_weight", None)))
+            rows = with_weight(weighted(rows, arguments.pop("class_weight", None), self.target_encoder_))
             self._check_classes(rows, partial=partial)
             rows = rows._replace(y=self.target_encoder_.transform(rows.y))
             check_compiled(self.model_, rows.X, rows.y)
@@ -269,7 +270,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             self._check_values(rows)
             return rows._replace(y=self.target_encoder_.transform(rows.y))
         except (TypeError, ValueError) as error:
-            raise type(error)(f"validation_data: {error}") from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"validation_data: {error}") from error
 
     def _arguments(
         self, n_samples: int, validation: Rows | None, call: dict[str, Any], *, stops: bool

@@ -49,6 +49,8 @@ def check_monitors(callbacks: Sequence[keras.callbacks.Callback], *, validated: 
     """Refuse callbacks that watch validation data where there are none: Keras would never call on them."""
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
+        if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_best_only:
+            continue  # it saves every epoch and never looks
         if isinstance(monitor, str) and monitor.startswith("val_") and not validated:
             raise ValueError(
                 f"{type(callback).__name__} monitors {monitor!r}, but this fit has no validation data; pass "

@@ -37,9 +37,9 @@ class Loss:
 def loss_of(model: keras.Model) -> Loss:
     """The kind of the loss that a model was compiled with."""
     loss = model.loss
-    if isinstance(loss, list | dict) and len(loss) == 1:
+    if isinstance(loss, list | tuple | dict) and len(loss) == 1:
         (loss,) = loss.values() if isinstance(loss, dict) else loss
-    if loss is None or isinstance(loss, list | dict):
+    if loss is None or isinstance(loss, list | tuple | dict):
         got = "without a loss" if loss is None else f"with {len(loss)} losses"
         raise ValueError(
             f"The model is compiled {got}; an estimator needs one for its one output, such as 'mse' or "

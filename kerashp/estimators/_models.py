@@ -108,6 +108,8 @@ def check_compiled(model: keras.Model, X: np.ndarray, y: np.ndarray) -> None:
             f"The model's loss ({model.loss!r}) or its metrics cannot be used with y: {error}. Compile it "
             "with some of keras.losses and keras.metrics that fit the target"
         ) from error
+    if model.optimizer is None:
+        raise ValueError("The model is compiled without an optimizer; an estimator needs one, such as 'adam'")
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     if not (np.isfinite(rate) and rate >= 0):
         raise ValueError(
@@ -124,10 +126,10 @@ def output_width(model: keras.Model, X: np.ndarray) -> int:
     ValueError
         If the model does not take such rows, has several outputs or no output of shape (n_samples, width).
     """
-    _check_input(model, X)
     try:
         output = model(X[:1], training=False)
     except Exception as error:
+        _explain_input(model, X)
         raise ValueError(
             f"The model does not take rows of shape {X.shape[1:]} as in X: {error}. Give its input layer "
             f"shape={X.shape[1:]}"
@@ -145,8 +147,8 @@ def output_width(model: keras.Model, X: np.ndarray) -> int:
     return output.shape[1]
 
 
-def _check_input(model: keras.Model, X: np.ndarray) -> None:
-    """Say it before Keras does, where the model knows what it takes."""
+def _explain_input(model: keras.Model, X: np.ndarray) -> None:
+    """Say it better than Keras did. Not before: Keras takes (n, 4) for (n, 4, 1)."""
     try:
         shape = model.input_shape
     except AttributeError:  # not built yet, or a class of the user's own

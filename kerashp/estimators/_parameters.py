@@ -18,7 +18,7 @@ _ROWS = [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), No
 
 # What a routed name may say to Keras' methods.
 _TAKEN = {
-    "fit": set(inspect.signature(keras.Model.fit).parameters) - {"self", "x", "y", "sample_weight"},
+    "fit": set(CALL_CONSTRAINTS),  # not validation_data, which would go to Keras with its labels as they are
     "predict": set(inspect.signature(keras.Model.predict).parameters) - {"self", "x"},
     "compile": set(inspect.signature(keras.Model.compile).parameters) - {"self"},
 }
@@ -78,6 +78,9 @@ class ParameterNamespace(BaseWrapper):
         self._check_names(model, params, TypeError)
 
     def __getattr__(self, name: str) -> Any:
+        own = getattr(type(self), name, None)
+        if isinstance(own, property):  # it was its own AttributeError that led here
+            return own.__get__(self)
         known = vars(self)
         if "_params" in known and not name.endswith("_"):
             for source in (known["_params"], defaults_of(known["model"]), self._defaults):

@@ -12,6 +12,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+# How NumPy and scikit-learn begin what they say of such an X, without naming it.
+_NO_NUMBERS = ("could not convert", "dtype='numeric'", "setting an array", "float() argument", "The DType")
+
 
 class Rows(NamedTuple):
     """Rows that a network trains or is validated on; `sample_weight` of shape (n_samples,) or None."""
@@ -28,29 +31,64 @@ class Rows(NamedTuple):
 
 def checked_features(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:
     """X, (n_samples, n_features, ...), dense and finite; integers stay, other numbers become `floatx`."""
-    X = validate_data(estimator, X, reset=reset, allow_nd=True, accept_sparse=("csr", "csc"))
+    X = _validated(estimator, X, reset=reset)
     return _as_float(estimator, X, floatx, reset=reset)
 
 
 def checked_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, floatx: str, *, reset: bool) -> Rows:
     """X, y and the weights of a fit, of equal length."""
     numeric = not is_classifier(estimator)
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        reset=reset,
-        allow_nd=True,
-        accept_sparse=("csr", "csc"),
-        multi_output=True,
-        y_numeric=numeric,
-    )
+    _check_targets(y, numeric=numeric)
+    X, y = _validated(estimator, X, y, reset=reset, multi_output=True, y_numeric=numeric)
     X = _as_float(estimator, X, floatx, reset=reset)
     y = _checked_values(y, floatx) if numeric else _checked_labels(y)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        sample_weight = _narrowed(sample_weight, floatx, "sample_weight")
+        sample_weight = _checked_weight(sample_weight, X, floatx)
     return Rows(X, y, sample_weight)
+
+
+def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+    try:
+        return validate_data(estimator, X, *y, allow_nd=True, accept_sparse=("csr", "csc"), **options)
+    except (TypeError, ValueError) as error:
+        if not str(error).startswith(_NO_NUMBERS):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"X must hold numbers, in rows of one length: {error} Encode text and dates, say with "
+            "sklearn.preprocessing.OneHotEncoder"
+        ) from error
+
+
+def _check_targets(y: Any, *, numeric: bool) -> None:
+    """Refuse what scikit-learn refuses without saying that it is y."""
+    if y is None or sparse.issparse(y):
+        return
+    try:
+        values = np.asarray(y)
+    except ValueError as error:
+        raise ValueError(f"y must have the shape (n_samples,) or (n_samples, n_outputs): {error}") from error
+    if values.ndim not in (1, 2) or 0 in values.shape[1:]:
+        raise ValueError(
+            f"y must have the shape (n_samples,) or (n_samples, n_outputs); got {values.shape}: reshape it"
+        )
+    if values.dtype.kind != "O":
+        return
+    kinds = sorted({type(item).__name__ for item in values.ravel()})
+    if any(item is None or (isinstance(item, float) and np.isnan(item)) for item in values.ravel()):
+        raise ValueError(f"Input y contains NaN or None among objects of type {', '.join(kinds)}: drop those")
+    if numeric and "str" in kinds:
+        raise ValueError(f"y must hold numbers; got objects of type {', '.join(kinds)}: use a classifier")
+
+
+def _checked_weight(sample_weight: Any, X: np.ndarray, floatx: str) -> np.ndarray:
+    try:
+        weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    except (TypeError, ValueError) as error:
+        if "sample" in str(error).lower():
+            raise
+        raise ValueError(f"sample_weight must hold a number of at least 0 for each row: {error}") from error
+    return _narrowed(weight, floatx, "sample_weight")
 
 
 def _as_float(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:
@@ -82,15 +120,13 @@ def _narrowed(array: np.ndarray, floatx: str, name: str) -> np.ndarray:
 def _checked_labels(y: Any) -> np.ndarray:
     if sparse.issparse(y):
         y = y.toarray()
-    try:
-        check_classification_targets(y)
-    except TypeError as error:
+    if y.dtype.kind == "O" and not all(isinstance(label, str) for label in y.ravel()):
         kinds = sorted({type(label).__name__ for label in y.ravel()})
-        if len(kinds) == 1:
-            raise
         raise ValueError(
-            f"y must hold labels of one type, strings or numbers; got a mixture of {', '.join(kinds)}"
-        ) from error
+            "Unknown label type: y must hold labels of one type, strings or numbers; got objects of type "
+            f"{', '.join(kinds)}: convert it, say with y.astype(str)"
+        )
+    check_classification_targets(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     if type_of_target(y) == "multiclass-multioutput":
@@ -134,14 +170,32 @@ def _checked_values(y: Any, floatx: str) -> np.ndarray:
     return y
 
 
-def weighted(rows: Rows, class_weight: Any) -> Rows:
+def weighted(rows: Rows, class_weight: Any, encoder: Any) -> Rows:
     """The rows with their class weights multiplied into the sample weights."""
     if class_weight is None:
         return rows
     _check_class_weight(class_weight)
-    of_class = compute_sample_weight(class_weight, rows.y)
+    of_class = _of_class(class_weight, rows.y, encoder.classes_.tolist())
     weight = of_class if rows.sample_weight is None else of_class * rows.sample_weight
     return rows._replace(sample_weight=weight)
+
+
+def _of_class(class_weight: Any, y: np.ndarray, labels: list[Any]) -> np.ndarray:
+    """A weight a row. scikit-learn's function would refuse rows that lack a label which the dict names."""
+    if y.ndim > 1 or isinstance(class_weight, str):
+        return compute_sample_weight(class_weight, y)
+    if not isinstance(class_weight, dict):
+        raise ValueError(
+            f"class_weight must be a dict or 'balanced' for one column of classes; got {class_weight!r}"
+        )
+    unknown = [label for label in class_weight if label not in labels]
+    without = [label for label in labels if label not in class_weight]
+    if unknown and without:
+        raise ValueError(
+            f"class_weight names {unknown}, which are not among the classes {labels} of y, and leaves out "
+            f"{without}: name the labels as y does"
+        )
+    return np.array([class_weight.get(label, 1.0) for label in y.tolist()], dtype=float)
 
 
 def _check_class_weight(class_weight: Any) -> None:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
-from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._base import BaseKerasEstimator, unchanged_by_errors
 from kerashp.estimators._callbacks import copied
 from kerashp.estimators._losses import loss_of
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
@@ -139,12 +139,13 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
         self
         """
         self._validate_params()
-        rows = checked_rows(self, X, y, None, self._floatx(), reset=True)
-        self._start(rows, None)
-        with isolated(self._next_seed()):
-            self.model_ = self._build(rows.X)
-            self._bind(rows)
-        self._check_classes(rows, partial=False)
+        with unchanged_by_errors(self):
+            rows = checked_rows(self, X, y, None, self._floatx(), reset=True)
+            self._start(rows, None)
+            with isolated(self._next_seed()):
+                self.model_ = self._build(rows.X)
+                self._bind(rows)
+            self._check_classes(rows, partial=False)
         self.history_, self.best_epoch_ = {"loss": []}, 0
         return self
 
