@@ -26,7 +26,7 @@ FEATURES = ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOcc
 
 def from_csv(path: str) -> tuple[np.ndarray, np.ndarray]:
     """The eight features and the target, in hundreds of thousands of dollars."""
-    table = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
+    table = np.genfromtxt(path, delimiter=",", names=True, dtype=float, encoding="utf-8")
     if set(FEATURES) <= set(table.dtype.names):
         X = np.column_stack([table[name] for name in FEATURES])
         return X, table["MedHouseVal"]

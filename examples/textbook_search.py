@@ -6,13 +6,12 @@ Run it with `make demo`. A. Géron, Hands-On Machine Learning, ch. 10, searches 
 import argparse
 import os
 import time
-from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from scipy.stats import reciprocal
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import RandomizedSearchCV, train_test_split
@@ -25,7 +24,7 @@ from kerashp import KerasMLPClassifier, KerasMLPRegressor
 SPACE = {
     "mlp__n_hidden": [0, 1, 2, 3],
     "mlp__n_neurons": np.arange(10, 100),
-    "mlp__learning_rate": reciprocal(1e-3, 3e-2),
+    "mlp__learning_rate": reciprocal(3e-3, 3e-2),
 }
 
 
@@ -47,54 +46,60 @@ def print_leaderboard(search: RandomizedSearchCV) -> None:
 
 
 def run(
-    name: str, load: Callable, mlp: BaseEstimator, peers: list[BaseEstimator], n_iter: int, n_jobs: int
+    title: str,
+    split: list[np.ndarray],
+    mlp: BaseEstimator,
+    peers: list[BaseEstimator],
+    n_iter: int,
+    n_jobs: int,
 ) -> None:
-    X, y = load(return_X_y=True)
-    stratify = y if name == "digits" else None
-    X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=stratify, random_state=0)
-    print(f"\n=== {name}: {len(X_train)} training rows, {X.shape[1]} features ===", flush=True)
+    X_train, X_test, y_train, y_test = split
+    print(f"\n=== {title}: {len(X_train)} training rows, {X_train.shape[1]} features ===", flush=True)
     search = search_over(mlp, n_iter, n_jobs)
     began = time.perf_counter()
     search.fit(X_train, y_train)
     print(f"\n{n_iter} candidates x 3 folds and a refit in {time.perf_counter() - began:.0f} s")
     print(f"best parameters: {search.best_params_}")
     print_leaderboard(search)
-    print(f"\nscore on {len(X_test)} test rows ({'accuracy' if name == 'digits' else 'R2'})")
-    print(f"  {type(mlp).__name__ + ', searched':32s} {search.score(X_test, y_test):.3f}")
+    print(f"\n{title}, score on {len(X_test)} test rows ({'accuracy' if is_classifier(mlp) else 'R2'})")
+    print(f"  {type(mlp).__name__ + ', searched':30s} {search.score(X_test, y_test):.3f}")
     for peer in peers:
         fitted = make_pipeline(StandardScaler(), peer).fit(X_train, y_train)
-        print(f"  {type(peer).__name__:32s} {fitted.score(X_test, y_test):.3f}", flush=True)
+        print(f"  {type(peer).__name__:30s} {fitted.score(X_test, y_test):.3f}", flush=True)
+
+
+def digits() -> list[np.ndarray]:
+    """8 x 8 images of the ten digits."""
+    X, y = load_digits(return_X_y=True)
+    return train_test_split(X, y, stratify=y, random_state=0)
+
+
+def diabetes() -> list[np.ndarray]:
+    """Ten measurements and how the disease went a year later, as multiples of its standard deviation."""
+    X_train, X_test, y_train, y_test = train_test_split(*load_diabetes(return_X_y=True), random_state=0)
+    mean, deviation = y_train.mean(), y_train.std()
+    return [X_train, X_test, (y_train - mean) / deviation, (y_test - mean) / deviation]
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n-iter", type=int, default=6, help="candidates to try for each data set")
-    parser.add_argument("--epochs", type=int, default=30, help="the most epochs a candidate trains")
+    parser.add_argument("--n-iter", type=int, default=5, help="candidates to try for each data set")
+    parser.add_argument("--epochs", type=int, default=20, help="the most epochs a candidate trains")
     parser.add_argument("--n-jobs", type=int, default=2, help="processes")
     options = parser.parse_args(arguments)
     training = {
-        "batch_size": 32,
+        "batch_size": 64,
         "epochs": options.epochs,
         "early_stopping": True,
-        "patience": 5,
+        "validation_fraction": 0.2,
+        "patience": 3,
         "random_state": 0,
     }
-    run(
-        "digits",
-        load_digits,
-        KerasMLPClassifier(**training),
-        [MLPClassifier(max_iter=400, random_state=0), LogisticRegression(max_iter=1000)],
-        options.n_iter,
-        options.n_jobs,
-    )
-    run(
-        "diabetes",
-        load_diabetes,
-        KerasMLPRegressor(**training),
-        [MLPRegressor(max_iter=2000, random_state=0), RidgeCV()],
-        options.n_iter,
-        options.n_jobs,
-    )
+    peer = {"early_stopping": True, "max_iter": 400, "random_state": 0}
+    effort = (options.n_iter, options.n_jobs)
+    classifiers = [MLPClassifier(**peer), LogisticRegression(max_iter=1000)]
+    run("digits", digits(), KerasMLPClassifier(**training), classifiers, *effort)
+    run("diabetes", diabetes(), KerasMLPRegressor(**training), [MLPRegressor(**peer), RidgeCV()], *effort)
 
 
 if __name__ == "__main__":
