@@ -162,6 +162,19 @@ def test_fits_in_threads_do_not_mix_their_seeds(diabetes) -> None:
         np.testing.assert_array_equal(together[seed], alone[seed])
 
 
+def test_a_float_type_that_the_backend_has_not_is_refused(monkeypatch: pytest.MonkeyPatch, diabetes) -> None:
+    # What JAX does unless it is told otherwise.
+    zeros = keras.ops.zeros
+    monkeypatch.setattr(
+        keras.ops, "zeros", lambda shape, dtype: zeros(shape, dtype=dtype.replace("64", "32"))
+    )
+    with pytest.raises(
+        ValueError, match="dtype='float64' is not to be had: the .* backend computes in float32"
+    ):
+        KerasMLPRegressor(dtype="float64").fit(*diabetes)
+    assert keras.config.floatx() == "float32"
+
+
 def test_isolated_restores_after_an_error() -> None:
     before = pickle.dumps((random.getstate(), keras.config.floatx()))
 

@@ -27,6 +27,11 @@ def isolated(seed: int | None = None, dtype: str | None = None) -> Iterator[None
     dtype : str or None, default=None
         Keras' float type inside the block, say "float64". None leaves it alone.
 
+    Raises
+    ------
+    ValueError
+        If the backend does not compute in `dtype`.
+
     Examples
     --------
     >>> import random
@@ -51,10 +56,21 @@ def _float_type(dtype: str | None) -> Iterator[None]:
     keras.config.set_floatx(dtype)
     global_state.set_global_attribute(_DTYPE_POLICY, None)
     try:
+        _check_float_type(dtype)
         yield
     finally:
         keras.config.set_floatx(floatx)
         global_state.set_global_attribute(_DTYPE_POLICY, policy)
+
+
+def _check_float_type(dtype: str) -> None:
+    """Refuse what the backend would quietly compute in another type."""
+    got = keras.backend.standardize_dtype(keras.ops.zeros((), dtype=dtype).dtype)
+    if got != dtype:
+        raise ValueError(
+            f"dtype={dtype!r} is not to be had: the {keras.backend.backend()} backend computes in {got}. With "
+            "JAX set the environment variable JAX_ENABLE_X64=1 before it is imported"
+        )
 
 
 @contextmanager
