@@ -68,8 +68,8 @@ def _check_float_type(dtype: str) -> None:
     got = keras.backend.standardize_dtype(keras.ops.zeros((), dtype=dtype).dtype)
     if got != dtype:
         raise ValueError(
-            f"dtype={dtype!r} is not to be had: the {keras.backend.backend()} backend computes in {got}. With "
-            "JAX set the environment variable JAX_ENABLE_X64=1 before it is imported"
+            f"dtype={dtype!r} is not to be had: the {keras.backend.backend()} backend computes in {got}. "
+            "With JAX set the environment variable JAX_ENABLE_X64=1 before it is imported"
         )
 
 
