@@ -1,5 +1,6 @@
 """The same random_state gives the same numbers, and the process is left as it was."""
 
+import logging
 import pickle
 import random
 import threading
@@ -173,6 +174,21 @@ def test_a_float_type_that_the_backend_has_not_is_refused(monkeypatch: pytest.Mo
     ):
         KerasMLPRegressor(dtype="float64").fit(*diabetes)
     assert keras.config.floatx() == "float32"
+
+
+def test_many_fits_log_no_warning_of_retracing(diabetes, caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("tensorflow")
+    filters = list(logger.filters)
+    logger.addHandler(caplog.handler)
+    try:
+        for _ in range(8):
+            KerasMLPRegressor(epochs=1).fit(*diabetes)
+        logger.warning("something else")
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "retracing" not in caplog.text
+    assert "something else" in caplog.text
+    assert logger.filters == filters
 
 
 def test_isolated_restores_after_an_error() -> None:

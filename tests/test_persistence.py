@@ -118,6 +118,41 @@ def test_layers_and_losses_without_a_registered_name_are_pickled(iris) -> None:
     assert len(again.history_["loss"]) == 2
 
 
+class Halves(keras.regularizers.Regularizer):
+    def __call__(self, x):
+        return 0.5 * keras.ops.sum(x**2)
+
+    def get_config(self):
+        return {}
+
+
+class Ones(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None, **kwargs):
+        return keras.ops.ones(shape, dtype=dtype)
+
+
+class Slower(keras.optimizers.schedules.LearningRateSchedule):
+    def __call__(self, step):
+        return 0.1 / (1.0 + keras.ops.cast(step, "float32"))
+
+    def get_config(self):
+        return {}
+
+
+def test_parts_of_layers_and_schedules_of_ones_own_are_pickled(iris) -> None:
+    def build(input_shape=(4,)):
+        layer = keras.layers.Dense(1, kernel_regularizer=Halves(), kernel_initializer=Ones())
+        model = keras.Sequential([keras.Input(input_shape), layer])
+        model.compile(loss="mse", optimizer=keras.optimizers.SGD(Slower()))
+        return model
+
+    X, y = iris
+    for estimator in (KerasRegressor(build), KerasMLPRegressor(learning_rate=Slower(), epochs=1)):
+        fitted = clone(estimator).set_params(random_state=0).fit(X, y)
+        for again in (copy.deepcopy(fitted), copy.copy(fitted)):
+            np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+
+
 def test_an_estimator_around_a_model_is_pickled(iris) -> None:
     X, y = iris
     fitted = KerasRegressor(custom(), random_state=0).fit(X, y)
@@ -143,7 +178,12 @@ def test_saved_and_loaded_it_predicts_the_same(iris, case: str, tmp_path: Path) 
     assert again.predict(X).dtype == fitted.predict(X).dtype
     assert again.history_ == fitted.history_
     assert again.best_epoch_ == fitted.best_epoch_
-    assert again.n_features_in_ == 4
+    learned = [
+        name for name in vars(fitted) if name.endswith("_") and name not in ("model_", "target_encoder_")
+    ]
+    assert "n_features_in_" in learned
+    for name in learned:
+        assert getattr(again, name) == getattr(fitted, name)
     kept = {name: value for name, value in fitted.get_params().items() if name != "model"}
     assert {name: again.get_params()[name] for name in kept} == kept
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == [
@@ -211,8 +251,10 @@ def kept(iris, tmp_path: Path) -> Path:
 def _vouch(folder: Path) -> None:
     """Make the digests right again, as somebody who writes a hostile folder would."""
     manifest = json.loads((folder / "estimator.json").read_text())
+    manifest.pop("digest")
     for name in manifest["sha256"]:
         manifest["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    manifest["digest"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     (folder / "estimator.json").write_text(json.dumps(manifest))
 
 
@@ -264,7 +306,31 @@ def test_a_missing_file_is_one_clear_error(kept: Path, name: str) -> None:
 def test_a_manifest_that_lies_is_one_clear_error(kept: Path, change: dict[str, Any]) -> None:
     manifest = json.loads((kept / "estimator.json").read_text())
     (kept / "estimator.json").write_text(json.dumps(manifest | change))
+    with pytest.raises(
+        ValueError, match="cannot load an estimator from .*estimator.json.*digest differs|format 99|\\.\\./"
+    ):
+        _load(kept)
+    for name in change.get("sha256", ()):
+        (kept / name).touch()
+    _vouch(kept)
     with pytest.raises(ValueError, match="cannot load an estimator from"):
+        _load(kept)
+
+
+@pytest.mark.parametrize("key", ["class", "digest", "params", "sha256"])
+def test_a_manifest_that_lacks_a_key_is_one_clear_error(kept: Path, key: str) -> None:
+    manifest = json.loads((kept / "estimator.json").read_text())
+    del manifest[key]
+    (kept / "estimator.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="cannot load an estimator from .*estimator.json"):
+        _load(kept)
+
+
+def test_a_changed_digit_in_the_manifest_is_one_clear_error(kept: Path) -> None:
+    text = (kept / "estimator.json").read_text()
+    assert '"epochs": 1' in text
+    (kept / "estimator.json").write_text(text.replace('"epochs": 1', '"epochs": 3'))
+    with pytest.raises(ValueError, match="estimator.json does not describe an estimator .*digest differs"):
         _load(kept)
 
 

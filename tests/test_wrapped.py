@@ -118,6 +118,20 @@ def test_an_unknown_attribute_is_an_attribute_error() -> None:
         _ = KerasRegressor(small).n_trees
 
 
+def test_arguments_with_any_name_are_parameters(diabetes) -> None:
+    got: list[Any] = []
+
+    def build(lambda_=0.1, score=3, input_shape=(10,)):
+        got.append((lambda_, score))
+        return small(input_shape=input_shape)
+
+    estimator = clone(KerasRegressor(build, score=7))
+    estimator.lambda_ = 0.5
+    assert (estimator.get_params()["lambda_"], estimator.get_params()["score"]) == (0.5, 7)
+    assert estimator.set_params(score=8).fit(*diabetes).score(*diabetes) < 1
+    assert got == [(0.5, 8)]
+
+
 # What a model may be.
 
 
@@ -302,6 +316,23 @@ def test_predict_arguments_are_routed(diabetes, monkeypatch: pytest.MonkeyPatch)
     assert calls[0]["batch_size"] == len(X)
     np.testing.assert_allclose(KerasRegressor(small, random_state=0).fit(X, y).predict(X), routed, rtol=1e-5)
     assert len(calls) == 1
+
+
+def test_predict_is_as_quiet_as_the_estimator(diabetes, capsys: pytest.CaptureFixture) -> None:
+    KerasRegressor(small, predict__batch_size=10).fit(*diabetes).predict(diabetes[0])
+    assert capsys.readouterr().out == ""
+
+
+def test_a_callers_mixed_precision_policy_reaches_the_users_model(diabetes) -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        fitted = KerasRegressor(small).fit(*diabetes)
+        assert np.isfinite(fitted.predict(diabetes[0])).all()
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert fitted.model_.layers[0].compute_dtype == "bfloat16"
 
 
 def test_initialize_builds_without_training(diabetes) -> None:

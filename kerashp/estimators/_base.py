@@ -19,15 +19,15 @@ from kerashp.estimators._losses import check_loss, check_values, loss_of
 from kerashp.estimators._models import check_compiled, output_width, outputs, weights_are_finite
 from kerashp.estimators._persistence import Persistent
 from kerashp.estimators._rows import Rows, checked_features, checked_rows, hold_out, weighted, with_weight
-from kerashp.training import isolated
+from kerashp.training import isolated, without_retracing_warnings
 
 _MAX_SEED = np.iinfo(np.int32).max
-_OF_VALIDATION = ("validation_steps", "validation_batch_size", "validation_freq")
+_OF_VALIDATION = ("validation_steps", "validation_freq")
 
 
 @contextmanager
 def unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
-    """A fit that is refused or breaks off leaves a fitted estimator with the model and the labels it had."""
+    """A fit that is refused, or a new model's that breaks off, leaves a fitted estimator as it was."""
     before = dict(vars(estimator))
     try:
         yield
@@ -56,8 +56,12 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def _new_target_encoder(self, classes: np.ndarray | None) -> Any:
         """The encoder, not yet fitted, of the targets."""
 
+    def _dtype(self) -> str | None:
+        """The float type that the parameters set; None leaves it, and the dtype policy, to Keras."""
+        return None
+
     def _floatx(self) -> str:
-        return keras.config.floatx()
+        return self._dtype() or keras.config.floatx()
 
     # Training.
 
@@ -177,7 +181,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             rows, arguments = self._prepared(
                 with_weight(rows), validation_data, call, fresh=fresh, partial=partial
             )
-            with isolated(self._next_seed(), self._floatx()):
+            with without_retracing_warnings(), isolated(self._next_seed(), self._dtype()):
                 history = self.model_.fit(x=rows.X, y=rows.y, sample_weight=rows.sample_weight, **arguments)
         self._record(history.history, arguments, partial=partial and not fresh)
         self._check_converged()
@@ -210,7 +214,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         """The rows that the network takes and all else for `Model.fit`, checked against each other."""
         seed = self._next_seed()
         stops = self.early_stopping and not partial
-        with isolated(seed, self._floatx()):
+        with isolated(seed, self._dtype()):
             if fresh:
                 self.model_ = self._build(rows.X)
             self._bind(rows)
@@ -294,10 +298,10 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             arguments["validation_split"] = 0.0
         validated = validation is not None or bool(arguments.get("validation_split"))
         check_monitors(callbacks, validated=validated)
-        idle = [name for name in _OF_VALIDATION if name in call and not validated]
+        idle = [name for name in _OF_VALIDATION if name in arguments and not validated]
         if idle:
             raise ValueError(
-                f"{type(self).__name__}.fit got {idle[0]}={call[idle[0]]!r}, but there are no validation "
+                f"{type(self).__name__} got {idle[0]}={arguments[idle[0]]!r}, but there are no validation "
                 "data; pass validation_data=(X, y) or validation_split, or set early_stopping=True"
             )
         first = arguments.get("initial_epoch", 0)
@@ -337,7 +341,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def _raw_outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         X = checked_features(self, X, self._floatx(), reset=False)
-        with isolated(dtype=self._floatx()):
+        with isolated(dtype=self._dtype()):
             raw = self._forward(X)
         bad = ~np.isfinite(raw).reshape(len(raw), -1).all(axis=1)
         if bad.any():

@@ -112,7 +112,7 @@ class _KerasMLP(BaseKerasEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _floatx(self) -> str:
+    def _dtype(self) -> str:
         return self.dtype
 
     def _build(self, X: np.ndarray) -> keras.Model:
@@ -163,7 +163,7 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
     normalize : bool, default=False
         Whether the first layer scales the inputs with the training rows' means and variances.
     optimizer : str or keras Optimizer, default="adam"
-        A name, or an optimizer that is copied.
+        A name, or an optimizer, which is copied; `learning_rate` replaces its rate, unless it is None.
     momentum, beta_1, weight_decay, clipnorm : float or None, default=None
         The optimizer's, where it takes them; None is its own default.
     batch_size : int or "auto", default="auto"
@@ -337,7 +337,7 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
     normalize : bool, default=False
         Whether the first layer scales the inputs with the training rows' means and variances.
     optimizer : str or keras Optimizer, default="adam"
-        A name, or an optimizer that is copied.
+        A name, or an optimizer, which is copied; `learning_rate` replaces its rate, unless it is None.
     momentum, beta_1, weight_decay, clipnorm : float or None, default=None
         The optimizer's, where it takes them; None is its own default.
     batch_size : int or "auto", default="auto"

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
+# How the names of a layer's attributes end that hold such a part.
+_PARTS = ("activation", "initializer", "regularizer", "constraint")
 _MAX_ROWS, _MAX_VALUES = 4096, 2**18  # of one call, so that the activations of wide rows fit in memory
 
 
@@ -58,13 +60,14 @@ def _loading(custom_objects: dict[str, Any]) -> Iterator[None]:
 
 
 def _custom_objects(model: keras.Model) -> dict[str, Any]:
+    """The classes and functions of the user's own that the model is made of and compiled with."""
     layers = list(model._flatten_layers())
-    used: list[Any] = [type(layer) for layer in layers]
-    used += [getattr(layer, "activation", None) for layer in layers]
+    parts = [part for layer in layers for name, part in vars(layer).items() if name.endswith(_PARTS)]
+    used: list[Any] = [type(layer) for layer in layers] + [_named(part) for part in parts]
     if model.compiled:
         metrics = [model._compile_metrics._user_metrics] if model._compile_metrics else []
         used += [_named(item) for item in keras.tree.flatten([model.loss, *metrics])]
-        used.append(type(model.optimizer))
+        used += [type(model.optimizer), type(getattr(model.optimizer, "_learning_rate", None))]
     return {
         item.__name__: item
         for item in used

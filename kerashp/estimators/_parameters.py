@@ -81,18 +81,39 @@ class ParameterNamespace(BaseWrapper):
         own = getattr(type(self), name, None)
         if isinstance(own, property):  # it was its own AttributeError that led here
             return own.__get__(self)
-        known = vars(self)
-        if "_params" in known and not name.endswith("_"):
-            for source in (known["_params"], defaults_of(known["model"]), self._defaults):
-                if name in source:
-                    return source[name]
+        if "_params" in vars(self) and not name.startswith("_"):
+            return self._value_of(name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "model" or name.startswith("_") or name.endswith("_"):
+        learned = name.endswith("_") and name not in (names_of(self.model) or ())
+        if name == "model" or name.startswith("_") or learned:
             object.__setattr__(self, name, value)
         else:
             self._params[name] = value
+
+    def _value_of(self, name: str) -> Any:
+        for source in (self._params, defaults_of(self.model), self._defaults):
+            if name in source:
+                return source[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters and their values.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Makes no difference: no parameter holds parameters of its own.
+
+        Returns
+        -------
+        dict
+            `model`, the estimator's own parameters, the model function's with its defaults, and routed ones.
+        """
+        return {
+            name: self.model if name == "model" else self._value_of(name) for name in self._get_param_names()
+        }
 
     def _get_param_names(self) -> list[str]:
         return sorted({"model", *self._defaults, *defaults_of(self.model), *self._params})

@@ -23,9 +23,11 @@ from kerashp.estimators._rows import Rows
 
 _MODEL, _ARRAYS, _MANIFEST = "model.keras", "arrays.npz", "estimator.json"
 _FORMAT = 1
-_LEARNED = ("n_features_in_", "history_", "best_epoch_")
+_ALWAYS_LEARNED = ("n_features_in_", "history_", "best_epoch_")
+_KEPT_OTHERWISE = ("model_", "target_encoder_", "feature_names_in_")
 _OBJECT = "object:"  # marks arrays of Python strings, which NumPy would pickle
 _TUPLE = "tuple"  # JSON knows lists only
+_DTYPE = "dtype"
 _PAIRS = "pairs"  # a dict; JSON's own would turn every key into a string
 
 
@@ -118,12 +120,17 @@ def _save_estimator(estimator: Any, folder: Path) -> None:
         "class": type(estimator).__name__,
         "params": {name: value for name, value in params.items() if not isinstance(value, np.ndarray)},
         "not_kept": dropped,
-        "learned": {name: _to_json(getattr(estimator, name)) for name in _LEARNED},
+        "learned": {name: _to_json(value) for name, value in vars(estimator).items() if _is_learned(name)},
         "input_shape": list(estimator._input_shape),
         "sha256": {name: _digest(folder / name) for name in (_MODEL, _ARRAYS)},
     }
+    manifest["digest"] = _digest_of_manifest(manifest)
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     _warn_of_dropped(type(estimator).__name__, [name for name in dropped if name != "model"])
+
+
+def _is_learned(name: str) -> bool:
+    return name.endswith("_") and not name.startswith("_") and name not in _KEPT_OTHERWISE
 
 
 def _split_params(estimator: Any) -> tuple[dict[str, Any], list[str]]:
@@ -159,6 +166,8 @@ def _to_json(value: Any) -> Any:
         return value
     if isinstance(value, list):
         return [_to_json(item) for item in value]
+    if isinstance(value, np.dtype):
+        return {_DTYPE: value.str}
     if isinstance(value, tuple):
         return {_TUPLE: [_to_json(item) for item in value]}
     if isinstance(value, dict):
@@ -168,6 +177,8 @@ def _to_json(value: Any) -> Any:
 
 def _from_json(value: Any) -> Any:
     if isinstance(value, dict):
+        if _DTYPE in value:
+            return np.dtype(value[_DTYPE])
         if _TUPLE in value:
             return tuple(_from_json(item) for item in value[_TUPLE])
         return {_from_json(key): _from_json(item) for key, item in value[_PAIRS]}
@@ -199,10 +210,11 @@ def _load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
         manifest = json.loads(_inside(folder, _MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != _FORMAT or set(manifest["sha256"]) != {_MODEL, _ARRAYS}:
             raise ValueError(f"format {manifest['format']} with the files {sorted(manifest['sha256'])}")
-    if manifest["class"] != cls.__name__:
-        raise TypeError(
-            f"{folder} holds a {manifest['class']}, not a {cls.__name__}: load it with that class's load"
-        )
+        if manifest["digest"] != _digest_of_manifest(manifest):
+            raise ValueError("the digest differs")
+        owner = manifest["class"]
+    if owner != cls.__name__:
+        raise TypeError(f"{folder} holds a {owner}, not a {cls.__name__}: load it with that class's load")
     for name in (_MODEL, _ARRAYS):
         with _damage(folder, f"its {name} is not the file that was saved"):
             if _digest(_inside(folder, name)) != manifest["sha256"][name]:
@@ -253,6 +265,11 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def _digest_of_manifest(manifest: dict[str, Any]) -> str:
+    body = {name: value for name, value in manifest.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as opened:
         return dict(_with_objects(name, opened[name]) for name in opened.files)
@@ -272,8 +289,11 @@ def _blank(cls: type, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -
         name.removeprefix("param:"): value for name, value in arrays.items() if name.startswith("param:")
     }
     estimator = cls(**kept)
-    for name in _LEARNED:
-        setattr(estimator, name, _from_json(manifest["learned"][name]))
+    learned = manifest["learned"]
+    if not set(_ALWAYS_LEARNED) <= set(learned) or not all(map(_is_learned, learned)):
+        raise ValueError(f"what was learned is {sorted(learned)}")
+    for name, value in learned.items():
+        setattr(estimator, name, _from_json(value))
     if "feature_names" in arrays:
         estimator.feature_names_in_ = arrays["feature_names"]
     estimator._input_shape = tuple(manifest["input_shape"])

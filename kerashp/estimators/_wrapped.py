@@ -187,6 +187,7 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
         arguments = route_params(params, destination="predict", pass_filter=set(), strict=True)
         if not arguments:
             return outputs(self.model_, X)
+        arguments = {"verbose": self.verbose, **arguments}
         self._initialize_callbacks()
         if arguments.get("batch_size") == -1:
             arguments["batch_size"] = len(X)

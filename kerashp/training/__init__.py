@@ -1,5 +1,5 @@
 """How a Keras model is trained on behalf of the estimators."""
 
-from kerashp.training._isolation import isolated
+from kerashp.training._isolation import isolated, without_retracing_warnings
 
-__all__ = ["isolated"]
+__all__ = ["isolated", "without_retracing_warnings"]

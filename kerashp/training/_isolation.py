@@ -1,5 +1,6 @@
 """A fit that leaves the process as it was: random states, float type and dtype policy."""
 
+import logging
 import random
 import threading
 from collections.abc import Iterator
@@ -44,6 +45,21 @@ def isolated(seed: int | None = None, dtype: str | None = None) -> Iterator[None
     """
     with _LOCK, _float_type(dtype), _random_states(seed):
         yield
+
+
+@contextmanager
+def without_retracing_warnings() -> Iterator[None]:
+    """Drop TensorFlow's warning that several models in a row were compiled, which is what a search does."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
 
 
 @contextmanager
