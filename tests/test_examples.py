@@ -1,11 +1,15 @@
 """The examples run to their end, in small."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.model_selection import ParameterSampler
 
 _EXAMPLES = Path(__file__).parent.parent / "examples"
 _BOOK = (
@@ -19,6 +23,17 @@ def _example(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_readmes_pipeline_is_built_and_its_space_fits() -> None:
+    readme = (_EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    textbook, pipeline = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    compile(textbook, "README.md", "exec")
+    names: dict[str, Any] = {}
+    exec(pipeline, names)
+    search = names["search"]
+    for candidate in ParameterSampler(search.param_distributions, 5, random_state=0):
+        assert clone(search.estimator).set_params(**candidate).get_params().items() >= candidate.items()
 
 
 def test_textbook_search(capsys: pytest.CaptureFixture) -> None:

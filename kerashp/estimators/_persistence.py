@@ -223,7 +223,11 @@ def _load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
         arrays = _read_arrays(folder / _ARRAYS)
         estimator = _blank(cls, manifest, arrays)
     estimator.set_params(**params)
-    with _damage(folder, "Keras refuses its model.keras in safe mode"):
+    refused = (
+        "Keras refuses its model.keras in safe mode; classes of your own must be registered with "
+        "keras.saving.register_keras_serializable and imported first"
+    )
+    with _damage(folder, refused):
         _check_members(folder / _MODEL)
         with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
             estimator.model_ = keras.saving.load_model(folder / _MODEL, safe_mode=True)
