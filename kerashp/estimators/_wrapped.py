@@ -19,6 +19,8 @@ from kerashp.estimators._targets import data_arguments
 from kerashp.models import loss_for
 from kerashp.training import isolated
 
+_COMPILE_ROUTES = ("optimizer__", "loss__", "metrics__", "compile__")
+
 
 class _Wrapper(BaseKerasEstimator, ParameterNamespace):
     """Building, training and asking a model by scikeras' rules."""
@@ -78,9 +80,8 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
 
     def _compile_words(self) -> str:
         """What the parameters say of compiling, as they say it."""
-        routes = ("optimizer__", "loss__", "metrics__", "compile__")
         words = {name: getattr(self, name) for name in ("optimizer", "loss", "metrics")}
-        words |= {name: value for name, value in self._params.items() if name.startswith(routes)}
+        words |= {name: value for name, value in self._params.items() if name.startswith(_COMPILE_ROUTES)}
         return ", ".join(f"{name}={value!r}" for name, value in words.items())
 
     def _refuse_unused(self, model: keras.Model) -> None:
@@ -90,7 +91,7 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
             name
             for name, value in self._params.items()
             if (name in COMPILE_DEFAULTS and name not in taken and not same(value, COMPILE_DEFAULTS[name]))
-            or name.startswith(("optimizer__", "loss__", "metrics__", "compile__"))
+            or name.startswith(_COMPILE_ROUTES)
         ]
         if "loss" in unused and loss_name(self.loss) == loss_of(model).name:
             unused.remove("loss")
