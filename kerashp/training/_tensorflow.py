@@ -1,11 +1,23 @@
-"""What only TensorFlow needs."""
+"""What the engine asks of a backend, on TensorFlow: placement, gradients, loops, mapping and compiling."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
 
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src import ops
+from keras.src.backend.common.stateless_scope import get_stateless_scope
+from keras.src.optimizers import base_optimizer
+from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.python.eager import context
 
+from kerashp.training._replaced import replaced
+
+_BASE = base_optimizer.BaseOptimizer
 
 @contextmanager
 def isolated_random_state(seed: int) -> Iterator[None]:
@@ -21,3 +33,158 @@ def isolated_random_state(seed: int) -> Iterator[None]:
         yield
     finally:
         eager._seed, eager._rng = before
+
+
+# Placement.
+
+
+def put(array: Any) -> tf.Tensor:
+    """The array on the device."""
+    return array if isinstance(array, tf.Tensor) else tf.constant(array)
+
+
+def gather(array: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """The rows of an array, outside of any compiled function."""
+    return tf.raw_ops.GatherV2(params=array, indices=rows, axis=0)
+
+
+def values(variables: Sequence[Any]) -> list[tf.Tensor]:
+    """What the Keras variables hold."""
+    return [tf.convert_to_tensor(variable.value) for variable in variables]
+
+
+def assign(variables: Sequence[Any], tensors: Sequence[tf.Tensor]) -> None:
+    """Give the Keras variables these values."""
+    for variable, tensor in zip(variables, tensors, strict=True):
+        variable.value.assign(tensor, read_value=False)
+
+
+def device_memory() -> int | None:
+    """Bytes of the accelerator's memory; None where there is none but the machine's."""
+    for device in tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_device_details(device).get("memory_limit")
+    return None
+
+
+def distributed(model: Any) -> bool:
+    """Whether the model was built for several devices."""
+    return model.distribute_strategy.num_replicas_in_sync > 1 or tf.distribute.has_strategy()
+
+
+# Functions of tensors.
+
+
+def value_and_grad(
+    function: Callable[[list], tuple[Any, Any]], weights: list[tf.Tensor]
+) -> tuple[tf.Tensor, Any, list[Any]]:
+    """`function(weights)`, a loss and what goes with it, and the loss's gradients."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(weights)
+        loss, others = function(weights)
+    gradients = tape.gradient(loss, weights)
+    dense = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+    return loss, others, dense
+
+
+def repeat(times: Any, body: Callable[..., tuple], start: tuple) -> tuple:
+    """`body(i, *carry)` for i below `times`, which may be a tensor."""
+    loop = tf.while_loop(
+        lambda i, *_: i < times, lambda i, *carry: (i + 1, *body(i, *carry)), (tf.constant(0), *start)
+    )
+    return loop[1:]
+
+
+def materialized(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    """The tensors, computed once; otherwise every kernel that reads a batch takes its rows anew."""
+    return gen_xla_ops.xla_optimization_barrier(input=tensors) if tensors else []
+
+
+def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The function over the first axis of every tensor in the arguments."""
+    return tf.vectorized_map(lambda packed: function(*packed), arguments, fallback_to_while_loop=False)
+
+
+def compiled(function: Callable[..., list], arguments: Sequence[Any]) -> Callable[..., list]:
+    """The function for arrays like these, by XLA; nothing of the function's own is kept."""
+    specs = [tf.TensorSpec(array.shape, array.dtype) for array in map(put, arguments)]
+    return _concrete(tf.function(function, jit_compile=True, autograph=False), specs)
+
+
+def for_any_rows(
+    function: Callable[..., list], arguments: Sequence[Any], n_batch: int
+) -> Callable[..., list]:
+    """The function for arrays like these, of which the last `n_batch` may have any number of rows.
+
+    Those have the shape `(n_members, n_rows, ...)`.
+    """
+    shapes = [list(np.shape(array)) for array in arguments]
+    for shape in shapes[len(shapes) - n_batch :]:
+        shape[1] = None
+    specs = [tf.TensorSpec(shape, put(array).dtype) for shape, array in zip(shapes, arguments, strict=True)]
+    return _concrete(tf.function(function, autograph=False), specs)
+
+
+def _concrete(function: Any, specs: list[tf.TensorSpec]) -> Callable[..., list]:
+    concrete = function.get_concrete_function(*specs)
+    held = [tensor for tensor in concrete.captured_inputs if tensor.dtype == tf.resource]
+    if held:
+        raise NotImplementedError(
+            "the model reads variables that it does not track; make them attributes of a layer (for random "
+            "numbers, a keras.random.SeedGenerator)"
+        )
+    function = concrete.inference_fn  # without the checks of arguments that cost as much as a short epoch
+    return lambda *arguments: function.call_flat(*map(put, arguments), *concrete.captured_inputs)
+
+
+def without_rows(tensor: tf.Tensor) -> tf.Tensor:
+    """The tensor with its number of rows unknown while tracing, as Keras has it where batches differ."""
+    return tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=[None, *tensor.shape[1:]])
+
+
+# Keras' optimizers.
+
+
+class _Stateless(keras.optimizers.Optimizer):
+    """Gives an optimizer the methods of its base class, which TensorFlow's version refuses or overrides.
+
+    It stands between the optimizer's own class and TensorFlow's in the order of methods.
+    """
+
+    stateless_apply = _BASE.stateless_apply
+    assign = _BASE.assign
+    assign_add = _BASE.assign_add
+    assign_sub = _BASE.assign_sub
+    _apply_weight_decay = _BASE._apply_weight_decay
+    _backend_update_step = _BASE._backend_update_step
+    _backend_increment_gradient_accumulators = _BASE._backend_increment_gradient_accumulators
+    _overwrite_model_variables_with_average_value = _BASE._overwrite_model_variables_with_average_value
+
+    def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
+        without_branches = SimpleNamespace(**{**vars(ops), "cond": _both_branches})
+        with replaced((vars(base_optimizer), "ops", without_branches)):
+            super()._backend_apply_gradients(grads, trainable_variables)
+
+
+def _both_branches(predicate: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> None:
+    """`ops.cond` for branches that assign: both run, and each variable takes what its branch gave it."""
+    state = get_stateless_scope().state_mapping
+    before = dict(state)
+    true_fn()
+    when_true = dict(state)
+    state.update(before)
+    false_fn()
+    for variable, value in state.items():
+        state[variable] = tf.where(predicate, when_true[variable], value)
+
+
+@contextmanager
+def stateless(optimizer: Any) -> Iterator[None]:
+    """Inside, the optimizer's `stateless_apply` works, as it does on other backends."""
+    own = type(optimizer)
+    keys = {id(variable): optimizer._var_key(variable) for variable in optimizer._trainable_variables}
+    optimizer.__class__ = type(own.__name__, (own, _Stateless), {})
+    try:
+        with replaced((vars(optimizer), "_var_key", lambda variable: keys[id(variable)])):
+            yield
+    finally:
+        optimizer.__class__ = own

@@ -1,0 +1,24 @@
+"""The Dropout layers whose random numbers are drawn outside of the compiled step."""
+
+from typing import Any
+
+import keras
+
+
+def dropouts_of(model: Any) -> dict[Any, tuple[int, ...]]:
+    """The Dropout layers that can be told which units they keep, and the shape of a row of each.
+
+    Those are the layers of a Sequential or functional model that it calls once, on known shapes.
+    """
+    graph = model._functional if isinstance(model, keras.Sequential) else model
+    depths = getattr(graph, "_nodes_by_depth", {}).values()
+    nodes = [node for nodes in depths for node in nodes if type(node.operation) is keras.layers.Dropout]
+    called = [node.operation for node in nodes]
+    return {
+        node.operation: tuple(node.outputs[0].shape[1:])
+        for node in sorted(nodes, key=lambda node: model.layers.index(node.operation))
+        if called.count(node.operation) == 1
+        and node.operation.rate > 0
+        and node.operation.noise_shape is None
+        and None not in node.outputs[0].shape[1:]
+    }

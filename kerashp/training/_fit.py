@@ -1,0 +1,197 @@
+"""`kerashp.fit`: `Model.fit`, an epoch or more in one compiled call."""
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.trainers.data_adapters import data_adapter_utils
+
+from kerashp.training import _data, _hooks
+from kerashp.training._obstacles import obstacle, too_large
+from kerashp.training._single import single
+
+_MOST_LETTERS = 400
+
+
+class FallbackWarning(UserWarning):
+    """A model is trained by `Model.fit`, since its training cannot be compiled as asked."""
+
+
+def fit(
+    model: Any,
+    x: Any = None,
+    y: Any = None,
+    batch_size: int | None = None,
+    epochs: int = 1,
+    verbose: Any = "auto",
+    callbacks: Any = None,
+    validation_split: float = 0.0,
+    validation_data: Any = None,
+    shuffle: bool = True,
+    class_weight: dict[int, float] | None = None,
+    sample_weight: Any = None,
+    initial_epoch: int = 0,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    validation_freq: Any = 1,
+    *,
+    fallback: str = "warn",
+) -> Any:
+    """Train a Keras model as `model.fit(...)` does, with the epochs compiled."""
+    if fallback not in ("warn", "error"):
+        raise ValueError(f"kerashp.fit: fallback must be 'warn' or 'error'; got {fallback!r}")
+    call = {name: value for name, value in locals().items() if name not in ("model", "fallback")}
+    model._assert_compile_called("fit")
+    try:
+        training = _Training(model, call)
+    except _Refused as refused:
+        if fallback == "error":
+            refusal = f"kerashp.fit cannot compile this training: {refused}. Pass fallback='warn' to train by Model.fit"
+            raise RuntimeError(refusal) from refused
+        warnings.warn(f"trained by Model.fit: {refused}", FallbackWarning, stacklevel=2)
+        return model.fit(**call)
+    return training.run()
+
+
+class _Refused(Exception):
+    """Found before anything was trained: this cannot be compiled."""
+
+
+class _Training:
+    """One call of `fit`: a population of one."""
+
+    def __init__(self, model: Any, call: dict[str, Any]):
+        self._model = model
+        self._call = call
+        self._ahead = False  # of the model's variables
+        reason = obstacle(model, call)
+        if reason:
+            raise _Refused(reason)
+        train, validation = self._standardized()
+        reason = too_large(_data.n_bytes(train) + _data.n_bytes(validation))
+        if reason:
+            raise _Refused(reason)
+        batch_size = call["batch_size"] or 32
+        model._symbolic_build(data_batch=_data.symbolic(train, batch_size))
+        if not model.trainable_variables:
+            raise _Refused("the model has no trainable weights")
+        self._n_steps = -(-_data.n_rows(train) // batch_size)
+        try:
+            self._engine = single(
+                model,
+                _data.on_device(train),
+                None if validation is None else _data.on_device(validation),
+                batch_size,
+                call["validation_batch_size"] or batch_size,
+                shuffle=call["shuffle"],
+            )
+            self._engine.prepare()
+        except Exception as error:  # whatever it is, Model.fit trains or says what is wrong
+            raise _Refused(
+                f"{type(error).__name__}: {' '.join(str(error).split())[:_MOST_LETTERS]}"
+            ) from error
+
+    def _standardized(self) -> tuple[Any, Any]:
+        call = self._call
+        data, validation = (call["x"], call["y"], call["sample_weight"]), call["validation_data"]
+        if call["validation_split"] and validation is None:
+            data, validation = _data.split(*data, call["validation_split"])
+        train = _data.standardized(*data, class_weight=call["class_weight"])
+        if validation is None:
+            return train, None
+        return train, _data.standardized(*data_adapter_utils.unpack_x_y_sample_weight(validation))
+
+    def run(self) -> Any:
+        """Train; the model's `History`."""
+        model, call = self._model, self._call
+        callbacks = self._callbacks()
+        model.stop_training = False
+        logs = None
+        callbacks.on_train_begin()
+        epoch = model._initial_epoch or call["initial_epoch"]
+        self._engine.read(model)  # a callback may have loaded weights
+        try:
+            while epoch < call["epochs"] and not model.stop_training:
+                times = self._epochs_at_once(callbacks.callbacks, call["epochs"] - epoch)
+                logs = self._epochs(callbacks, epoch, times)
+                epoch += times
+        finally:
+            self._write()
+        if call["epochs"] > 0:
+            model.optimizer.finalize_variable_values(model.trainable_weights)
+        callbacks.on_train_end(logs=logs)
+        return model.history
+
+    def _callbacks(self) -> Any:
+        call = self._call
+        if isinstance(call["callbacks"], keras.callbacks.CallbackList):
+            return call["callbacks"]
+        return keras.callbacks.CallbackList(
+            call["callbacks"],
+            add_history=True,
+            add_progbar=call["verbose"] != 0,
+            verbose=call["verbose"],
+            epochs=call["epochs"],
+            steps=self._n_steps,
+            model=self._model,
+        )
+
+    def _epochs_at_once(self, callbacks: list[Any], left: int) -> int:
+        alike = not self._engine.validates or self._call["validation_freq"] == 1
+        if _hooks.look_between(callbacks) or not alike:
+            return 1
+        return min(left, self._engine.epochs_a_call)
+
+    def _epochs(self, callbacks: Any, first: int, times: int) -> dict[str, Any]:
+        """Train `times` epochs and show them to the callbacks; the last one's logs."""
+        if times > 1:
+            every = self._trained(times, validate=self._engine.validates)
+            for index, logs in enumerate(every):
+                callbacks.on_epoch_begin(first + index)
+                callbacks.on_epoch_end(first + index, logs)
+            return every[-1]
+        callbacks.on_epoch_begin(first)
+        if _hooks.look_at_model(callbacks.callbacks):
+            self._engine.read(self._model)
+        logs = self._one(callbacks, first)
+        _hooks.end_batches(callbacks.callbacks, self._n_steps - 1, logs)
+        callbacks.on_epoch_end(first, logs)
+        return logs
+
+    def _one(self, callbacks: Any, epoch: int) -> dict[str, Any]:
+        validate = self._engine.validates and self._model._should_eval(epoch, self._call["validation_freq"])
+        if not _hooks.look_at_model(callbacks.callbacks):
+            return self._trained(1, validate=validate)[0]
+        apart = validate and _hooks.look_at_tests(callbacks.callbacks)
+        logs = self._trained(1, validate=validate and not apart)[0]
+        self._write()
+        if apart:
+            callbacks.on_test_begin()
+            self._engine.read(self._model)
+            tested = self._validated()
+            self._write()
+            callbacks.on_test_end(tested)
+            logs |= {f"val_{name}": value for name, value in tested.items()}
+        return logs
+
+    def _trained(self, times: int, *, validate: bool) -> list[dict[str, Any]]:
+        trained, tested = self._engine.epochs(times, validate=validate)
+        self._ahead = True
+        logs = trained | {f"val_{name}": log for name, log in tested.items()}
+        return [{name: _native(log[epoch, 0]) for name, log in logs.items()} for epoch in range(times)]
+
+    def _validated(self) -> dict[str, Any]:
+        tested = self._engine.validation()
+        self._ahead = True
+        return {name: _native(log[0, 0]) for name, log in tested.items()}
+
+    def _write(self) -> None:
+        if self._ahead:
+            self._engine.write(self._model)
+            self._ahead = False
+
+
+def _native(log: Any) -> Any:
+    return float(log) if np.ndim(log) == 0 else log

@@ -1,0 +1,93 @@
+"""What two models must have in common to be trained by one compiled function."""
+
+import json
+from typing import Any
+
+import keras
+
+from kerashp.training._numbers import Number, left_out
+
+
+def identity(model: Any, numbers: list[Number]) -> str | None:
+    """What the model computes, its learning rate, numbers and initial values left out.
+
+    None where its config does not tell, because code of the user's own is in it.
+    """
+    if type(model) not in (keras.Sequential, keras.Model) and not _is_functional(model):
+        return None
+    if any("call" in vars(layer) for layer in model._flatten_layers()):
+        return None
+    try:
+        with left_out(numbers):
+            config = {"model": model.get_config(), "compile": model.get_compile_config()}
+    except (NotImplementedError, TypeError, ValueError):
+        return None
+    if not _all_of_keras(config):
+        return None
+    if len(keras.tree.flatten(model.outputs)) == 1:
+        config["model"] = _renamed(config["model"], _names(model))
+    variables = [
+        (tuple(v.shape), v.dtype, v.trainable) for v in (*model.variables, *model.optimizer.variables)
+    ]
+    described = [
+        _described(config),
+        variables,
+        keras.config.floatx(),
+        keras.config.epsilon(),
+        _image_format(),
+    ]
+    return json.dumps(described, sort_keys=True, default=repr)
+
+
+def _is_functional(model: Any) -> bool:
+    return type(model).__module__.startswith("keras.") and hasattr(model, "inputs")
+
+
+def _image_format() -> str:
+    return keras.config.image_data_format()
+
+
+def _names(model: Any) -> dict[str, str]:
+    return {layer.name: f"layer {index}" for index, layer in enumerate(model._flatten_layers())}
+
+
+def _renamed(config: Any, names: dict[str, str]) -> Any:
+    """Layers by their place: Keras counts its layers' names on from one model to the next."""
+    if isinstance(config, dict):
+        return {key: _renamed(value, names) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [_renamed(value, names) for value in config]
+    return names.get(config, config) if isinstance(config, str) else config
+
+
+def _all_of_keras(config: Any) -> bool:
+    if isinstance(config, list | tuple):
+        return all(map(_all_of_keras, config))
+    if not isinstance(config, dict):
+        return True
+    module = config.get("module", "keras") if "class_name" in config else "keras"
+    return str(module).split(".")[0] == "keras" and all(map(_all_of_keras, config.values()))
+
+
+def _described(config: Any) -> Any:
+    if isinstance(config, list | tuple):
+        return [_described(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    described = {
+        key: _described(value)
+        for key, value in config.items()
+        if not key.endswith("_initializer") and key != "seed"
+    }
+    return _without_rate(described)
+
+
+def _without_rate(config: dict[str, Any]) -> dict[str, Any]:
+    """An optimizer without what is among its variables, and its name."""
+    if str(config.get("module")) != "keras.optimizers":
+        return config
+    inner = dict(config["config"])
+    inner.pop("name", None)
+    if isinstance(inner.get("learning_rate"), float):
+        inner["learning_rate"] = "a variable"
+    return {**config, "config": inner}

@@ -1,0 +1,89 @@
+"""What the engine asks of a backend, on JAX: placement, gradients, loops, mapping and compiling."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+# Placement.
+
+
+def put(array: Any) -> jax.Array:
+    """The array on the device."""
+    return jnp.asarray(array)
+
+
+@jax.jit
+def gather(array: jax.Array, rows: jax.Array) -> jax.Array:
+    """The rows of an array."""
+    return jnp.take(array, rows, axis=0)
+
+
+def values(variables: Sequence[Any]) -> list[jax.Array]:
+    """What the Keras variables hold."""
+    return [variable.value for variable in variables]
+
+
+def assign(variables: Sequence[Any], arrays: Sequence[jax.Array]) -> None:
+    """Give the Keras variables these values."""
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def device_memory() -> int | None:
+    """Bytes of the accelerator's memory; None where there is none but the machine's."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    return statistics.get("bytes_limit")
+
+
+def distributed(model: Any) -> bool:
+    """Whether the model was built for several devices: `keras.distribution` would say so."""
+    return False
+
+
+# Functions of arrays.
+
+
+def value_and_grad(
+    function: Callable[[list], tuple[Any, Any]], weights: list[jax.Array]
+) -> tuple[jax.Array, Any, list[jax.Array]]:
+    """`function(weights)`, a loss and what goes with it, and the loss's gradients."""
+    (loss, others), gradients = jax.value_and_grad(function, has_aux=True)(weights)
+    return loss, others, gradients
+
+
+def repeat(times: Any, body: Callable[..., tuple], start: tuple) -> tuple:
+    """`body(i, *carry)` for i below `times`, which may be an array."""
+    return jax.lax.fori_loop(0, times, lambda i, carry: tuple(body(i, *carry)), tuple(start))
+
+
+def materialized(arrays: list[jax.Array]) -> list[jax.Array]:
+    """The arrays, computed once."""
+    return list(jax.lax.optimization_barrier(arrays))
+
+
+def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The function over the first axis of every array in the arguments."""
+    return jax.vmap(function)(*arguments)
+
+
+def compiled(function: Callable[..., list], arguments: Sequence[Any]) -> Callable[..., list]:
+    """The function for arrays like these; nothing of the function's own is kept."""
+    return jax.jit(function).lower(*arguments).compile()
+
+
+def for_any_rows(function: Callable[..., list], arguments: Sequence[Any], n_batch: int) -> Callable[..., list]:
+    """The function for arrays like these, of which the last `n_batch` may have any number of rows."""
+    return jax.jit(function)
+
+
+def without_rows(array: jax.Array) -> jax.Array:
+    """The array: JAX knows the number of rows."""
+    return array
+
+
+def stateless(optimizer: Any) -> AbstractContextManager[None]:
+    """Inside, the optimizer's `stateless_apply` works, as it does on this backend by itself."""
+    return nullcontext()

@@ -1,0 +1,78 @@
+"""What keeps a model's training from being compiled."""
+
+import os
+from typing import Any
+
+import keras
+from keras import tree
+
+from kerashp.training._backend import backend, supported
+from kerashp.training._data import are_arrays
+from kerashp.training._hooks import batch_hook, flat
+
+_STEPS = ("train_step", "test_step", "fit", "evaluate", "make_train_function", "make_test_function")
+_SHARE_OF_MEMORY = 0.5
+
+
+def obstacle(model: Any, call: dict[str, Any]) -> str | None:
+    """Why `Model.fit` has to train this model in this way; None where nothing is known to.
+
+    `call` are the arguments of `Model.fit`.
+    """
+    return _of_backend(model) or _of_model(model) or _of_call(call)
+
+
+def _of_backend(model: Any) -> str | None:
+    if not supported():
+        return f"the {keras.backend.backend()} backend has no compiled training here"
+    if keras.distribution.distribution() is not None or backend().distributed(model):
+        return "a distribution strategy is set"
+    return None
+
+
+def _of_model(model: Any) -> str | None:
+    for name in _STEPS:
+        if getattr(type(model), name) is not getattr(keras.Model, name) or name in vars(model):
+            return f"{type(model).__name__} overrides {name}"
+    if not isinstance(model.optimizer, keras.optimizers.Optimizer):
+        return f"the model's optimizer is {model.optimizer!r}, not one of Keras'"
+    if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
+        return "LossScaleOptimizer decides at every batch whether to apply it"
+    if model.run_eagerly:
+        return "run_eagerly=True asks for batches one by one"
+    refused = [layer.name for layer in model._flatten_layers() if not layer.supports_jit]
+    return f"XLA does not compile the layer {refused[0]}" if refused else None
+
+
+def _of_call(call: dict[str, Any]) -> str | None:
+    x, y, sample_weight = call["x"], call["y"], call["sample_weight"]
+    if not are_arrays(x, y, sample_weight):
+        return f"the data are not dense arrays but {_kinds((x, y, sample_weight))}"
+    validation = call["validation_data"]
+    if validation is not None and not (isinstance(validation, list | tuple) and are_arrays(*validation)):
+        return f"validation_data are not dense arrays but {_kinds(validation)}"
+    for name in ("steps_per_epoch", "validation_steps"):
+        if call[name] is not None:
+            return f"{name}={call[name]} cuts epochs short"
+    if not isinstance(call["shuffle"], bool):
+        return f"shuffle={call['shuffle']!r} is neither True nor False"
+    if keras.config.max_epochs() or keras.config.max_steps_per_epoch():
+        return "keras.config limits epochs or steps"
+    hook = batch_hook(flat(call["callbacks"]))
+    return f"{hook} is called at every batch" if hook else None
+
+
+def _kinds(data: Any) -> str:
+    leaves = [leaf for leaf in tree.flatten(data) if leaf is not None]
+    return ", ".join(dict.fromkeys(type(leaf).__name__ for leaf in leaves))
+
+
+def too_large(n_bytes: int) -> str | None:
+    """Whether data of this size would fill too much of the memory that they are to be placed in."""
+    memory = backend().device_memory() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if n_bytes <= _SHARE_OF_MEMORY * memory:
+        return None
+    return (
+        f"the data are {n_bytes / 2**30:.1f} GiB, more than {_SHARE_OF_MEMORY:.0%} of the device's memory of "
+        f"{memory / 2**30:.1f} GiB"
+    )
