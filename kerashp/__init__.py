@@ -11,6 +11,7 @@ from kerashp._version import __version__
 if TYPE_CHECKING:
     from kerashp.estimators import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
     from kerashp.models import build_model
+    from kerashp.training import fit
 
 _HOMES = {
     "KerasClassifier": "kerashp.estimators",
@@ -18,8 +19,9 @@ _HOMES = {
     "KerasMLPRegressor": "kerashp.estimators",
     "KerasRegressor": "kerashp.estimators",
     "build_model": "kerashp.models",
+    "fit": "kerashp.training",
 }
-_ROOMS = ("estimators", "models", "spaces")
+_ROOMS = ("estimators", "models", "spaces", "training")
 
 __all__ = [
     "KerasClassifier",
@@ -28,6 +30,7 @@ __all__ = [
     "KerasRegressor",
     "__version__",
     "build_model",
+    "fit",
 ]
 
 

@@ -21,6 +21,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp.training._engine import Engine
 
 WRAPPERS = (KerasClassifier, KerasRegressor)
 PERCEPTRONS = (KerasMLPClassifier, KerasMLPRegressor)
@@ -146,8 +147,13 @@ def _fit_before_training_is_refused() -> None:
 
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails the test where a model trains: through Keras' loop or by an optimizer's step of any loop."""
-    for owner, name in ((keras.Model, "fit"), (keras.Model, "train_on_batch"), (keras.Optimizer, "apply")):
+    """Fails the test where a model trains: compiled, by Keras' loop or by an optimizer's step of any loop."""
+    for owner, name in (
+        (Engine, "epochs"),
+        (keras.Model, "fit"),
+        (keras.Model, "train_on_batch"),
+        (keras.Optimizer, "apply"),
+    ):
 
         @functools.wraps(getattr(owner, name))
         def started(*_: Any, **__: Any) -> None:

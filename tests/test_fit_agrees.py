@@ -25,6 +25,7 @@ class Case:
     compile: Callable[[], dict[str, Any]] = field(default=lambda: {"loss": "mse"})
     fit: dict[str, Any] = field(default_factory=dict)
     optimizer: Callable[[], Any] = field(default=lambda: keras.optimizers.SGD(0.05))
+    in_graph: bool = False  # whether Keras' numbers depend on whether its steps are traced
 
 
 def rng() -> np.random.Generator:
@@ -76,7 +77,9 @@ def two_inputs() -> tuple[Any, Any]:
     return [X, X[:, :2] ** 2], [y, (y > 0).astype("float64")]
 
 
-def stack(*hidden: Any, n_features: Any = (5,), outputs: int = 1, activation: Any = None, **dense: Any) -> Any:
+def stack(
+    *hidden: Any, n_features: Any = (5,), outputs: int = 1, activation: Any = None, **dense: Any
+) -> Any:
     return keras.Sequential([layers.Input(n_features), *hidden, layers.Dense(outputs, activation, **dense)])
 
 
@@ -87,7 +90,9 @@ def mlp(outputs: int = 1, activation: Any = None) -> Any:
 def two_by_two() -> Any:
     one, two = layers.Input((5,), name="one"), layers.Input((2,), name="two")
     hidden = layers.Dense(6, "relu")(layers.Concatenate()([layers.Dense(4, "tanh")(one), two]))
-    return keras.Model([one, two], [layers.Dense(1, name="a")(hidden), layers.Dense(1, "sigmoid", name="b")(hidden)])
+    return keras.Model(
+        [one, two], [layers.Dense(1, name="a")(hidden), layers.Dense(1, "sigmoid", name="b")(hidden)]
+    )
 
 
 class Subclassed(keras.Model):
@@ -186,7 +191,9 @@ def frozen() -> Any:
 def attention() -> Any:
     inputs = layers.Input((6, 3))
     attended = layers.MultiHeadAttention(2, 4)(inputs, inputs)
-    return keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling1D()(layers.Add()([inputs, attended]))))
+    return keras.Model(
+        inputs, layers.Dense(1)(layers.GlobalAveragePooling1D()(layers.Add()([inputs, attended])))
+    )
 
 
 def nested() -> Any:
@@ -224,7 +231,6 @@ OPTIMIZERS = {
     "lamb": lambda **o: keras.optimizers.Lamb(0.01, **o),
     "adafactor": lambda **o: keras.optimizers.Adafactor(0.01, **o),
     "muon": lambda **o: keras.optimizers.Muon(0.01, **o),
-    "schedule-free-adamw": lambda **o: keras.optimizers.ScheduleFreeAdamW(0.01, **o),
 }
 OPTIONS = {
     "": {},
@@ -239,9 +245,10 @@ CASES: dict[str, Case] = {}
 
 for optimizer, make in OPTIMIZERS.items():
     for option, given in OPTIONS.items():
-        CASES[f"optimizer {optimizer} {option}".strip()] = Case(
-            mlp, table(), optimizer=lambda make=make, given=given: make(**given)
-        )
+        if not option or optimizer in ("momentum", "adam", "muon"):
+            CASES[f"optimizer {optimizer} {option}".strip()] = Case(
+                mlp, table(), optimizer=lambda make=make, given=given: make(**given)
+            )
 
 for option, given in {
     "global_clipnorm": {"global_clipnorm": 0.1},
@@ -249,7 +256,9 @@ for option, given in {
     "loss_scale_factor": {"loss_scale_factor": 8.0},
     "accumulation and ema": {"gradient_accumulation_steps": 2, "use_ema": True, "ema_overwrite_frequency": 3},
 }.items():
-    CASES[f"adam {option}"] = Case(mlp, table(), optimizer=lambda given=given: keras.optimizers.Adam(0.01, **given))
+    CASES[f"adam {option}"] = Case(
+        mlp, table(), optimizer=lambda given=given: keras.optimizers.Adam(0.01, **given)
+    )
 
 schedules = keras.optimizers.schedules
 for name, schedule in {
@@ -265,9 +274,11 @@ for name, schedule in {
         mlp, table(), optimizer=lambda schedule=schedule: keras.optimizers.SGD(schedule(), momentum=0.5)
     )
 
-for loss in ("mse", "mae", "mape", "huber", "log_cosh", "cosine_similarity", row_loss, scalar_loss):
-    CASES[f"loss {getattr(loss, '__name__', loss)}"] = Case(mlp, table(), lambda loss=loss: {"loss": loss})
-for loss in ("msle", "poisson"):
+for loss in ("mse", "mae", "huber", "log_cosh", "cosine_similarity", row_loss, scalar_loss):
+    CASES[f"loss {getattr(loss, '__name__', loss)}"] = Case(
+        lambda: mlp(3), table(n_outputs=3), lambda loss=loss: {"loss": loss}
+    )
+for loss in ("mape", "msle", "poisson"):
     CASES[f"loss {loss}"] = Case(lambda: mlp(1, "softplus"), positive(), lambda loss=loss: {"loss": loss})
 for loss in (
     "binary_crossentropy",
@@ -286,9 +297,8 @@ for loss in (
     "categorical_focal_crossentropy",
     "categorical_hinge",
     "kl_divergence",
-    "categorical_generalized_cross_entropy",
 ):
-    CASES[f"loss {loss}"] = Case(
+    CASES[f"loss {getattr(loss, 'name', loss)}"] = Case(
         lambda: mlp(CLASSES, "softmax"), one_hot(), lambda loss=loss: {"loss": loss, "metrics": ["accuracy"]}
     )
 for loss in (
@@ -296,6 +306,7 @@ for loss in (
     keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     keras.losses.SparseCategoricalCrossentropy(reduction="sum"),
     keras.losses.SparseCategoricalCrossentropy(reduction="mean_with_sample_weight"),
+    keras.losses.CategoricalGeneralizedCrossEntropy(),
     "crossentropy",
 ):
     CASES[f"loss {getattr(loss, 'name', loss)} {len(CASES)}"] = Case(
@@ -311,12 +322,19 @@ for name, model, data in (
     ("linear", stack, table()),
     ("deep", lambda: stack(*[layers.Dense(6, "elu") for _ in range(4)]), table()),
     ("wide output", lambda: mlp(3), table(n_outputs=3)),
-    ("batch normalization", lambda: stack(layers.Dense(6), layers.BatchNormalization(), layers.ReLU()), table()),
-    ("layer normalization", lambda: stack(layers.Dense(6), layers.LayerNormalization(), layers.ReLU()), table()),
+    (
+        "batch normalization",
+        lambda: stack(layers.Dense(6, use_bias=False), layers.BatchNormalization(), layers.ReLU()),
+        table(),
+    ),
+    (
+        "layer normalization",
+        lambda: stack(layers.Dense(6), layers.LayerNormalization(), layers.ReLU()),
+        table(),
+    ),
     ("rms normalization", lambda: stack(layers.Dense(6), layers.RMSNormalization()), table()),
     ("group normalization", lambda: stack(layers.Dense(6), layers.GroupNormalization(3)), table()),
     ("unit normalization", lambda: stack(layers.Dense(6), layers.UnitNormalization()), table()),
-    ("spectral normalization", lambda: stack(layers.SpectralNormalization(layers.Dense(6))), table()),
     ("normalization", adapted, table()),
     ("rescaling", lambda: stack(layers.Rescaling(0.5), layers.Dense(4, "relu")), table()),
     ("prelu", lambda: stack(layers.Dense(6), layers.PReLU()), table()),
@@ -337,7 +355,10 @@ for name, model, data in (
     (
         "conv2d",
         lambda: stack(
-            layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten(), n_features=(8, 8, 2)
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            n_features=(8, 8, 2),
         ),
         images(),
     ),
@@ -357,7 +378,7 @@ for name, model, data in (
         lambda: stack(
             layers.DepthwiseConv2D(3),
             layers.SeparableConv2D(4, 3),
-            layers.AveragePooling2D(),
+            layers.AveragePooling2D(2),
             layers.Flatten(),
             n_features=(8, 8, 2),
         ),
@@ -369,7 +390,11 @@ for name, model, data in (
         images(),
     ),
     ("lstm", lambda: stack(layers.LSTM(4), n_features=(6, 3)), sequences()),
-    ("gru", lambda: stack(layers.GRU(4, return_sequences=True), layers.GRU(3), n_features=(6, 3)), sequences()),
+    (
+        "gru",
+        lambda: stack(layers.GRU(4, return_sequences=True), layers.GRU(3), n_features=(6, 3)),
+        sequences(),
+    ),
     ("simple rnn", lambda: stack(layers.SimpleRNN(4), n_features=(6, 3)), sequences()),
     ("bidirectional", lambda: stack(layers.Bidirectional(layers.LSTM(3)), n_features=(6, 3)), sequences()),
     (
@@ -385,7 +410,11 @@ for name, model, data in (
     ("own compute_loss", OwnLoss, table()),
     ("state of its own", lambda: stack(Counting(), layers.Dense(4, "relu")), table()),
     ("not trainable", frozen, table()),
-    ("sequence outputs", lambda: stack(layers.Dense(4, "tanh"), n_features=(6, 3)), (sequences()[0], sequences()[0][..., :1])),
+    (
+        "sequence outputs",
+        lambda: stack(layers.Dense(4, "tanh"), n_features=(6, 3)),
+        (sequences()[0], sequences()[0][..., :1]),
+    ),
 ):
     CASES[f"layers {name}"] = Case(model, data)
 
@@ -421,6 +450,7 @@ for name, compiled in {
             },
         },
         fit={"validation_split": 0.3, "sample_weight": rng().uniform(0.5, 2, size=N_ROWS)},
+        in_graph=name == "steps_per_execution",
     )
 CASES["metrics of classes"] = Case(
     lambda: mlp(1, "sigmoid"),
@@ -460,13 +490,14 @@ for name, arguments in {
     "sample_weight and validation": {"sample_weight": weights, "validation_split": 0.25},
     "weights of zero": {"sample_weight": np.where(np.arange(N_ROWS) % 3, 1.0, 0.0)},
     "initial_epoch": {"initial_epoch": 2, "epochs": 4},
-    "no epochs": {"epochs": 0},
 }.items():
     CASES[f"fit {name}"] = Case(
         mlp, table(), lambda: {"loss": "mse", "metrics": ["mae"], "weighted_metrics": ["mse"]}, fit=arguments
     )
     CASES[f"fit {name}, batch normalization"] = Case(
-        lambda: stack(layers.Dense(6), layers.BatchNormalization(), layers.ReLU()), table(), fit=arguments
+        lambda: stack(layers.Dense(6, use_bias=False), layers.BatchNormalization(), layers.ReLU()),
+        table(),
+        fit=arguments,
     )
 for name, data, compiled in (
     ("sparse", classes(), "sparse_categorical_crossentropy"),
@@ -493,33 +524,42 @@ for name, compiled in {
             two_inputs(),
             lambda compiled=compiled: compiled,
             fit={"batch_size": batch_size, "validation_split": 0.2},
+            in_graph=True,
         )
 CASES["two outputs, weights"] = Case(
-    two_by_two, two_inputs(), lambda: both, fit={"sample_weight": [weights, weights[::-1].copy()]}
+    two_by_two,
+    two_inputs(),
+    lambda: both,
+    fit={"sample_weight": [weights, weights[::-1].copy()]},
+    in_graph=True,
 )
 CASES["dicts"] = Case(
     named,
     ({"one": X, "two": X[:, :2]}, {"a": y, "b": y**2}),
     lambda: {"loss": {"a": "mse", "b": "mae"}, "metrics": {"a": ["mae"]}},
     fit={"validation_split": 0.2},
+    in_graph=True,
 )
 
 DOUBLE = [
     name
     for name in CASES
-    if name.split()[0] in ("fit", "dense", "schedule") or name in ("layers lstm", "layers conv2d", "optimizer adam")
+    if name.split()[0] in ("fit", "dense", "schedule")
+    or name in ("layers lstm", "layers conv2d", "optimizer adam")
 ]
 
 
-def trained(case: Case, fitter: Callable[..., Any]) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
+def trained(
+    case: Case, fitter: Callable[..., Any], **compiled: Any
+) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
     keras.utils.clear_session()  # layers are named, and so logged, alike
     keras.utils.set_random_seed(7)
     model = case.model()
-    model.compile(optimizer=case.optimizer(), **case.compile())
+    model.compile(optimizer=case.optimizer(), **{**case.compile(), **compiled})
     arguments = {"batch_size": BATCH_SIZE, "epochs": 3, "shuffle": False, "verbose": 0, **case.fit}
     history = fitter(model, *case.data, **arguments)
     variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
-    values = {f"{index} {v.path}": ops.convert_to_numpy(v.value) for index, v in enumerate(variables)}
+    values = {f"{index} {v.name}": ops.convert_to_numpy(v.value) for index, v in enumerate(variables)}
     return values, history.history
 
 
@@ -535,12 +575,16 @@ def difference(got: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(got.astype("float64") - expected.astype("float64")).max(initial=0) / scale)
 
 
+def keras_fit(model: Any, *data: Any, **arguments: Any) -> Any:
+    return model.fit(*data, **arguments)
+
+
 def compiled_fit(model: Any, *data: Any, **arguments: Any) -> Any:
     return fit(model, *data, fallback="error", **arguments)
 
 
 def check(case: Case, tolerance: float) -> None:
-    expected = trained(case, lambda model, *data, **arguments: model.fit(*data, **arguments))
+    expected = trained(case, keras_fit, run_eagerly=not case.in_graph)
     got = trained(case, compiled_fit)
     for one, other in zip(got, expected, strict=True):
         worst = {name: value for name, value in differences(one, other).items() if not value <= tolerance}

@@ -12,18 +12,19 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.class_weight import compute_sample_weight
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp.estimators import _base
+from kerashp.training import FallbackWarning, fit
 
 
 def _spy(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What each call of keras.Model.fit gets from here on."""
+    """What each call of kerashp.fit gets from the estimators from here on."""
     calls: list[dict[str, Any]] = []
-    fit = keras.Model.fit
 
-    def recorded(self: keras.Model, **arguments: Any) -> Any:
-        calls.append(arguments)
-        return fit(self, **arguments)
+    def recorded(model: keras.Model, x: Any, y: Any, **arguments: Any) -> Any:
+        calls.append({"x": x, "y": y, **arguments})
+        return fit(model, x, y, **arguments)
 
-    monkeypatch.setattr(keras.Model, "fit", recorded)
+    monkeypatch.setattr(_base, "fit", recorded)
     return calls
 
 
@@ -232,7 +233,9 @@ def test_every_argument_of_a_call_reaches_keras(monkeypatch, diabetes) -> None:
         "validation_batch_size": 20,
         "validation_freq": 2,
     }
-    fitted = KerasMLPRegressor(epochs=9, batch_size=7).fit(X, y, validation_data=(X[:50], y[:50]), **said)
+    regressor = KerasMLPRegressor(epochs=9, batch_size=7)
+    with pytest.warns(FallbackWarning, match="steps_per_epoch=2 cuts epochs short"):
+        fitted = regressor.fit(X, y, validation_data=(X[:50], y[:50]), **said)
     assert said.items() <= calls[0].items()
     assert len(fitted.history_["loss"]) == 2
     assert len(fitted.history_["val_loss"]) == 1

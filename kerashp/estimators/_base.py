@@ -19,7 +19,7 @@ from kerashp.estimators._losses import check_loss, check_values, loss_of
 from kerashp.estimators._models import check_compiled, output_width, outputs, weights_are_finite
 from kerashp.estimators._persistence import Persistent
 from kerashp.estimators._rows import Rows, checked_features, checked_rows, hold_out, weighted, with_weight
-from kerashp.training import isolated, without_retracing_warnings
+from kerashp.training import fit, isolated, without_retracing_warnings
 
 _MAX_SEED = np.iinfo(np.int32).max
 _OF_VALIDATION = ("validation_steps", "validation_freq")
@@ -182,7 +182,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
                 with_weight(rows), validation_data, call, fresh=fresh, partial=partial
             )
             with without_retracing_warnings(), isolated(self._next_seed(), self._dtype()):
-                history = self.model_.fit(x=rows.X, y=rows.y, sample_weight=rows.sample_weight, **arguments)
+                history = fit(self.model_, rows.X, rows.y, sample_weight=rows.sample_weight, **arguments)
         self._record(history.history, arguments, partial=partial and not fresh)
         self._check_converged()
         return self
@@ -211,7 +211,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def _prepared(
         self, rows: Rows, validation_data: Any, call: dict[str, Any], *, fresh: bool, partial: bool
     ) -> tuple[Rows, dict[str, Any]]:
-        """The rows that the network takes and all else for `Model.fit`, checked against each other."""
+        """The rows that the network takes and all else for `kerashp.fit`, checked against each other."""
         seed = self._next_seed()
         stops = self.early_stopping and not partial
         with isolated(seed, self._dtype()):
@@ -280,7 +280,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def _arguments(
         self, n_samples: int, validation: Rows | None, call: dict[str, Any], *, stops: bool
     ) -> dict[str, Any]:
-        """Everything but the training rows that goes to `Model.fit`."""
+        """Everything but the training rows that goes to `kerashp.fit`."""
         arguments = {**self._fit_arguments(n_samples), **call}
         callbacks = copied([self._fit_callbacks_given(), call.get("callbacks")])
         if stops:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from kerashp.training._dropout import dropouts_of
+from kerashp.training._layers import dropouts_of
 from kerashp.training._numbers import numbers_of
 
 _LEVELS = 2**16  # a rate is met to one part in so many

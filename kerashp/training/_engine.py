@@ -52,7 +52,7 @@ class Engine:
             [] if validation is None else validation.order()[0].parts(program.layout.validation_steps)
         )
         self._held: dict[int, Batches] = {}
-        self._none = train.order()[0].part(0, 0)
+        self._none = train.no_order()
         self._tested_last = False
 
     def prepare(self) -> None:
@@ -97,9 +97,9 @@ class Engine:
             logs, tested = self._run(part, test, times)
         if self._train.n_left:
             logs = self._last_batch(self._train, left[0])
-        if together and self._validation.n_left:
-            tested = self._last_batch(self._validation, self._validation.order()[1])
-        elif validate and not together:
+        if together:
+            tested = self._rest_of_validation() or tested
+        elif validate:
             tested = self.validation()
         self._tested_last = validate
         return logs, tested if validate else {}
@@ -110,10 +110,14 @@ class Engine:
         tested: Logs = {}
         for test in self._tests:
             _, tested = self._run(self._none, test, 1)
-        if self._validation is not None and self._validation.n_left:
-            tested = self._last_batch(self._validation, self._validation.order()[1])
         self._tested_last = True
-        return tested
+        return self._rest_of_validation() or tested
+
+    def _rest_of_validation(self) -> Logs:
+        """Validate on a last batch that is left by itself; no logs if there is none."""
+        if self._validation is None or not self._validation.n_left:
+            return {}
+        return self._last_batch(self._validation, self._validation.order()[1])
 
     def read(self, model: Any) -> None:
         """Take the state of a population of one from a model's variables."""
@@ -157,7 +161,7 @@ class Engine:
             return Batches([], [], [])
         steps = self._program.layout.validation_steps
         if test is None:
-            test = self._tests[0] if len(self._tests) == 1 else self._validation.order()[0].part(0, 0)
+            test = self._tests[0] if len(self._tests) == 1 else self._validation.no_order()
         if len(self._tests) != 1:
             return Batches(*self._validation.gathered(test, steps), [])
         if not self._held:

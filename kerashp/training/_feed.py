@@ -41,7 +41,7 @@ class Feed:
     batch_size : int
     masked : bool
         Whether a short last batch is filled up, or left to be trained by itself.
-    generators : list of numpy.random.Generator or None
+    generators : list of objects with a `permutation`, as numpy.random's, or None
         One a member, to shuffle by; None: rows come as they are.
     """
 
@@ -49,7 +49,7 @@ class Feed:
     members: Sequence[np.ndarray]
     batch_size: int
     masked: bool
-    generators: Sequence[np.random.Generator] | None = None
+    generators: Sequence[Any] | None = None
 
     @property
     def n_steps(self) -> int:
@@ -61,6 +61,11 @@ class Feed:
     def n_left(self) -> int:
         """Rows of the last batch that is left by itself."""
         return 0 if self.masked else len(self.members[0]) % self.batch_size
+
+    def no_order(self) -> Order:
+        """No batches at all."""
+        n_members = len(self.members)
+        return Order(np.zeros((0, n_members, self.batch_size), np.int32), np.zeros((0, n_members), np.int32))
 
     def order(self) -> tuple[Order, np.ndarray]:
         """An epoch's batches, and the rows left by themselves."""
@@ -78,7 +83,7 @@ class Feed:
         return Order(filled.reshape(shape).swapaxes(0, 1), n_rows.T), rows[0][size:]
 
     def gathered(self, order: Order, steps: int) -> tuple[list[Any], list[Any]]:
-        """The arrays' rows by an order of at most `steps` steps, filled up to them, and the real rows' numbers."""
+        """The arrays' rows by an order, filled up to so many steps, and the numbers of real rows."""
         rows = backend().put(_filled(order.rows, steps))
         leaves = [backend().gather(array, rows) for array in self.arrays]
         return leaves, [backend().put(_filled(order.n_rows, steps))] if self.masked else []

@@ -39,17 +39,108 @@ def fit(
     *,
     fallback: str = "warn",
 ) -> Any:
-    """Train a Keras model as `model.fit(...)` does, with the epochs compiled."""
+    """Train a Keras model as `model.fit(x, y, ...)` does, to the same numbers, by whole epochs compiled.
+
+    The arguments are those of `keras.Model.fit`, in its order and meaning. Weights, the optimizer's state and
+    count of steps, metrics and random seeds end as `Model.fit` leaves them, so that `predict`, `evaluate`,
+    `save` and further training go on from there.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled; built or not. Any architecture, loss, metric and optimizer, your own among them.
+    x, y : arrays of shape (n_samples, ...), data frames, or lists or dicts of them
+        They are placed on the device once. Anything else (a `tf.data.Dataset`, a generator, sparse or ragged
+        data) is trained on by `Model.fit`.
+    batch_size : int, default=None
+        Rows a step; 32 if None. A last batch may have fewer.
+    epochs : int, default=1
+        The epoch at which training ends, counted from 0.
+    verbose : {"auto", 0, 1, 2}, default="auto"
+        Keras' own progress, after every epoch.
+    callbacks : list of keras.callbacks.Callback, default=None
+        Their hooks of training, epochs and validation are called, with the logs that Keras gives and the
+        model's variables up to date. One with a hook of batches makes `Model.fit` train, but for Keras' own
+        that only count: ModelCheckpoint and BackupAndRestore with `save_freq="epoch"`, TensorBoard with
+        `update_freq="epoch"`. TerminateOnNaN looks at the end of each epoch.
+    validation_split : float, default=0.0
+        The share of the rows, the last ones, to validate on.
+    validation_data : (x, y) or (x, y, sample_weight), default=None
+        Rows to validate on.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new order, drawn by `numpy.random` (so
+        `keras.utils.set_random_seed` decides it; with JAX the order is Keras' own, with TensorFlow another).
+    class_weight : dict from class to weight, default=None
+        Multiplies the loss of the rows of a class.
+    sample_weight : array of shape (n_samples,), or a list or dict of them, default=None
+        Multiplies the loss of each row.
+    initial_epoch : int, default=0
+        The epoch to count from.
+    steps_per_epoch, validation_steps : int, default=None
+        Anything but None makes `Model.fit` train.
+    validation_batch_size : int, default=None
+        Rows a step of validation; `batch_size` if None.
+    validation_freq : int or list of int, default=1
+        Epochs between validations, or the epochs (from 1) that end with one.
+    fallback : {"warn", "error"}, default="warn"
+        What to do where training cannot be compiled: train by `Model.fit` with the same arguments and warn,
+        or raise. That is decided before anything is trained.
+
+    Returns
+    -------
+    keras.callbacks.History
+        Its `history` holds, by name, the loss and metrics of every epoch.
+
+    Raises
+    ------
+    RuntimeError
+        If training cannot be compiled and `fallback="error"`.
+    ValueError, TypeError
+        What `Model.fit` raises for data that do not fit the model.
+
+    Warns
+    -----
+    FallbackWarning
+        Says why `Model.fit` trains: a hook of batches; data that are not dense arrays, or that fill more than
+        half of the device's memory; an overridden `train_step` and the like; `run_eagerly`; an optimizer that
+        scales the loss by itself; a distribution strategy; a layer that XLA does not compile; the torch
+        backend.
+
+    Notes
+    -----
+    What is compiled serves every model of the same graph shape (architecture, optimizer class, loss, metrics,
+    batch size, float type), whatever its weights, learning rate, other rates and penalties, and whatever the
+    number of rows; see `kerashp.training.clear_cache`. Models with code of your own are compiled one by one.
+
+    Dropout draws other numbers than under `Model.fit`, the same ones for the same seed; all else is equal to
+    rounding. A loss that is not finite ends nothing by itself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp import build_model, fit
+    >>> X = np.random.default_rng(0).normal(size=(200, 8))
+    >>> model = build_model(1, 30, 0.05)
+    >>> history = fit(model, X, X[:, 0], epochs=20, validation_split=0.2, verbose=0)
+    >>> len(history.history["val_loss"])
+    20
+    >>> history.history["val_loss"][-1] < history.history["val_loss"][0]
+    True
+    """
     if fallback not in ("warn", "error"):
         raise ValueError(f"kerashp.fit: fallback must be 'warn' or 'error'; got {fallback!r}")
     call = {name: value for name, value in locals().items() if name not in ("model", "fallback")}
     model._assert_compile_called("fit")
+    if epochs <= initial_epoch:
+        return model.fit(**call)
     try:
         training = _Training(model, call)
     except _Refused as refused:
         if fallback == "error":
-            refusal = f"kerashp.fit cannot compile this training: {refused}. Pass fallback='warn' to train by Model.fit"
-            raise RuntimeError(refusal) from refused
+            raise RuntimeError(
+                f"kerashp.fit cannot compile this training: {refused}. "
+                "Pass fallback='warn' to train by Model.fit"
+            ) from refused
         warnings.warn(f"trained by Model.fit: {refused}", FallbackWarning, stacklevel=2)
         return model.fit(**call)
     return training.run()

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from kerashp.training._layers import is_plain
 from kerashp.training._numbers import Number, left_out
 
 
@@ -13,7 +14,7 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
 
     None where its config does not tell, because code of the user's own is in it.
     """
-    if type(model) not in (keras.Sequential, keras.Model) and not _is_functional(model):
+    if not is_plain(model):
         return None
     if any("call" in vars(layer) for layer in model._flatten_layers()):
         return None
@@ -34,17 +35,9 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
         variables,
         keras.config.floatx(),
         keras.config.epsilon(),
-        _image_format(),
+        keras.config.image_data_format(),
     ]
     return json.dumps(described, sort_keys=True, default=repr)
-
-
-def _is_functional(model: Any) -> bool:
-    return type(model).__module__.startswith("keras.") and hasattr(model, "inputs")
-
-
-def _image_format() -> str:
-    return keras.config.image_data_format()
 
 
 def _names(model: Any) -> dict[str, str]:

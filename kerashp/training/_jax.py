@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+UNMATCHED: tuple[type, ...] = ()  # optimizers whose numbers under Keras' own training are others
+
 # Placement.
 
 
@@ -74,7 +76,9 @@ def compiled(function: Callable[..., list], arguments: Sequence[Any]) -> Callabl
     return jax.jit(function).lower(*arguments).compile()
 
 
-def for_any_rows(function: Callable[..., list], arguments: Sequence[Any], n_batch: int) -> Callable[..., list]:
+def for_any_rows(
+    function: Callable[..., list], arguments: Sequence[Any], n_batch: int
+) -> Callable[..., list]:
     """The function for arrays like these, of which the last `n_batch` may have any number of rows."""
     return jax.jit(function)
 

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerashp.training._dropout import dropouts_of
+from kerashp.training._layers import dropouts_of
 from kerashp.training._replaced import replaced
 
 _OF_OPTIMIZERS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay")

@@ -38,6 +38,12 @@ def _of_model(model: Any) -> str | None:
         return f"the model's optimizer is {model.optimizer!r}, not one of Keras'"
     if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
         return "LossScaleOptimizer decides at every batch whether to apply it"
+    if isinstance(model.optimizer, keras.optimizers.MultiOptimizer):
+        return "MultiOptimizer has optimizers inside"
+    if isinstance(model.optimizer, backend().UNMATCHED):
+        return (
+            f"{type(model.optimizer).__name__} computes otherwise under Keras' own training on this backend"
+        )
     if model.run_eagerly:
         return "run_eagerly=True asks for batches one by one"
     refused = [layer.name for layer in model._flatten_layers() if not layer.supports_jit]

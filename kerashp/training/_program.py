@@ -1,7 +1,7 @@
 """A model's epochs as one compiled function, whatever the number of rows.
 
-The function takes the batches of up to `steps` steps, gathered beforehand, and the numbers of steps and epochs
-that they make up. Its shape depends neither on how many rows there are nor on how they fall into epochs.
+The function takes the batches of up to `steps` steps, gathered beforehand, and the numbers of steps and
+epochs that they make up. Its shape depends neither on how many rows there are nor on how many epochs.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops, tree
 
 from kerashp.training._backend import backend
-from kerashp.training._dropout import dropouts_of
+from kerashp.training._layers import dropouts_of
 from kerashp.training._numbers import numbers_of
 from kerashp.training._step import Batch, State, Step
 
@@ -25,8 +25,8 @@ class Layout:
     """The sizes that a program is compiled for.
 
     `steps` and `validation_steps` are the most batches that one call takes; 0 validation steps: there is no
-    validation. Where `masked`, a batch says how many of its rows are real, and members may have none; otherwise
-    all rows are real. Where `rows_vary`, the model is traced with an unknown number of rows.
+    validation. Where `masked`, a batch says how many of its rows are real, and members may have none;
+    otherwise all rows are real. Where `rows_vary`, the model is traced with an unknown number of rows.
     """
 
     n_members: int
@@ -70,8 +70,8 @@ class Carry(NamedTuple):
 class Epochs:
     """The function that is compiled, on a model of the shape.
 
-    `structures` are those of (x, y, sample_weight) in training and in validation, with an index into a batch's
-    leaves, or None, in each place.
+    `structures` are those of (x, y, sample_weight) in training and in validation, with an index into a
+    batch's leaves, or None, in each place.
     """
 
     def __init__(self, model: Any, layout: Layout, structures: tuple[Any, Any]):
@@ -206,15 +206,11 @@ class Program:
     ) -> tuple[Carry, Logs, Logs]:
         """Train and validate by the batches given; every log has the shape `(n_epochs, n_members, ...)`.
 
-        `fresh` are the values with which the metrics' variables begin the second and later epochs; `carry` has
-        those of the first.
+        `fresh` are the values with which the metrics' variables begin the second and later epochs; `carry`
+        has those of the first.
         """
         arguments = (carry, constants, fresh, train, validation, np.asarray(extent, np.int32))
         return self._call("epochs", model, lambda epochs: epochs.run, backend().compiled, arguments)
-
-    def prepare(self, model: Any, *arguments: Any) -> None:
-        """Compile, and run for no epoch at all, so that what the compiler refuses is known before training."""
-        self.run(model, *arguments, Extent(0, 0, 0))
 
     def last_batch(
         self, model: Any, carry: Carry, constants: list[Any], batch: Batches, *, train: bool

@@ -43,7 +43,7 @@ def _own(model: Any) -> dict[Any, Program]:
 
 
 def clear_cache() -> None:
-    """Forget all compiled functions, which frees their memory; the next training of each shape compiles again.
+    """Forget all compiled functions, which frees their memory; each shape's next training compiles again.
 
     Examples
     --------

@@ -3,16 +3,19 @@
 from typing import Any
 
 import keras
+from keras import tree
+
+from kerashp.training._layers import has_batch_statistics, is_plain
 
 _FAMILIES = (
-    "core",
     "activations",
-    "convolutional",
-    "pooling",
-    "reshaping",
-    "merging",
-    "regularization",
     "attention",
+    "convolutional",
+    "core",
+    "merging",
+    "pooling",
+    "regularization",
+    "reshaping",
     "rnn",
 )
 _ALSO = (
@@ -24,6 +27,20 @@ _ALSO = (
     keras.layers.RMSNormalization,
     keras.layers.UnitNormalization,
 )
+_WEIGHED = (  # metrics in which a row of weight zero leaves no trace
+    keras.metrics.AUC,
+    keras.metrics.FBetaScore,
+    keras.metrics.FalseNegatives,
+    keras.metrics.FalsePositives,
+    keras.metrics.Mean,
+    keras.metrics.Precision,
+    keras.metrics.Recall,
+    keras.metrics.SensitivityAtSpecificity,
+    keras.metrics.SpecificityAtSensitivity,
+    keras.metrics.TrueNegatives,
+    keras.metrics.TruePositives,
+)
+_OF_BATCHES = (keras.losses.circle, keras.losses.ctc, keras.losses.dice, keras.losses.tversky)
 _NOT = (keras.layers.ActivityRegularization, keras.layers.Lambda)
 # Through these, in a Sequential model, a mask of rows comes to a BatchNormalization.
 _HAND_ON = (
@@ -45,16 +62,9 @@ def is_rowwise(model: Any) -> bool:
     So it is where every layer treats each row by itself, or is told which rows are real, and loss and metrics
     are Keras' own, which weigh rows. Otherwise a short last batch is trained by itself.
     """
-    if (
-        len(keras.tree.flatten(model.outputs)) != 1
-        or type(model).compute_loss is not keras.Model.compute_loss
-    ):
+    if not is_plain(model) or len(tree.flatten(model.outputs)) != 1 or not _own_criteria(model):
         return False
-    if type(model).compute_metrics is not keras.Model.compute_metrics or not _own_criteria(model):
-        return False
-    layers = [
-        layer for layer in model._flatten_layers(include_self=False) if not isinstance(layer, keras.Model)
-    ]
+    layers = [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
     return all(map(_treats_rows_alone, layers)) and (_mask_arrives(model) or not has_batch_statistics(model))
 
 
@@ -70,32 +80,25 @@ def _treats_rows_alone(layer: Any) -> bool:
     )
 
 
-def has_batch_statistics(model: Any) -> bool:
-    """Whether a layer computes with the mean of a batch's rows."""
-    return any(type(layer) is keras.layers.BatchNormalization for layer in model._flatten_layers())
-
-
 def _mask_arrives(model: Any) -> bool:
     return type(model) is keras.Sequential and all(type(layer) in _HAND_ON for layer in model.layers)
 
 
 def _own_criteria(model: Any) -> bool:
+    """Whether the loss and all metrics are Keras' own, by rows."""
+    losses = model._compile_loss._flat_losses if model._compile_loss else None
     compiled = model._compile_metrics
-    listed = (
-        []
-        if compiled is None
-        else [m for m in (*compiled._flat_metrics, *compiled._flat_weighted_metrics) if m]
-    )
-    metrics = [metric for metrics in listed for metric in metrics.metrics]
-    losses = [loss.loss for loss in model._compile_loss._flat_losses or []] if model._compile_loss else []
-    functions = [
-        getattr(criterion, "fn", getattr(criterion, "_fn", None)) for criterion in (*losses, *metrics)
-    ]
-    return (
-        len(losses) == 1
-        and all(_of_keras(type(c)) for c in (*losses, *metrics))
-        and all(map(_of_keras, functions))
-    )
+    lists = [] if compiled is None else [*compiled._flat_metrics, *compiled._flat_weighted_metrics]
+    metrics = [metric for metrics in lists if metrics for metric in metrics.metrics]
+    if not losses or len(losses) > 1:
+        return False
+    if not all(isinstance(metric, _WEIGHED) for metric in metrics):
+        return False
+    criteria = [losses[0].loss, *metrics]
+    functions = [getattr(criterion, "_fn", getattr(criterion, "fn", None)) for criterion in criteria]
+    if any(function in _OF_BATCHES for function in functions):
+        return False
+    return all(map(_of_keras, [*map(type, criteria), *functions]))
 
 
 def _of_keras(thing: Any) -> bool:

@@ -8,9 +8,9 @@ from keras import tree
 
 from kerashp.training._backend import backend
 from kerashp.training._data import Data
-from kerashp.training._dropout import dropouts_of
 from kerashp.training._engine import Engine
 from kerashp.training._feed import Feed
+from kerashp.training._layers import dropouts_of
 from kerashp.training._numbers import numbers_of
 from kerashp.training._program import Carry, Layout
 from kerashp.training._programs import program_for
@@ -34,7 +34,8 @@ def single(
     masked = is_rowwise(model)
     feed = _feed(train, batch_size, masked, shuffle=shuffle)
     tests = None if validation is None else _feed(validation, validation_batch_size, masked, shuffle=False)
-    several = len(tree.flatten(model.outputs)) > 1 if model.outputs is not None else True
+    outputs = getattr(model, "outputs", None)  # a model of the user's own class has none
+    several = outputs is None or len(tree.flatten(outputs)) > 1
     layout = Layout(
         n_members=1,
         steps=_steps(train.arrays, batch_size, _units(model)),

@@ -9,9 +9,9 @@ from keras import ops, tree
 from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 
 from kerashp.training._backend import backend
+from kerashp.training._layers import has_batch_statistics
 from kerashp.training._numbers import Number, lifted
 from kerashp.training._replaced import replaced
-from kerashp.training._rowwise import has_batch_statistics
 
 
 class State(NamedTuple):
@@ -97,7 +97,7 @@ class Step:
                 _update_metrics(model, y, outputs, sample_weight, rows)
             if training:
                 loss = model.optimizer.scale_loss(loss)
-        _check_nothing_else_changed(scope, pairs)
+        _check_assignments(scope, pairs, model.trainable_variables)
         after = [[scope.get_current_value(variable) for variable in group] for group in variables]
         return loss, State(*after)
 
@@ -183,9 +183,14 @@ def _told(layer: Any, kept: Any) -> Callable[..., Any]:
     return call
 
 
-def _check_nothing_else_changed(scope: Any, pairs: list[tuple[Any, Any]]) -> None:
-    if scope.state_mapping.keys() - {id(variable) for variable, _ in pairs}:
+def _check_assignments(scope: Any, pairs: list[tuple[Any, Any]], trainable: list[Any]) -> None:
+    """Refuse a forward pass that changes what the state has no place for."""
+    given = {id(variable): value for variable, value in pairs}
+    if scope.state_mapping.keys() - given.keys():
         raise CannotCompile(
             "the model assigns to variables that it does not track; make them attributes of a layer (for "
             "random numbers, a keras.random.SeedGenerator)"
         )
+    for variable in trainable:
+        if scope.get_current_value(variable) is not given[id(variable)]:
+            raise CannotCompile(f"the model assigns to its trainable weight {variable.path} as it predicts")

@@ -17,7 +17,12 @@ from tensorflow.python.eager import context
 
 from kerashp.training._replaced import replaced
 
+# Optimizers whose numbers depend on variables that change under their hands, which tensors do not:
+# ScheduleFreeAdamW takes `momentum.value` for the old value and reads it after the update.
+UNMATCHED = (keras.optimizers.ScheduleFreeAdamW,)
+
 _BASE = base_optimizer.BaseOptimizer
+
 
 @contextmanager
 def isolated_random_state(seed: int) -> Iterator[None]:

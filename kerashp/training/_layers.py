@@ -1,8 +1,20 @@
-"""The Dropout layers whose random numbers are drawn outside of the compiled step."""
+"""What has to be known of a model's layers."""
 
 from typing import Any
 
 import keras
+
+
+def is_plain(model: Any) -> bool:
+    """Whether the model is a Sequential or a functional one, not of a class of the user's own."""
+    return type(model) is keras.Sequential or (
+        type(model).__module__.startswith("keras.") and bool(model.inputs)
+    )
+
+
+def has_batch_statistics(model: Any) -> bool:
+    """Whether a layer computes with the mean of a batch's rows."""
+    return any(type(layer) is keras.layers.BatchNormalization for layer in model._flatten_layers())
 
 
 def dropouts_of(model: Any) -> dict[Any, tuple[int, ...]]:
