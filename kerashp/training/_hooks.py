@@ -42,7 +42,7 @@ def _idles(callback: Any, name: str) -> bool:
         return callback.save_freq == "epoch"
     if owner is keras.callbacks.TensorBoard:
         by_epochs = callback.update_freq == "epoch" and not callback.write_steps_per_second
-        return by_epochs and not callback.profile_batch
+        return by_epochs and not callback._should_trace
     return owner in (keras.callbacks.TerminateOnNaN, keras.callbacks.ProgbarLogger)
 
 

@@ -73,7 +73,7 @@ class Step:
         """The logs that these values of the metrics' variables amount to."""
         mapping = zip(self._model.metrics_variables, metrics, strict=True)
         with keras.StatelessScope(state_mapping=mapping):
-            return self._model.get_metrics_result()
+            return _flat(self._model.get_metrics_result())
 
     def _forward(
         self, state: State, constants: Sequence[Any], batch: Batch, *, training: bool
@@ -102,6 +102,14 @@ class Step:
         return loss, State(*after)
 
 
+def _flat(logs: dict[str, Any]) -> dict[str, Any]:
+    """Logs without the dicts that some metrics are, as Keras' callbacks get them."""
+    flat: dict[str, Any] = {}
+    for name, log in logs.items():
+        flat |= _flat(log) if isinstance(log, dict) else {name: log}
+    return flat
+
+
 def variables_of(model: Any) -> State:
     """The Keras variables whose values are the state."""
     return State(
@@ -116,7 +124,8 @@ def _outputs(model: Any, x: Any, rows: Any, *, training: bool) -> Any:
     arguments: dict[str, Any] = {"training": training} if model._call_has_training_arg else {}
     if rows is not None and has_batch_statistics(model):
         arguments["mask"] = rows
-    outputs = model(x, **arguments)
+    with replaced((vars(model), "_supports_masking", True)):
+        outputs = model(x, **arguments)
     if rows is not None:
         for output in tree.flatten(outputs):
             _mask_rows(output, rows)
