@@ -27,6 +27,7 @@ class Layout:
     `steps` and `validation_steps` are the most batches that one call takes; 0 validation steps: there is no
     validation. Where `masked`, a batch says how many of its rows are real, and members may have none;
     otherwise all rows are real. Where `rows_vary`, the model is traced with an unknown number of rows.
+    `row` and `validation_row` are shape and type of a row of each array.
     """
 
     n_members: int
@@ -35,6 +36,8 @@ class Layout:
     validation_steps: int
     validation_batch_size: int
     masked: bool
+    row: tuple[tuple[tuple[int, ...], str], ...]
+    validation_row: tuple[tuple[tuple[int, ...], str], ...] = ()
     rows_vary: bool = False
     validation_rows_vary: bool = False
 
@@ -180,7 +183,9 @@ def _choose(condition: Any, when_true: list[Any], when_false: list[Any]) -> list
 
 def _with(logs: Logs, epoch: Any, results: Logs) -> Logs:
     def written(log: Any, result: Any) -> Any:
-        at = ops.reshape(ops.equal(ops.arange(log.shape[0]), epoch), (-1, *[1] * (len(log.shape) - 1)))
+        at = ops.reshape(
+            ops.equal(ops.arange(log.shape[0], dtype="int32"), epoch), (-1, *[1] * (len(log.shape) - 1))
+        )
         return ops.where(at, ops.expand_dims(result, 0), log)
 
     return tree.map_structure(written, logs, results)

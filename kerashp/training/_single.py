@@ -43,6 +43,8 @@ def single(
         validation_steps=0 if validation is None else _steps(validation.arrays, validation_batch_size, 0),
         validation_batch_size=0 if validation is None else validation_batch_size,
         masked=masked,
+        row=_row(train),
+        validation_row=() if validation is None else _row(validation),
         rows_vary=several and feed.n_left > 0,
         validation_rows_vary=several and tests is not None and tests.n_left > 0,
     )
@@ -57,6 +59,10 @@ def single(
 def _feed(data: Data, batch_size: int, masked: bool, *, shuffle: bool) -> Feed:
     members = [np.arange(data.arrays[0].shape[0], dtype=np.int32)]
     return Feed(data.arrays, members, batch_size, masked, [np.random] if shuffle else None)
+
+
+def _row(data: Data) -> tuple[tuple[tuple[int, ...], str], ...]:
+    return tuple((tuple(array.shape[1:]), _dtype(array)) for array in data.arrays)
 
 
 def _steps(arrays: list[Any], batch_size: int, units: int) -> int:

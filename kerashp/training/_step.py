@@ -134,7 +134,7 @@ def _outputs(model: Any, x: Any, rows: Any, *, training: bool) -> Any:
 
 def _mask(x: Any, n_rows: Any) -> Any:
     """Which rows of the batch are real."""
-    return ops.arange(_n_rows(x)) < n_rows
+    return ops.arange(_n_rows(x), dtype="int32") < n_rows
 
 
 def _n_rows(x: Any) -> Any:
