@@ -4,6 +4,7 @@ The function takes the batches of up to `steps` steps, gathered beforehand, and 
 epochs that they make up. Its shape depends neither on how many rows there are nor on how many epochs.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,8 @@ from kerashp.training._numbers import numbers_of
 from kerashp.training._step import Batch, State, Step
 
 Logs = dict[str, Any]
+
+_TRACING = threading.Lock()  # while a function is traced, some attributes of Keras' objects are others
 
 
 @dataclass(frozen=True)
@@ -230,9 +233,10 @@ class Program:
         )
 
     def _call(self, key: Any, model: Any, chosen: Callable, compiler: Callable, arguments: tuple) -> Any:
-        if key not in self._compiled:
-            function = chosen(Epochs(model, self.layout, self._structures))
-            self._compiled[key] = Compiled(function, compiler, arguments)
+        with _TRACING:
+            if key not in self._compiled:
+                function = chosen(Epochs(model, self.layout, self._structures))
+                self._compiled[key] = Compiled(function, compiler, arguments)
         return self._compiled[key](arguments)
 
 

@@ -92,7 +92,7 @@ class Step:
             count = _n_rows(x) if rows is None else batch.n_rows
             model._loss_tracker.update_state(loss, sample_weight=count)
             if rows is None:
-                model.compute_metrics(x, y, outputs, sample_weight=sample_weight)
+                _check_logs(model, model.compute_metrics(x, y, outputs, sample_weight=sample_weight))
             else:
                 _update_metrics(model, y, outputs, sample_weight, rows)
             if training:
@@ -190,6 +190,15 @@ def _told(layer: Any, kept: Any) -> Callable[..., Any]:
         return ops.where(kept, inputs * scale, ops.zeros_like(inputs))
 
     return call
+
+
+def _check_logs(model: Any, logs: dict[str, Any]) -> None:
+    """Refuse logs that are not the model's metrics: Keras would show the last batch's."""
+    own = type(model).compute_metrics is not keras.Model.compute_metrics
+    if own and _flat(logs).keys() != _flat(model.get_metrics_result()).keys():
+        raise CannotCompile(
+            f"{type(model).__name__}.compute_metrics returns logs that are no metrics of the model"
+        )
 
 
 def _check_assignments(scope: Any, pairs: list[tuple[Any, Any]], trainable: list[Any]) -> None:
