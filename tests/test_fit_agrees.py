@@ -1,5 +1,6 @@
 """`kerashp.fit` gives the numbers of `Model.fit`: the same start, data and order, three epochs."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -567,10 +568,6 @@ UNMATCHED: dict[str, tuple[Case, str]] = {
         Case(lambda: stack(layers.SpectralNormalization(layers.Dense(6))), table()),
         "assigns to its trainable weight",
     ),
-    "random noise of the global generator": (
-        Case(lambda: stack(layers.Dense(4), GloballyRandom()), table()),
-        "does not track",
-    ),
     "loss scaling": (
         Case(mlp, table(), optimizer=lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())),
         "LossScaleOptimizer",
@@ -580,6 +577,10 @@ if keras.backend.backend() == "tensorflow":
     UNMATCHED["schedule-free adamw"] = (
         Case(mlp, table(), optimizer=lambda: keras.optimizers.ScheduleFreeAdamW(0.01)),
         "ScheduleFreeAdamW computes otherwise",
+    )
+    UNMATCHED["random numbers of the global generator"] = (
+        Case(lambda: stack(layers.Dense(4), GloballyRandom()), table()),
+        "does not track",
     )
     UNMATCHED["strings"] = (
         Case(
@@ -629,7 +630,8 @@ def compiled_fit(model: Any, *data: Any, **arguments: Any) -> Any:
 
 
 def check(case: Case, tolerance: float) -> None:
-    expected = trained(case, keras_fit, run_eagerly=not case.in_graph)
+    eagerly = keras.backend.backend() == "tensorflow" and not case.in_graph  # there it is faster
+    expected = trained(case, keras_fit, run_eagerly=eagerly)
     got = trained(case, compiled_fit)
     for one, other in zip(got, expected, strict=True):
         worst = {name: value for name, value in differences(one, other).items() if not value <= tolerance}
@@ -641,6 +643,10 @@ def test_the_numbers_are_those_of_keras(name: str) -> None:
     check(CASES[name], 1e-4)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "jax" and os.environ.get("JAX_ENABLE_X64") != "1",
+    reason="JAX computes in double precision where JAX_ENABLE_X64=1",
+)
 @pytest.mark.parametrize("name", DOUBLE)
 def test_in_double_precision_they_agree_further(name: str) -> None:
     with isolated(dtype="float64"):

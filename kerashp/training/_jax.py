@@ -61,6 +61,11 @@ def repeat(times: Any, body: Callable[..., tuple], start: tuple) -> tuple:
     return jax.lax.fori_loop(0, times, lambda i, carry: tuple(body(i, *carry)), tuple(start))
 
 
+def at(array: jax.Array, index: Any) -> jax.Array:
+    """`array[index]`."""
+    return array[index]
+
+
 def materialized(arrays: list[jax.Array]) -> list[jax.Array]:
     """The arrays, computed once."""
     return list(jax.lax.optimization_barrier(arrays))

@@ -54,7 +54,7 @@ class Batches(NamedTuple):
 
     def at(self, step: Any) -> "Batches":
         """The batches of one step."""
-        flat = backend().materialized([array[step] for array in tree.flatten(self)])
+        flat = backend().materialized([backend().at(array, step) for array in tree.flatten(self)])
         return tree.pack_sequence_as(self, flat)
 
 
@@ -254,4 +254,5 @@ class Compiled:
         self._function = compiler(of_leaves, tree.flatten(arguments))
 
     def __call__(self, arguments: Sequence[Any]) -> Any:
-        return tree.pack_sequence_as(self._result, self._function(*tree.flatten(arguments)))
+        leaves = self._function(*tree.flatten(arguments))
+        return tree.pack_sequence_as(self._result, leaves)

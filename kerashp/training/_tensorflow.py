@@ -99,6 +99,11 @@ def repeat(times: Any, body: Callable[..., tuple], start: tuple) -> tuple:
     return loop[1:]
 
 
+def at(array: tf.Tensor, index: Any) -> tf.Tensor:
+    """`array[index]`. By slicing, XLA would compile anew for every value that the index is computed from."""
+    return tf.gather(array, index)
+
+
 def materialized(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     """The tensors, computed once; otherwise every kernel that reads a batch takes its rows anew."""
     return gen_xla_ops.xla_optimization_barrier(input=tensors) if tensors else []
