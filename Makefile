@@ -4,13 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test lint package clean
+# The tests of the engine, which runs on every backend.
+ENGINE := tests/test_fit.py tests/test_fit_agrees.py
+
+.PHONY: demo test test-jax lint package clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/textbook_search.py
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+test-jax: $(VENV)/installed-test $(VENV)/installed-jax
+	KERAS_BACKEND=jax $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ENGINE)
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest $(ENGINE) -k double
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

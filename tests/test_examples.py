@@ -27,8 +27,9 @@ def _example(name: str) -> ModuleType:
 
 def test_the_readmes_pipeline_is_built_and_its_space_fits() -> None:
     readme = (_EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    textbook, pipeline = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    compile(textbook, "README.md", "exec")
+    textbook, script, pipeline = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    for snippet in (textbook, script):
+        compile(snippet, "README.md", "exec")
     names: dict[str, Any] = {}
     exec(pipeline, names)
     search = names["search"]

@@ -309,7 +309,6 @@ for loss in (
     )
 for loss in (
     "sparse_categorical_crossentropy",
-    keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     keras.losses.SparseCategoricalCrossentropy(reduction="sum"),
     keras.losses.SparseCategoricalCrossentropy(reduction="mean_with_sample_weight"),
     keras.losses.CategoricalGeneralizedCrossEntropy(),
@@ -318,6 +317,11 @@ for loss in (
     CASES[f"loss {getattr(loss, 'name', loss)} {len(CASES)}"] = Case(
         lambda: mlp(CLASSES, "softmax"), classes(), lambda loss=loss: {"loss": loss, "metrics": ["accuracy"]}
     )
+CASES["loss of logits"] = Case(
+    lambda: mlp(CLASSES),
+    classes(),
+    lambda: {"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
+)
 CASES["loss smoothed"] = Case(
     lambda: mlp(CLASSES, "softmax"),
     one_hot(),
@@ -550,7 +554,7 @@ CASES["dicts"] = Case(
 DOUBLE = [
     "optimizer adam",
     "optimizer momentum ema",
-    "schedule cosine",
+    "schedule piecewise",
     "dense l1l2",
     "loss smoothed",
     "layers batch normalization",
@@ -581,13 +585,6 @@ if keras.backend.backend() == "tensorflow":
     UNMATCHED["random numbers of the global generator"] = (
         Case(lambda: stack(layers.Dense(4), GloballyRandom()), table()),
         "does not track",
-    )
-    UNMATCHED["strings"] = (
-        Case(
-            lambda: keras.Sequential([layers.StringLookup(vocabulary=["a", "b"]), layers.Embedding(4, 1)]),
-            (np.array([["a"], ["b"]] * 35), table()[1][:, None]),
-        ),
-        "not dense arrays|StringLookup",
     )
 else:
     CASES["optimizer schedule-free adamw"] = Case(
@@ -638,6 +635,7 @@ def check(case: Case, tolerance: float) -> None:
         assert not worst
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")  # for an output without a loss
 @pytest.mark.parametrize("name", CASES)
 def test_the_numbers_are_those_of_keras(name: str) -> None:
     check(CASES[name], 1e-4)

@@ -84,40 +84,38 @@ def _of(owner: Any, names: Sequence[str]) -> Iterator[Number]:
             yield Number(((vars(owner), name),))
 
 
-class _Lifted:
+class _Lifted(float):
     """A tensor where Keras expects a Python number that is neither 0 nor 1.
 
-    It computes in double precision, as Python does, until it meets a tensor.
+    It computes in double precision, as Python does, until it meets a tensor. As a float it is NaN, so that
+    whatever overlooks the tensor is seen.
     """
 
-    dtype = float  # to Keras, a number that takes the type of what it is combined with
+    dtype = float  # to Keras, of the type of what it is combined with
+    _tensor: Any
 
-    def __init__(self, tensor: Any):
-        self._tensor = tensor
+    def __new__(cls, tensor: Any) -> "_Lifted":
+        lifted = super().__new__(cls, "nan")
+        lifted._tensor = tensor
+        return lifted
 
     def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
-        return self._as(dtype)
+        return self._as(dtype or "float32")  # as TensorFlow takes a Python number
 
     def __jax_array__(self) -> Any:
-        return self._as(None)
+        return self._as(keras.config.floatx())
 
     def _as(self, dtype: Any) -> Any:
-        dtype = keras.config.floatx() if dtype is None else keras.backend.standardize_dtype(dtype)
-        return keras.ops.cast(self._tensor, dtype)
+        return keras.ops.cast(self._tensor, keras.backend.standardize_dtype(dtype))
 
     def __bool__(self) -> bool:
         return True
 
-    def __eq__(self, other: object) -> bool:
-        return False
-
-    __hash__ = None  # type: ignore[assignment]
+    def __ne__(self, other: object) -> bool:
+        return True
 
     def __gt__(self, other: Any) -> bool:
         return True
-
-    def __lt__(self, other: Any) -> bool:
-        return False
 
 
 def _operation(name: str) -> Callable[[_Lifted, Any], Any]:
