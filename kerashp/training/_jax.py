@@ -48,6 +48,10 @@ def distributed(model: Any) -> bool:
 # Functions of arrays.
 
 
+class Number:
+    """The base of what stands for a Python number: JAX asks floats for no array."""
+
+
 def value_and_grad(
     function: Callable[[list], tuple[Any, Any]], weights: list[jax.Array]
 ) -> tuple[jax.Array, Any, list[jax.Array]]:

@@ -8,11 +8,13 @@ tensor while the function is traced.
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerashp.training._backend import backend
 from kerashp.training._layers import dropouts_of
 from kerashp.training._replaced import replaced
 
@@ -50,7 +52,7 @@ def lifted(numbers: Sequence[Number], tensors: Sequence[Any]) -> AbstractContext
     """Inside, Keras computes with these tensors in place of the numbers."""
     return replaced(
         *[
-            (mapping, key, tensor if number.is_array else _Lifted(tensor))
+            (mapping, key, tensor if number.is_array else _lifted_type()(tensor))
             for number, tensor in zip(numbers, tensors, strict=True)
             for mapping, key in number.places
         ]
@@ -84,20 +86,16 @@ def _of(owner: Any, names: Sequence[str]) -> Iterator[Number]:
             yield Number(((vars(owner), name),))
 
 
-class _Lifted(float):
+class _Lifted:
     """A tensor where Keras expects a Python number that is neither 0 nor 1.
 
-    It computes in double precision, as Python does, until it meets a tensor. As a float it is NaN, so that
-    whatever overlooks the tensor is seen.
+    It computes in double precision, as Python does, until it meets a tensor.
     """
 
     dtype = float  # to Keras, of the type of what it is combined with
-    _tensor: Any
 
-    def __new__(cls, tensor: Any) -> "_Lifted":
-        lifted = super().__new__(cls, "nan")
-        lifted._tensor = tensor
-        return lifted
+    def __init__(self, tensor: Any):
+        self._tensor = tensor
 
     def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
         return self._as(dtype or "float32")  # as TensorFlow takes a Python number
@@ -118,12 +116,18 @@ class _Lifted(float):
         return True
 
 
+@cache
+def _lifted_type() -> type:
+    """A lifted number that the backend takes for one of Python's."""
+    return type("Lifted", (_Lifted, backend().Number), {})
+
+
 def _operation(name: str) -> Callable[[_Lifted, Any], Any]:
     def operation(self: _Lifted, other: Any) -> Any:
         if keras.ops.is_tensor(other):
             return getattr(self._as(other.dtype), name)(other)
         other = other._tensor if isinstance(other, _Lifted) else other
-        return _Lifted(getattr(self._tensor, name)(other))
+        return type(self)(getattr(self._tensor, name)(other))
 
     return operation
 

@@ -79,6 +79,16 @@ def distributed(model: Any) -> bool:
 # Functions of tensors.
 
 
+class Number(float):
+    """The base of what stands for a Python number: Keras converts floats otherwise than other objects.
+
+    As a float it is NaN, so that whatever overlooks the tensor is seen.
+    """
+
+    def __new__(cls, *_: Any) -> "Number":
+        return super().__new__(cls, "nan")
+
+
 def value_and_grad(
     function: Callable[[list], tuple[Any, Any]], weights: list[tf.Tensor]
 ) -> tuple[tf.Tensor, Any, list[Any]]:
