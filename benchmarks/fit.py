@@ -56,7 +56,7 @@ def by_us(network: dict[str, Any], X: np.ndarray, y: np.ndarray) -> Callable[[],
 def by_scikit_learn(network: dict[str, Any], X: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
     """Epochs of MLPRegressor."""
     peer = MLPRegressor(
-        [network["n_neurons"]] * network["n_hidden"],
+        hidden_layer_sizes=[network["n_neurons"]] * network["n_hidden"],
         solver="sgd",
         momentum=0,
         alpha=0,
