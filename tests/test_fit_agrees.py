@@ -177,9 +177,6 @@ class Halving(keras.optimizers.schedules.LearningRateSchedule):
         return 0.1 * ops.power(0.5, ops.cast(step, "float32") / 5)
 
 
-NORMALS = layers.Normalization, layers.BatchNormalization
-
-
 def adapted() -> Any:
     layer = layers.Normalization()
     layer.build((None, 5))

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerashp.training._layers import dropouts_of
-from kerashp.training._numbers import numbers_of
+from kerashp.training._numbers import Number
 
 _LEVELS = 2**16  # a rate is met to one part in so many
 
@@ -23,14 +23,16 @@ class Draws:
     ----------
     model : keras.Model
         Of the members' shape.
+    numbers : list of Number
+        The model's, the rates of its Dropout layers among them.
     constants : list of arrays of shape (n_members, ...)
-        The members' own numbers, their rates among them.
+        The members' own values of these.
     """
 
-    def __init__(self, model: Any, constants: Sequence[Any]):
+    def __init__(self, model: Any, numbers: Sequence[Number], constants: Sequence[Any]):
         layers = dropouts_of(model)
         states = [id(variable) for variable in model.non_trainable_variables]
-        owners = [id(number.places[0][0]) for number in numbers_of(model)]
+        owners = [id(number.places[0][0]) for number in numbers]
         self._states = [states.index(id(layer.seed_generator.state)) for layer in layers]
         self._rates = [ops.convert_to_numpy(constants[owners.index(id(vars(layer)))]) for layer in layers]
         self._shapes = list(layers.values())

@@ -26,6 +26,8 @@ class Engine:
         Each member's own numbers.
     fresh : list of arrays of shape (n_members, ...)
         What the metrics' variables hold when an epoch begins.
+    draws : Draws
+        The random numbers of dropout.
     train : Feed
     validation : Feed or None
     """
@@ -37,6 +39,7 @@ class Engine:
         carry: Carry,
         constants: list[Any],
         fresh: list[Any],
+        draws: Draws,
         train: Feed,
         validation: Feed | None,
     ):
@@ -47,11 +50,13 @@ class Engine:
         self._fresh = fresh
         self._train = train
         self._validation = validation
-        self._draws = Draws(model, constants)
-        self._tests = (
-            [] if validation is None else validation.order()[0].parts(program.layout.validation_steps)
-        )
-        self._held: dict[int, Batches] = {}
+        self._draws = draws
+        self._tests: list[Order] = []
+        self._rest = np.zeros(0, np.int32)  # rows of the last batch of validation, where it is left by itself
+        if validation is not None:
+            order, self._rest = validation.order()
+            self._tests = order.parts(program.layout.validation_steps)
+        self._only_test: Batches | None = None
         self._none = train.no_order()
         self._tested_last = False
 
@@ -115,9 +120,9 @@ class Engine:
 
     def _rest_of_validation(self) -> Logs:
         """Validate on a last batch that is left by itself; no logs if there is none."""
-        if self._validation is None or not self._validation.n_left:
+        if self._validation is None or not len(self._rest):
             return {}
-        return self._last_batch(self._validation, self._validation.order()[1])
+        return self._last_batch(self._validation, self._rest)
 
     def read(self, model: Any) -> None:
         """Take the state of a population of one from a model's variables."""
@@ -160,13 +165,12 @@ class Engine:
         if self._validation is None:
             return Batches([], [], [])
         steps = self._program.layout.validation_steps
-        if test is None:
-            test = self._tests[0] if len(self._tests) == 1 else self._validation.no_order()
         if len(self._tests) != 1:
-            return Batches(*self._validation.gathered(test, steps), [])
-        if not self._held:
-            self._held[0] = Batches(*self._validation.gathered(test, steps), [])
-        return self._held[0]
+            order = self._validation.no_order() if test is None else test
+            return Batches(*self._validation.gathered(order, steps), [])
+        if self._only_test is None:
+            self._only_test = Batches(*self._validation.gathered(self._tests[0], steps), [])
+        return self._only_test
 
     def _last_batch(self, feed: Feed, rows: np.ndarray) -> Logs:
         train = feed is self._train

@@ -202,7 +202,6 @@ class _Training:
         logs = None
         callbacks.on_train_begin()
         epoch = model._initial_epoch or call["initial_epoch"]
-        self._engine.read(model)  # a callback may have loaded weights
         try:
             while epoch < call["epochs"] and not model.stop_training:
                 times = self._epochs_at_once(callbacks.callbacks, call["epochs"] - epoch)
@@ -264,13 +263,13 @@ class _Training:
             tested = self._validated()
             self._write()
             callbacks.on_test_end(tested)
-            logs |= {f"val_{name}": value for name, value in tested.items()}
+            logs |= _of_validation(tested)
         return logs
 
     def _trained(self, times: int, *, validate: bool) -> list[dict[str, Any]]:
         trained, tested = self._engine.epochs(times, validate=validate)
         self._ahead = True
-        logs = trained | {f"val_{name}": log for name, log in tested.items()}
+        logs = trained | _of_validation(tested)
         return [{name: _native(log[epoch, 0]) for name, log in logs.items()} for epoch in range(times)]
 
     def _validated(self) -> dict[str, Any]:
@@ -282,6 +281,10 @@ class _Training:
         if self._ahead:
             self._engine.write(self._model)
             self._ahead = False
+
+
+def _of_validation(logs: dict[str, Any]) -> dict[str, Any]:
+    return {f"val_{name}": log for name, log in logs.items()}
 
 
 def _native(log: Any) -> Any:

@@ -134,10 +134,12 @@ class Epochs:
         return carry, self._results(tested.metrics)
 
     def _train(self, state: State, constants: list[Any], batch: Batches) -> State:
-        return self._each(self._train_one, state, constants, batch)
+        one = partial(self._one, self._step.train, self._structures[0], self._layout.rows_vary)
+        return self._each(one, state, constants, batch)
 
     def _test(self, state: State, constants: list[Any], batch: Batches) -> State:
-        return self._each(self._test_one, state, constants, batch)
+        one = partial(self._one, self._step.test, self._structures[1], self._layout.validation_rows_vary)
+        return self._each(one, state, constants, batch)
 
     def _results(self, metrics: list[Any]) -> Logs:
         return self._each(self._step.results, metrics)
@@ -149,23 +151,16 @@ class Epochs:
         alone = tree.map_structure(lambda array: array[0], arguments)
         return tree.map_structure(lambda array: ops.expand_dims(array, 0), function(*alone))
 
-    def _train_one(self, state: State, constants: list[Any], batch: Batches) -> State:
-        return self._one(self._step.train, state, constants, batch, 0, self._layout.rows_vary)
-
-    def _test_one(self, state: State, constants: list[Any], batch: Batches) -> State:
-        return self._one(self._step.test, state, constants, batch, 1, self._layout.validation_rows_vary)
-
     def _one(
         self,
         step: Callable[..., State],
+        structure: Any,
+        rows_vary: bool,
         state: State,
         constants: list[Any],
         batch: Batches,
-        kind: int,
-        rows_vary: bool,
     ) -> State:
         leaves = [backend().without_rows(leaf) for leaf in batch.leaves] if rows_vary else batch.leaves
-        structure = self._structures[kind]
         data = tree.map_structure(lambda index: None if index is None else leaves[index], structure)
         n_rows = batch.n_rows[0] if batch.n_rows else None
         after = step(state, constants, Batch(data, n_rows, batch.kept))

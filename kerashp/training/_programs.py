@@ -7,7 +7,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from kerashp.training._identity import identity
-from kerashp.training._numbers import numbers_of
+from kerashp.training._numbers import Number
 from kerashp.training._program import Layout, Program
 
 _MOST = 64
@@ -17,14 +17,14 @@ _OWN: MutableMapping[Any, tuple[Any, dict[Any, Program]]] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
 
-def program_for(model: Any, layout: Layout, structures: tuple[Any, Any]) -> Program:
+def program_for(model: Any, numbers: list[Number], layout: Layout, structures: tuple[Any, Any]) -> Program:
     """The program of the model's graph shape: one that was compiled for another model of it, if there is one.
 
     A model with code of the user's own has its programs for itself, for as long as it lives and is not
     compiled anew.
     """
     key = (layout, repr(structures))
-    shape = identity(model, numbers_of(model))
+    shape = identity(model, numbers)
     with _LOCK:
         if shape is None:
             return _own(model).setdefault(key, Program(layout, structures))

@@ -8,6 +8,7 @@ from keras import tree
 
 from kerashp.training._backend import backend
 from kerashp.training._data import Data
+from kerashp.training._draws import Draws
 from kerashp.training._engine import Engine
 from kerashp.training._feed import Feed
 from kerashp.training._layers import dropouts_of
@@ -52,8 +53,11 @@ def single(
     state = State(*map(backend().values, variables_of(model)))
     fresh = [array[None] for array in _fresh(model)]
     carry = Carry(tree.map_structure(lambda array: array[None], state), fresh)
-    constants = [backend().put(number.value[None]) for number in numbers_of(model)]
-    return Engine(model, program_for(model, layout, structures), carry, constants, fresh, feed, tests)
+    numbers = numbers_of(model)
+    constants = [backend().put(number.value[None]) for number in numbers]
+    program = program_for(model, numbers, layout, structures)
+    draws = Draws(model, numbers, constants)
+    return Engine(model, program, carry, constants, fresh, draws, feed, tests)
 
 
 def _feed(data: Data, batch_size: int, masked: bool, *, shuffle: bool) -> Feed:
