@@ -2,6 +2,19 @@
 
 from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._isolation import isolated, without_retracing_warnings
+from kerashp.training._member import Member, Trained
+from kerashp.training._population import Population
 from kerashp.training._programs import clear_cache
+from kerashp.training._template import graph_shape
 
-__all__ = ["FallbackWarning", "clear_cache", "fit", "isolated", "without_retracing_warnings"]
+__all__ = [
+    "FallbackWarning",
+    "Member",
+    "Population",
+    "Trained",
+    "clear_cache",
+    "fit",
+    "graph_shape",
+    "isolated",
+    "without_retracing_warnings",
+]

@@ -19,11 +19,11 @@ class Data(NamedTuple):
 
 def are_arrays(*data: Any) -> bool:
     """Whether all of this is dense arrays, data frames or None."""
-    leaves = [leaf for leaf in tree.flatten(data) if leaf is not None]
+    own = leaves(data)
     return (
         array_data_adapter.can_convert_arrays(data)
-        and not any(map(_is_sparse, leaves))
-        and not any(_kind(leaf) in "OSU" for leaf in leaves)
+        and not any(map(_is_sparse, own))
+        and not any(_kind(leaf) in "OSU" for leaf in own)
     )
 
 
@@ -76,12 +76,12 @@ def on_device(data: Any) -> Data:
 
 def n_rows(data: Any) -> int:
     """How many rows there are."""
-    return next(leaf.shape[0] for leaf in tree.flatten(data) if leaf is not None)
+    return int(leaves(data)[0].shape[0])
 
 
 def n_bytes(data: Any) -> int:
     """The size of the arrays."""
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in tree.flatten(data) if leaf is not None)
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves(data))
 
 
 def symbolic(data: Any, rows: int | None) -> Any:
@@ -89,3 +89,8 @@ def symbolic(data: Any, rows: int | None) -> Any:
     return tree.map_structure(
         lambda leaf: None if leaf is None else keras.KerasTensor((rows, *leaf.shape[1:]), leaf.dtype), data
     )
+
+
+def leaves(data: Any) -> list[Any]:
+    """The arrays of (x, y, sample_weight), without None."""
+    return [leaf for leaf in tree.flatten(data) if leaf is not None]

@@ -11,7 +11,6 @@ import numpy as np
 from keras import ops
 
 from kerashp.training._layers import dropouts_of
-from kerashp.training._numbers import Number
 
 _LEVELS = 2**16  # a rate is met to one part in so many
 
@@ -23,40 +22,58 @@ class Draws:
     ----------
     model : keras.Model
         Of the members' shape.
-    numbers : list of Number
-        The model's, the rates of its Dropout layers among them.
-    constants : list of arrays of shape (n_members, ...)
-        The members' own values of these.
+    rates : list of arrays of shape (n_members,)
+        The members' rates of each layer.
+    units : list of bool arrays of shape (n_members, width), or None
+        The units that each member has where the layer is; None: all.
     """
 
-    def __init__(self, model: Any, numbers: Sequence[Number], constants: Sequence[Any]):
+    def __init__(self, model: Any, rates: Sequence[np.ndarray], units: Sequence[np.ndarray | None]):
         layers = dropouts_of(model)
         states = [id(variable) for variable in model.non_trainable_variables]
-        owners = [id(number.places[0][0]) for number in numbers]
         self._states = [states.index(id(layer.seed_generator.state)) for layer in layers]
-        self._rates = [ops.convert_to_numpy(constants[owners.index(id(vars(layer)))]) for layer in layers]
         self._shapes = list(layers.values())
+        self._rates = rates
+        self._units = units
+        self._seeds: list[np.ndarray] = []
 
-    def kept(self, others: Sequence[Any], n_steps: int, n_rows: int, most_steps: int) -> list[np.ndarray]:
-        """Bools of shape `(most_steps, n_members, n_rows, ...)` for each layer, of which `n_steps` are drawn.
+    def begin(self, others: Sequence[Any]) -> None:
+        """Draw from where the members' non-trainable variables are: each layer's seed, and its count."""
+        self._seeds = [ops.convert_to_numpy(others[state]).astype(np.int64) for state in self._states]
 
-        `others` are the members' non-trainable variables, which hold each layer's seed and how often it drew.
+    def kept(self, steps: np.ndarray, n_rows: int, most_steps: int) -> list[np.ndarray]:
+        """Bools of shape `(most_steps, n_members, n_rows, ...)` for each layer: the units kept.
+
+        `steps`, of shape `(n_steps, n_members)`, says which steps each member takes part in; it draws for
+        those, and its count moves on by as many.
         """
-        drawn = []
-        for state, rates, shape in zip(self._states, self._rates, self._shapes, strict=True):
-            units = np.zeros((most_steps, len(rates), n_rows, *shape), bool)
-            for member, (seed, before) in enumerate(ops.convert_to_numpy(others[state])):
-                units[:n_steps, member] = kept(
-                    int(seed), int(before), n_steps, (n_rows, *shape), rates[member]
-                )
-            drawn.append(units)
+        return [self._of_layer(layer, steps, n_rows, most_steps) for layer in range(len(self._states))]
+
+    def _of_layer(self, layer: int, steps: np.ndarray, n_rows: int, most_steps: int) -> np.ndarray:
+        *others, width = self._shapes[layer]
+        units = self._units[layer]
+        drawn = np.zeros((most_steps, steps.shape[1], n_rows, *others, width), bool)
+        for member, (seed, before) in enumerate(self._seeds[layer]):
+            at = np.flatnonzero(steps[:, member])
+            real = np.ones(width, bool) if units is None else units[member]
+            shape = (n_rows, *others, int(real.sum()))
+            own = kept(seed, before, len(at), shape, self._rates[layer][member])
+            drawn[at, member] = own if real.all() else _spread(own, real)
+        self._seeds[layer][:, 1] += steps.sum(axis=0)
         return drawn
+
+
+def _spread(own: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """A member's units among those that it lacks."""
+    spread = np.zeros((*own.shape[:-1], len(real)), bool)
+    spread[..., real] = own
+    return spread
 
 
 def kept(seed: int, before: int, n_steps: int, shape: tuple[int, ...], rate: float) -> np.ndarray:
     """Units to keep in steps `before` to `before + n_steps`: a function of seed, step and place alone."""
     size = int(np.prod(shape))
     words = -(-size // 4)
-    bits = np.random.PCG64(seed).advance(before * words)
+    bits = np.random.PCG64(int(seed)).advance(int(before) * words)
     drawn = np.random.Generator(bits).integers(0, 2**64, (n_steps, words), np.uint64)
     return (drawn.view(np.uint16)[:, :size] >= round(rate * _LEVELS)).reshape(n_steps, *shape)

@@ -1,15 +1,33 @@
-"""Epochs of a model's training, by compiled calls on data that stay on the device."""
+"""Epochs of a population's training, by compiled calls on data that stay on the device."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from keras import ops, tree
 
+from kerashp.training._ahead import one_ahead
 from kerashp.training._backend import backend
 from kerashp.training._draws import Draws
 from kerashp.training._feed import Feed, Order
-from kerashp.training._program import Batches, Carry, Extent, Logs, Program
+from kerashp.training._logs import Logs
+from kerashp.training._program import Batches, Carry, Extent, Program
 from kerashp.training._step import State, variables_of
+
+_NONE = Batches([], [], [])
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What one compiled call trains on: some whole epochs, or a part of one."""
+
+    batches: Batches
+    n_epochs: int
+    n_steps: int  # an epoch
+    begins: bool  # an epoch
+    ends: bool
+    left: Batches | None  # the last batch, where it is left by itself
 
 
 class Engine:
@@ -23,13 +41,18 @@ class Engine:
     carry : Carry
         The members' state.
     constants : list of arrays of shape (n_members, ...)
-        Each member's own numbers.
+        Each member's own numbers and masks.
     fresh : list of arrays of shape (n_members, ...)
         What the metrics' variables hold when an epoch begins.
     draws : Draws
         The random numbers of dropout.
     train : Feed
     validation : Feed or None
+
+    Attributes
+    ----------
+    active : bool array of shape (n_members,)
+        The members that train; the others stay as they are.
     """
 
     def __init__(
@@ -43,7 +66,7 @@ class Engine:
         train: Feed,
         validation: Feed | None,
     ):
-        self.carry = carry
+        self.active = np.ones(len(train.members), bool)
         self._model = model
         self._program = program
         self._constants = constants
@@ -52,13 +75,14 @@ class Engine:
         self._validation = validation
         self._draws = draws
         self._tests: list[Order] = []
-        self._rest = np.zeros(0, np.int32)  # rows of the last batch of validation, where it is left by itself
+        self._rest = np.zeros((0, 0), np.int32)  # the last rows of validation, where left by themselves
         if validation is not None:
-            order, self._rest = validation.order()
+            order, self._rest = validation.order(self.active)
             self._tests = order.parts(program.layout.validation_steps)
         self._only_test: Batches | None = None
-        self._none = train.no_order()
         self._tested_last = False
+        self.carry = carry
+        draws.begin(carry.state.others)
 
     def prepare(self) -> None:
         """Compile what an epoch runs, so that what cannot be compiled is known before anything is trained.
@@ -66,70 +90,54 @@ class Engine:
         The functions have no effect but their results, which are dropped.
         """
         carry = self.carry
-        self._run(self._none, None, 0)
+        self._run(self._batches(self._train.no_order()), None, Extent(0, 0, 0))
         for feed in (self._train, self._validation):
             if feed is not None and feed.n_left:
-                self._last_batch(feed, feed.members[0][: feed.n_left])
-        self.carry = carry
-
-    @property
-    def epochs_a_call(self) -> int:
-        """How many epochs one call can train."""
-        feeds = [self._train] if self._validation is None else [self._train, self._validation]
-        if any(feed.n_left for feed in feeds) or len(self._tests) > 1:
-            return 1
-        return max(1, self._program.layout.steps // max(1, self._train.n_steps))
+                rows = np.stack([own[: feed.n_left] for own in feed.members])
+                self._last_batch(self._left(feed, rows), train=feed is self._train)
+        self._begin_at(carry)
 
     @property
     def validates(self) -> bool:
         """Whether there is something to validate on."""
         return self._validation is not None
 
-    def epochs(self, times: int, *, validate: bool) -> tuple[Logs, Logs]:
-        """Train `times` epochs, at most `epochs_a_call`.
+    @property
+    def epochs_a_call(self) -> int:
+        """How many epochs one compiled call can train."""
+        feeds = [self._train] if self._validation is None else [self._train, self._validation]
+        if any(feed.n_left for feed in feeds) or len(self._tests) > 1:
+            return 1
+        return max(1, self._program.layout.steps // max(1, self._train.n_steps))
+
+    def epochs(self, times: int, *, validate: bool) -> Iterator[tuple[Logs, Logs]]:
+        """Train `times` epochs, each validated or not, an epoch or more at a time.
 
         The logs of training and, if asked for, of validation; every array has the shape
-        `(times, n_members, ...)`.
+        `(n_epochs, n_members, ...)`.
         """
-        self.carry = Carry(self.carry.state._replace(metrics=self._fresh), self._fresh)
-        orders, left = zip(*[self._train.order() for _ in range(times)], strict=True)
-        parts = Order.joined(orders).parts(self._program.layout.steps)
-        together = validate and len(parts) > 0 and len(self._tests) == 1 and not self._train.n_left
-        logs: Logs = {}
-        tested: Logs = {}
-        for part in parts:
-            test = self._tests[0] if together and part is parts[-1] else None
-            logs, tested = self._run(part, test, times)
-        if self._train.n_left:
-            logs = self._last_batch(self._train, left[0])
-        if together:
-            tested = self._rest_of_validation() or tested
-        elif validate:
-            tested = self.validation()
         self._tested_last = validate
-        return logs, tested if validate else {}
+        for call in one_ahead(self._calls(times)):
+            logs = self._called(call, validate=validate)
+            if logs is not None:
+                yield logs
 
     def validation(self) -> Logs:
         """Validate; logs of shape `(1, n_members, ...)`."""
         self.carry = self.carry._replace(validation_metrics=self._fresh)
+        none = self._batches(self._train.no_order())
         tested: Logs = {}
         for test in self._tests:
-            _, tested = self._run(self._none, test, 1)
+            _, tested = self._run(none, test, Extent(1, 0, len(test.rows)))
         self._tested_last = True
         return self._rest_of_validation() or tested
-
-    def _rest_of_validation(self) -> Logs:
-        """Validate on a last batch that is left by itself; no logs if there is none."""
-        if self._validation is None or not len(self._rest):
-            return {}
-        return self._last_batch(self._validation, self._rest)
 
     def read(self, model: Any) -> None:
         """Take the state of a population of one from a model's variables."""
         state = tree.map_structure(
             lambda array: array[None], State(*map(backend().values, variables_of(model)))
         )
-        self.carry = self.carry._replace(state=state)
+        self._begin_at(self.carry._replace(state=state))
 
     def write(self, model: Any) -> None:
         """Give a model the state of a population of one."""
@@ -139,31 +147,69 @@ class Engine:
         for variables, values in zip(variables_of(model), state, strict=True):
             backend().assign(variables, values)
 
-    def _run(self, order: Order, test: Order | None, times: int) -> tuple[Logs, Logs]:
-        n_steps = len(order.rows)
-        extent = Extent(times, n_steps // max(1, times), 0 if test is None else len(test.rows))
+    def _begin_at(self, carry: Carry) -> None:
+        self.carry = carry
+        self._draws.begin(carry.state.others)
+
+    def _calls(self, times: int) -> Iterator[_Call]:
+        """What the compiled calls of so many epochs train on."""
+        n_steps = self._train.n_steps
+        for first in range(0, times, self.epochs_a_call):
+            n_epochs = min(self.epochs_a_call, times - first)
+            orders, lefts = zip(*[self._train.order(self.active) for _ in range(n_epochs)], strict=True)
+            parts = Order.joined(orders).parts(self._program.layout.steps) or [self._train.no_order()]
+            for index, part in enumerate(parts):
+                ends = index == len(parts) - 1
+                yield _Call(
+                    batches=self._batches(part),
+                    n_epochs=n_epochs,
+                    n_steps=n_steps if len(parts) == 1 else len(part.rows),
+                    begins=index == 0,
+                    ends=ends,
+                    left=self._left(self._train, lefts[0]) if ends and self._train.n_left else None,
+                )
+
+    def _called(self, call: _Call, *, validate: bool) -> tuple[Logs, Logs] | None:
+        """Train by one call; the logs where it ends an epoch."""
+        if call.begins:
+            self.carry = Carry(self.carry.state._replace(metrics=self._fresh), self._fresh)
+        together = validate and call.ends and len(self._tests) == 1 and call.left is None
+        test = self._tests[0] if together else None
+        extent = Extent(call.n_epochs, call.n_steps, 0 if test is None else len(test.rows))
+        trained, tested = self._run(call.batches, test, extent)
+        if not call.ends:
+            return None
+        if call.left is not None:
+            trained = self._last_batch(call.left, train=True)
+        if together:
+            tested = self._rest_of_validation() or tested
+        elif validate:
+            tested = self.validation()
+        return trained, tested if validate else {}
+
+    def _run(self, batches: Batches, test: Order | None, extent: Extent) -> tuple[Logs, Logs]:
         self.carry, *logs = self._program.run(
             self._model,
             self.carry,
             self._constants,
             self._fresh,
-            self._batches(order),
+            batches,
             self._test_batches(test),
             extent,
         )
-        trained, tested = tree.map_structure(lambda log: ops.convert_to_numpy(log)[:times], logs)
+        trained, tested = tree.map_structure(lambda log: ops.convert_to_numpy(log)[: extent.n_epochs], logs)
         return trained, tested
 
     def _batches(self, order: Order) -> Batches:
         steps = self._program.layout.steps
         leaves, n_rows = self._train.gathered(order, steps)
-        kept = self._draws.kept(self.carry.state.others, len(order.rows), self._train.batch_size, steps)
+        kept = self._draws.kept(order.n_rows > 0, self._train.batch_size, steps)
         return Batches(leaves, n_rows, list(map(backend().put, kept)))
 
     def _test_batches(self, test: Order | None) -> Batches:
         """The batches of a part of the validation; kept on the device where there is but one part."""
         if self._validation is None:
-            return Batches([], [], [])
+            return _NONE
         steps = self._program.layout.validation_steps
         if len(self._tests) != 1:
             order = self._validation.no_order() if test is None else test
@@ -172,11 +218,29 @@ class Engine:
             self._only_test = Batches(*self._validation.gathered(self._tests[0], steps), [])
         return self._only_test
 
-    def _last_batch(self, feed: Feed, rows: np.ndarray) -> Logs:
-        train = feed is self._train
-        kept = self._draws.kept(self.carry.state.others, 1, len(rows), 1) if train else []
-        batch = Batches(feed.gathered_rows(rows), [], [backend().put(units[0]) for units in kept])
-        self.carry, logs = self._program.last_batch(
-            self._model, self.carry, self._constants, batch, train=train
-        )
+    def _left(self, feed: Feed, rows: np.ndarray) -> Batches:
+        """A last batch of these rows, of shape `(n_members, n_rows)`."""
+        kept = self._draws.kept(self.active[None], rows.shape[1], 1) if feed is self._train else []
+        return Batches(feed.gathered_rows(rows), [], [backend().put(units[0]) for units in kept])
+
+    def _last_batch(self, batch: Batches, *, train: bool) -> Logs:
+        before = self.carry
+        self.carry, logs = self._program.last_batch(self._model, before, self._constants, batch, train=train)
+        if not self.active.all():
+            self.carry = chosen(self.active, self.carry, before)
         return tree.map_structure(lambda log: ops.convert_to_numpy(log)[None], logs)
+
+    def _rest_of_validation(self) -> Logs:
+        """Validate on a last batch that is left by itself; no logs if there is none."""
+        if self._validation is None or not self._rest.size:
+            return {}
+        return self._last_batch(self._left(self._validation, self._rest), train=False)
+
+
+def chosen(members: np.ndarray, when_true: Any, when_false: Any) -> Any:
+    """Nested arrays of shape `(n_members, ...)`: these members' from one, the others' from the other."""
+
+    def one(a: Any, b: Any) -> Any:
+        return ops.where(np.reshape(members, (-1, *[1] * (len(a.shape) - 1))), a, b)
+
+    return tree.map_structure(one, when_true, when_false)

@@ -16,12 +16,12 @@ class Order:
     rows: np.ndarray  # (n_steps, n_members, batch_size), int32
     n_rows: np.ndarray  # (n_steps, n_members), how many of them are real
 
-    def part(self, first: int, last: int) -> "Order":
-        return Order(self.rows[first:last], self.n_rows[first:last])
-
     def parts(self, n_steps: int) -> list["Order"]:
         """The order in parts of at most `n_steps` steps."""
-        return [self.part(first, first + n_steps) for first in range(0, len(self.rows), max(1, n_steps))]
+        return [
+            Order(self.rows[first : first + n_steps], self.n_rows[first : first + n_steps])
+            for first in range(0, len(self.rows), max(1, n_steps))
+        ]
 
     @classmethod
     def joined(cls, orders: Sequence["Order"]) -> "Order":
@@ -40,16 +40,20 @@ class Feed:
         Which rows each member has.
     batch_size : int
     masked : bool
-        Whether a short last batch is filled up, or left to be trained by itself.
+        Whether a short last batch is filled up, or left to be trained by itself; then all members have as
+        many rows.
     generators : list of objects with a `permutation`, as numpy.random's, or None
         One a member, to shuffle by; None: rows come as they are.
+    starts : dict from int to int32 array of shape (n_members,)
+        By index of an array, that has rows of each member's own: where these start.
     """
 
     arrays: list[Any]
     members: Sequence[np.ndarray]
     batch_size: int
     masked: bool
-    generators: Sequence[Any] | None = None
+    generators: Sequence[Any] | None
+    starts: dict[int, np.ndarray]
 
     @property
     def n_steps(self) -> int:
@@ -67,33 +71,48 @@ class Feed:
         n_members = len(self.members)
         return Order(np.zeros((0, n_members, self.batch_size), np.int32), np.zeros((0, n_members), np.int32))
 
-    def order(self) -> tuple[Order, np.ndarray]:
-        """An epoch's batches, and the rows left by themselves."""
-        rows = self.members
-        if self.generators is not None:
-            rows = [generator.permutation(own) for generator, own in zip(self.generators, rows, strict=True)]
-        size = self.n_steps * self.batch_size
-        filled = np.zeros((len(rows), size), np.int32)
-        for member, own in enumerate(rows):
-            filled[member, : len(own)] = own[:size]
-        shape = (len(rows), self.n_steps, self.batch_size)
-        begun = np.arange(self.n_steps) * self.batch_size
-        lengths = np.array([[len(own)] for own in rows])
-        n_rows = np.clip(lengths - begun, 0, self.batch_size).astype(np.int32)
-        return Order(filled.reshape(shape).swapaxes(0, 1), n_rows.T), rows[0][size:]
+    def order(self, active: np.ndarray) -> tuple[Order, np.ndarray]:
+        """An epoch's batches of the members that are active, and everyone's rows left by themselves."""
+        n_members, size = len(self.members), self.n_steps * self.batch_size
+        filled = np.zeros((n_members, size + self.n_left), np.int32)
+        lengths = np.zeros((n_members, 1), np.int32)
+        for member, own in enumerate(self.members):
+            if not active[member]:
+                continue
+            lengths[member] = len(own)
+            filled[member, : len(own)] = (
+                own if self.generators is None else self.generators[member].permutation(own)
+            )
+        begun = np.arange(self.n_steps, dtype=np.int32) * self.batch_size
+        n_rows = np.clip(lengths - begun, 0, self.batch_size)
+        rows = filled[:, :size].reshape(n_members, self.n_steps, self.batch_size)
+        return Order(rows.swapaxes(0, 1), n_rows.T), filled[:, size:]
 
     def gathered(self, order: Order, steps: int) -> tuple[list[Any], list[Any]]:
         """The arrays' rows by an order, filled up to so many steps, and the numbers of real rows."""
-        rows = backend().put(_filled(order.rows, steps))
-        leaves = [backend().gather(array, rows) for array in self.arrays]
-        return leaves, [backend().put(_filled(order.n_rows, steps))] if self.masked else []
+        leaves = self._rows(_filled(order.rows, steps), members=1)
+        told = self.masked or len(self.members) > 1
+        return leaves, [backend().put(_filled(order.n_rows, steps))] if told else []
 
     def gathered_rows(self, rows: np.ndarray) -> list[Any]:
-        """These rows of the arrays as one batch, of shape `(1, n_rows, ...)`."""
-        return [backend().gather(array, backend().put(rows[None])) for array in self.arrays]
+        """These rows of the arrays as one batch, of shape `(n_members, n_rows, ...)`."""
+        return self._rows(rows, members=0)
+
+    def _rows(self, rows: np.ndarray, members: int) -> list[Any]:
+        shared = backend().put(rows)
+        gathered = []
+        for index, array in enumerate(self.arrays):
+            own = shared
+            if index in self.starts:
+                shape = [-1 if axis == members else 1 for axis in range(rows.ndim)]
+                own = backend().put(rows + self.starts[index].reshape(shape))
+            gathered.append(backend().gather(array, own))
+        return gathered
 
 
 def _filled(array: np.ndarray, steps: int) -> np.ndarray:
+    if len(array) == steps:
+        return np.ascontiguousarray(array)
     filled = np.zeros((steps, *array.shape[1:]), array.dtype)
     filled[: len(array)] = array
     return filled

@@ -1,15 +1,16 @@
 """`kerashp.fit`: `Model.fit`, an epoch or more in one compiled call."""
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 from keras.src.trainers.data_adapters import data_adapter_utils
 
 from kerashp.training import _data, _hooks
+from kerashp.training._assembly import single
+from kerashp.training._logs import native, of_validation
 from kerashp.training._obstacles import obstacle, too_large
-from kerashp.training._single import single
 
 _MOST_LETTERS = 400
 
@@ -117,8 +118,7 @@ def fit(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from kerashp import build_model, fit
+    >>>     >>> from kerashp import build_model, fit
     >>> X = np.random.default_rng(0).normal(size=(200, 8))
     >>> model = build_model(1, 30, 0.05)
     >>> history = fit(model, X, X[:, 0], epochs=20, validation_split=0.2, verbose=0)
@@ -174,8 +174,7 @@ class _Training:
                 model,
                 _data.on_device(train),
                 None if validation is None else _data.on_device(validation),
-                batch_size,
-                call["validation_batch_size"] or batch_size,
+                (batch_size, call["validation_batch_size"] or batch_size),
                 shuffle=call["shuffle"],
             )
             self._engine.prepare()
@@ -232,16 +231,16 @@ class _Training:
         alike = not self._engine.validates or self._call["validation_freq"] == 1
         if _hooks.look_between(callbacks) or not alike:
             return 1
-        return min(left, self._engine.epochs_a_call)
+        return left
 
     def _epochs(self, callbacks: Any, first: int, times: int) -> dict[str, Any]:
         """Train `times` epochs and show them to the callbacks; the last one's logs."""
+        logs: dict[str, Any] = {}
         if times > 1:
-            every = self._trained(times, validate=self._engine.validates)
-            for index, logs in enumerate(every):
-                callbacks.on_epoch_begin(first + index)
-                callbacks.on_epoch_end(first + index, logs)
-            return every[-1]
+            for epoch, logs in enumerate(self._trained(times, validate=self._engine.validates), first):
+                callbacks.on_epoch_begin(epoch)
+                callbacks.on_epoch_end(epoch, logs)
+            return logs
         callbacks.on_epoch_begin(first)
         if _hooks.look_at_model(callbacks.callbacks):
             self._engine.read(self._model)
@@ -253,9 +252,10 @@ class _Training:
     def _one(self, callbacks: Any, epoch: int) -> dict[str, Any]:
         validate = self._engine.validates and self._model._should_eval(epoch, self._call["validation_freq"])
         if not _hooks.look_at_model(callbacks.callbacks):
-            return self._trained(1, validate=validate)[0]
+            (logs,) = self._trained(1, validate=validate)
+            return logs
         apart = validate and _hooks.look_at_tests(callbacks.callbacks)
-        logs = self._trained(1, validate=validate and not apart)[0]
+        (logs,) = self._trained(1, validate=validate and not apart)
         self._write()
         if apart:
             callbacks.on_test_begin()
@@ -263,29 +263,23 @@ class _Training:
             tested = self._validated()
             self._write()
             callbacks.on_test_end(tested)
-            logs |= _of_validation(tested)
+            logs |= of_validation(tested)
         return logs
 
-    def _trained(self, times: int, *, validate: bool) -> list[dict[str, Any]]:
-        trained, tested = self._engine.epochs(times, validate=validate)
+    def _trained(self, times: int, *, validate: bool) -> Iterator[dict[str, Any]]:
+        """Train so many epochs; the logs of each."""
         self._ahead = True
-        logs = trained | _of_validation(tested)
-        return [{name: _native(log[epoch, 0]) for name, log in logs.items()} for epoch in range(times)]
+        for trained, tested in self._engine.epochs(times, validate=validate):
+            logs = trained | of_validation(tested)
+            for epoch in range(len(next(iter(logs.values())))):
+                yield {name: native(log[epoch, 0]) for name, log in logs.items()}
 
     def _validated(self) -> dict[str, Any]:
         tested = self._engine.validation()
         self._ahead = True
-        return {name: _native(log[0, 0]) for name, log in tested.items()}
+        return {name: native(log[0, 0]) for name, log in tested.items()}
 
     def _write(self) -> None:
         if self._ahead:
             self._engine.write(self._model)
             self._ahead = False
-
-
-def _of_validation(logs: dict[str, Any]) -> dict[str, Any]:
-    return {f"val_{name}": log for name, log in logs.items()}
-
-
-def _native(log: Any) -> Any:
-    return float(log) if np.ndim(log) == 0 else log

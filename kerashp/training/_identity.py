@@ -20,37 +20,38 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
     if any("call" in vars(layer) for layer in model._flatten_layers()):
         return None
     try:
-        with left_out(numbers), warnings.catch_warnings(action="ignore"):  # that a lambda will not load
+        with left_out(model, numbers), warnings.catch_warnings(action="ignore"):
+            # that a lambda will not load
             config = {"model": model.get_config(), "compile": model.get_compile_config()}
     except (NotImplementedError, TypeError, ValueError):
         return None
     if not _all_of_keras(config):
         return None
     if len(keras.tree.flatten(model.outputs)) == 1:
-        config["model"] = _renamed(config["model"], _names(model))
+        config["model"] = renamed(config["model"], _names(model))
     variables = [
         (tuple(v.shape), v.dtype, v.trainable) for v in (*model.variables, *model.optimizer.variables)
     ]
-    described = [
-        _described(config),
+    parts = [
+        described(config),
         variables,
         keras.config.floatx(),
         keras.config.epsilon(),
         keras.config.image_data_format(),
     ]
-    return json.dumps(described, sort_keys=True, default=repr)
+    return json.dumps(parts, sort_keys=True, default=repr)
 
 
 def _names(model: Any) -> dict[str, str]:
     return {layer.name: f"layer {index}" for index, layer in enumerate(model._flatten_layers())}
 
 
-def _renamed(config: Any, names: dict[str, str]) -> Any:
+def renamed(config: Any, names: dict[str, str]) -> Any:
     """Layers by their place: Keras counts its layers' names on from one model to the next."""
     if isinstance(config, dict):
-        return {key: _renamed(value, names) for key, value in config.items()}
+        return {key: renamed(value, names) for key, value in config.items()}
     if isinstance(config, list | tuple):
-        return [_renamed(value, names) for value in config]
+        return [renamed(value, names) for value in config]
     return names.get(config, config) if isinstance(config, str) else config
 
 
@@ -63,17 +64,18 @@ def _all_of_keras(config: Any) -> bool:
     return str(module).split(".")[0] == "keras" and all(map(_all_of_keras, config.values()))
 
 
-def _described(config: Any) -> Any:
+def described(config: Any) -> Any:
+    """The config without what is among a model's variables: initial values and learning rate."""
     if isinstance(config, list | tuple):
-        return [_described(value) for value in config]
+        return [described(value) for value in config]
     if not isinstance(config, dict):
         return config
-    described = {
-        key: _described(value)
+    own = {
+        key: described(value)
         for key, value in config.items()
         if not key.endswith("_initializer") and key != "seed"
     }
-    return _without_rate(described)
+    return _without_rate(own)
 
 
 def _without_rate(config: dict[str, Any]) -> dict[str, Any]:

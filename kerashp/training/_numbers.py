@@ -18,24 +18,40 @@ from kerashp.training._backend import backend
 from kerashp.training._layers import dropouts_of
 from kerashp.training._replaced import replaced
 
-_OF_OPTIMIZERS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay")
-_OF_REGULARIZERS = ("l1", "l2")
-_REGULARIZERS = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
+OF_OPTIMIZERS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay")
+OF_REGULARIZERS = ("l1", "l2")
+REGULARIZERS = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _STATISTICS = ("mean", "variance")
-_PLACEHOLDER = 0.5
+PLACEHOLDER = 0.5
 
 
 @dataclass(frozen=True)
 class Number:
-    """A constant of a model, a number or the statistics of a normalization, and where Keras looks it up."""
+    """A constant of a model: a number, or the statistics of a normalization.
 
-    places: tuple[tuple[MutableMapping[str, Any], str], ...]
+    `layer` is the index of its layer among all of the model's, or None where it belongs to how the model is
+    compiled; `path` are the attributes, and indices among losses, that lead from there to it.
+    """
+
+    layer: int | None
+    path: tuple[str | int, ...]
     is_array: bool = False
 
-    @property
-    def value(self) -> Any:
-        mapping, key = self.places[0]
-        return keras.ops.convert_to_numpy(mapping[key]) if self.is_array else np.float64(mapping[key])
+    def value(self, layers: Sequence[Any]) -> Any:
+        """What it is on a model with these layers; 0 where the model, or a layer of it, has no such thing."""
+        value = layers[self.layer or 0]
+        for step in self.path:
+            value = _losses(value)[step] if isinstance(step, int) else getattr(value, step, None)
+        return keras.ops.convert_to_numpy(value) if self.is_array else np.float64(value or 0)
+
+    def places(self, layers: Sequence[Any]) -> list[tuple[MutableMapping[str, Any], str]]:
+        """Where Keras looks it up."""
+        owner = layers[self.layer or 0]
+        *steps, name = self.path
+        for step in steps:
+            owner = _losses(owner)[step] if isinstance(step, int) else getattr(owner, str(step))
+        mappings = [vars(owner), vars(owner).get("_fn_kwargs", {})]
+        return [(mapping, str(name)) for mapping in mappings if name in mapping]
 
 
 def numbers_of(model: Any) -> list[Number]:
@@ -43,47 +59,49 @@ def numbers_of(model: Any) -> list[Number]:
 
     Zero is not among them: Keras builds other models and optimizers for it.
     """
-    rates = [number for layer in dropouts_of(model) for number in _of(layer, ("rate",))]
-    found = [*rates, *_of_layers(model), *_of(model.optimizer, _OF_OPTIMIZERS), *_of_losses(model)]
-    return list({tuple((id(m), k) for m, k in number.places): number for number in found}.values())
+    layers = model._flatten_layers()
+    rates = [Number(layers.index(layer), ("rate",)) for layer in dropouts_of(model)]
+    candidates = [*_of_layers(layers), *_of_compiling(model)]
+    return [*rates, *[number for number in candidates if number.is_array or number.value(layers)]]
 
 
-def lifted(numbers: Sequence[Number], tensors: Sequence[Any]) -> AbstractContextManager[None]:
-    """Inside, Keras computes with these tensors in place of the numbers."""
+def lifted(model: Any, numbers: Sequence[Number], tensors: Sequence[Any]) -> AbstractContextManager[None]:
+    """Inside, Keras computes with these tensors in place of the model's numbers."""
+    layers = model._flatten_layers()
     return replaced(
         *[
             (mapping, key, tensor if number.is_array else _lifted_type()(tensor))
             for number, tensor in zip(numbers, tensors, strict=True)
-            for mapping, key in number.places
+            for mapping, key in number.places(layers)
         ]
     )
 
 
-def left_out(numbers: Sequence[Number]) -> AbstractContextManager[None]:
+def left_out(model: Any, numbers: Sequence[Number]) -> AbstractContextManager[None]:
     """Inside, the model's config has the same in place of every number."""
-    return replaced(*[(mapping, key, _PLACEHOLDER) for number in numbers for mapping, key in number.places])
+    layers = model._flatten_layers()
+    places = [place for number in numbers for place in number.places(layers)]
+    return replaced(*[(mapping, key, PLACEHOLDER) for mapping, key in places])
 
 
-def _of_layers(model: Any) -> Iterator[Number]:
-    for layer in model._flatten_layers():
+def _losses(model: Any) -> list[Any]:
+    return keras.tree.flatten(model.loss)
+
+
+def _of_layers(layers: Sequence[Any]) -> Iterator[Number]:
+    for index, layer in enumerate(layers):
         if type(layer) is keras.layers.Normalization and layer.input_mean is None:
-            yield from (Number(((vars(layer), name),), is_array=True) for name in _STATISTICS)
-        for regularizer in vars(layer).values():
-            if type(regularizer) in _REGULARIZERS:
-                yield from _of(regularizer, _OF_REGULARIZERS)
+            yield from (Number(index, (name,), is_array=True) for name in _STATISTICS)
+        for name, regularizer in vars(layer).items():
+            if type(regularizer) in REGULARIZERS:
+                yield from (Number(index, (name, number)) for number in OF_REGULARIZERS)
 
 
-def _of_losses(model: Any) -> Iterator[Number]:
-    for loss in keras.tree.flatten(model.loss):
-        if getattr(loss, "label_smoothing", 0) and "label_smoothing" in getattr(loss, "_fn_kwargs", {}):
-            yield Number(((vars(loss), "label_smoothing"), (loss._fn_kwargs, "label_smoothing")))
-
-
-def _of(owner: Any, names: Sequence[str]) -> Iterator[Number]:
-    for name in names:
-        value = vars(owner).get(name)
-        if value is not None and not isinstance(value, bool) and float(value) != 0:
-            yield Number(((vars(owner), name),))
+def _of_compiling(model: Any) -> Iterator[Number]:
+    yield from (Number(None, ("optimizer", name)) for name in OF_OPTIMIZERS)
+    for index, loss in enumerate(_losses(model)):
+        if "label_smoothing" in getattr(loss, "_fn_kwargs", {}):
+            yield Number(None, (index, "label_smoothing"))
 
 
 class _Lifted:

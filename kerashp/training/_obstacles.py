@@ -4,10 +4,9 @@ import os
 from typing import Any
 
 import keras
-from keras import tree
 
 from kerashp.training._backend import backend, supported
-from kerashp.training._data import are_arrays
+from kerashp.training._data import are_arrays, leaves
 from kerashp.training._hooks import batch_hook, flat
 
 _STEPS = ("train_step", "test_step", "fit", "evaluate", "make_train_function", "make_test_function")
@@ -19,7 +18,12 @@ def obstacle(model: Any, call: dict[str, Any]) -> str | None:
 
     `call` are the arguments of `Model.fit`.
     """
-    return _of_backend(model) or _of_model(model) or _of_call(call)
+    return of_model(model) or _of_call(call)
+
+
+def of_model(model: Any) -> str | None:
+    """Why this model cannot be trained by compiled epochs, whatever the data."""
+    return _of_backend(model) or _of_itself(model)
 
 
 def _of_backend(model: Any) -> str | None:
@@ -30,7 +34,7 @@ def _of_backend(model: Any) -> str | None:
     return None
 
 
-def _of_model(model: Any) -> str | None:
+def _of_itself(model: Any) -> str | None:
     for name in _STEPS:
         if getattr(type(model), name) is not getattr(keras.Model, name) or name in vars(model):
             return f"{type(model).__name__} overrides {name}"
@@ -50,13 +54,21 @@ def _of_model(model: Any) -> str | None:
     return f"XLA does not compile the layer {refused[0]}" if refused else None
 
 
+def of_data(data: Any, validation_data: Any) -> str | None:
+    """Why these data cannot be placed on the device."""
+    if not are_arrays(*data):
+        return f"the data are not dense arrays but {_kinds(data)}"
+    if validation_data is None or (
+        isinstance(validation_data, list | tuple) and are_arrays(*validation_data)
+    ):
+        return None
+    return f"validation_data are not dense arrays but {_kinds(validation_data)}"
+
+
 def _of_call(call: dict[str, Any]) -> str | None:
-    x, y, sample_weight = call["x"], call["y"], call["sample_weight"]
-    if not are_arrays(x, y, sample_weight):
-        return f"the data are not dense arrays but {_kinds((x, y, sample_weight))}"
-    validation = call["validation_data"]
-    if validation is not None and not (isinstance(validation, list | tuple) and are_arrays(*validation)):
-        return f"validation_data are not dense arrays but {_kinds(validation)}"
+    reason = of_data((call["x"], call["y"], call["sample_weight"]), call["validation_data"])
+    if reason:
+        return reason
     for name in ("steps_per_epoch", "validation_steps"):
         if call[name] is not None:
             return f"{name}={call[name]} cuts epochs short"
@@ -69,8 +81,7 @@ def _of_call(call: dict[str, Any]) -> str | None:
 
 
 def _kinds(data: Any) -> str:
-    leaves = [leaf for leaf in tree.flatten(data) if leaf is not None]
-    return ", ".join(dict.fromkeys(type(leaf).__name__ for leaf in leaves))
+    return ", ".join(dict.fromkeys(type(leaf).__name__ for leaf in leaves(data)))
 
 
 def too_large(n_bytes: int) -> str | None:

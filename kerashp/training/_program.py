@@ -15,10 +15,10 @@ from keras import ops, tree
 
 from kerashp.training._backend import backend
 from kerashp.training._layers import dropouts_of
+from kerashp.training._logs import Logs
 from kerashp.training._numbers import numbers_of
+from kerashp.training._padding import Padding
 from kerashp.training._step import Batch, State, Step
-
-Logs = dict[str, Any]
 
 _TRACING = threading.Lock()  # while a function is traced, some attributes of Keras' objects are others
 
@@ -28,8 +28,8 @@ class Layout:
     """The sizes that a program is compiled for.
 
     `steps` and `validation_steps` are the most batches that one call takes; 0 validation steps: there is no
-    validation. Where `masked`, a batch says how many of its rows are real, and members may have none;
-    otherwise all rows are real. Where `rows_vary`, the model is traced with an unknown number of rows.
+    validation. Where `masked`, a batch's first rows are real, as many as it says; otherwise all are. Where
+    `rows_vary`, the model is traced with an unknown number of rows.
     `row` and `validation_row` are shape and type of a row of each array.
     """
 
@@ -43,13 +43,14 @@ class Layout:
     validation_row: tuple[tuple[tuple[int, ...], str], ...] = ()
     rows_vary: bool = False
     validation_rows_vary: bool = False
+    padding: Padding | None = None
 
 
 class Batches(NamedTuple):
     """Batches for several steps; every array has the shape `(steps, n_members, batch_size, ...)`."""
 
     leaves: list[Any]
-    n_rows: list[Any]  # one array `(steps, n_members)`, or none
+    n_rows: list[Any]  # one array `(steps, n_members)`, 0 for a member that takes no part; or none
     kept: list[Any]
 
     def at(self, step: Any) -> "Batches":
@@ -83,7 +84,7 @@ class Epochs:
     def __init__(self, model: Any, layout: Layout, structures: tuple[Any, Any]):
         self._layout = layout
         self._structures = structures
-        self._step = Step(model, numbers_of(model), list(dropouts_of(model)))
+        self._step = Step(model, numbers_of(model), list(dropouts_of(model)), layout.padding)
 
     def run(
         self,
@@ -163,7 +164,8 @@ class Epochs:
         leaves = [backend().without_rows(leaf) for leaf in batch.leaves] if rows_vary else batch.leaves
         data = tree.map_structure(lambda index: None if index is None else leaves[index], structure)
         n_rows = batch.n_rows[0] if batch.n_rows else None
-        after = step(state, constants, Batch(data, n_rows, batch.kept))
+        real = n_rows if self._layout.masked else None
+        after = step(state, constants, Batch(data, real, batch.kept))
         if n_rows is None or self._layout.n_members == 1:
             return after
         return tree.map_structure(partial(ops.where, n_rows > 0), after, state)

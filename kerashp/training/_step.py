@@ -10,7 +10,9 @@ from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 
 from kerashp.training._backend import backend
 from kerashp.training._layers import has_batch_statistics
+from kerashp.training._logs import flat
 from kerashp.training._numbers import Number, lifted
+from kerashp.training._padding import Padding, only_real, zeros_kept
 from kerashp.training._replaced import replaced
 
 
@@ -45,12 +47,17 @@ class Step:
         The constants that are given from outside, one set a model, instead of being compiled in.
     dropouts : list of keras.layers.Dropout
         The layers that are told which units they keep.
+    padding : Padding or None
+        Which units are given from outside to be there or not, by masks after the numbers.
     """
 
-    def __init__(self, model: Any, numbers: Sequence[Number], dropouts: Sequence[Any]):
+    def __init__(
+        self, model: Any, numbers: Sequence[Number], dropouts: Sequence[Any], padding: Padding | None
+    ):
         self._model = model
         self._numbers = numbers
         self._dropouts = dropouts
+        self._padding = padding
 
     def train(self, state: State, constants: Sequence[Any], batch: Batch) -> State:
         """The state after one more batch."""
@@ -59,21 +66,32 @@ class Step:
             return self._forward(state._replace(weights=weights), constants, batch, training=True)
 
         optimizer = self._model.optimizer
-        with lifted(self._numbers, constants), backend().stateless(optimizer):
+        with self._given(constants), backend().stateless(optimizer):
             _, after, gradients = backend().value_and_grad(loss_of, state.weights)
             weights, variables = optimizer.stateless_apply(state.optimizer, gradients, after.weights)
+        if self._padding is not None:
+            weights = zeros_kept(weights, self._padding, constants[len(self._numbers) :])
         return after._replace(weights=weights, optimizer=variables)
 
     def test(self, state: State, constants: Sequence[Any], batch: Batch) -> State:
         """The state, its metrics most of all, after one more batch of validation."""
-        with lifted(self._numbers, constants):
+        with self._given(constants):
             return self._forward(state, constants, batch, training=False)[1]
+
+    @contextmanager
+    def _given(self, constants: Sequence[Any]) -> Iterator[None]:
+        n_numbers = len(self._numbers)
+        with ExitStack() as stack:
+            stack.enter_context(lifted(self._model, self._numbers, constants[:n_numbers]))
+            if self._padding is not None:
+                stack.enter_context(only_real(self._model, self._padding, constants[n_numbers:]))
+            yield
 
     def results(self, metrics: Sequence[Any]) -> dict[str, Any]:
         """The logs that these values of the metrics' variables amount to."""
         mapping = zip(self._model.metrics_variables, metrics, strict=True)
         with keras.StatelessScope(state_mapping=mapping):
-            return _flat(self._model.get_metrics_result())
+            return flat(self._model.get_metrics_result())
 
     def _forward(
         self, state: State, constants: Sequence[Any], batch: Batch, *, training: bool
@@ -100,14 +118,6 @@ class Step:
         _check_assignments(scope, pairs, model.trainable_variables)
         after = [[scope.get_current_value(variable) for variable in group] for group in variables]
         return loss, State(*after)
-
-
-def _flat(logs: dict[str, Any]) -> dict[str, Any]:
-    """Logs without the dicts that some metrics are, as Keras' callbacks get them."""
-    flat: dict[str, Any] = {}
-    for name, log in logs.items():
-        flat |= _flat(log) if isinstance(log, dict) else {name: log}
-    return flat
 
 
 def variables_of(model: Any) -> State:
@@ -195,7 +205,7 @@ def _told(layer: Any, kept: Any) -> Callable[..., Any]:
 def _check_logs(model: Any, logs: dict[str, Any]) -> None:
     """Refuse logs that are not the model's metrics: Keras would show the last batch's."""
     own = type(model).compute_metrics is not keras.Model.compute_metrics
-    if own and _flat(logs).keys() != _flat(model.get_metrics_result()).keys():
+    if own and flat(logs).keys() != flat(model.get_metrics_result()).keys():
         raise CannotCompile(
             f"{type(model).__name__}.compute_metrics returns logs that are no metrics of the model"
         )

@@ -1,0 +1,20 @@
+"""Work done ahead of time."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+
+
+def one_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """The items, each made in another thread while the one before it is in use.
+
+    >>> list(one_ahead(iter("abc")))
+    ['a', 'b', 'c']
+    """
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(lambda: next(items, None))
+        while (item := coming.result()) is not None:
+            coming = thread.submit(lambda: next(items, None))
+            yield item

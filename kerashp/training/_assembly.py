@@ -1,0 +1,157 @@
+"""From models and data to the engines that train them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import tree
+
+from kerashp.training._backend import backend
+from kerashp.training._data import Data
+from kerashp.training._draws import Draws
+from kerashp.training._engine import Engine
+from kerashp.training._feed import Feed
+from kerashp.training._layers import dropouts_of
+from kerashp.training._program import Carry, Layout
+from kerashp.training._programs import program_for
+from kerashp.training._rowwise import is_rowwise
+from kerashp.training._stack import Stack
+from kerashp.training._step import State
+
+_MOST_STEPS = 256
+_BYTES_IN_FLIGHT = 16 * 2**20
+
+
+class Assembly:
+    """Makes engines for some of a stack's members at a time.
+
+    Parameters
+    ----------
+    stack : Stack
+    data : (Data, Data or None)
+        To train on, and to validate on.
+    batch_sizes : (int, int)
+        In training and in validation.
+    n_members : int
+        How many members an engine trains.
+    """
+
+    def __init__(
+        self, stack: Stack, data: tuple[Data, Data | None], batch_sizes: tuple[int, int], n_members: int
+    ):
+        self._stack = stack
+        self._data = data
+        self._batch_sizes = batch_sizes
+        self._n_members = n_members
+        self._numbers = stack.numbers
+        self._constants = stack.constants()
+        self._rates = stack.rates()
+        self._units = stack.kept_units()
+        self._fresh = _fresh(stack.template)
+        self.masked = is_rowwise(stack.template)
+
+    def feed(
+        self,
+        side: int,
+        members: Sequence[np.ndarray],
+        generators: Sequence[Any] | None = None,
+        starts: dict[int, np.ndarray] | None = None,
+    ) -> Feed:
+        """Batches for training (side 0) or validation (1) of members with these rows."""
+        data = self._data[side]
+        assert data is not None
+        return Feed(data.arrays, members, self._batch_sizes[side], self.masked, generators, starts or {})
+
+    def engine(self, members: np.ndarray, state: State, train: Feed, validation: Feed | None) -> Engine:
+        """The engine of these members, by index in the stack, that begin in this state."""
+        fresh = [backend().put(np.stack([value] * len(members))) for value in self._fresh]
+        layout = self._layout(train, validation)
+        train_on, test_on = self._data
+        structures = (train_on.structure, None if test_on is None else test_on.structure)
+        return Engine(
+            model=self._stack.template,
+            program=program_for(self._stack.template, self._numbers, layout, structures),
+            carry=Carry(tree.map_structure(backend().put, state), fresh),
+            constants=[backend().put(constant[members]) for constant in self._constants],
+            fresh=fresh,
+            draws=Draws(
+                self._stack.template,
+                [rates[members] for rates in self._rates],
+                [None if units is None else units[members] for units in self._units],
+            ),
+            train=train,
+            validation=validation,
+        )
+
+    def _layout(self, train: Feed, validation: Feed | None) -> Layout:
+        template, (batch_size, validation_batch_size) = self._stack.template, self._batch_sizes
+        outputs = getattr(template, "outputs", None)  # a model of the user's own class has none
+        several = outputs is None or len(tree.flatten(outputs)) > 1
+        tests = [] if validation is None else validation.arrays
+        return Layout(
+            n_members=self._n_members,
+            steps=_steps(train.arrays, batch_size * self._n_members, _units(template)),
+            batch_size=batch_size,
+            validation_steps=_steps(tests, validation_batch_size * self._n_members, 0) if tests else 0,
+            validation_batch_size=validation_batch_size if tests else 0,
+            masked=self.masked,
+            row=_row(train.arrays),
+            validation_row=_row(tests),
+            rows_vary=several and train.n_left > 0,
+            validation_rows_vary=several and validation is not None and validation.n_left > 0,
+            padding=self._stack.padding,
+        )
+
+
+def single(
+    model: Any,
+    train: Data,
+    validation: Data | None,
+    batch_sizes: tuple[int, int],
+    *,
+    shuffle: bool,
+) -> Engine:
+    """The engine that trains a compiled and built model on all rows: a population of one."""
+    stack = Stack([model])
+    assembly = Assembly(stack, (train, validation), batch_sizes, 1)
+    tests = None if validation is None else assembly.feed(1, [_all_rows(validation)])
+    feed = assembly.feed(0, [_all_rows(train)], [np.random] if shuffle else None)
+    return assembly.engine(np.arange(1), stack.state(), feed, tests)
+
+
+def _all_rows(data: Data) -> np.ndarray:
+    return np.arange(data.arrays[0].shape[0], dtype=np.int32)
+
+
+def _row(arrays: list[Any]) -> tuple[tuple[tuple[int, ...], str], ...]:
+    return tuple((tuple(array.shape[1:]), _dtype(array)) for array in arrays)
+
+
+def _steps(arrays: list[Any], n_rows: int, units: int) -> int:
+    """How many steps, of so many rows, one call takes: a power of two, whatever the number of rows."""
+    row = sum(int(np.prod(array.shape[1:])) * np.dtype(_dtype(array)).itemsize for array in arrays) + units
+    fitting = max(1, _BYTES_IN_FLIGHT // max(1, n_rows * row))
+    return min(_MOST_STEPS, 1 << (fitting.bit_length() - 1))
+
+
+def _dtype(array: Any) -> str:
+    return keras.backend.standardize_dtype(array.dtype)
+
+
+def _units(model: Any) -> int:
+    return sum(int(np.prod(shape)) for shape in dropouts_of(model).values())
+
+
+def _fresh(model: Any) -> list[np.ndarray]:
+    """What the metrics' variables hold when an epoch begins."""
+    variables = model.metrics_variables
+    with keras.StatelessScope() as scope:
+        model.reset_metrics()
+    given = [scope.get_current_value(variable) for variable in variables]
+    return [
+        keras.ops.convert_to_numpy(
+            backend().values([variable])[0] if value is None else keras.ops.cast(value, variable.dtype)
+        )
+        for variable, value in zip(variables, given, strict=True)
+    ]

@@ -1,0 +1,348 @@
+"""A population of models that train together."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from keras import ops, tree
+
+from kerashp.training._assembly import Assembly
+from kerashp.training._backend import backend
+from kerashp.training._engine import Engine, chosen
+from kerashp.training._logs import flat, native, of_validation
+from kerashp.training._member import Course, Member, Trained
+from kerashp.training._obstacles import of_data, of_model, too_large
+from kerashp.training._portions import Portions
+from kerashp.training._stack import Stack
+from kerashp.training._step import State
+from kerashp.training._template import graph_shape
+
+_EPOCHS_BETWEEN = 10  # looks at whether members have diverged
+_FEW, _MANY = 16, 1024  # members of one compiled call: on the machine's cores, on an accelerator
+
+
+class _Block:
+    """Members that one compiled call trains."""
+
+    def __init__(self, engine: Engine, members: np.ndarray):
+        self.engine = engine
+        self.members = members  # by index in the population; any more in the engine only fill it up
+        self.best: tuple[list[Any], list[Any]] | None = None  # see `weights`, where they were best
+        self.has_best = np.zeros(len(engine.active), bool)
+
+    @property
+    def weights(self) -> tuple[list[Any], list[Any]]:
+        """The members' weights and other variables."""
+        state = self.engine.carry.state
+        return state.weights, state.others
+
+    def keep(self, members: np.ndarray) -> None:
+        """Keep these members' weights as their best so far."""
+        if members.any():
+            self.best = self.weights if self.best is None else chosen(members, self.weights, self.best)
+            self.has_best |= members
+
+    def take(self, best: dict[int, Any]) -> None:
+        """Take over the best weights, by member, that were kept in other blocks."""
+        own = [best.get(member) or _row(self.weights, slot) for slot, member in enumerate(self.members)]
+        if best:
+            self.has_best[: len(own)] = [member in best for member in self.members]
+            filled = own + [own[-1]] * (len(self.has_best) - len(own))
+            self.best = tree.map_structure(backend().put, _stacked(filled))
+
+
+class Population:
+    """Models of one graph shape that train together, an epoch of many in one compiled call.
+
+    Each member ends with what it would end with by itself: its own weights, learning rate and other numbers,
+    rows, order, early stopping and best weights. What differs may be numbers (learning rate, momentum, betas,
+    weight decay, L1 and L2, dropout, label smoothing; zero or not) and, where zeros can stand in for the
+    units that are not there, the widths of hidden layers.
+
+    Parameters
+    ----------
+    members : list of Member
+    x, y : arrays of shape (n_samples, ...), or lists or dicts of them
+        Shared by all members; placed on the device once.
+    sample_weight : array of shape (n_samples,) or (n_members, n_samples), default=None
+        Multiplies the loss of each row, for all members or for each.
+    batch_size : int, default=32
+        Rows a step.
+    validation_data : (x, y) or (x, y, sample_weight), default=None
+        What members validate on.
+    validation_batch_size : int, default=None
+        Rows a step of validation; `batch_size` if None.
+    shuffle : bool, default=True
+        Whether each member takes its rows in a new order in every epoch.
+
+    Raises
+    ------
+    ValueError
+        If members have not one graph shape, a row is not among the data, or early stopping monitors what no
+        epoch's logs have.
+    RuntimeError
+        If training cannot be compiled; see `kerashp.fit` for what cannot.
+
+    Notes
+    -----
+    Members train in blocks (of at most 16, or 1024 on an accelerator), as many at a time as there are cores.
+    A member that has stopped, or whose loss is not finite at the end of an epoch, is frozen; when half have
+    stopped, the others are gathered in fewer blocks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp import build_model
+    >>> from kerashp.training import Member, Population
+    >>> X = np.random.default_rng(0).normal(size=(200, 8))
+    >>> rates = [0.3, 0.03, 0.003]
+    >>> members = [Member(build_model(1, 30, rate), random_state=0) for rate in rates]
+    >>> trained = Population(members, X, X[:, 0]).train(epochs=5)
+    >>> [member.n_epochs for member in trained]
+    [5, 5, 5]
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        batch_size: int = 32,
+        validation_data: Any = None,
+        validation_batch_size: int | None = None,
+        shuffle: bool = True,
+    ):
+        self._members = list(members)
+        _check_models([member.model for member in self._members])
+        _refuse(of_data((x, y, sample_weight), validation_data))
+        portions = Portions(self._members, x, y, sample_weight, validation_data, shuffle=shuffle)
+        _refuse(too_large(portions.n_bytes))
+        self._portions = portions
+        self._stack = Stack([member.model for member in self._members], portions.batch(batch_size))
+        self._courses = self._begun()
+        limit = _FEW if backend().device_memory() is None else _MANY
+        n_blocks = -(-len(self._members) // limit)
+        self._size = -(-len(self._members) // n_blocks)
+        sizes = batch_size, validation_batch_size or batch_size
+        self._assembly = Assembly(self._stack, portions.on_device(), sizes, self._size)
+        self._check_rows()
+        self._ended: dict[int, State] = {}  # of members that are in no block any more
+        self._blocks = self._packed(np.arange(len(self._members)), self._stack.state(), {})
+        self._prepare()
+
+    def train(self, epochs: int) -> list[Trained]:
+        """Train on, until every member has trained so many epochs in all, or has stopped.
+
+        Parameters
+        ----------
+        epochs : int
+            The epoch at which training ends, counted from 0: a second call goes on from the first.
+
+        Returns
+        -------
+        list of Trained
+            How it went, by member, from the first epoch on.
+        """
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            while times := self._times(epochs):
+                for block in self._blocks:
+                    block.engine.active[:] = False
+                    left = [self._courses[member].left(epochs) > 0 for member in block.members]
+                    block.engine.active[: len(left)] = left
+                list(threads.map(lambda block: self._advance(block, times), self._blocks))
+                self._compact(epochs)
+        return [course.trained() for course in self._courses]
+
+    def state(self, member: int) -> State:
+        """A member's values on the template's variables, with its best weights if it has any."""
+        if member in self._ended:
+            return self._ended[member]
+        block, slot = self._place(member)
+        return self._state_in(block, slot)
+
+    def write(self, member: int, model: Any = None) -> Any:
+        """Give a model a member's weights, random seeds and optimizer's state.
+
+        Parameters
+        ----------
+        member : int
+        model : keras.Model, default=None
+            Of the member's own architecture, compiled and built; the member's own model if None.
+
+        Returns
+        -------
+        keras.Model
+            The model.
+        """
+        model = self._members[member].model if model is None else model
+        self._stack.write(member, self.state(member), model)
+        return model
+
+    def _begun(self) -> list[Course]:
+        template = self._stack.template
+        names = list(flat(template.get_metrics_result()))
+        for index, member in enumerate(self._members):
+            monitor = None if member.early_stopping is None else member.early_stopping.monitor
+            known = [*names, *[f"val_{name}" for name in names if self._validates(index)]]
+            if monitor is not None and monitor not in known:
+                raise ValueError(
+                    f"Population: members[{index}].early_stopping monitors {monitor!r}, but its logs have "
+                    f"{', '.join(known)}. Give it validation rows, or monitor one of these"
+                )
+        return [Course(member, template.metrics) for member in self._members]
+
+    def _validates(self, member: int) -> bool:
+        rows = self._portions.test_rows
+        return rows is not None and len(rows[member]) > 0
+
+    def _check_rows(self) -> None:
+        """Where a short batch cannot be filled up, members must have as many rows."""
+        if self._assembly.masked:
+            return
+        for rows in (self._portions.train_rows, self._portions.test_rows or []):
+            numbers = sorted({len(own) for own in rows})
+            if len(numbers) > 1:
+                raise ValueError(
+                    "Population: members must have as many rows each, since this model, its loss or its "
+                    f"metrics do not treat a batch's rows one by one; got {numbers}. Make a population of "
+                    "each number"
+                )
+
+    def _prepare(self) -> None:
+        try:
+            self._blocks[0].engine.prepare()
+        except Exception as error:
+            raise RuntimeError(
+                f"Population: this training cannot be compiled: {type(error).__name__}: "
+                f"{' '.join(str(error).split())[:400]}. Train its members by kerashp.fit"
+            ) from error
+
+    def _times(self, epochs: int) -> int:
+        """How many epochs to train before anything is decided; 0: no member has any left."""
+        courses = [course for course in self._courses if course.left(epochs)]
+        if not courses:
+            return 0
+        if any(course.watch is not None for course in courses):
+            return 1
+        at_most = max(_EPOCHS_BETWEEN, self._blocks[0].engine.epochs_a_call)
+        return min(at_most, *[course.left(epochs) for course in courses])
+
+    def _advance(self, block: _Block, times: int) -> None:
+        if not block.engine.active.any():
+            return
+        for trained, tested in block.engine.epochs(times, validate=block.engine.validates):
+            logs = trained | of_validation(tested)
+            for epoch in range(len(trained["loss"])):
+                block.keep(self._seen(block, {name: list(log[epoch]) for name, log in logs.items()}))
+
+    def _seen(self, block: _Block, logs: dict[str, list[Any]]) -> np.ndarray:
+        """Take the logs of an epoch, each a list by member; whose weights are the best so far."""
+        best = np.zeros(self._size, bool)
+        for slot, member in enumerate(block.members):
+            if block.engine.active[slot] and not self._courses[member].stopped_by:
+                own = [name for name in logs if self._validates(member) or not name.startswith("val_")]
+                best[slot] = self._courses[member].saw({name: native(logs[name][slot]) for name in own})
+        return best
+
+    def _compact(self, epochs: int) -> None:
+        """Gather the members that still train in fewer blocks, when half of all in blocks have stopped."""
+        left = [member for block in self._blocks for member in block.members if self._left(member, epochs)]
+        n_blocks = -(-len(left) // self._size)
+        if not left or n_blocks > len(self._blocks) / 2:
+            return
+        places = [self._place(member) for member in left]
+        for block in self._blocks:
+            for slot, member in enumerate(block.members):
+                if member not in left:
+                    self._ended[member] = self._state_in(block, slot)
+        state = _stacked([_row(block.engine.carry.state, slot) for block, slot in places])
+        best = {
+            member: _row(block.best, slot)
+            for member, (block, slot) in zip(left, places, strict=True)
+            if block.has_best[slot]
+        }
+        self._blocks = self._packed(np.array(left), state, best)
+
+    def _left(self, member: int, epochs: int) -> int:
+        return self._courses[member].left(epochs)
+
+    def _packed(self, members: np.ndarray, state: State, best: dict[int, Any]) -> list[_Block]:
+        """Blocks of these members, which begin in this state; arrays of shape `(len(members), ...)`."""
+        blocks = []
+        for first in range(0, len(members), self._size):
+            n_real = min(self._size, len(members) - first)
+            slots = first + np.minimum(np.arange(self._size), n_real - 1)  # the last one fills the block up
+            engine = self._engine(
+                members[slots], tree.map_structure(lambda array, at=slots: array[at], state)
+            )
+            blocks.append(_Block(engine, members[first : first + n_real]))
+            blocks[-1].take({m: best[m] for m in blocks[-1].members if m in best})
+        return blocks
+
+    def _engine(self, members: np.ndarray, state: State) -> Engine:
+        portions, assembly = self._portions, self._assembly
+        own = [portions.train_rows[member] for member in members]
+        generators = portions.generators
+        train = assembly.feed(
+            0,
+            own,
+            None if generators is None else [generators[member] for member in members],
+            portions.starts(members),
+        )
+        if portions.test_rows is None:
+            return assembly.engine(members, state, train, None)
+        starts = portions.starts(members) if portions.validates_on_training_data else {}
+        tested = [portions.test_rows[member] for member in members]
+        return assembly.engine(members, state, train, assembly.feed(1, tested, None, starts))
+
+    def _place(self, member: int) -> tuple[_Block, int]:
+        return next(
+            (block, slot) for block in self._blocks for slot, own in enumerate(block.members) if own == member
+        )
+
+    def _state_in(self, block: _Block, slot: int) -> State:
+        state = _row(block.engine.carry.state, slot)
+        watch = self._courses[block.members[slot]].watch
+        if watch is None or not watch.restores or not block.has_best[slot]:
+            return state
+        weights, others = _row(block.best, slot)
+        template = self._stack.template
+        restored = set(map(id, template.non_trainable_weights))  # all but random seeds
+        pairs = zip(template.non_trainable_variables, others, state.others, strict=True)
+        kept = [best if id(variable) in restored else last for variable, best, last in pairs]
+        return state._replace(weights=weights, others=kept)
+
+
+def _check_models(models: Sequence[Any]) -> None:
+    if not models:
+        raise ValueError("Population: members must be one or more; got none")
+    for index, model in enumerate(models):
+        model._assert_compile_called("fit")
+        if not model.built:
+            raise ValueError(f"Population: members[{index}].model must be built; got one that is not")
+        _refuse(of_model(model))
+    shapes = [graph_shape(model) for model in models] if any(m is not models[0] for m in models) else [""]
+    for index, shape in enumerate(shapes):
+        if shape is None or shape != shapes[0]:
+            raise ValueError(
+                f"Population: members must have one graph shape; members[0].model and members[{index}].model "
+                "differ in more than numbers and widths, or have code of your own in them. Make a population "
+                "of each shape"
+            )
+
+
+def _refuse(reason: str | None) -> None:
+    if reason:
+        raise RuntimeError(f"Population: this training cannot be compiled: {reason}")
+
+
+def _row(arrays: Any, slot: int) -> Any:
+    return tree.map_structure(lambda array: ops.convert_to_numpy(array)[slot], arrays)
+
+
+def _stacked(rows: Sequence[Any]) -> Any:
+    return tree.map_structure(lambda *values: np.stack(values), *rows)

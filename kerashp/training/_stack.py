@@ -1,0 +1,140 @@
+"""Many models of one graph shape as one: each one's values on the variables of a template."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerashp.training._backend import backend
+from kerashp.training._layers import dropouts_of
+from kerashp.training._numbers import Number, numbers_of
+from kerashp.training._padding import Padding, Units, padded, unpadded
+from kerashp.training._step import State, variables_of
+from kerashp.training._template import aligned, template_of
+
+_Masks = list[np.ndarray | None]  # an axis each
+
+
+class Stack:
+    """Models, and the model that stands for all of them.
+
+    Parameters
+    ----------
+    models : list of keras.Model, compiled and built
+        Of one graph shape (see `graph_shape`); one model may be there more than once.
+    batch : structure of keras.KerasTensor, default=None
+        A batch of (x, y, sample_weight), to build metrics and optimizer with where that has not been done.
+
+    Attributes
+    ----------
+    template : keras.Model
+        Has everything that any of the models has, and is as wide as the widest in each layer.
+    """
+
+    def __init__(self, models: Sequence[Any], batch: Any = None):
+        self.template = template_of(models)
+        if batch is not None:
+            self.template._symbolic_build(data_batch=batch)
+        self._models = models
+        self._layers = [aligned(self.template, model) for model in models]
+        self._units = None if self.template is models[0] else Units(self.template, self._layers)
+        self._references = _slots(self.template)
+        self._own = {id(model): self._mapping(model) for model in models}
+
+    @property
+    def numbers(self) -> list[Number]:
+        """The template's."""
+        return numbers_of(self.template)
+
+    @property
+    def padding(self) -> Padding | None:
+        """What is padded; None where all widths are the same."""
+        return self._units.padding if self._units is not None and self._units.masks else None
+
+    def constants(self) -> list[np.ndarray]:
+        """The members' numbers, then which units they have; arrays of shape `(n_members, ...)`."""
+        numbers = [np.stack([number.value(own) for own in self._layers]) for number in self.numbers]
+        return [*numbers, *([] if self._units is None else self._units.masks)]
+
+    def rates(self) -> list[np.ndarray]:
+        """The members' rates of each Dropout layer of the template; arrays of shape `(n_members,)`."""
+        rates = [[getattr(own, "rate", 0.0) for own in self._of_members(layer)] for layer in self._dropouts()]
+        return list(map(np.array, rates))
+
+    def kept_units(self) -> list[np.ndarray | None]:
+        """The units that the members have where each Dropout layer is; `(n_members, width)`, or None: all."""
+        return [None if self._units is None else self._units.of_layer(layer) for layer in self._dropouts()]
+
+    def state(self) -> State:
+        """The models' values on the template's variables; arrays of shape `(n_members, ...)`.
+
+        What a model lacks (a seed, the optimizer's variables before it has trained) is the template's.
+        """
+
+        def stacked(variable: Any) -> np.ndarray:
+            default = _value(variable)
+            return np.stack([self._value(member, variable, default) for member in range(len(self._models))])
+
+        return State(*[list(map(stacked, variables)) for variables in variables_of(self.template)])
+
+    def write(self, member: int, state: State, model: Any) -> None:
+        """Give a model of a member's widths this state, on the template's variables, but for metrics."""
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        mapping = self._mapping(model)
+        for variables, values in zip(variables_of(self.template)[:3], state[:3], strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                own = mapping.get(id(variable))
+                if own is not None:
+                    real = unpadded(ops.convert_to_numpy(value), self._masks(member, variable))
+                    backend().assign([own], [backend().put(real)])
+
+    def _dropouts(self) -> list[Any]:
+        return list(dropouts_of(self.template))
+
+    def _of_members(self, layer: Any) -> list[Any]:
+        """The members' layers that stand where this one of the template does."""
+        index = self.template._flatten_layers().index(layer)
+        return [own[index] for own in self._layers]
+
+    def _mapping(self, model: Any) -> dict[int, Any]:
+        """The model's variables, by the template's."""
+        if model is self.template:
+            return {id(variable): variable for group in variables_of(model) for variable in group}
+        mapping: dict[int, Any] = {}
+        for layer, own in zip(self.template._flatten_layers(), aligned(self.template, model), strict=True):
+            if own is not None and not isinstance(layer, keras.Model):
+                pairs = zip(layer.variables, own.variables, strict=False)  # one of rate 0 has no seed
+                mapping |= {id(variable): value for variable, value in pairs}
+        slots = _slots(model)
+        of_optimizer = {id(v): slots[key] for key, v in self._references.items() if key in slots}
+        return mapping | of_optimizer
+
+    def _value(self, member: int, variable: Any, default: np.ndarray) -> np.ndarray:
+        own = self._own[id(self._models[member])].get(id(variable))
+        return default if own is None else padded(_value(own), self._masks(member, variable))
+
+    def _masks(self, member: int, variable: Any) -> _Masks:
+        if self._units is None:
+            return [None] * len(variable.shape)
+        slot = next((key for key, own in self._references.items() if own is variable), (None, ""))
+        weight = variable if slot[0] is None else self.template.trainable_variables[slot[0]]
+        axes = self._units.axes(weight)
+        return [None if axis is None else self._units.masks[axis][member] for axis in axes]
+
+
+def _value(variable: Any) -> np.ndarray:
+    return ops.convert_to_numpy(backend().values([variable])[0])
+
+
+def _slots(model: Any) -> dict[tuple[int | None, str], Any]:
+    """The optimizer's variables, each by the index of the weight that it goes with, if any, and its name."""
+    starts = {f"{v.path.replace('/', '_')}_": index for index, v in enumerate(model.trainable_variables)}
+
+    def key(name: str) -> tuple[int | None, str]:
+        start = max((start for start in starts if name.startswith(start)), key=len, default="")
+        return starts.get(start), name.removeprefix(start)
+
+    return {key(variable.name): variable for variable in model.optimizer.variables}

@@ -1,0 +1,163 @@
+"""One model for many that differ in numbers and widths: it has everything that any of them has."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kerashp.training._identity import described, identity, renamed
+from kerashp.training._numbers import OF_OPTIMIZERS, OF_REGULARIZERS, PLACEHOLDER, REGULARIZERS, numbers_of
+from kerashp.training._padding import can_pad
+
+_REGULARIZERS = [regularizer.__name__ for regularizer in REGULARIZERS]
+
+
+def graph_shape(model: Any) -> str | None:
+    """What two models must have in common to be trained together, as one population.
+
+    Numbers are no part of it, zero or not, and neither are hidden widths where they can be padded. None: the
+    model has code of the user's own, and trains together only with itself.
+    """
+    if identity(model, numbers_of(model)) is None:
+        return None
+    config = _config(model)
+    layers = _without_dropout(model, _layers(config))
+    outputs = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(model.outputs)]
+    padded = can_pad(model)
+    for layer in layers:
+        own = layer["config"]
+        for name in _numbers_in(layer):
+            own[name] = "a number"
+        if padded and layer["class_name"] == "Dense" and own["name"] not in outputs:
+            own["units"] = "a width"
+    config["model"]["layers"] = layers
+    for part in _compiled_parts(config):
+        part["config"] |= dict.fromkeys(_numbers_in(part), "a number")
+    if len(outputs) == 1:
+        names = {layer["config"]["name"]: f"layer {index}" for index, layer in enumerate(layers)}
+        config["model"] = renamed(config["model"], names)
+    config["model"].pop("name", None)
+    return json.dumps(described(config), sort_keys=True, default=repr)
+
+
+def template_of(models: Sequence[Any]) -> Any:
+    """A model of which all of these, of one graph shape, are cases: some numbers zero, some units missing."""
+    if all(model is models[0] for model in models):
+        return models[0]
+    identities = {identity(model, numbers_of(model)) for model in models}
+    if len(identities) == 1:
+        return models[0]
+    configs = [_config(model) for model in models]
+    merged = configs[0]
+    merged["model"]["layers"] = _merged_layers(models[0], [_layers(config) for config in configs])
+    for parts in zip(*map(_compiled_parts, configs), strict=True):
+        parts[0]["config"] |= _merged_numbers(parts)
+    template = type(models[0]).from_config(merged["model"])
+    template.compile_from_config(merged["compile"])
+    return template
+
+
+def aligned(template: Any, model: Any) -> list[Any]:
+    """The model's layers in the order of the template's; None for a Dropout that it lacks."""
+    own = iter([*model._flatten_layers(), None])
+    layer = next(own)
+    found: list[Any] = []
+    for wanted in template._flatten_layers():
+        missing = type(wanted) is keras.layers.Dropout and type(layer) is not keras.layers.Dropout
+        found.append(None if missing else layer)
+        layer = layer if missing else next(own)
+    return found
+
+
+def _config(model: Any) -> dict[str, Any]:
+    with warnings.catch_warnings(action="ignore"):
+        config = {"model": model.get_config(), "compile": model.get_compile_config()}
+    config = json.loads(json.dumps(config))
+    for layer in _layers(config):
+        layer.pop("build_config", None)
+    if "build_input_shape" in config["model"]:
+        config["model"]["build_input_shape"][0] = None
+    return config
+
+
+def _layers(config: dict[str, Any]) -> list[dict[str, Any]]:
+    return config["model"]["layers"]
+
+
+def _compiled_parts(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The configs of the optimizer and of the losses that are objects."""
+    losses = config["compile"]["loss"]
+    parts = [losses] if isinstance(losses, dict) and "class_name" in losses else keras.tree.flatten(losses)
+    return [part for part in (config["compile"]["optimizer"], *parts) if isinstance(part, dict)]
+
+
+def _numbers_in(part: dict[str, Any]) -> list[str]:
+    """The names in a config whose values are only numbers, or penalties that are."""
+    own = part["config"]
+    if part.get("module") == "keras.optimizers":
+        return [name for name in OF_OPTIMIZERS if name in own]
+    if part["class_name"] == "Dropout":
+        return ["rate"]
+    penalties = [name for name in own if name.endswith("_regularizer") and _is_penalty(own[name])]
+    return [*penalties, *[name for name in ("label_smoothing",) if name in own]]
+
+
+def _is_penalty(regularizer: Any) -> bool:
+    return regularizer is None or (
+        regularizer.get("module") == "keras.regularizers" and regularizer["class_name"] in _REGULARIZERS
+    )
+
+
+def _is_optional(layer: dict[str, Any]) -> bool:
+    return layer["class_name"] == "Dropout" and layer["config"]["noise_shape"] is None
+
+
+def _without_dropout(model: Any, layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The layers that a model has whatever its rates: those of a Sequential, but for its Dropout layers."""
+    if type(model) is not keras.Sequential:
+        return layers
+    return [layer for layer in layers if not _is_optional(layer)]
+
+
+def _merged_layers(model: Any, lists: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    if type(model) is not keras.Sequential:
+        return [_merged(layers) for layers in zip(*lists, strict=True)]
+    merged = []
+    rests = [[*layers] for layers in lists]
+    while any(rests):
+        optional = [rest[0] for rest in rests if rest and _is_optional(rest[0])]
+        if optional:
+            merged.append(_merged(optional))
+            rests = [rest[1:] if rest and _is_optional(rest[0]) else rest for rest in rests]
+        else:
+            merged.append(_merged([rest.pop(0) for rest in rests]))
+    return merged
+
+
+def _merged(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    config = layers[0]["config"] | _merged_numbers(layers)
+    if layers[0]["class_name"] == "Dense":
+        config["units"] = max(layer["config"]["units"] for layer in layers)
+    return {**layers[0], "config": config}
+
+
+def _merged_numbers(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The numbers that any of these has: a placeholder where one is not zero."""
+
+    def merged(name: str) -> Any:
+        values = [part["config"][name] for part in parts]
+        if name.endswith("_regularizer"):
+            return _merged_penalty(values)
+        return next((PLACEHOLDER for value in values if value), values[0])
+
+    return {name: merged(name) for name in _numbers_in(parts[0])}
+
+
+def _merged_penalty(penalties: Sequence[Any]) -> Any:
+    own = [penalty["config"] for penalty in penalties if penalty]
+    if not own:
+        return None
+    numbers = {name: PLACEHOLDER if any(o.get(name) for o in own) else 0.0 for name in OF_REGULARIZERS}
+    return keras.saving.serialize_keras_object(keras.regularizers.L1L2(**numbers))
