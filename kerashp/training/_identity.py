@@ -2,6 +2,8 @@
 
 import json
 import warnings
+from collections.abc import Sequence
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -15,20 +17,17 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
 
     None where its config does not tell, because code of the user's own is in it.
     """
-    if not is_plain(model):
-        return None
-    if any("call" in vars(layer) for layer in model._flatten_layers()):
+    if not is_plain(model) or any(map(_has_own_code, model._flatten_layers())):
         return None
     try:
         with left_out(model, numbers), warnings.catch_warnings(action="ignore"):
             # that a lambda will not load
             config = {"model": model.get_config(), "compile": model.get_compile_config()}
-    except (NotImplementedError, TypeError, ValueError):
+    except (NotImplementedError, OSError, TypeError, ValueError):
         return None
     if not _all_of_keras(config):
         return None
-    if len(keras.tree.flatten(model.outputs)) == 1:
-        config["model"] = renamed(config["model"], _names(model))
+    config["model"] = renamed(config["model"], names_by_place(model, model._flatten_layers()))
     variables = [
         (tuple(v.shape), v.dtype, v.trainable) for v in (*model.variables, *model.optimizer.variables)
     ]
@@ -42,8 +41,21 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
     return json.dumps(parts, sort_keys=True, default=repr)
 
 
-def _names(model: Any) -> dict[str, str]:
-    return {layer.name: f"layer {index}" for index, layer in enumerate(model._flatten_layers())}
+def _has_own_code(layer: Any) -> bool:
+    """Whether a function of the user's is an attribute: in a config it may have the name of one of Keras'."""
+    functions = [value for value in vars(layer).values() if isinstance(value, FunctionType)]
+    return "call" in vars(layer) or not all(f.__module__.startswith("keras.") for f in functions)
+
+
+def names_by_place(model: Any, layers: Sequence[Any]) -> dict[str, str]:
+    """The layers' names, and what stands for them where no data and no logs go by them."""
+    ends = [
+        tensor._keras_history.operation.name
+        for tensors in (model.inputs, model.outputs)
+        if len(keras.tree.flatten(tensors)) > 1
+        for tensor in keras.tree.flatten(tensors)
+    ]
+    return {layer.name: f"layer {index}" for index, layer in enumerate(layers) if layer.name not in ends}
 
 
 def renamed(config: Any, names: dict[str, str]) -> Any:

@@ -243,9 +243,9 @@ def fill_of(activation: Callable | None) -> float | None:
         return _FILLS[0]
     x = np.linspace(-2, 2, 12, dtype="float32").reshape(3, 4)
     for fill in _FILLS:
-        outputs = ops.convert_to_numpy(activation(np.pad(x, [(0, 0), (0, 3)], constant_values=fill)))
+        outputs = ops.convert_to_numpy(activation(np.pad(x, [(0, 0), (0, 4)], constant_values=fill)))
         alone = ops.convert_to_numpy(activation(x))
-        if outputs.shape == (3, 7) and np.allclose(outputs[:, :4], alone, rtol=1e-6, atol=1e-7):
+        if outputs.shape == (3, 8) and np.allclose(outputs[:, :4], alone, rtol=1e-6, atol=1e-7):
             return fill
     return None
 

@@ -180,6 +180,7 @@ class Population:
         """
         model = self._members[member].model if model is None else model
         self._stack.write(member, self.state(member), model)
+        model.optimizer.finalize_variable_values(model.trainable_weights)
         return model
 
     def _begun(self) -> list[Course]:

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras.src.trainers.data_adapters import data_adapter_utils
 from sklearn.utils import check_random_state
@@ -106,13 +107,13 @@ def _own_weights(sample_weight: Any, n_members: int) -> np.ndarray | None:
     """Weights of each member's own, of shape `(n_members, n_samples)`; None where members share them."""
     if isinstance(sample_weight, dict | list) or np.ndim(sample_weight) != 2:
         return None
-    weights = np.asarray(sample_weight)
+    weights = np.asarray(sample_weight, keras.config.floatx())
     if len(weights) != n_members:
         raise ValueError(
             "Population: sample_weight must be of the shape (n_samples,) or (n_members, n_samples); got "
             f"{weights.shape} for {n_members} members"
         )
-    return _data.standardized(weights.T, None, None)[0].T
+    return weights
 
 
 def _rows(name: str, rows: Any, n_rows: int) -> np.ndarray:

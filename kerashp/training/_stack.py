@@ -130,11 +130,13 @@ def _value(variable: Any) -> np.ndarray:
 
 
 def _slots(model: Any) -> dict[tuple[int | None, str], Any]:
-    """The optimizer's variables, each by the index of the weight that it goes with, if any, and its name."""
+    """The optimizer's variables, each by the weight that it goes with and its name, or by its place."""
     starts = {f"{v.path.replace('/', '_')}_": index for index, v in enumerate(model.trainable_variables)}
-
-    def key(name: str) -> tuple[int | None, str]:
-        start = max((start for start in starts if name.startswith(start)), key=len, default="")
-        return starts.get(start), name.removeprefix(start)
-
-    return {key(variable.name): variable for variable in model.optimizer.variables}
+    slots: dict[tuple[int | None, str], Any] = {}
+    for variable in model.optimizer.variables:
+        start = max((start for start in starts if variable.name.startswith(start)), key=len, default=None)
+        if start is None:
+            slots[None, f"{len(slots)}"] = variable
+        else:
+            slots[starts[start], variable.name.removeprefix(start)] = variable
+    return slots

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kerashp.training._identity import described, identity, renamed
+from kerashp.training._identity import described, identity, names_by_place, renamed
 from kerashp.training._numbers import OF_OPTIMIZERS, OF_REGULARIZERS, PLACEHOLDER, REGULARIZERS, numbers_of
 from kerashp.training._padding import can_pad
 
@@ -35,11 +35,21 @@ def graph_shape(model: Any) -> str | None:
     config["model"]["layers"] = layers
     for part in _compiled_parts(config):
         part["config"] |= dict.fromkeys(_numbers_in(part), "a number")
-    if len(outputs) == 1:
-        names = {layer["config"]["name"]: f"layer {index}" for index, layer in enumerate(layers)}
-        config["model"] = renamed(config["model"], names)
-    config["model"].pop("name", None)
+    kept = {layer["config"]["name"] for layer in layers}
+    names = names_by_place(model, [layer for layer in model._flatten_layers() if layer.name in kept])
+    config["model"] = _without_widths(renamed(config["model"], names)) | {"name": None}
     return json.dumps(described(config), sort_keys=True, default=repr)
+
+
+def _without_widths(config: Any) -> Any:
+    """The config without the shapes of the tensors between layers."""
+    if isinstance(config, list):
+        return [_without_widths(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "__keras_tensor__":
+        return config["config"]["keras_history"]
+    return {key: _without_widths(value) for key, value in config.items()}
 
 
 def template_of(models: Sequence[Any]) -> Any:
@@ -77,6 +87,10 @@ def _config(model: Any) -> dict[str, Any]:
     config = json.loads(json.dumps(config))
     for layer in _layers(config):
         layer.pop("build_config", None)
+        if layer["class_name"] in ("Activation", "Dense"):
+            layer["config"].setdefault(
+                "activity_regularizer", None
+            )  # Keras leaves it out where there is none
     if "build_input_shape" in config["model"]:
         config["model"]["build_input_shape"][0] = None
     return config

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from keras.src.backend.common.stateless_scope import get_stateless_scope
 from keras.src.optimizers import base_optimizer
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.python.eager import context
+from tensorflow.python.ops.parallel_for import pfor
 
 from kerashp.training._replaced import replaced
 
@@ -121,7 +123,17 @@ def materialized(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
 
 def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
     """The function over the first axis of every tensor in the arguments."""
-    return tf.vectorized_map(lambda packed: function(*packed), arguments, fallback_to_while_loop=False)
+    _add_vector_forms()
+    return tf.vectorized_map(lambda packed: function(*packed), arguments)
+
+
+@cache
+def _add_vector_forms() -> None:
+    """Add what TensorFlow's mapping lacks, so that it need not loop over members: Keras' argmax bitcasts."""
+    if "Bitcast" not in pfor._pfor_converter_registry:
+        pfor.RegisterPFor("Bitcast")(
+            lambda op: pfor.wrap(tf.bitcast(op.stacked_input(0), op.get_attr("type")), True)
+        )
 
 
 def compiled(function: Callable[..., list], arguments: Sequence[Any]) -> Callable[..., list]:

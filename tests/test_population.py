@@ -1,0 +1,559 @@
+"""Members of a population end with what each ends with by itself, after 50 steps and more."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from kerashp import build_model, fit
+from kerashp.training import Member, Population, graph_shape, isolated
+
+N_ROWS = 210  # with batches of 16, an epoch has 14 steps and the last 2 rows
+BATCH_SIZE = 16
+EPOCHS = 4
+WITHIN = 1e-5
+RATES = (0.02, 0.01, 0.004)
+WIDTHS = (9, 14, 5)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+def table(n_outputs: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    X = rng().normal(size=(N_ROWS, 6))
+    return X.astype("float32"), np.tanh(X @ rng().normal(size=(6, n_outputs))).astype("float32")
+
+
+def classes() -> tuple[np.ndarray, np.ndarray]:
+    X, y = table(3)
+    return X, y.argmax(axis=1)
+
+
+def binary() -> tuple[np.ndarray, np.ndarray]:
+    X, y = table()
+    return X, (y > 0).astype("float32")
+
+
+def compiled(model: Any, optimizer: Any = None, **options: Any) -> Any:
+    model.compile(optimizer or keras.optimizers.SGD(0.02), **{"loss": "mse", **options})
+    return model
+
+
+def stack(*hidden: Any, shape: tuple[int, ...] = (6,), outputs: int = 1, activation: Any = None) -> Any:
+    return keras.Sequential([layers.Input(shape), *hidden, layers.Dense(outputs, activation)])
+
+
+def made(makers: Sequence[Callable[[], Any]]) -> list[Any]:
+    """The models; the same numbers at every call."""
+    models = []
+    for seed, maker in enumerate(makers):
+        with isolated(seed=seed):
+            models.append(maker())
+    return models
+
+
+def folds(n_members: int) -> list[np.ndarray]:
+    """Rows to train on, of three lengths."""
+    rows = [np.setdiff1d(np.arange(N_ROWS), np.arange(k, N_ROWS, 5)) for k in range(n_members)]
+    return [own[: len(own) - 9 * index] for index, own in enumerate(rows)]
+
+
+def alone(model: Any, member: Member, data: Any, epochs: int, **arguments: Any) -> Any:
+    """The member's training by `kerashp.fit`."""
+    X, y = data
+    rows = np.arange(N_ROWS) if member.rows is None else member.rows
+    if member.validation_rows is not None:
+        arguments["validation_data"] = (X[member.validation_rows], y[member.validation_rows])
+    if member.early_stopping is not None:
+        arguments["callbacks"] = [copy.copy(member.early_stopping)]
+    epochs = epochs if member.epochs is None else min(epochs, member.epochs)
+    with isolated(seed=member.random_state):
+        return fit(model, X[rows], y[rows], BATCH_SIZE, epochs, 0, fallback="error", **arguments)
+
+
+def differences(one: Any, other: Any) -> float:
+    """The largest difference between two models' variables, beside the largest value in each."""
+    groups = [(m.trainable_variables, m.non_trainable_variables, m.optimizer.variables) for m in (one, other)]
+    pairs = [pair for a, b in zip(*groups, strict=True) for pair in zip(a, b, strict=True)]
+    arrays = [tuple(map(ops.convert_to_numpy, pair)) for pair in pairs]
+    return max(float(np.max(np.abs(a - b)) / (np.max(np.abs(b)) + 1e-6)) for a, b in arrays if a.size)
+
+
+def check(
+    makers: Sequence[Callable[[], Any]],
+    data: Any,
+    members: Sequence[dict[str, Any]] | None = None,
+    epochs: int = EPOCHS,
+    within: float = WITHIN,
+    **options: Any,
+) -> list[Any]:
+    """Train together and each alone, and compare; how it went together."""
+    own = members or [{} for _ in makers]
+    together = [
+        Member(model, random_state=seed, **given)
+        for seed, (model, given) in enumerate(zip(made(makers), own, strict=True))
+    ]
+    population = Population(together, *data, batch_size=BATCH_SIZE, **options)
+    trained = population.train(epochs)
+    for index, model in enumerate(made(makers)):
+        history = alone(model, together[index], data, epochs).history
+        assert population.write(index) is together[index].model
+        assert differences(together[index].model, model) <= within
+        assert trained[index].history.keys() == history.keys()
+        assert trained[index].n_epochs == len(history["loss"])
+        for name, values in history.items():
+            np.testing.assert_allclose(trained[index].history[name], values, rtol=10 * within, atol=1e-6)
+    return trained
+
+
+OPTIMIZERS: dict[str, Callable[[float], Any]] = {
+    "sgd": keras.optimizers.SGD,
+    "momentum": lambda rate: keras.optimizers.SGD(rate, momentum=0.5 + 10 * rate),
+    "nesterov": lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+    "clipped": lambda rate: keras.optimizers.SGD(rate, clipnorm=0.1),
+    "globally clipped": lambda rate: keras.optimizers.SGD(rate, global_clipnorm=0.1),
+    "rmsprop": lambda rate: keras.optimizers.RMSprop(rate / 10, rho=0.9 - rate, momentum=0.3),
+    "adam": lambda rate: keras.optimizers.Adam(rate, beta_1=0.9 - rate),
+    "amsgrad": lambda rate: keras.optimizers.Adam(rate, amsgrad=True),
+    "adamw": lambda rate: keras.optimizers.AdamW(rate, weight_decay=rate / 10),
+    "adadelta": lambda rate: keras.optimizers.Adadelta(10 * rate),
+    "adagrad": keras.optimizers.Adagrad,
+    "adamax": keras.optimizers.Adamax,
+    "nadam": keras.optimizers.Nadam,
+    "ftrl": keras.optimizers.Ftrl,
+    "lamb": keras.optimizers.Lamb,
+    "ema": lambda rate: keras.optimizers.SGD(rate, use_ema=True, ema_overwrite_frequency=20),
+    "accumulating": lambda rate: keras.optimizers.Adam(rate / 5, gradient_accumulation_steps=3),
+}
+UNPADDED: dict[str, Callable[[float], Any]] = {
+    "adafactor": keras.optimizers.Adafactor,
+    "muon": keras.optimizers.Muon,
+}
+
+
+@pytest.mark.parametrize("name", [*OPTIMIZERS, *UNPADDED])
+def test_optimizers(name: str) -> None:
+    optimizer = (OPTIMIZERS | UNPADDED)[name]
+    makers = [lambda rate=rate: compiled(stack(layers.Dense(8, "tanh")), optimizer(rate)) for rate in RATES]
+    check(makers, table(), [{"rows": rows} for rows in folds(3)])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_widths_under_every_optimizer(name: str) -> None:
+    makers = [
+        lambda rate=rate, width=width: compiled(
+            stack(layers.Dense(width, "sigmoid"), layers.Dense(width, "tanh")), OPTIMIZERS[name](rate)
+        )
+        for rate, width in zip(RATES, WIDTHS, strict=True)
+    ]
+    check(makers, table())
+
+
+ACTIVATIONS = "relu elu selu softplus softsign exponential gelu silu mish softmax log_softmax sparsemax"
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS.split())
+def test_widths_under_every_activation(activation: str) -> None:
+    makers = [
+        lambda width=width: compiled(stack(layers.Dense(width, activation), layers.Dense(width, "tanh")))
+        for width in WIDTHS
+    ]
+    check(makers, table())
+
+
+LAYERS: dict[str, Callable[[int], list[Any]]] = {
+    "batch normalization": lambda n: [
+        layers.Dense(n),
+        layers.BatchNormalization(),
+        layers.Activation("relu"),
+    ],
+    "batch normalization last": lambda n: [layers.Dense(n, "sigmoid"), layers.BatchNormalization()],
+    "layer normalization": lambda n: [layers.Dense(n, "sigmoid"), layers.LayerNormalization()],
+    "layer normalization, plain": lambda n: [
+        layers.Dense(n),
+        layers.LayerNormalization(center=False, scale=False, epsilon=0.01),
+    ],
+    "dropout": lambda n: [layers.Dense(n, "sigmoid"), layers.Dropout(0.02 * n)],
+    "l1": lambda n: [layers.Dense(n, "sigmoid", kernel_regularizer=keras.regularizers.L1(n / 1e3))],
+    "l2 of outputs": lambda n: [layers.Dense(n, "sigmoid", activity_regularizer="l2")],
+    "l2 of biases": lambda n: [layers.Dense(n, "tanh", bias_regularizer=keras.regularizers.L2(0.01))],
+    "norms": lambda n: [layers.Dense(n, "tanh", kernel_constraint=keras.constraints.MaxNorm(0.5))],
+    "unit norms": lambda n: [layers.Dense(n, "tanh", kernel_constraint="unit_norm")],
+    "not negative": lambda n: [layers.Dense(n, "tanh", kernel_constraint="non_neg")],
+    "without bias": lambda n: [layers.Dense(n, "tanh", use_bias=False)],
+    "frozen": lambda n: [layers.Dense(n, "tanh", trainable=False), layers.Dense(n, "tanh")],
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_widths_with_every_layer(name: str) -> None:
+    makers = [lambda width=width: compiled(stack(*LAYERS[name](width))) for width in WIDTHS]
+    check(makers, table(), [{"rows": rows[:140]} for rows in folds(3)])
+
+
+def test_widths_of_sequences() -> None:
+    X = rng().normal(size=(N_ROWS, 4, 3)).astype("float32")
+    makers = [
+        lambda width=width: compiled(
+            stack(
+                layers.Dense(width, "sigmoid"),
+                layers.Dropout(0.1),
+                layers.Flatten(),
+                layers.Dense(width, "softmax"),
+                shape=(4, 3),
+            )
+        )
+        for width in WIDTHS
+    ]
+    check(makers, (X, X.mean(axis=(1, 2))[:, None]))
+
+
+def functional(width: int) -> Any:
+    x = layers.Input((6,))
+    hidden = layers.Dense(width, "softplus")(x)
+    hidden = layers.Dropout(0.1)(layers.LayerNormalization()(hidden))
+    return compiled(keras.Model(x, layers.Dense(1)(hidden)))
+
+
+def test_widths_of_functional_models() -> None:
+    check([lambda width=width: functional(width) for width in WIDTHS], table())
+
+
+# What is only a number.
+
+NUMBERS: dict[str, list[dict[str, Any]]] = {
+    "learning rate": [{"learning_rate": rate} for rate in RATES],
+    "momentum": [{"momentum": momentum} for momentum in (0.0, None, 0.9)],
+    "beta_1": [{"optimizer": "adam", "beta_1": beta} for beta in (0.0, None, 0.5)],
+    "weight decay": [{"weight_decay": decay} for decay in (None, 0.0, 0.1)],
+    "dropout": [{"dropout": rate} for rate in (0.0, 0.2, 0.5)],
+    "l1 and l2": [{"l1": 0.01}, {"l2": 0.01}, {}],
+    "activity l1": [{"activity_l1": penalty} for penalty in (0.0, 0.01, 0.1)],
+    "all": [
+        {"dropout": 0.2, "l2": 0.01, "n_neurons": 7},
+        {"momentum": 0.9, "batch_normalization": False, "n_neurons": (20, 3), "n_hidden": 2},
+        {"weight_decay": 0.1, "activation": "relu", "learning_rate": 1e-3},
+    ],
+    "all, normalized": [
+        {"dropout": 0.2, "batch_normalization": True, "activation": "sigmoid", "n_neurons": 7},
+        {"l1": 0.001, "batch_normalization": True, "activation": "sigmoid"},
+        {"momentum": 0.9, "batch_normalization": True, "activation": "sigmoid", "learning_rate": 1e-3},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_of_build_model(name: str) -> None:
+    makers = [
+        lambda own=own: build_model(**{"n_hidden": 2, "n_neurons": 10, "input_shape": 6, **own})
+        for own in NUMBERS[name]
+    ]
+    check(makers, table(), [{"rows": rows[:140]} for rows in folds(3)])
+
+
+def test_label_smoothing() -> None:
+    def maker(smoothing: float) -> Any:
+        loss = keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
+        return compiled(stack(layers.Dense(5, "tanh"), activation="sigmoid"), loss=loss)
+
+    check([lambda own=own: maker(own) for own in (0.0, 0.1, 0.3)], binary())
+
+
+def test_statistics_of_each_members_rows() -> None:
+    X, _ = table()
+    rows = folds(3)
+    makers = [lambda own=own: build_model(1, 8, 0.02, 6, normalize=X[own] * (1 + own[0])) for own in rows]
+    check(makers, table(), [{"rows": own} for own in rows])
+
+
+def test_classes_with_metrics() -> None:
+    makers = [
+        lambda width=width: compiled(
+            stack(layers.Dense(width, "relu"), outputs=3, activation="softmax"),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            weighted_metrics=["accuracy"],
+        )
+        for width in WIDTHS
+    ]
+    check(makers, classes(), [{"rows": rows, "validation_rows": np.arange(40)} for rows in folds(3)])
+
+
+# Rows, orders, weights and ends of each member's own.
+
+
+def mlps(*rates: float) -> list[Callable[[], Any]]:
+    return [lambda rate=rate: build_model(1, 8, rate, 6, momentum=0.5) for rate in rates]
+
+
+def stopping(**options: Any) -> Any:
+    return keras.callbacks.EarlyStopping(**{"patience": 2, "restore_best_weights": True, **options})
+
+
+def test_early_stopping() -> None:
+    data = rng().normal(size=(N_ROWS, 6)), rng().normal(size=(N_ROWS, 1))  # nothing to learn
+    ends: list[dict[str, Any]] = [
+        {"early_stopping": stopping()},
+        {"early_stopping": stopping(patience=4, min_delta=1e-3, start_from_epoch=3)},
+        {"early_stopping": stopping(monitor="loss", mode="max", patience=1)},
+        {"early_stopping": stopping(restore_best_weights=False, baseline=0.1)},
+        {"early_stopping": stopping(patience=30)},
+        {"epochs": 7},
+    ]
+    rows = {"rows": np.arange(60), "validation_rows": np.arange(60, N_ROWS)}
+    trained = check(mlps(0.1, 0.05, 0.02, 0.05, 0.05, 0.05), data, [rows | end for end in ends], epochs=25)
+    assert [member.stopped_by for member in trained] == [*["early stopping"] * 4, None, "epochs"]
+    assert len({member.n_epochs for member in trained}) > 3
+    assert trained[4].n_epochs == 25
+    assert trained[4].best_epoch == np.argmin(trained[4].history["val_loss"])
+    assert trained[5].best_epoch is None
+
+
+def test_a_member_that_diverges_harms_no_other() -> None:
+    trained = check(mlps(0.02, 0.01), table(), epochs=6)
+    with_bad = Population(
+        [Member(model, random_state=seed) for seed, model in enumerate(made(mlps(0.02, 0.01, 1e6)))],
+        *table(),
+        batch_size=BATCH_SIZE,
+    ).train(6)
+    assert with_bad[2].stopped_by == "divergence"
+    assert with_bad[2].n_epochs < 6
+    assert not np.isfinite(with_bad[2].history["loss"][-1])
+    for good, same in zip(trained, with_bad, strict=False):
+        np.testing.assert_allclose(good.history["loss"], same.history["loss"], rtol=1e-4)
+
+
+def test_sample_weights_of_each_members_own() -> None:
+    X, y = table()
+    weights = rng().uniform(0, 2, size=(3, N_ROWS))
+    models = made(mlps(*RATES))
+    rows = folds(3)
+    members = [
+        Member(models[i], rows=rows[i], validation_rows=np.arange(30), random_state=i) for i in range(3)
+    ]
+    population = Population(members, X, y, weights, batch_size=BATCH_SIZE)
+    trained = population.train(EPOCHS)
+    for index, model in enumerate(made(mlps(*RATES))):
+        own, weight = rows[index], weights[index]
+        history = alone(
+            model,
+            Member(model, rows=own, random_state=index),
+            (X, y),
+            EPOCHS,
+            sample_weight=weight[own],
+            validation_data=(X[:30], y[:30], weight[:30]),
+        ).history
+        assert differences(population.write(index), model) <= WITHIN
+        for name in history:
+            np.testing.assert_allclose(trained[index].history[name], history[name], rtol=1e-4)
+
+
+def test_shared_sample_weights_and_validation_data() -> None:
+    X, y = table()
+    weight = rng().uniform(0, 2, size=N_ROWS)
+    models = made(mlps(*RATES))
+    members = [Member(model, random_state=i) for i, model in enumerate(models)]
+    held_out = X[:50] + 1, y[:50], weight[:50]
+    population = Population(
+        members, X, y, weight, batch_size=BATCH_SIZE, validation_data=held_out, validation_batch_size=20
+    )
+    trained = population.train(EPOCHS)
+    for index, model in enumerate(made(mlps(*RATES))):
+        arguments = {"sample_weight": weight, "validation_data": held_out, "validation_batch_size": 20}
+        history = alone(model, members[index], (X, y), EPOCHS, **arguments).history
+        assert differences(population.write(index), model) <= WITHIN
+        np.testing.assert_allclose(trained[index].history["val_loss"], history["val_loss"], rtol=1e-4)
+
+
+def test_blocks_and_compaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kerashp.training._population._FEW", 2)
+    ends: list[dict[str, Any]] = [{"epochs": n} for n in (2, 9, 3, 1, 12, 2, 5)]
+    for index in (1, 4):
+        ends[index]["early_stopping"] = stopping(monitor="loss", patience=30, mode="max")
+    models = made(mlps(*np.linspace(0.002, 0.02, 7)))
+    members = [Member(m, random_state=i, **end) for i, (m, end) in enumerate(zip(models, ends, strict=True))]
+    population = Population(members, *table(), batch_size=BATCH_SIZE)
+    assert len(population._blocks) == 4
+    trained = population.train(12)
+    assert len(population._blocks) == 1
+    assert [member.n_epochs for member in trained] == [2, 9, 3, 1, 12, 2, 5]
+    for index, model in enumerate(made(mlps(*np.linspace(0.002, 0.02, 7)))):
+        alone(model, members[index], table(), 12)
+        assert differences(population.write(index), model) <= WITHIN
+
+
+def two_outputs(rate: float) -> Any:
+    x = layers.Input((6,))
+    hidden = layers.Dense(7, "tanh")(x)
+    model = keras.Model(x, [layers.Dense(1, name="a")(hidden), layers.Dense(1, name="b")(hidden)])
+    return compiled(model, keras.optimizers.SGD(rate), loss=["mse", "mae"])
+
+
+def test_a_short_last_batch_by_itself() -> None:
+    X, y = table()
+    models = made([lambda rate=rate: two_outputs(rate) for rate in RATES])
+    members = [Member(model, random_state=i, epochs=2 + i) for i, model in enumerate(models)]
+    population = Population(members, X, [y, y], batch_size=BATCH_SIZE, validation_data=(X[:50], [y[:50]] * 2))
+    trained = population.train(EPOCHS)
+    for index, model in enumerate(made([lambda rate=rate: two_outputs(rate) for rate in RATES])):
+        with isolated(seed=index):
+            history = fit(
+                model,
+                X,
+                [y, y],
+                BATCH_SIZE,
+                2 + index,
+                0,
+                validation_data=(X[:50], [y[:50]] * 2),
+                fallback="error",
+            ).history
+        assert differences(population.write(index), model) <= WITHIN
+        assert trained[index].history.keys() == history.keys()
+        np.testing.assert_allclose(trained[index].history["val_b_loss"], history["val_b_loss"], rtol=1e-4)
+
+
+def test_code_of_ones_own_trains_with_itself() -> None:
+    model = compiled(stack(layers.Dense(8, lambda x: ops.tanh(x) * 2)))
+    before = model.get_weights()
+    members = [Member(model, rows=rows, random_state=i) for i, rows in enumerate(folds(3))]
+    population = Population(members, *table(), batch_size=BATCH_SIZE)
+    population.train(EPOCHS)
+    for index, member in enumerate(members):
+        model.set_weights(before)
+        model.compile("sgd", "mse")
+        model.optimizer.learning_rate = 0.02
+        alone(model, member, table(), EPOCHS)
+        expected = model.get_weights()
+        for got, wanted in zip(population.write(index).get_weights(), expected, strict=True):
+            np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
+def test_training_goes_on_where_it_ended() -> None:
+    one, two = (
+        Population(
+            [Member(model, random_state=i) for i, model in enumerate(made(mlps(*RATES)))],
+            *table(),
+            batch_size=BATCH_SIZE,
+        )
+        for _ in range(2)
+    )
+    once = one.train(6)
+    two.train(2)
+    twice = two.train(6)
+    assert [member.history for member in once] == [member.history for member in twice]
+    for member in range(3):
+        assert differences(one.write(member), two.write(member)) == 0
+
+
+def test_members_stay_as_they_were_until_written() -> None:
+    models = made(mlps(*RATES))
+    before = [model.get_weights() for model in models]
+    population = Population([Member(model) for model in models], *table())
+    population.train(2)
+    for model, weights in zip(models, before, strict=True):
+        for now, then in zip(model.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(now, then)
+    other = made(mlps(0.5))[0]
+    population.write(1, other)
+    assert not np.array_equal(other.get_weights()[0], before[1][0])
+    assert float(ops.convert_to_numpy(other.optimizer.learning_rate)) == pytest.approx(RATES[1])
+
+
+# What trains together, and what does not.
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ({}, {"learning_rate": 0.5, "momentum": 0.9, "weight_decay": 0.1}, True),
+        ({}, {"dropout": 0.5, "l1": 0.1, "l2": 0.1, "n_neurons": 3}, True),
+        ({"activation": "softmax"}, {"activation": "softmax", "n_neurons": 3}, True),
+        ({}, {"n_hidden": 2}, False),
+        ({}, {"activation": "tanh"}, False),
+        ({}, {"optimizer": "adam"}, False),
+        ({}, {"clipnorm": 1.0}, False),
+        ({}, {"batch_normalization": True}, False),
+        ({}, {"n_outputs": 2}, False),
+        ({"optimizer": "muon"}, {"optimizer": "muon", "learning_rate": 0.5}, True),
+        ({"optimizer": "muon"}, {"optimizer": "muon", "n_neurons": 3}, False),
+        ({"optimizer": "adafactor"}, {"optimizer": "adafactor", "n_neurons": 3}, False),
+    ],
+)
+def test_graph_shapes(one: dict[str, Any], other: dict[str, Any], alike: bool) -> None:
+    shapes = [graph_shape(build_model(**{"n_hidden": 1, **own})) for own in (one, other)]
+    assert (shapes[0] == shapes[1]) is alike
+
+
+def test_code_of_ones_own_has_no_graph_shape() -> None:
+    assert graph_shape(compiled(stack(layers.Dense(8, lambda x: x * 2)))) is None
+
+
+ORTHOGONAL = keras.regularizers.OrthogonalRegularizer(mode="columns")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda n: layers.Dense(n, kernel_regularizer=ORTHOGONAL),
+        lambda n: layers.Dense(2 * n, "glu"),
+        lambda _: layers.RMSNormalization(),
+    ],
+)
+def test_widths_that_cannot_be_padded_split(layer: Callable[[int], Any]) -> None:
+    shapes = [graph_shape(compiled(stack(layers.Dense(n), layer(n)))) for n in (4, 6)]
+    assert None not in shapes
+    assert shapes[0] != shapes[1]
+
+
+# What is refused, before anything is trained.
+
+
+@pytest.mark.parametrize(
+    ("members", "options", "message"),
+    [
+        (list, {}, "members must be one or more"),
+        (lambda: [Member(m) for m in (*made(mlps(0.1)), build_model(2, 8, 0.1, 6))], {}, "one graph shape"),
+        (lambda: [Member(made(mlps(0.1))[0], rows=[0, 999])], {}, "rows must be from 0 to 209; got 0 to 999"),
+        (lambda: [Member(made(mlps(0.1))[0], rows=[])], {}, "rows must be indices of rows"),
+        (lambda: [Member(made(mlps(0.1))[0], rows=[True] * N_ROWS)], {}, "rows must be indices of rows"),
+        (lambda: [Member(made(mlps(0.1))[0], validation_rows=[-1])], {}, "validation_rows must be from 0"),
+        (
+            lambda: [Member(made(mlps(0.1))[0], early_stopping=stopping())],
+            {},
+            "monitors 'val_loss', but its logs have loss",
+        ),
+        (
+            lambda: [Member(made(mlps(0.1))[0])],
+            {"sample_weight": np.ones((2, N_ROWS))},
+            "sample_weight must be of the shape",
+        ),
+        (lambda: [Member(keras.Sequential([layers.Dense(1)]))], {}, "compile"),
+        (lambda: [Member(compiled(keras.Sequential([layers.Dense(1)])))], {}, "must be built"),
+    ],
+)
+def test_what_is_refused(members: Callable[[], list[Member]], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Population(members(), *table(), **options)
+
+
+def test_members_of_unlike_lengths_where_a_short_batch_is_trained_by_itself() -> None:
+    X, y = table()
+    members = [
+        Member(model, rows=rows)
+        for model, rows in zip(made([lambda: two_outputs(0.1)] * 2), folds(2), strict=True)
+    ]
+    with pytest.raises(ValueError, match="as many rows each"):
+        Population(members, X, [y, y])
+
+
+def test_what_cannot_be_compiled_is_refused_by_name() -> None:
+    model = compiled(stack(layers.Dense(3)), run_eagerly=True)
+    with pytest.raises(RuntimeError, match="run_eagerly=True"):
+        Population([Member(model)], *table())
+    with pytest.raises(RuntimeError, match="not dense arrays"):
+        Population([Member(*made(mlps(0.1)))], "text", "text")
