@@ -77,11 +77,11 @@ def alone(model: Any, member: Member, data: Any, epochs: int, **arguments: Any) 
 
 
 def differences(one: Any, other: Any) -> float:
-    """The largest difference between two models' variables, beside the largest value in each."""
+    """The largest difference between two models' variables, beside the largest value in each (and 0.001)."""
     groups = [(m.trainable_variables, m.non_trainable_variables, m.optimizer.variables) for m in (one, other)]
     pairs = [pair for a, b in zip(*groups, strict=True) for pair in zip(a, b, strict=True)]
     arrays = [tuple(map(ops.convert_to_numpy, pair)) for pair in pairs]
-    return max(float(np.max(np.abs(a - b)) / (np.max(np.abs(b)) + 1e-6)) for a, b in arrays if a.size)
+    return max(float(np.max(np.abs(a - b)) / (np.max(np.abs(b)) + 1e-3)) for a, b in arrays if a.size)
 
 
 def check(
