@@ -105,9 +105,7 @@ def main(runs: int = 5, *sizes: int) -> None:
     steps = len(X) // BATCH_SIZE
     for name, network in NETWORKS.items():
         print(f"\n{name}: milliseconds a member and epoch of {steps} steps")
-        print(
-            f"{'K':>5s} {'population':>11s} {'by hand':>9s} {'ratio':>6s} {'GFLOP/s':>9s} {'of sgemm':>9s} {'MB':>8s}"
-        )
+        print("    K  population   by hand  ratio   GFLOP/s  of sgemm       MB")
         for n_members in sizes or SIZES:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             sides = {"population": population(n_members, network, X, y)}

@@ -1,6 +1,8 @@
 """`kerashp.fit` in use: callbacks, going on from where it ended, what it hands to Keras."""
 
 import gc
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -445,6 +447,25 @@ def test_no_model_is_kept_alive(data) -> None:
     keras.utils.clear_session()
     gc.collect()
     assert [reference() for reference in references] == [None, None]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+def test_data_are_on_the_device_once() -> None:
+    code = """
+import resource, sys
+import numpy as np
+from kerashp import build_model, fit
+X = np.full((1_000_000, 40), 0.5, "float32")
+model = build_model(1, 4, 1e-6, X.shape[1])
+fit(model, X[:4096], X[:4096, 0], 512, 2, 0, fallback="error")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+fit(model, X, X[:, 0], 512, 1, 0, fallback="error")
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / X.nbytes)
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert float(out.stdout) < 1.5
 
 
 # What cannot be compiled.

@@ -12,7 +12,7 @@ from kerashp.training._backend import backend
 from kerashp.training._draws import Draws
 from kerashp.training._feed import Feed, Order
 from kerashp.training._logs import Logs
-from kerashp.training._program import Batches, Carry, Extent, Program
+from kerashp.training._program import MOST_EPOCHS, Batches, Carry, Extent, Program
 from kerashp.training._step import State, variables_of
 
 _NONE = Batches([], [], [])
@@ -108,7 +108,8 @@ class Engine:
         feeds = [self._train] if self._validation is None else [self._train, self._validation]
         if any(feed.n_left for feed in feeds) or len(self._tests) > 1:
             return 1
-        return max(1, self._program.layout.steps // max(1, self._train.n_steps))
+        fitting = self._program.layout.steps // max(1, self._train.n_steps)
+        return min(MOST_EPOCHS, max(1, fitting))
 
     def epochs(self, times: int, *, validate: bool) -> Iterator[tuple[Logs, Logs]]:
         """Train `times` epochs, each validated or not, an epoch or more at a time.
@@ -197,7 +198,7 @@ class Engine:
             self._test_batches(test),
             extent,
         )
-        trained, tested = tree.map_structure(lambda log: ops.convert_to_numpy(log)[: extent.n_epochs], logs)
+        trained, tested = tree.map_structure(lambda log: log[: extent.n_epochs], backend().fetched(logs))
         return trained, tested
 
     def _batches(self, order: Order) -> Batches:
@@ -228,7 +229,7 @@ class Engine:
         self.carry, logs = self._program.last_batch(self._model, before, self._constants, batch, train=train)
         if not self.active.all():
             self.carry = chosen(self.active, self.carry, before)
-        return tree.map_structure(lambda log: ops.convert_to_numpy(log)[None], logs)
+        return tree.map_structure(lambda log: log[None], backend().fetched(logs))
 
     def _rest_of_validation(self) -> Logs:
         """Validate on a last batch that is left by itself; no logs if there is none."""

@@ -118,7 +118,8 @@ def fit(
 
     Examples
     --------
-    >>>     >>> from kerashp import build_model, fit
+    >>> import numpy as np
+    >>> from kerashp import build_model, fit
     >>> X = np.random.default_rng(0).normal(size=(200, 8))
     >>> model = build_model(1, 30, 0.05)
     >>> history = fit(model, X, X[:, 0], epochs=20, validation_split=0.2, verbose=0)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 
 UNMATCHED: tuple[type, ...] = ()  # optimizers whose numbers under Keras' own training are others
 
+ANY_ROWS = False  # whether `for_any_rows` is as it says
+
 # Placement.
 
 
@@ -21,6 +23,11 @@ def put(array: Any) -> jax.Array:
 def gather(array: jax.Array, rows: jax.Array) -> jax.Array:
     """The rows of an array."""
     return jnp.take(array, rows, axis=0)
+
+
+def fetched(arrays: Any) -> Any:
+    """Nested arrays as NumPy's, by one transfer."""
+    return jax.device_get(arrays)
 
 
 def values(variables: Sequence[Any]) -> list[jax.Array]:
@@ -88,8 +95,8 @@ def compiled(function: Callable[..., list], arguments: Sequence[Any]) -> Callabl
 def for_any_rows(
     function: Callable[..., list], arguments: Sequence[Any], n_batch: int
 ) -> Callable[..., list]:
-    """The function for arrays like these, of which the last `n_batch` may have any number of rows."""
-    return jax.jit(function)
+    """The function for arrays like these: JAX compiles for each number of rows."""
+    return compiled(function, arguments)
 
 
 def without_rows(array: jax.Array) -> jax.Array:

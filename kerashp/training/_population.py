@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from keras import ops, tree
+from keras import tree
 
 from kerashp.training._assembly import Assembly
 from kerashp.training._backend import backend
-from kerashp.training._engine import Engine, chosen
+from kerashp.training._block import Block, Snapshot, stacked
+from kerashp.training._engine import Engine
 from kerashp.training._logs import flat, native, of_validation
 from kerashp.training._member import Course, Member, Trained
 from kerashp.training._obstacles import of_data, of_model, too_large
@@ -21,36 +22,6 @@ from kerashp.training._template import graph_shape
 
 _EPOCHS_BETWEEN = 10  # looks at whether members have diverged
 _FEW, _MANY = 16, 1024  # members of one compiled call: on the machine's cores, on an accelerator
-
-
-class _Block:
-    """Members that one compiled call trains."""
-
-    def __init__(self, engine: Engine, members: np.ndarray):
-        self.engine = engine
-        self.members = members  # by index in the population; any more in the engine only fill it up
-        self.best: tuple[list[Any], list[Any]] | None = None  # see `weights`, where they were best
-        self.has_best = np.zeros(len(engine.active), bool)
-
-    @property
-    def weights(self) -> tuple[list[Any], list[Any]]:
-        """The members' weights and other variables."""
-        state = self.engine.carry.state
-        return state.weights, state.others
-
-    def keep(self, members: np.ndarray) -> None:
-        """Keep these members' weights as their best so far."""
-        if members.any():
-            self.best = self.weights if self.best is None else chosen(members, self.weights, self.best)
-            self.has_best |= members
-
-    def take(self, best: dict[int, Any]) -> None:
-        """Take over the best weights, by member, that were kept in other blocks."""
-        own = [best.get(member) or _row(self.weights, slot) for slot, member in enumerate(self.members)]
-        if best:
-            self.has_best[: len(own)] = [member in best for member in self.members]
-            filled = own + [own[-1]] * (len(self.has_best) - len(own))
-            self.best = tree.map_structure(backend().put, _stacked(filled))
 
 
 class Population:
@@ -97,7 +68,7 @@ class Population:
     >>> from kerashp import build_model
     >>> from kerashp.training import Member, Population
     >>> X = np.random.default_rng(0).normal(size=(200, 8))
-    >>> rates = [0.3, 0.03, 0.003]
+    >>> rates = [0.03, 0.01, 0.003]
     >>> members = [Member(build_model(1, 30, rate), random_state=0) for rate in rates]
     >>> trained = Population(members, X, X[:, 0]).train(epochs=5)
     >>> [member.n_epochs for member in trained]
@@ -131,7 +102,7 @@ class Population:
         self._assembly = Assembly(self._stack, portions.on_device(), sizes, self._size)
         self._check_rows()
         self._ended: dict[int, State] = {}  # of members that are in no block any more
-        self._blocks = self._packed(np.arange(len(self._members)), self._stack.state(), {})
+        self._blocks = self._packed(np.arange(len(self._members)), self._stack.state(), [])
         self._prepare()
 
     def train(self, epochs: int) -> list[Trained]:
@@ -161,8 +132,8 @@ class Population:
         """A member's values on the template's variables, with its best weights if it has any."""
         if member in self._ended:
             return self._ended[member]
-        block, slot = self._place(member)
-        return self._state_in(block, slot)
+        block = next(block for block in self._blocks if member in block.members)
+        return self._final(member, block.snapshot(member))
 
     def write(self, member: int, model: Any = None) -> Any:
         """Give a model a member's weights, random seeds and optimizer's state.
@@ -232,7 +203,7 @@ class Population:
         at_most = max(_EPOCHS_BETWEEN, self._blocks[0].engine.epochs_a_call)
         return min(at_most, *[course.left(epochs) for course in courses])
 
-    def _advance(self, block: _Block, times: int) -> None:
+    def _advance(self, block: Block, times: int) -> None:
         if not block.engine.active.any():
             return
         for trained, tested in block.engine.epochs(times, validate=block.engine.validates):
@@ -240,7 +211,7 @@ class Population:
             for epoch in range(len(trained["loss"])):
                 block.keep(self._seen(block, {name: list(log[epoch]) for name, log in logs.items()}))
 
-    def _seen(self, block: _Block, logs: dict[str, list[Any]]) -> np.ndarray:
+    def _seen(self, block: Block, logs: dict[str, list[Any]]) -> np.ndarray:
         """Take the logs of an epoch, each a list by member; whose weights are the best so far."""
         best = np.zeros(self._size, bool)
         for slot, member in enumerate(block.members):
@@ -255,33 +226,24 @@ class Population:
         n_blocks = -(-len(left) // self._size)
         if not left or n_blocks > len(self._blocks) / 2:
             return
-        places = [self._place(member) for member in left]
-        for block in self._blocks:
-            for slot, member in enumerate(block.members):
-                if member not in left:
-                    self._ended[member] = self._state_in(block, slot)
-        state = _stacked([_row(block.engine.carry.state, slot) for block, slot in places])
-        best = {
-            member: _row(block.best, slot)
-            for member, (block, slot) in zip(left, places, strict=True)
-            if block.has_best[slot]
-        }
-        self._blocks = self._packed(np.array(left), state, best)
+        snapshots = {member: own for block in self._blocks for member, own in block.snapshots().items()}
+        for member in snapshots.keys() - set(left):
+            self._ended[member] = self._final(member, snapshots[member])
+        state = stacked([snapshots[member].state for member in left])
+        self._blocks = self._packed(np.array(left), state, [snapshots[member].best for member in left])
 
     def _left(self, member: int, epochs: int) -> int:
         return self._courses[member].left(epochs)
 
-    def _packed(self, members: np.ndarray, state: State, best: dict[int, Any]) -> list[_Block]:
+    def _packed(self, members: np.ndarray, state: State, best: list[Any]) -> list[Block]:
         """Blocks of these members, which begin in this state; arrays of shape `(len(members), ...)`."""
         blocks = []
         for first in range(0, len(members), self._size):
             n_real = min(self._size, len(members) - first)
             slots = first + np.minimum(np.arange(self._size), n_real - 1)  # the last one fills the block up
-            engine = self._engine(
-                members[slots], tree.map_structure(lambda array, at=slots: array[at], state)
-            )
-            blocks.append(_Block(engine, members[first : first + n_real]))
-            blocks[-1].take({m: best[m] for m in blocks[-1].members if m in best})
+            own = tree.map_structure(lambda array, at=slots: array[at], state)
+            real = slice(first, first + n_real)
+            blocks.append(Block(self._engine(members[slots], own), members[real], best[real]))
         return blocks
 
     def _engine(self, members: np.ndarray, state: State) -> Engine:
@@ -300,17 +262,13 @@ class Population:
         tested = [portions.test_rows[member] for member in members]
         return assembly.engine(members, state, train, assembly.feed(1, tested, None, starts))
 
-    def _place(self, member: int) -> tuple[_Block, int]:
-        return next(
-            (block, slot) for block in self._blocks for slot, own in enumerate(block.members) if own == member
-        )
-
-    def _state_in(self, block: _Block, slot: int) -> State:
-        state = _row(block.engine.carry.state, slot)
-        watch = self._courses[block.members[slot]].watch
-        if watch is None or not watch.restores or not block.has_best[slot]:
+    def _final(self, member: int, snapshot: Snapshot) -> State:
+        """The state that a member's model gets: with its best weights, where early stopping restores them."""
+        state, best = snapshot
+        watch = self._courses[member].watch
+        if watch is None or not watch.restores or best is None:
             return state
-        weights, others = _row(block.best, slot)
+        weights, others = best
         template = self._stack.template
         restored = set(map(id, template.non_trainable_weights))  # all but random seeds
         pairs = zip(template.non_trainable_variables, others, state.others, strict=True)
@@ -339,11 +297,3 @@ def _check_models(models: Sequence[Any]) -> None:
 def _refuse(reason: str | None) -> None:
     if reason:
         raise RuntimeError(f"Population: this training cannot be compiled: {reason}")
-
-
-def _row(arrays: Any, slot: int) -> Any:
-    return tree.map_structure(lambda array: ops.convert_to_numpy(array)[slot], arrays)
-
-
-def _stacked(rows: Sequence[Any]) -> Any:
-    return tree.map_structure(lambda *values: np.stack(values), *rows)

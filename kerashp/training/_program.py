@@ -20,6 +20,7 @@ from kerashp.training._numbers import numbers_of
 from kerashp.training._padding import Padding
 from kerashp.training._step import Batch, State, Step
 
+MOST_EPOCHS = 16  # of one call: the logs of so many are handed back, even if fewer were trained
 _TRACING = threading.Lock()  # while a function is traced, some attributes of Keras' objects are others
 
 
@@ -172,7 +173,7 @@ class Epochs:
 
     def _buffers(self, metrics: list[Any]) -> Logs:
         def zeros(log: Any) -> Any:
-            return ops.zeros((self._layout.steps, *log.shape), log.dtype)
+            return ops.zeros((MOST_EPOCHS, *log.shape), log.dtype)
 
         return tree.map_structure(zeros, self._results(metrics))
 
@@ -209,7 +210,8 @@ class Program:
         validation: Batches,
         extent: Extent,
     ) -> tuple[Carry, Logs, Logs]:
-        """Train and validate by the batches given; every log has the shape `(n_epochs, n_members, ...)`.
+        """Train and validate by the batches given; every log has the shape
+        `(MOST_EPOCHS, n_members, ...)`, of which the epochs trained come first.
 
         `fresh` are the values with which the metrics' variables begin the second and later epochs; `carry`
         has those of the first.
@@ -222,7 +224,7 @@ class Program:
     ) -> tuple[Carry, Logs]:
         """The short batch that ends an epoch, of any number of rows."""
         return self._call(
-            ("last", train),
+            ("last", train, None if backend().ANY_ROWS else batch.leaves[0].shape[1]),
             model,
             lambda epochs: partial(epochs.last_batch, train),
             partial(backend().for_any_rows, n_batch=len(tree.flatten(batch))),

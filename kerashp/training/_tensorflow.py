@@ -24,6 +24,7 @@ from kerashp.training._replaced import replaced
 UNMATCHED = (keras.optimizers.ScheduleFreeAdamW,)
 
 _BASE = base_optimizer.BaseOptimizer
+_LARGE = 2**22  # bytes
 
 
 @contextmanager
@@ -42,17 +43,36 @@ def isolated_random_state(seed: int) -> Iterator[None]:
         eager._seed, eager._rng = before
 
 
+ANY_ROWS = True  # whether `for_any_rows` is as it says
+
 # Placement.
 
 
 def put(array: Any) -> tf.Tensor:
     """The array on the device."""
-    return array if isinstance(array, tf.Tensor) else tf.constant(array)
+    if isinstance(array, tf.Tensor):
+        return array
+    return _put_by_parts(array) if getattr(array, "nbytes", 0) > _LARGE else tf.constant(array)
+
+
+def _put_by_parts(array: np.ndarray) -> tf.Tensor:
+    """The array on the device, without the second copy that `tf.constant` makes meanwhile."""
+    n_rows = max(1, _LARGE * len(array) // array.nbytes)
+    tensor = tf.raw_ops.Empty(shape=array.shape, dtype=array.dtype)
+    for first in range(0, len(array), n_rows):
+        part = array[first : first + n_rows]
+        tensor = tf.raw_ops.InplaceUpdate(x=tensor, i=np.arange(first, first + len(part)), v=part)
+    return tensor
 
 
 def gather(array: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """The rows of an array, outside of any compiled function."""
     return tf.raw_ops.GatherV2(params=array, indices=rows, axis=0)
+
+
+def fetched(arrays: Any) -> Any:
+    """Nested arrays as NumPy's."""
+    return tf.nest.map_structure(lambda array: None if array is None else array.numpy(), arrays)
 
 
 def values(variables: Sequence[Any]) -> list[tf.Tensor]:
