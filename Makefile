@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
 # The tests of the engine, which runs on every backend.
-ENGINE := tests/test_fit.py tests/test_fit_agrees.py
+ENGINE := tests/test_fit.py tests/test_fit_agrees.py tests/test_population.py
+
+# Most of the tests' time is compiling: leave out the last optimizations of what XLA emits.
+test test-jax: export XLA_FLAGS ?= --xla_backend_optimization_level=0
 
 .PHONY: demo test test-jax lint package clean
 

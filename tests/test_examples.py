@@ -27,7 +27,7 @@ def _example(name: str) -> ModuleType:
 
 def test_the_readmes_pipeline_is_built_and_its_space_fits() -> None:
     readme = (_EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    textbook, script, pipeline = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    textbook, script, _, pipeline = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     for snippet in (textbook, script):
         compile(snippet, "README.md", "exec")
     names: dict[str, Any] = {}
@@ -35,6 +35,16 @@ def test_the_readmes_pipeline_is_built_and_its_space_fits() -> None:
     search = names["search"]
     for candidate in ParameterSampler(search.param_distributions, 5, random_state=0):
         assert clone(search.estimator).set_params(**candidate).get_params().items() >= candidate.items()
+
+
+def test_the_readmes_population_trains() -> None:
+    readme = (_EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    snippet = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[2]
+    X = np.random.default_rng(0).normal(size=(300, 8))
+    names: dict[str, Any] = {"X": X, "y": X[:, 0]}
+    exec(snippet, names)
+    assert [member.n_epochs for member in names["trained"]] == [20] * 4
+    assert names["model"].layers[0].units == 100
 
 
 def test_textbook_search(capsys: pytest.CaptureFixture) -> None:

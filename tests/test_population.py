@@ -136,22 +136,22 @@ UNPADDED: dict[str, Callable[[float], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", [*OPTIMIZERS, *UNPADDED])
-def test_optimizers(name: str) -> None:
-    optimizer = (OPTIMIZERS | UNPADDED)[name]
-    makers = [lambda rate=rate: compiled(stack(layers.Dense(8, "tanh")), optimizer(rate)) for rate in RATES]
-    check(makers, table(), [{"rows": rows} for rows in folds(3)])
-
-
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_widths_under_every_optimizer(name: str) -> None:
+def test_optimizers_of_other_numbers_and_widths(name: str) -> None:
     makers = [
         lambda rate=rate, width=width: compiled(
             stack(layers.Dense(width, "sigmoid"), layers.Dense(width, "tanh")), OPTIMIZERS[name](rate)
         )
         for rate, width in zip(RATES, WIDTHS, strict=False)
     ]
-    check(makers, table())
+    check(makers, table(), [{"rows": rows} for rows in folds(2)])
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", *UNPADDED])
+def test_optimizers_of_other_numbers(name: str) -> None:
+    optimizer = (OPTIMIZERS | UNPADDED)[name]
+    makers = [lambda rate=rate: compiled(stack(layers.Dense(8, "tanh")), optimizer(rate)) for rate in RATES]
+    check(makers, table(), [{"rows": rows} for rows in folds(3)])
 
 
 ACTIVATIONS = "relu elu selu softplus softsign exponential gelu silu mish softmax log_softmax sparsemax"
@@ -448,6 +448,21 @@ def test_training_goes_on_where_it_ended() -> None:
     assert [member.history for member in once] == [member.history for member in twice]
     for member in range(3):
         assert differences(one.write(member), two.write(member)) == 0
+
+
+def test_members_begin_with_their_own_optimizers_state() -> None:
+    makers = mlps(*RATES)
+    for trained_first in range(3):
+        models, same = made(makers), made(makers)
+        for own in (models, same):
+            with isolated(seed=7):
+                fit(own[trained_first], *table(), BATCH_SIZE, 2, 0)
+        members = [Member(model, random_state=i) for i, model in enumerate(models)]
+        population = Population(members, *table(), batch_size=BATCH_SIZE)
+        population.train(2)
+        for index, model in enumerate(same):
+            alone(model, members[index], table(), 2)
+            assert differences(population.write(index), model) <= WITHIN
 
 
 def test_members_stay_as_they_were_until_written() -> None:

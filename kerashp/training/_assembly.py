@@ -13,7 +13,7 @@ from kerashp.training._draws import Draws
 from kerashp.training._engine import Engine
 from kerashp.training._feed import Feed
 from kerashp.training._layers import dropouts_of
-from kerashp.training._program import Carry, Layout
+from kerashp.training._program import Carry, Layout, Side
 from kerashp.training._programs import program_for
 from kerashp.training._rowwise import is_rowwise
 from kerashp.training._stack import Stack
@@ -21,6 +21,7 @@ from kerashp.training._step import State
 
 _MOST_STEPS = 256
 _BYTES_IN_FLIGHT = 16 * 2**20
+_NO_SIDE = Side(steps=0, batch_size=0, row=(), rows_vary=False)
 
 
 class Assembly:
@@ -85,22 +86,22 @@ class Assembly:
         )
 
     def _layout(self, train: Feed, validation: Feed | None) -> Layout:
-        template, (batch_size, validation_batch_size) = self._stack.template, self._batch_sizes
-        outputs = getattr(template, "outputs", None)  # a model of the user's own class has none
-        several = outputs is None or len(tree.flatten(outputs)) > 1
-        tests = [] if validation is None else validation.arrays
         return Layout(
             n_members=self._n_members,
-            steps=_steps(train.arrays, batch_size * self._n_members, _units(template)),
-            batch_size=batch_size,
-            validation_steps=_steps(tests, validation_batch_size * self._n_members, 0) if tests else 0,
-            validation_batch_size=validation_batch_size if tests else 0,
+            train=self._side(train, _units(self._stack.template)),
+            validation=_NO_SIDE if validation is None else self._side(validation, 0),
             masked=self.masked,
-            row=_row(train.arrays),
-            validation_row=_row(tests),
-            rows_vary=several and train.n_left > 0,
-            validation_rows_vary=several and validation is not None and validation.n_left > 0,
             padding=self._stack.padding,
+        )
+
+    def _side(self, feed: Feed, units: int) -> Side:
+        outputs = getattr(self._stack.template, "outputs", None)  # a model of the user's own class has none
+        several = outputs is None or len(tree.flatten(outputs)) > 1
+        return Side(
+            steps=_steps(feed.arrays, feed.batch_size * self._n_members, units),
+            batch_size=feed.batch_size,
+            row=_row(feed.arrays),
+            rows_vary=several and feed.n_left > 0,
         )
 
 

@@ -78,7 +78,7 @@ class Engine:
         self._rest = np.zeros((0, 0), np.int32)  # the last rows of validation, where left by themselves
         if validation is not None:
             order, self._rest = validation.order(self.active)
-            self._tests = order.parts(program.layout.validation_steps)
+            self._tests = order.parts(program.layout.validation.steps)
         self._only_test: Batches | None = None
         self._tested_last = False
         self.carry = carry
@@ -108,7 +108,7 @@ class Engine:
         feeds = [self._train] if self._validation is None else [self._train, self._validation]
         if any(feed.n_left for feed in feeds) or len(self._tests) > 1:
             return 1
-        fitting = self._program.layout.steps // max(1, self._train.n_steps)
+        fitting = self._program.layout.train.steps // max(1, self._train.n_steps)
         return min(MOST_EPOCHS, max(1, fitting))
 
     def epochs(self, times: int, *, validate: bool) -> Iterator[tuple[Logs, Logs]]:
@@ -158,7 +158,7 @@ class Engine:
         for first in range(0, times, self.epochs_a_call):
             n_epochs = min(self.epochs_a_call, times - first)
             orders, lefts = zip(*[self._train.order(self.active) for _ in range(n_epochs)], strict=True)
-            parts = Order.joined(orders).parts(self._program.layout.steps) or [self._train.no_order()]
+            parts = Order.joined(orders).parts(self._program.layout.train.steps) or [self._train.no_order()]
             for index, part in enumerate(parts):
                 ends = index == len(parts) - 1
                 yield _Call(
@@ -202,7 +202,7 @@ class Engine:
         return trained, tested
 
     def _batches(self, order: Order) -> Batches:
-        steps = self._program.layout.steps
+        steps = self._program.layout.train.steps
         leaves, n_rows = self._train.gathered(order, steps)
         kept = self._draws.kept(order.n_rows > 0, self._train.batch_size, steps)
         return Batches(leaves, n_rows, list(map(backend().put, kept)))
@@ -211,7 +211,7 @@ class Engine:
         """The batches of a part of the validation; kept on the device where there is but one part."""
         if self._validation is None:
             return _NONE
-        steps = self._program.layout.validation_steps
+        steps = self._program.layout.validation.steps
         if len(self._tests) != 1:
             order = self._validation.no_order() if test is None else test
             return Batches(*self._validation.gathered(order, steps), [])

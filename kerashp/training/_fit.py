@@ -209,8 +209,7 @@ class _Training:
                 epoch += times
         finally:
             self._write()
-        if call["epochs"] > 0:
-            model.optimizer.finalize_variable_values(model.trainable_weights)
+        model.optimizer.finalize_variable_values(model.trainable_weights)
         callbacks.on_train_end(logs=logs)
         return model.history
 

@@ -29,6 +29,20 @@ class Member:
         When this member stops, and whether it gets its best weights. It is copied.
     epochs : int, default=None
         The epoch at which its training ends, where that is before the others'.
+
+    Examples
+    --------
+    Two folds of one model, which stop by themselves:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> from kerashp import build_model
+    >>> model, folds = build_model(1, 30), np.arange(100).reshape(2, 50)
+    >>> stopping = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
+    >>> members = [
+    ...     Member(model, folds[1 - k], validation_rows=folds[k], random_state=k, early_stopping=stopping)
+    ...     for k in range(2)
+    ... ]
     """
 
     model: Any
@@ -53,6 +67,12 @@ class Trained:
         The epoch, from 0, of the best value that its early stopping saw; None without early stopping.
     stopped_by : {"epochs", "early stopping", "divergence"} or None
         Why it trains no more; None while it still may.
+
+    Examples
+    --------
+    >>> trained = Trained({"loss": [0.9, 0.4]}, n_epochs=2, best_epoch=None, stopped_by=None)
+    >>> trained.history["loss"]
+    [0.9, 0.4]
     """
 
     history: dict[str, list[Any]]

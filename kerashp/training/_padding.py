@@ -23,6 +23,7 @@ PADDED = (
     keras.layers.LayerNormalization,
     keras.layers.Normalization,
 )
+_NORMALIZING = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
 _FILLS = (0.0, -1e9)  # what may stand in place of the units that are not there, before an activation
 
 Axes = tuple[int | None, ...]  # for each axis the index of a mask, or None where no unit is left out
@@ -84,10 +85,9 @@ class Units:
         if after is not None:
             self._of_layer[self._layers.index(layer)] = after
         for variable in layer.variables:
-            rank = len(variable.shape)
             if type(layer) is keras.layers.Dense:
-                self._axes[id(variable)] = (before, after)[-rank:]
-            elif after is not None and variable.shape == (output.shape[-1],):
+                self._axes[id(variable)] = (before, after)[-len(variable.shape) :]
+            elif type(layer) in _NORMALIZING and after is not None:
                 self._axes[id(variable)] = (after,)
 
     def _after(self, layer: Any, before: int | None, node: Any) -> int | None:
@@ -223,7 +223,7 @@ def _frozen(config: dict[str, Any]) -> str:
 
 
 def _pads(layer: Any) -> bool:
-    if isinstance(layer, keras.layers.BatchNormalization | keras.layers.LayerNormalization):
+    if isinstance(layer, _NORMALIZING):
         axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0] if len(layer.axis) == 1 else None
         rank = len(layer.input.shape)
         if axis not in (-1, rank - 1) or getattr(layer, "rms_scaling", False):

@@ -125,7 +125,7 @@ class Population:
                     left = [self._courses[member].left(epochs) > 0 for member in block.members]
                     block.engine.active[: len(left)] = left
                 list(threads.map(lambda block: self._advance(block, times), self._blocks))
-                self._compact(epochs)
+                self._compact()
         return [course.trained() for course in self._courses]
 
     def state(self, member: int) -> State:
@@ -220,9 +220,10 @@ class Population:
                 best[slot] = self._courses[member].saw({name: native(logs[name][slot]) for name in own})
         return best
 
-    def _compact(self, epochs: int) -> None:
+    def _compact(self) -> None:
         """Gather the members that still train in fewer blocks, when half of all in blocks have stopped."""
-        left = [member for block in self._blocks for member in block.members if self._left(member, epochs)]
+        members = [member for block in self._blocks for member in block.members]
+        left = [member for member in members if self._courses[member].stopped_by is None]
         n_blocks = -(-len(left) // self._size)
         if not left or n_blocks > len(self._blocks) / 2:
             return
@@ -231,9 +232,6 @@ class Population:
             self._ended[member] = self._final(member, snapshots[member])
         state = stacked([snapshots[member].state for member in left])
         self._blocks = self._packed(np.array(left), state, [snapshots[member].best for member in left])
-
-    def _left(self, member: int, epochs: int) -> int:
-        return self._courses[member].left(epochs)
 
     def _packed(self, members: np.ndarray, state: State, best: list[Any]) -> list[Block]:
         """Blocks of these members, which begin in this state; arrays of shape `(len(members), ...)`."""
@@ -282,7 +280,9 @@ def _check_models(models: Sequence[Any]) -> None:
     for index, model in enumerate(models):
         model._assert_compile_called("fit")
         if not model.built:
-            raise ValueError(f"Population: members[{index}].model must be built; got one that is not")
+            raise ValueError(
+                f"Population: members[{index}].model must be built; got one that is not. Give it an Input"
+            )
         _refuse(of_model(model))
     shapes = [graph_shape(model) for model in models] if any(m is not models[0] for m in models) else [""]
     for index, shape in enumerate(shapes):

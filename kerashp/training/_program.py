@@ -25,26 +25,31 @@ _TRACING = threading.Lock()  # while a function is traced, some attributes of Ke
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The sizes that a program is compiled for.
+class Side:
+    """The sizes of training, or of validation.
 
-    `steps` and `validation_steps` are the most batches that one call takes; 0 validation steps: there is no
-    validation. Where `masked`, a batch's first rows are real, as many as it says; otherwise all are. Where
-    `rows_vary`, the model is traced with an unknown number of rows.
-    `row` and `validation_row` are shape and type of a row of each array.
+    `steps` are the most batches that one call takes; 0: there is no validation. `row` are shape and type of a
+    row of each array. Where `rows_vary`, the model is traced with an unknown number of rows.
+    """
+
+    steps: int
+    batch_size: int
+    row: tuple[tuple[tuple[int, ...], str], ...]
+    rows_vary: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a program is compiled for.
+
+    Where `masked`, a batch's first rows are real, as many as it says; otherwise all are.
     """
 
     n_members: int
-    steps: int
-    batch_size: int
-    validation_steps: int
-    validation_batch_size: int
+    train: Side
+    validation: Side
     masked: bool
-    row: tuple[tuple[tuple[int, ...], str], ...]
-    validation_row: tuple[tuple[tuple[int, ...], str], ...] = ()
-    rows_vary: bool = False
-    validation_rows_vary: bool = False
-    padding: Padding | None = None
+    padding: Padding | None
 
 
 class Batches(NamedTuple):
@@ -110,7 +115,7 @@ class Epochs:
                 (state,),
             )
             logs = _with(logs, e, self._results(state.metrics))
-            if self._layout.validation_steps:
+            if self._layout.validation.steps:
                 tested = state._replace(metrics=_choose(first, metrics, fresh))
                 (tested,) = backend().repeat(
                     n_validation_steps,
@@ -136,11 +141,11 @@ class Epochs:
         return carry, self._results(tested.metrics)
 
     def _train(self, state: State, constants: list[Any], batch: Batches) -> State:
-        one = partial(self._one, self._step.train, self._structures[0], self._layout.rows_vary)
+        one = partial(self._one, self._step.train, self._structures[0], self._layout.train)
         return self._each(one, state, constants, batch)
 
     def _test(self, state: State, constants: list[Any], batch: Batches) -> State:
-        one = partial(self._one, self._step.test, self._structures[1], self._layout.validation_rows_vary)
+        one = partial(self._one, self._step.test, self._structures[1], self._layout.validation)
         return self._each(one, state, constants, batch)
 
     def _results(self, metrics: list[Any]) -> Logs:
@@ -157,12 +162,14 @@ class Epochs:
         self,
         step: Callable[..., State],
         structure: Any,
-        rows_vary: bool,
+        side: Side,
         state: State,
         constants: list[Any],
         batch: Batches,
     ) -> State:
-        leaves = [backend().without_rows(leaf) for leaf in batch.leaves] if rows_vary else batch.leaves
+        leaves = batch.leaves
+        if side.rows_vary:
+            leaves = [backend().without_rows(leaf) for leaf in leaves]
         data = tree.map_structure(lambda index: None if index is None else leaves[index], structure)
         n_rows = batch.n_rows[0] if batch.n_rows else None
         real = n_rows if self._layout.masked else None

@@ -39,7 +39,7 @@ class Stack:
             self.template._symbolic_build(data_batch=batch)
         self._models = models
         self._layers = [aligned(self.template, model) for model in models]
-        self._units = None if self.template is models[0] else Units(self.template, self._layers)
+        self._units = Units(self.template, self._layers) if self._widths_differ() else None
         self._references = _slots(self.template)
         self._own = {id(model): self._mapping(model) for model in models}
 
@@ -51,7 +51,7 @@ class Stack:
     @property
     def padding(self) -> Padding | None:
         """What is padded; None where all widths are the same."""
-        return self._units.padding if self._units is not None and self._units.masks else None
+        return None if self._units is None else self._units.padding
 
     def constants(self) -> list[np.ndarray]:
         """The members' numbers, then which units they have; arrays of shape `(n_members, ...)`."""
@@ -70,7 +70,7 @@ class Stack:
     def state(self) -> State:
         """The models' values on the template's variables; arrays of shape `(n_members, ...)`.
 
-        What a model lacks (a seed, the optimizer's variables before it has trained) is the template's.
+        What a model lacks (a seed, the optimizer's velocities) is as the template has it.
         """
 
         def stacked(variable: Any) -> np.ndarray:
@@ -81,8 +81,6 @@ class Stack:
 
     def write(self, member: int, state: State, model: Any) -> None:
         """Give a model of a member's widths this state, on the template's variables, but for metrics."""
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
         mapping = self._mapping(model)
         for variables, values in zip(variables_of(self.template)[:3], state[:3], strict=True):
             for variable, value in zip(variables, values, strict=True):
@@ -90,6 +88,12 @@ class Stack:
                 if own is not None:
                     real = unpadded(ops.convert_to_numpy(value), self._masks(member, variable))
                     backend().assign([own], [backend().put(real)])
+
+    def _widths_differ(self) -> bool:
+        pairs = [
+            pair for own in self._layers for pair in zip(self.template._flatten_layers(), own, strict=True)
+        ]
+        return any(getattr(layer, "units", 0) != getattr(own, "units", 0) for layer, own in pairs if own)
 
     def _dropouts(self) -> list[Any]:
         return list(dropouts_of(self.template))
@@ -131,12 +135,14 @@ def _value(variable: Any) -> np.ndarray:
 
 def _slots(model: Any) -> dict[tuple[int | None, str], Any]:
     """The optimizer's variables, each by the weight that it goes with and its name, or by its place."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     starts = {f"{v.path.replace('/', '_')}_": index for index, v in enumerate(model.trainable_variables)}
     slots: dict[tuple[int | None, str], Any] = {}
     for variable in model.optimizer.variables:
         start = max((start for start in starts if variable.name.startswith(start)), key=len, default=None)
         if start is None:
-            slots[None, f"{len(slots)}"] = variable
+            slots[None, f"{sum(weight is None for weight, _ in slots)}"] = variable
         else:
             slots[starts[start], variable.name.removeprefix(start)] = variable
     return slots

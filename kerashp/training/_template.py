@@ -15,10 +15,32 @@ _REGULARIZERS = [regularizer.__name__ for regularizer in REGULARIZERS]
 
 
 def graph_shape(model: Any) -> str | None:
-    """What two models must have in common to be trained together, as one population.
+    """What two models must have in common to be trained together, by `Population`.
 
-    Numbers are no part of it, zero or not, and neither are hidden widths where they can be padded. None: the
-    model has code of the user's own, and trains together only with itself.
+    Numbers are no part of it, zero or not, and neither are hidden widths where they can be padded: where the
+    layers are Dense, Activation, Dropout, BatchNormalization, LayerNormalization, Normalization and Flatten,
+    and activations, penalties, constraints and the optimizer give the same with zeros added.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled and built.
+
+    Returns
+    -------
+    str or None
+        Equal for models of one graph shape. None: the model has code of the user's own in it, and trains
+        together only with itself.
+
+    Examples
+    --------
+    >>> from kerashp import build_model
+    >>> from kerashp.training import graph_shape
+    >>> one, wider, deeper = build_model(1, 30), build_model(1, 50, 0.1, dropout=0.2), build_model(2, 30)
+    >>> graph_shape(one) == graph_shape(wider)
+    True
+    >>> graph_shape(one) == graph_shape(deeper)
+    False
     """
     if identity(model, numbers_of(model)) is None:
         return None
