@@ -11,6 +11,8 @@ from keras import layers, ops
 
 from kerashp import build_model, fit
 from kerashp.training import Member, Population, graph_shape, isolated
+from kerashp.training._identity import identity
+from kerashp.training._numbers import numbers_of
 
 N_ROWS = 210  # with batches of 16, an epoch has 14 steps and the last 2 rows
 BATCH_SIZE = 16
@@ -232,6 +234,11 @@ NUMBERS: dict[str, list[dict[str, Any]]] = {
     "beta_1": [{"optimizer": "adam", "beta_1": beta} for beta in (0.0, None, 0.5)],
     "weight decay": [{"weight_decay": decay} for decay in (None, 0.0, 0.1)],
     "dropout": [{"dropout": rate} for rate in (0.0, 0.2, 0.5)],
+    "activity l1 and dropout": [
+        {"dropout": 0.2},
+        {"dropout": 0.2, "activity_l1": 0.01},
+        {"activity_l1": 0.1},
+    ],
     "l1 and l2": [{"l1": 0.01}, {"l2": 0.01}, {}],
     "activity l1": [{"activity_l1": penalty} for penalty in (0.0, 0.01, 0.1)],
     "all": [
@@ -269,6 +276,17 @@ def test_statistics_of_each_members_rows() -> None:
     rows = folds(3)
     makers = [lambda own=own: build_model(1, 8, 0.02, 6, normalize=X[own] * (1 + own[0])) for own in rows]
     check(makers, table(), [{"rows": own} for own in rows])
+
+
+def test_statistics_and_widths() -> None:
+    X, _ = table()
+    makers = [
+        lambda width=width: build_model(
+            1, width, 0.02, 6, normalize=X * (1 + width), dropout=0.1 * (width > 5)
+        )
+        for width in WIDTHS
+    ]
+    check(makers, table())
 
 
 def test_classes_with_metrics() -> None:
@@ -312,6 +330,13 @@ def test_early_stopping() -> None:
     assert trained[4].n_epochs == 25
     assert trained[4].best_epoch == np.argmin(trained[4].history["val_loss"])
     assert trained[5].best_epoch is None
+
+
+def test_best_weights_come_after_the_optimizers_averages() -> None:
+    optimizer = keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.9)
+    makers = [lambda: compiled(stack(layers.Dense(8, "tanh")), optimizer.from_config(optimizer.get_config()))]
+    ends = [{}, {"early_stopping": stopping(monitor="loss", mode="max", patience=2)}]
+    check(makers * 2, table(), ends)
 
 
 def test_a_member_that_diverges_harms_no_other() -> None:
@@ -443,8 +468,9 @@ def test_training_goes_on_where_it_ended() -> None:
         for _ in range(2)
     )
     once = one.train(6)
-    two.train(2)
+    first = two.train(2)
     twice = two.train(6)
+    assert [len(member.history["loss"]) for member in first] == [2] * 3
     assert [member.history for member in once] == [member.history for member in twice]
     for member in range(3):
         assert differences(one.write(member), two.write(member)) == 0
@@ -479,7 +505,64 @@ def test_members_stay_as_they_were_until_written() -> None:
     assert float(ops.convert_to_numpy(other.optimizer.learning_rate)) == pytest.approx(RATES[1])
 
 
+def test_statistics_are_written_with_the_copies_that_are_computed_with() -> None:
+    X, y = table()
+    one, other = (build_model(1, 8, 0.02, 6, normalize=X * scale) for scale in (1, 5))
+    population = Population([Member(one, random_state=0)], X, y)
+    population.train(2)
+    expected = population.write(0).predict(X, verbose=0)
+    np.testing.assert_allclose(population.write(0, other).predict(X, verbose=0), expected, rtol=1e-5)
+
+
 # What trains together, and what does not.
+
+
+def _named(activation: str) -> Any:
+    return stack(layers.Activation(activation, name=activation))
+
+
+def _penalized(*penalties: Any) -> Any:
+    return stack(*[layers.Dense(4, kernel_regularizer=penalty) for penalty in penalties])
+
+
+def _sparing(*spared: str) -> Any:
+    optimizer = keras.optimizers.AdamW(0.01)
+    optimizer.exclude_from_weight_decay(var_names=list(spared))
+    return compiled(stack(layers.Dense(4)), optimizer)
+
+
+SHARED = keras.regularizers.L2(0.01)
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        lambda: [compiled(_named(activation)) for activation in ("relu", "tanh")],
+        lambda: [
+            compiled(keras.Sequential([layers.Input((6,)), layers.Dense(1, activation)], name=activation))
+            for activation in ("relu", "tanh")
+        ],
+        lambda: [
+            compiled(_penalized(SHARED, SHARED)),
+            compiled(_penalized(keras.regularizers.L2(0.01), keras.regularizers.L2(0.02))),
+        ],
+        lambda: [_sparing("bias"), _sparing("kernel")],
+    ],
+    ids=["named as an activation", "a model so named", "a shared penalty", "spared by weight decay"],
+)
+def test_what_is_compiled_for_one_is_not_taken_for_the_other(models: Callable[[], list[Any]]) -> None:
+    one, other = (identity(model, numbers_of(model)) for model in models())
+    assert one is not None
+    assert one != other
+
+
+def test_rates_of_dropouts_that_draw_for_themselves_split() -> None:
+    def shape(rate: float) -> str | None:
+        dropout = layers.Dropout(rate, noise_shape=(None, 6))
+        return graph_shape(compiled(stack(dropout, layers.Dense(3))))
+
+    assert shape(0.1) == shape(0.1)
+    assert shape(0.1) != shape(0.2)
 
 
 @pytest.mark.parametrize(
@@ -488,6 +571,7 @@ def test_members_stay_as_they_were_until_written() -> None:
         ({}, {"learning_rate": 0.5, "momentum": 0.9, "weight_decay": 0.1}, True),
         ({}, {"dropout": 0.5, "l1": 0.1, "l2": 0.1, "n_neurons": 3}, True),
         ({"activation": "softmax"}, {"activation": "softmax", "n_neurons": 3}, True),
+        ({"n_neurons": (4, 5)}, {"n_neurons": (5, 4)}, True),
         ({}, {"n_hidden": 2}, False),
         ({}, {"activation": "tanh"}, False),
         ({}, {"optimizer": "adam"}, False),
@@ -508,6 +592,17 @@ def test_code_of_ones_own_has_no_graph_shape() -> None:
     assert graph_shape(compiled(stack(layers.Dense(8, lambda x: x * 2)))) is None
 
 
+def test_widths_of_outputs_split_and_hidden_ones_do_not() -> None:
+    def shape(hidden: Any, outputs: int) -> str | None:
+        ends = [layers.Dense(outputs), layers.Dropout(0.1), layers.Activation("softmax")]
+        return graph_shape(
+            compiled(keras.Sequential([layers.Input((6,)), layers.Dense(hidden), layers.Dropout(0.2), *ends]))
+        )
+
+    assert shape(4, 3) == shape(7, 3)
+    assert shape(4, 3) != shape(4, 5)
+
+
 ORTHOGONAL = keras.regularizers.OrthogonalRegularizer(mode="columns")
 
 
@@ -516,6 +611,7 @@ ORTHOGONAL = keras.regularizers.OrthogonalRegularizer(mode="columns")
     [
         lambda n: layers.Dense(n, kernel_regularizer=ORTHOGONAL),
         lambda n: layers.Dense(2 * n, "glu"),
+        lambda _: layers.PReLU(),
         lambda _: layers.RMSNormalization(),
     ],
 )
@@ -554,6 +650,32 @@ def test_widths_that_cannot_be_padded_split(layer: Callable[[int], Any]) -> None
 def test_what_is_refused(members: Callable[[], list[Member]], options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Population(members(), *table(), **options)
+
+
+@pytest.mark.parametrize(
+    ("member", "options", "message"),
+    [
+        (
+            {"early_stopping": [stopping()]},
+            {},
+            "must be a keras.callbacks.EarlyStopping or None",
+        ),
+        ({"epochs": 2.5}, {}, r"members\[0\].epochs must be an integer >= 1; got 2.5"),
+        ({}, {"batch_size": "16"}, "batch_size must be an integer >= 1"),
+        ({}, {"shuffle": "batch"}, "shuffle must be True or False"),
+    ],
+)
+def test_what_is_of_a_wrong_type(member: dict[str, Any], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        Population([Member(*made(mlps(0.1)), **member)], *table(), **options)
+
+
+def test_a_member_that_there_is_not() -> None:
+    population = Population([Member(*made(mlps(0.1)))], *table())
+    with pytest.raises(IndexError, match="member must be below 1; got 3"):
+        population.write(3)
+    with pytest.raises(TypeError, match="epochs must be an integer >= 0"):
+        population.train("2")
 
 
 def test_members_of_unlike_lengths_where_a_short_batch_is_trained_by_itself() -> None:

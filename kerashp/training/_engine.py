@@ -221,8 +221,9 @@ class Engine:
 
     def _left(self, feed: Feed, rows: np.ndarray) -> Batches:
         """A last batch of these rows, of shape `(n_members, n_rows)`."""
-        kept = self._draws.kept(self.active[None], rows.shape[1], 1) if feed is self._train else []
-        return Batches(feed.gathered_rows(rows), [], [backend().put(units[0]) for units in kept])
+        kept = self._draws.kept(self.active[None], feed.batch_size, 1) if feed is self._train else []
+        of_rows = [backend().put(units[0, :, : rows.shape[1]]) for units in kept]
+        return Batches(feed.gathered_rows(rows), [], of_rows)
 
     def _last_batch(self, batch: Batches, *, train: bool) -> Logs:
         before = self.carry

@@ -9,7 +9,9 @@ from typing import Any
 import keras
 
 from kerashp.training._layers import is_plain
-from kerashp.training._numbers import Number, left_out
+from kerashp.training._numbers import Number, left_out, shared_places
+
+_NAMING = ("name", "keras_history", "input_layers", "output_layers")  # of a config, what has layers' names
 
 
 def identity(model: Any, numbers: list[Number]) -> str | None:
@@ -34,11 +36,18 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
     parts = [
         described(config),
         variables,
+        shared_places(model, numbers),
+        spared_by_decay(model),
         keras.config.floatx(),
         keras.config.epsilon(),
         keras.config.image_data_format(),
     ]
     return json.dumps(parts, sort_keys=True, default=repr)
+
+
+def spared_by_decay(model: Any) -> list[bool]:
+    """Which weights the optimizer was told to leave out of weight decay, which its config does not say."""
+    return [not model.optimizer._use_weight_decay(weight) for weight in model.trainable_variables]
 
 
 def _has_own_code(layer: Any) -> bool:
@@ -61,9 +70,16 @@ def names_by_place(model: Any, layers: Sequence[Any]) -> dict[str, str]:
 def renamed(config: Any, names: dict[str, str]) -> Any:
     """Layers by their place: Keras counts its layers' names on from one model to the next."""
     if isinstance(config, dict):
-        return {key: renamed(value, names) for key, value in config.items()}
+        return {
+            key: _all_renamed(value, names) if key in _NAMING else renamed(value, names)
+            for key, value in config.items()
+        }
+    return [renamed(value, names) for value in config] if isinstance(config, list | tuple) else config
+
+
+def _all_renamed(config: Any, names: dict[str, str]) -> Any:
     if isinstance(config, list | tuple):
-        return [renamed(value, names) for value in config]
+        return [_all_renamed(value, names) for value in config]
     return names.get(config, config) if isinstance(config, str) else config
 
 

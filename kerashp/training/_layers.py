@@ -18,7 +18,12 @@ def has_batch_statistics(model: Any) -> bool:
 
 
 def dropouts_of(model: Any) -> dict[Any, tuple[int, ...]]:
-    """The Dropout layers that can be told which units they keep, and the shape of a row of each.
+    """The Dropout layers that are told which units they keep, and the shape of a row of each."""
+    return {layer: shape for layer, shape in tellable_dropouts(model).items() if layer.rate > 0}
+
+
+def tellable_dropouts(model: Any) -> dict[Any, tuple[int, ...]]:
+    """The Dropout layers that can be told, whatever their rate, and the shape of a row of each.
 
     Those are the layers of a Sequential or functional model that it calls once, on known shapes.
     """
@@ -30,7 +35,6 @@ def dropouts_of(model: Any) -> dict[Any, tuple[int, ...]]:
         node.operation: tuple(node.outputs[0].shape[1:])
         for node in sorted(nodes, key=lambda node: model.layers.index(node.operation))
         if called.count(node.operation) == 1
-        and node.operation.rate > 0
         and node.operation.noise_shape is None
         and None not in node.outputs[0].shape[1:]
     }

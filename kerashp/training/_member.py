@@ -112,4 +112,5 @@ class Course:
 
     def trained(self) -> Trained:
         best = None if self.watch is None else self.watch.best_epoch
-        return Trained(self.history, self.n_epochs, best, self.stopped_by)
+        history = {name: list(logs) for name, logs in self.history.items()}
+        return Trained(history, self.n_epochs, best, self.stopped_by)

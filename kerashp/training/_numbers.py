@@ -84,6 +84,13 @@ def left_out(model: Any, numbers: Sequence[Number]) -> AbstractContextManager[No
     return replaced(*[(mapping, key, PLACEHOLDER) for mapping, key in places])
 
 
+def shared_places(model: Any, numbers: Sequence[Number]) -> list[int]:
+    """For each number the first that is the same one, on an object that several layers share."""
+    layers = model._flatten_layers()
+    places = [[(id(mapping), key) for mapping, key in number.places(layers)] for number in numbers]
+    return list(map(places.index, places))
+
+
 def _losses(model: Any) -> list[Any]:
     return keras.tree.flatten(model.loss)
 

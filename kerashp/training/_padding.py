@@ -201,10 +201,27 @@ def _normalized(layer: Any, mask: Any) -> Callable:
 # What can be padded. Whether padding changes what a function gives is found by trying it.
 
 
-def can_pad(model: Any) -> bool:
-    """Whether zeros added to the model's hidden layers change nothing that it computes or learns."""
+def may_be_padded(model: Any) -> list[str]:
+    """The names of the Dense layers whose units can be joined by zeros that change nothing.
+
+    Those are all but the ones that outputs come from; or none at all.
+    """
     calls = nodes(model)
-    layers = [node.operation for node in calls]
+    if not _can_pad(model, [node.operation for node in calls]):
+        return []
+    makers = {id(tensor): node for node in calls for tensor in node.outputs}
+    outer, tensors = set(), keras.tree.flatten(model.outputs)
+    while tensors:
+        node = makers[id(tensors.pop())]
+        if type(node.operation) is keras.layers.Dense:
+            outer.add(node.operation.name)
+        else:
+            tensors += node.input_tensors
+    dense = [node.operation.name for node in calls if type(node.operation) is keras.layers.Dense]
+    return [name for name in dense if name not in outer]
+
+
+def _can_pad(model: Any, layers: Sequence[Any]) -> bool:
     return (
         len(set(map(id, layers))) == len(layers)
         and all(type(layer) in PADDED for layer in layers)
@@ -219,7 +236,7 @@ def _first_dense(layers: Sequence[Any]) -> int:
 
 
 def _frozen(config: dict[str, Any]) -> str:
-    return json.dumps({**config, "learning_rate": 0.01}, default=repr)
+    return json.dumps({**config, "learning_rate": 0.01, "gradient_accumulation_steps": None}, default=repr)
 
 
 def _pads(layer: Any) -> bool:
@@ -236,11 +253,15 @@ def _pads(layer: Any) -> bool:
     return all(_is_indifferent(function) for function in own if function is not None)
 
 
-@lru_cache
 def fill_of(activation: Callable | None) -> float | None:
     """What may be put before an activation without a trace in the units beside it; None: nothing may."""
     if activation is None:
         return _FILLS[0]
+    return None if isinstance(activation, keras.Layer) else _fill_of_function(activation)
+
+
+@lru_cache
+def _fill_of_function(activation: Callable) -> float | None:
     x = np.linspace(-2, 2, 12, dtype="float32").reshape(3, 4)
     for fill in _FILLS:
         outputs = ops.convert_to_numpy(activation(np.pad(x, [(0, 0), (0, 4)], constant_values=fill)))
@@ -281,4 +302,5 @@ def _optimizer_pads(optimizer: Any, config: str) -> bool:
         return ops.convert_to_numpy(weight)
 
     alone = moved(lambda array: array)
-    return np.allclose(unpadded(moved(lambda array: padded(array, masks)), masks), alone, rtol=1e-5)
+    wide = moved(lambda array: padded(array, masks))
+    return not np.array_equal(alone, start) and np.allclose(unpadded(wide, masks), alone, rtol=1e-5)

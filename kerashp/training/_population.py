@@ -3,11 +3,13 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import tree
+from keras.callbacks import EarlyStopping
 
+from kerashp._arguments import Arguments
 from kerashp.training._assembly import Assembly
 from kerashp.training._backend import backend
 from kerashp.training._block import Block, Snapshot, stacked
@@ -22,6 +24,16 @@ from kerashp.training._template import graph_shape
 
 _EPOCHS_BETWEEN = 10  # looks at whether members have diverged
 _FEW, _MANY = 16, 1024  # members of one compiled call: on the machine's cores, on an accelerator
+
+
+_CHECK = Arguments("Population")
+
+
+class _Final(NamedTuple):
+    """What a member's model gets."""
+
+    state: State
+    is_best: bool  # with its best weights, which its early stopping restores
 
 
 class Population:
@@ -59,8 +71,9 @@ class Population:
     Notes
     -----
     Members train in blocks (of at most 16, or 1024 on an accelerator), as many at a time as there are cores.
-    A member that has stopped, or whose loss is not finite at the end of an epoch, is frozen; when half have
-    stopped, the others are gathered in fewer blocks.
+    A member that has stopped is frozen, and so is one whose loss is not finite, which is looked for between
+    calls (after every epoch where a member has early stopping, otherwise after ten or so). When half have
+    stopped, the others are gathered in fewer blocks. The models must not be compiled anew meanwhile.
 
     Examples
     --------
@@ -88,6 +101,11 @@ class Population:
         shuffle: bool = True,
     ):
         self._members = list(members)
+        batch_size = _CHECK.integer("batch_size", batch_size, at_least=1)
+        if validation_batch_size is not None:
+            validation_batch_size = _CHECK.integer("validation_batch_size", validation_batch_size, at_least=1)
+        shuffle = _CHECK.flag("shuffle", shuffle)
+        _check_ends(self._members)
         _check_models([member.model for member in self._members])
         _refuse(of_data((x, y, sample_weight), validation_data))
         portions = Portions(self._members, x, y, sample_weight, validation_data, shuffle=shuffle)
@@ -101,7 +119,8 @@ class Population:
         sizes = batch_size, validation_batch_size or batch_size
         self._assembly = Assembly(self._stack, portions.on_device(), sizes, self._size)
         self._check_rows()
-        self._ended: dict[int, State] = {}  # of members that are in no block any more
+        self._restored = self._stack.restored()
+        self._ended: dict[int, _Final] = {}  # of members that are in no block any more
         self._blocks = self._packed(np.arange(len(self._members)), self._stack.state(), [])
         self._prepare()
 
@@ -118,6 +137,7 @@ class Population:
         list of Trained
             How it went, by member, from the first epoch on.
         """
+        epochs = _CHECK.integer("epochs", epochs, at_least=0)
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             while times := self._times(epochs):
                 for block in self._blocks:
@@ -130,10 +150,7 @@ class Population:
 
     def state(self, member: int) -> State:
         """A member's values on the template's variables, with its best weights if it has any."""
-        if member in self._ended:
-            return self._ended[member]
-        block = next(block for block in self._blocks if member in block.members)
-        return self._final(member, block.snapshot(member))
+        return self._final(member).state
 
     def write(self, member: int, model: Any = None) -> Any:
         """Give a model a member's weights, random seeds and optimizer's state.
@@ -149,9 +166,11 @@ class Population:
         keras.Model
             The model.
         """
+        final = self._final(member)
         model = self._members[member].model if model is None else model
-        self._stack.write(member, self.state(member), model)
-        model.optimizer.finalize_variable_values(model.trainable_weights)
+        self._stack.write(member, final.state, model)
+        if not final.is_best:  # as in Keras, where the best weights come after the optimizer's averages
+            model.optimizer.finalize_variable_values(model.trainable_weights)
         return model
 
     def _begun(self) -> list[Course]:
@@ -229,7 +248,7 @@ class Population:
             return
         snapshots = {member: own for block in self._blocks for member, own in block.snapshots().items()}
         for member in snapshots.keys() - set(left):
-            self._ended[member] = self._final(member, snapshots[member])
+            self._ended[member] = self._ending(member, snapshots[member])
         state = stacked([snapshots[member].state for member in left])
         self._blocks = self._packed(np.array(left), state, [snapshots[member].best for member in left])
 
@@ -260,18 +279,34 @@ class Population:
         tested = [portions.test_rows[member] for member in members]
         return assembly.engine(members, state, train, assembly.feed(1, tested, None, starts))
 
-    def _final(self, member: int, snapshot: Snapshot) -> State:
-        """The state that a member's model gets: with its best weights, where early stopping restores them."""
+    def _final(self, member: int) -> _Final:
+        member = _CHECK.integer("member", member, at_least=0)
+        if member >= len(self._members):
+            raise IndexError(f"Population: member must be below {len(self._members)}; got {member}")
+        if member in self._ended:
+            return self._ended[member]
+        block = next(block for block in self._blocks if member in block.members)
+        return self._ending(member, block.snapshot(member))
+
+    def _ending(self, member: int, snapshot: Snapshot) -> _Final:
         state, best = snapshot
         watch = self._courses[member].watch
         if watch is None or not watch.restores or best is None:
-            return state
+            return _Final(state, is_best=False)
         weights, others = best
-        template = self._stack.template
-        restored = set(map(id, template.non_trainable_weights))  # all but random seeds
-        pairs = zip(template.non_trainable_variables, others, state.others, strict=True)
-        kept = [best if id(variable) in restored else last for variable, best, last in pairs]
-        return state._replace(weights=weights, others=kept)
+        choices = zip(self._restored, others, state.others, strict=True)
+        kept = [then if is_restored else last for is_restored, then, last in choices]
+        return _Final(state._replace(weights=weights, others=kept), is_best=True)
+
+
+def _check_ends(members: Sequence[Member]) -> None:
+    for index, member in enumerate(members):
+        if member.epochs is not None:
+            _CHECK.integer(f"members[{index}].epochs", member.epochs, at_least=1)
+        stopping = member.early_stopping
+        if stopping is not None and not isinstance(stopping, EarlyStopping):
+            expected = "a keras.callbacks.EarlyStopping or None"
+            raise _CHECK.wrong_type(f"members[{index}].early_stopping", expected, stopping)
 
 
 def _check_models(models: Sequence[Any]) -> None:

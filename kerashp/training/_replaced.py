@@ -1,10 +1,13 @@
 """Values put elsewhere for a while."""
 
+import threading
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
 _ABSENT = object()
+
+PLACES = threading.RLock()  # held while values are elsewhere; by whoever reads them while others may train
 
 Change = tuple[MutableMapping[str, Any], str, Any]
 
@@ -22,14 +25,15 @@ def replaced(*changes: Change) -> Iterator[None]:
     >>> settings
     {'rate': 0.5}
     """
-    before = [(mapping, key, mapping.get(key, _ABSENT)) for mapping, key, _ in changes]
-    try:
-        for mapping, key, value in changes:
-            mapping[key] = value
-        yield
-    finally:
-        for mapping, key, value in reversed(before):
-            if value is _ABSENT:
-                del mapping[key]
-            else:
+    with PLACES:
+        before = [(mapping, key, mapping.get(key, _ABSENT)) for mapping, key, _ in changes]
+        try:
+            for mapping, key, value in changes:
                 mapping[key] = value
+            yield
+        finally:
+            for mapping, key, value in reversed(before):
+                if value is _ABSENT:
+                    del mapping[key]
+                else:
+                    mapping[key] = value

@@ -8,9 +8,10 @@ import numpy as np
 from keras import ops
 
 from kerashp.training._backend import backend
-from kerashp.training._layers import dropouts_of
+from kerashp.training._layers import dropouts_of, is_plain
 from kerashp.training._numbers import Number, numbers_of
 from kerashp.training._padding import Padding, Units, padded, unpadded
+from kerashp.training._replaced import PLACES
 from kerashp.training._step import State, variables_of
 from kerashp.training._template import aligned, template_of
 
@@ -37,6 +38,7 @@ class Stack:
         self.template = template_of(models)
         if batch is not None:
             self.template._symbolic_build(data_batch=batch)
+        self._variables = variables_of(self.template)
         self._models = models
         self._layers = [aligned(self.template, model) for model in models]
         self._units = Units(self.template, self._layers) if self._widths_differ() else None
@@ -55,7 +57,8 @@ class Stack:
 
     def constants(self) -> list[np.ndarray]:
         """The members' numbers, then which units they have; arrays of shape `(n_members, ...)`."""
-        numbers = [np.stack([number.value(own) for own in self._layers]) for number in self.numbers]
+        with PLACES:
+            numbers = [np.stack([number.value(own) for own in self._layers]) for number in self.numbers]
         return [*numbers, *([] if self._units is None else self._units.masks)]
 
     def rates(self) -> list[np.ndarray]:
@@ -77,17 +80,25 @@ class Stack:
             default = _value(variable)
             return np.stack([self._value(member, variable, default) for member in range(len(self._models))])
 
-        return State(*[list(map(stacked, variables)) for variables in variables_of(self.template)])
+        return State(*[list(map(stacked, variables)) for variables in self._variables])
+
+    def restored(self) -> list[bool]:
+        """Which of the variables that are not trained Keras counts among the weights: all but seeds."""
+        weights = set(map(id, self.template.non_trainable_weights))
+        return [id(variable) in weights for variable in self._variables.others]
 
     def write(self, member: int, state: State, model: Any) -> None:
         """Give a model of a member's widths this state, on the template's variables, but for metrics."""
         mapping = self._mapping(model)
-        for variables, values in zip(variables_of(self.template)[:3], state[:3], strict=True):
+        for variables, values in zip(self._variables[:3], state[:3], strict=True):
             for variable, value in zip(variables, values, strict=True):
                 own = mapping.get(id(variable))
                 if own is not None:
                     real = unpadded(ops.convert_to_numpy(value), self._masks(member, variable))
                     backend().assign([own], [backend().put(real)])
+        for layer in model._flatten_layers():
+            if type(layer) is keras.layers.Normalization:
+                layer.finalize_state()  # it computes with copies of its weights
 
     def _widths_differ(self) -> bool:
         pairs = [
@@ -105,8 +116,9 @@ class Stack:
 
     def _mapping(self, model: Any) -> dict[int, Any]:
         """The model's variables, by the template's."""
-        if model is self.template:
-            return {id(variable): variable for group in variables_of(model) for variable in group}
+        if model is self.template or not is_plain(model):
+            groups = zip(self._variables[:3], variables_of(model)[:3], strict=True)
+            return {id(v): own for group in groups for v, own in zip(*group, strict=True)}
         mapping: dict[int, Any] = {}
         for layer, own in zip(self.template._flatten_layers(), aligned(self.template, model), strict=True):
             if own is not None and not isinstance(layer, keras.Model):
@@ -138,6 +150,8 @@ def _slots(model: Any) -> dict[tuple[int | None, str], Any]:
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     starts = {f"{v.path.replace('/', '_')}_": index for index, v in enumerate(model.trainable_variables)}
+    if len(starts) < len(model.trainable_variables):  # paths that tell nothing
+        return {(None, str(index)): variable for index, variable in enumerate(model.optimizer.variables)}
     slots: dict[tuple[int | None, str], Any] = {}
     for variable in model.optimizer.variables:
         start = max((start for start in starts if variable.name.startswith(start)), key=len, default=None)

@@ -1,12 +1,19 @@
 """Early stopping of one member of a population, decided by Keras' own callback."""
 
 import copy
+from functools import partial
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
 _COMPARED = {ops.less: np.less, ops.greater: np.greater}
+
+
+def _compare(compare: Any, one: float, other: float) -> bool:
+    """As Keras' own comparison, in its float type, but without a tensor: a hundred times faster."""
+    return bool(_COMPARED[compare](*np.array([one, other], keras.config.floatx())))
 
 
 class Watch:
@@ -35,9 +42,8 @@ class Watch:
         self._stopping.on_train_begin()
         if self._stopping.monitor_op is None:
             self._stopping._set_monitor_op()
-        # On floats, NumPy's comparisons are a hundred times faster.
-        compare = self._stopping.monitor_op
-        self._stopping.monitor_op = _COMPARED.get(compare, compare)
+        if self._stopping.monitor_op in _COMPARED:
+            self._stopping.monitor_op = partial(_compare, self._stopping.monitor_op)
 
     def get_weights(self) -> "Watch":
         """Called where the weights are the best so far."""

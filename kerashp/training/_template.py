@@ -7,9 +7,10 @@ from typing import Any
 
 import keras
 
-from kerashp.training._identity import described, identity, names_by_place, renamed
+from kerashp.training._identity import described, identity, names_by_place, renamed, spared_by_decay
+from kerashp.training._layers import tellable_dropouts
 from kerashp.training._numbers import OF_OPTIMIZERS, OF_REGULARIZERS, PLACEHOLDER, REGULARIZERS, numbers_of
-from kerashp.training._padding import can_pad
+from kerashp.training._padding import may_be_padded
 
 _REGULARIZERS = [regularizer.__name__ for regularizer in REGULARIZERS]
 
@@ -42,21 +43,22 @@ def graph_shape(model: Any) -> str | None:
     >>> graph_shape(one) == graph_shape(deeper)
     False
     """
-    if identity(model, numbers_of(model)) is None:
-        return None
+    alike = identity(model, numbers_of(model))
+    if alike is None or any(spared_by_decay(model)):
+        return alike  # a template would not know which weights the optimizer was told to spare
     config = _config(model)
     layers = _without_dropout(model, _layers(config))
-    outputs = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(model.outputs)]
-    padded = can_pad(model)
+    padded = may_be_padded(model)
+    own_rates = _own_rates(model)
     for layer in layers:
         own = layer["config"]
-        for name in _numbers_in(layer):
+        for name in _numbers_in(layer, own_rates):
             own[name] = "a number"
-        if padded and layer["class_name"] == "Dense" and own["name"] not in outputs:
+        if own["name"] in padded:
             own["units"] = "a width"
     config["model"]["layers"] = layers
     for part in _compiled_parts(config):
-        part["config"] |= dict.fromkeys(_numbers_in(part), "a number")
+        part["config"] |= dict.fromkeys(_numbers_in(part, own_rates), "a number")
     kept = {layer["config"]["name"] for layer in layers}
     names = names_by_place(model, [layer for layer in model._flatten_layers() if layer.name in kept])
     config["model"] = _without_widths(renamed(config["model"], names)) | {"name": None}
@@ -85,7 +87,7 @@ def template_of(models: Sequence[Any]) -> Any:
     merged = configs[0]
     merged["model"]["layers"] = _merged_layers(models[0], [_layers(config) for config in configs])
     for parts in zip(*map(_compiled_parts, configs), strict=True):
-        parts[0]["config"] |= _merged_numbers(parts)
+        parts[0]["config"] |= _merged_numbers(parts, own_rates=False)
     template = type(models[0]).from_config(merged["model"])
     template.compile_from_config(merged["compile"])
     return template
@@ -106,13 +108,11 @@ def aligned(template: Any, model: Any) -> list[Any]:
 def _config(model: Any) -> dict[str, Any]:
     with warnings.catch_warnings(action="ignore"):
         config = {"model": model.get_config(), "compile": model.get_compile_config()}
-    config = json.loads(json.dumps(config))
+    config = json.loads(json.dumps(config, default=lambda number: number.item()))  # of NumPy's
     for layer in _layers(config):
         layer.pop("build_config", None)
         if layer["class_name"] in ("Activation", "Dense"):
-            layer["config"].setdefault(
-                "activity_regularizer", None
-            )  # Keras leaves it out where there is none
+            layer["config"].setdefault("activity_regularizer", None)  # Keras leaves out what is not there
     if "build_input_shape" in config["model"]:
         config["model"]["build_input_shape"][0] = None
     return config
@@ -129,13 +129,19 @@ def _compiled_parts(config: dict[str, Any]) -> list[dict[str, Any]]:
     return [part for part in (config["compile"]["optimizer"], *parts) if isinstance(part, dict)]
 
 
-def _numbers_in(part: dict[str, Any]) -> list[str]:
+def _own_rates(model: Any) -> bool:
+    """Whether each of the model's Dropout layers can be given a rate from outside."""
+    dropouts = [layer for layer in model._flatten_layers() if type(layer) is keras.layers.Dropout]
+    return len(dropouts) == len(tellable_dropouts(model))
+
+
+def _numbers_in(part: dict[str, Any], own_rates: bool) -> list[str]:
     """The names in a config whose values are only numbers, or penalties that are."""
     own = part["config"]
     if part.get("module") == "keras.optimizers":
         return [name for name in OF_OPTIMIZERS if name in own]
     if part["class_name"] == "Dropout":
-        return ["rate"]
+        return ["rate"] if own_rates else []
     penalties = [name for name in own if name.endswith("_regularizer") and _is_penalty(own[name])]
     return [*penalties, *[name for name in ("label_smoothing",) if name in own]]
 
@@ -147,39 +153,41 @@ def _is_penalty(regularizer: Any) -> bool:
 
 
 def _is_optional(layer: dict[str, Any]) -> bool:
-    return layer["class_name"] == "Dropout" and layer["config"]["noise_shape"] is None
+    return layer["class_name"] == "Dropout"
 
 
 def _without_dropout(model: Any, layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The layers that a model has whatever its rates: those of a Sequential, but for its Dropout layers."""
-    if type(model) is not keras.Sequential:
+    if type(model) is not keras.Sequential or not _own_rates(model):
         return layers
     return [layer for layer in layers if not _is_optional(layer)]
 
 
 def _merged_layers(model: Any, lists: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    if type(model) is not keras.Sequential:
-        return [_merged(layers) for layers in zip(*lists, strict=True)]
+    own_rates = _own_rates(model)
+    if type(model) is not keras.Sequential or not own_rates:
+        return [_merged(layers, own_rates) for layers in zip(*lists, strict=True)]
     merged = []
     rests = [[*layers] for layers in lists]
     while any(rests):
         optional = [rest[0] for rest in rests if rest and _is_optional(rest[0])]
         if optional:
-            merged.append(_merged(optional))
+            merged.append(_merged(optional, own_rates))
+            merged[-1]["config"]["name"] = f"dropout_before_layer_{len(merged)}"  # no other's name
             rests = [rest[1:] if rest and _is_optional(rest[0]) else rest for rest in rests]
         else:
-            merged.append(_merged([rest.pop(0) for rest in rests]))
+            merged.append(_merged([rest.pop(0) for rest in rests], own_rates))
     return merged
 
 
-def _merged(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    config = layers[0]["config"] | _merged_numbers(layers)
+def _merged(layers: Sequence[dict[str, Any]], own_rates: bool) -> dict[str, Any]:
+    config = layers[0]["config"] | _merged_numbers(layers, own_rates)
     if layers[0]["class_name"] == "Dense":
         config["units"] = max(layer["config"]["units"] for layer in layers)
     return {**layers[0], "config": config}
 
 
-def _merged_numbers(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _merged_numbers(parts: Sequence[dict[str, Any]], own_rates: bool) -> dict[str, Any]:
     """The numbers that any of these has: a placeholder where one is not zero."""
 
     def merged(name: str) -> Any:
@@ -188,7 +196,7 @@ def _merged_numbers(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
             return _merged_penalty(values)
         return next((PLACEHOLDER for value in values if value), values[0])
 
-    return {name: merged(name) for name in _numbers_in(parts[0])}
+    return {name: merged(name) for name in _numbers_in(parts[0], own_rates)}
 
 
 def _merged_penalty(penalties: Sequence[Any]) -> Any:
