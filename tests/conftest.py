@@ -1,5 +1,6 @@
 """Settings for all tests: quiet TensorFlow, and data that everybody has."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -8,6 +9,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import scale
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: spare the garbage collector from looking through it at every turn."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -592,7 +592,7 @@ else:
 def trained(
     case: Case, fitter: Callable[..., Any], **compiled: Any
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
-    keras.utils.clear_session()  # layers are named, and so logged, alike
+    keras.utils.clear_session(free_memory=False)  # layers are named, and so logged, alike
     keras.utils.set_random_seed(7)
     model = case.model()
     model.compile(optimizer=case.optimizer(), **{**case.compile(), **compiled})
