@@ -120,7 +120,7 @@ OPTIMIZERS: dict[str, Callable[[float], Any]] = {
     "clipped": lambda rate: keras.optimizers.SGD(rate, clipnorm=0.1),
     "globally clipped": lambda rate: keras.optimizers.SGD(rate, global_clipnorm=0.1),
     "rmsprop": lambda rate: keras.optimizers.RMSprop(rate / 10, rho=0.9 - rate, momentum=0.3),
-    "adam": lambda rate: keras.optimizers.Adam(rate, beta_1=0.9 - rate),
+    "adam": lambda rate: keras.optimizers.Adam(rate / 2, beta_1=0.9 - rate),
     "amsgrad": lambda rate: keras.optimizers.Adam(rate, amsgrad=True),
     "adamw": lambda rate: keras.optimizers.AdamW(rate, weight_decay=rate / 10),
     "adadelta": lambda rate: keras.optimizers.Adadelta(10 * rate),
