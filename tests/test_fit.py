@@ -455,7 +455,7 @@ def test_data_are_on_the_device_once() -> None:
 import resource, sys
 import numpy as np
 from kerashp import build_model, fit
-X = np.full((1_000_000, 40), 0.5, "float32")
+X = np.full((2_000_000, 40), 0.5, "float32")
 model = build_model(1, 4, 1e-6, X.shape[1])
 fit(model, X[:4096], X[:4096, 0], 512, 2, 0, fallback="error")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
