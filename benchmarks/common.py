@@ -1,16 +1,17 @@
 """What the benchmarks share: data, the machine, and runs of several sides in turn."""
 
+import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 import numpy as np
 
 HOUSING = Path(__file__).parents[2] / "shared" / "data" / "housing.csv"
-PACKAGES = ("kerashp", "tensorflow", "keras", "scikit-learn", "numpy")
+PACKAGES = ("kerashp", "tensorflow", "jax", "keras", "scikit-learn", "numpy")
 
 
 def housing(n_rows: int = 7680) -> tuple[np.ndarray, np.ndarray, str]:
@@ -63,6 +64,8 @@ def in_turn(sides: dict[str, Callable[[], object]], runs: int) -> dict[str, floa
 
 def heading(runs: int, *about: str) -> str:
     """Versions, machine and runs, for the top of a table."""
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    machine = f"Python {platform.python_version()}, sgemm {sgemm_rate():.0f} GFLOP/s"
+    installed = {distribution.name: distribution.version for distribution in distributions()}
+    versions = ", ".join(f"{name} {installed[name]}" for name in PACKAGES if name in installed)
+    python = f"Python {platform.python_version()}, backend {os.environ.get('KERAS_BACKEND', 'tensorflow')}"
+    machine = f"{python}, sgemm {sgemm_rate():.0f} GFLOP/s"
     return "\n".join([versions, f"{machine}; medians of {runs} runs in turn", *about])

@@ -15,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from common import heading, housing, in_turn, sgemm_rate
+from keras import ops
 
 from kerashp import build_model
 from kerashp.training import Member, Population
@@ -39,42 +40,40 @@ def population(n_members: int, network: tuple[int, int], X: np.ndarray, y: np.nd
 
 
 def by_hand(n_members: int, network: tuple[int, int], X: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
-    """The same two epochs with no Keras in them: batched products, gradients and updates spelled out."""
-    import tensorflow as tf
-
+    """The same two epochs without models: batched products, gradients and updates spelled out."""
     depth, width = network
     widths = [X.shape[1], *[width] * depth, 1]
     rng = np.random.default_rng(0)
     n_steps = len(X) // BATCH_SIZE
     kernels = [
-        tf.constant(rng.normal(0, (2 / n) ** 0.5, (n_members, n, m)), tf.float32) for n, m in pairwise(widths)
+        ops.convert_to_tensor(rng.normal(0, (2 / n) ** 0.5, (n_members, n, m)), "float32")
+        for n, m in pairwise(widths)
     ]
-    biases = [tf.zeros((n_members, 1, m)) for m in widths[1:]]
-    data, targets = tf.constant(X), tf.constant(y)
+    biases = [ops.zeros((n_members, 1, m), "float32") for m in widths[1:]]
+    data, targets = ops.convert_to_tensor(X), ops.convert_to_tensor(y)
 
     def step(rows: Any, kernels: list[Any], biases: list[Any]) -> tuple[list[Any], list[Any]]:
-        outputs = [tf.gather(data, rows)]
+        outputs = [ops.take(data, rows, axis=0)]
         for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):
-            outputs.append(tf.nn.relu(tf.matmul(outputs[-1], kernel) + bias))
-        predicted = tf.matmul(outputs[-1], kernels[-1]) + biases[-1]
-        delta = 2 / BATCH_SIZE * (predicted - tf.gather(targets, rows))
+            outputs.append(ops.relu(ops.matmul(outputs[-1], kernel) + bias))
+        predicted = ops.matmul(outputs[-1], kernels[-1]) + biases[-1]
+        delta = 2 / BATCH_SIZE * (predicted - ops.take(targets, rows, axis=0))
         new_kernels, new_biases = [], []
         for layer in reversed(range(len(kernels))):
-            new_kernels.append(
-                kernels[layer] - LEARNING_RATE * tf.matmul(outputs[layer], delta, transpose_a=True)
-            )
-            new_biases.append(biases[layer] - LEARNING_RATE * tf.reduce_sum(delta, axis=1, keepdims=True))
+            gradient = ops.matmul(ops.swapaxes(outputs[layer], 1, 2), delta)
+            new_kernels.append(kernels[layer] - LEARNING_RATE * gradient)
+            new_biases.append(biases[layer] - LEARNING_RATE * ops.sum(delta, axis=1, keepdims=True))
             if layer:
-                passed = tf.cast(outputs[layer] > 0, tf.float32)
-                delta = tf.matmul(delta, kernels[layer], transpose_b=True) * passed
+                passed = ops.cast(outputs[layer] > 0, "float32")
+                delta = ops.matmul(delta, ops.swapaxes(kernels[layer], 1, 2)) * passed
         return new_kernels[::-1], new_biases[::-1]
 
-    @tf.function(jit_compile=True)
+    @compiled
     def epoch(order: Any, kernels: list[Any], biases: list[Any]) -> Any:
-        return tf.while_loop(
+        return ops.while_loop(
             lambda i, *_: i < n_steps,
-            lambda i, kernels, biases: (i + 1, *step(tf.gather(order, i), kernels, biases)),
-            (tf.constant(0), kernels, biases),
+            lambda i, kernels, biases: (i + 1, *step(ops.take(order, i, axis=0), kernels, biases)),
+            (0, kernels, biases),
         )[1:]
 
     state = [kernels, biases]
@@ -83,11 +82,22 @@ def by_hand(n_members: int, network: tuple[int, int], X: np.ndarray, y: np.ndarr
         for _ in range(2):
             orders = [rng.permutation(len(X))[: n_steps * BATCH_SIZE] for _ in range(n_members)]
             order = np.stack(orders).reshape(n_members, n_steps, BATCH_SIZE).swapaxes(0, 1)
-            state[:] = epoch(tf.constant(order, tf.int32), *state)
-        state[0][0].numpy()
+            state[:] = epoch(ops.convert_to_tensor(order, "int32"), *state)
+        ops.convert_to_numpy(state[0][0])
 
     run()
     return run
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, compiled by XLA."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=True)
 
 
 def flops(network: tuple[int, int], n_features: int) -> float:
