@@ -19,7 +19,7 @@ from kerashp.training._rowwise import is_rowwise
 from kerashp.training._stack import Stack
 from kerashp.training._step import State
 
-_MOST_STEPS = 256
+_MOST_STEPS = 1024
 _BYTES_IN_FLIGHT = 16 * 2**20
 _NO_SIDE = Side(steps=0, batch_size=0, row=(), rows_vary=False)
 

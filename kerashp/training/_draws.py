@@ -41,18 +41,18 @@ class Draws:
         """Draw from where the members' non-trainable variables are: each layer's seed, and its count."""
         self._seeds = [ops.convert_to_numpy(others[state]).astype(np.int64) for state in self._states]
 
-    def kept(self, steps: np.ndarray, n_rows: int, most_steps: int) -> list[np.ndarray]:
-        """Bools of shape `(most_steps, n_members, n_rows, ...)` for each layer: the units kept.
+    def kept(self, steps: np.ndarray, n_rows: int) -> list[np.ndarray]:
+        """Bools of shape `(n_steps, n_members, n_rows, ...)` for each layer: the units kept.
 
         `steps`, of shape `(n_steps, n_members)`, says which steps each member takes part in; it draws for
         those, and its count moves on by as many.
         """
-        return [self._of_layer(layer, steps, n_rows, most_steps) for layer in range(len(self._states))]
+        return [self._of_layer(layer, steps, n_rows) for layer in range(len(self._states))]
 
-    def _of_layer(self, layer: int, steps: np.ndarray, n_rows: int, most_steps: int) -> np.ndarray:
+    def _of_layer(self, layer: int, steps: np.ndarray, n_rows: int) -> np.ndarray:
         *others, width = self._shapes[layer]
         units = self._units[layer]
-        drawn = np.zeros((most_steps, steps.shape[1], n_rows, *others, width), bool)
+        drawn = np.zeros((*steps.shape, n_rows, *others, width), bool)
         for member, (seed, before) in enumerate(self._seeds[layer]):
             at = np.flatnonzero(steps[:, member])
             real = np.ones(width, bool) if units is None else units[member]

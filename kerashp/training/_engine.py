@@ -204,8 +204,8 @@ class Engine:
     def _batches(self, order: Order) -> Batches:
         steps = self._program.layout.train.steps
         leaves, n_rows = self._train.gathered(order, steps)
-        kept = self._draws.kept(order.n_rows > 0, self._train.batch_size, steps)
-        return Batches(leaves, n_rows, list(map(backend().put, kept)))
+        kept = self._draws.kept(order.n_rows > 0, self._train.batch_size)
+        return Batches(leaves, n_rows, [backend().put_steps(units, steps) for units in kept])
 
     def _test_batches(self, test: Order | None) -> Batches:
         """The batches of a part of the validation; kept on the device where there is but one part."""
@@ -221,7 +221,7 @@ class Engine:
 
     def _left(self, feed: Feed, rows: np.ndarray) -> Batches:
         """A last batch of these rows, of shape `(n_members, n_rows)`."""
-        kept = self._draws.kept(self.active[None], feed.batch_size, 1) if feed is self._train else []
+        kept = self._draws.kept(self.active[None], feed.batch_size) if feed is self._train else []
         of_rows = [backend().put(units[0, :, : rows.shape[1]]) for units in kept]
         return Batches(feed.gathered_rows(rows), [], of_rows)
 

@@ -89,30 +89,21 @@ class Feed:
         return Order(rows.swapaxes(0, 1), n_rows.T), filled[:, size:]
 
     def gathered(self, order: Order, steps: int) -> tuple[list[Any], list[Any]]:
-        """The arrays' rows by an order, filled up to so many steps, and the numbers of real rows."""
-        leaves = self._rows(_filled(order.rows, steps), members=1)
+        """The arrays' rows by an order, with room for so many steps, and the numbers of real rows."""
+        leaves = [
+            backend().gather_steps(array, rows, steps)
+            for array, rows in zip(self.arrays, self._rows(order.rows, members=1), strict=True)
+        ]
         told = self.masked or len(self.members) > 1
-        return leaves, [backend().put(_filled(order.n_rows, steps))] if told else []
+        return leaves, [backend().put_steps(order.n_rows, steps)] if told else []
 
     def gathered_rows(self, rows: np.ndarray) -> list[Any]:
         """These rows of the arrays as one batch, of shape `(n_members, n_rows, ...)`."""
-        return self._rows(rows, members=0)
+        own = zip(self.arrays, self._rows(rows, members=0), strict=True)
+        return [backend().gather(array, rows) for array, rows in own]
 
-    def _rows(self, rows: np.ndarray, members: int) -> list[Any]:
-        shared = backend().put(rows)
-        gathered = []
-        for index, array in enumerate(self.arrays):
-            own = shared
-            if index in self.starts:
-                shape = [-1 if axis == members else 1 for axis in range(rows.ndim)]
-                own = backend().put(rows + self.starts[index].reshape(shape))
-            gathered.append(backend().gather(array, own))
-        return gathered
-
-
-def _filled(array: np.ndarray, steps: int) -> np.ndarray:
-    if len(array) == steps:
-        return np.ascontiguousarray(array)
-    filled = np.zeros((steps, *array.shape[1:]), array.dtype)
-    filled[: len(array)] = array
-    return filled
+    def _rows(self, rows: np.ndarray, members: int) -> list[np.ndarray]:
+        """The rows to take of each array; `members` is their axis."""
+        shape = [-1 if axis == members else 1 for axis in range(rows.ndim)]
+        starts = [self.starts.get(index) for index in range(len(self.arrays))]
+        return [rows if start is None else rows + start.reshape(shape) for start in starts]

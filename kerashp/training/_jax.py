@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 UNMATCHED: tuple[type, ...] = ()  # optimizers whose numbers under Keras' own training are others
 
@@ -20,9 +21,26 @@ def put(array: Any) -> jax.Array:
 
 
 @jax.jit
-def gather(array: jax.Array, rows: jax.Array) -> jax.Array:
+def gather(array: jax.Array, rows: np.ndarray) -> jax.Array:
     """The rows of an array."""
     return jnp.take(array, rows, axis=0)
+
+
+def put_steps(array: np.ndarray, steps: int) -> jax.Array:
+    """The array on the device with room for so many steps; what is in the rest is not said."""
+    return put(_with_room(array, steps))
+
+
+def gather_steps(array: jax.Array, rows: np.ndarray, steps: int) -> jax.Array:
+    """The rows of an array, of which the first axis is steps, with room for so many."""
+    return gather(array, _with_room(rows, steps))
+
+
+def _with_room(array: np.ndarray, steps: int) -> np.ndarray:
+    """The array as the beginning of a longer one: on the device, each length would be a compile."""
+    filled = np.zeros((steps, *array.shape[1:]), array.dtype)
+    filled[: len(array)] = array
+    return filled
 
 
 def fetched(arrays: Any) -> Any:

@@ -65,9 +65,28 @@ def _put_by_parts(array: np.ndarray) -> tf.Tensor:
     return tensor
 
 
-def gather(array: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+def gather(array: tf.Tensor, rows: np.ndarray) -> tf.Tensor:
     """The rows of an array, outside of any compiled function."""
     return tf.raw_ops.GatherV2(params=array, indices=rows, axis=0)
+
+
+def put_steps(array: np.ndarray, steps: int) -> tf.Tensor:
+    """The array on the device with room for so many steps; what is in the rest is not said."""
+    return _with_room(put(array), steps)
+
+
+def gather_steps(array: tf.Tensor, rows: np.ndarray, steps: int) -> tf.Tensor:
+    """The rows of an array, of which the first axis is steps, with room for so many."""
+    return _with_room(gather(array, rows), steps)
+
+
+def _with_room(tensor: tf.Tensor, steps: int) -> tf.Tensor:
+    """The tensor as the beginning of a longer one: memory that nobody writes to costs nothing."""
+    n_steps, *others = tensor.shape
+    if n_steps == steps:
+        return tensor
+    room = tf.raw_ops.Empty(shape=(steps, *others), dtype=tensor.dtype)
+    return tf.raw_ops.InplaceUpdate(x=room, i=np.arange(n_steps), v=tensor) if n_steps else room
 
 
 def fetched(arrays: Any) -> Any:
