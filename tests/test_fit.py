@@ -12,8 +12,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from scipy.stats import loguniform
+from sklearn.model_selection import RandomizedSearchCV
 
-from kerashp import build_model, fit
+from kerashp import KerasMLPRegressor, build_model, fit
 from kerashp.training import FallbackWarning, _backend, _obstacles, _program, clear_cache
 
 N_ROWS = 90
@@ -367,6 +369,22 @@ def test_a_second_model_of_the_shape_compiles_nothing(compiles: list[Any], data)
     ):
         compiled(model_of(seed, rate, l2=l2, dropout=dropout, momentum=0.5), X[:rows], y[:rows], epochs=2)
     assert len(compiles) == 1
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_search_of_scikit_learn_compiles_each_shape_once(
+    early_stopping: bool, compiles: list[Any], data
+) -> None:
+    search = RandomizedSearchCV(
+        KerasMLPRegressor(batch_size=32, epochs=2, early_stopping=early_stopping, random_state=0),
+        {"learning_rate": loguniform(1e-4, 1e-2), "l2": loguniform(1e-6, 1e-2), "n_hidden": [1, 2]},
+        n_iter=4,
+        cv=2,
+        random_state=1,
+    )
+    search.fit(data[0], data[1].ravel())
+    assert set(search.cv_results_["param_n_hidden"]) == {1, 2}
+    assert len(compiles) == 2
 
 
 def test_models_that_share_a_compiled_function_keep_their_own_numbers(data) -> None:
