@@ -1,6 +1,5 @@
 """What the benchmarks share: data, the machine, and runs of several sides in turn."""
 
-import os
 import platform
 import statistics
 import time
@@ -8,6 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 
+import keras
 import numpy as np
 
 HOUSING = Path(__file__).parents[2] / "shared" / "data" / "housing.csv"
@@ -66,6 +66,6 @@ def heading(runs: int, *about: str) -> str:
     """Versions, machine and runs, for the top of a table."""
     installed = {distribution.name: distribution.version for distribution in distributions()}
     versions = ", ".join(f"{name} {installed[name]}" for name in PACKAGES if name in installed)
-    python = f"Python {platform.python_version()}, backend {os.environ.get('KERAS_BACKEND', 'tensorflow')}"
+    python = f"Python {platform.python_version()}, backend {keras.backend.backend()}"
     machine = f"{python}, sgemm {sgemm_rate():.0f} GFLOP/s"
     return "\n".join([versions, f"{machine}; medians of {runs} runs in turn", *about])

@@ -25,9 +25,14 @@ def _example(name: str) -> ModuleType:
     return module
 
 
-def test_the_readmes_pipeline_is_built_and_its_space_fits() -> None:
+def _snippets() -> list[str]:
+    """The README's Python, in its order: the textbook's search, a script, a population, a pipeline."""
     readme = (_EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    textbook, script, _, pipeline = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+
+
+def test_the_readmes_pipeline_is_built_and_its_space_fits() -> None:
+    textbook, script, _, pipeline = _snippets()
     for snippet in (textbook, script):
         compile(snippet, "README.md", "exec")
     names: dict[str, Any] = {}
@@ -38,8 +43,7 @@ def test_the_readmes_pipeline_is_built_and_its_space_fits() -> None:
 
 
 def test_the_readmes_population_trains() -> None:
-    readme = (_EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    snippet = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[2]
+    _, _, snippet, _ = _snippets()
     X = np.random.default_rng(0).normal(size=(300, 8))
     names: dict[str, Any] = {"X": X, "y": X[:, 0]}
     exec(snippet, names)

@@ -38,6 +38,8 @@ def gather_steps(array: jax.Array, rows: np.ndarray, steps: int) -> jax.Array:
 
 def _with_room(array: np.ndarray, steps: int) -> np.ndarray:
     """The array as the beginning of a longer one: on the device, each length would be a compile."""
+    if len(array) == steps:
+        return array
     filled = np.zeros((steps, *array.shape[1:]), array.dtype)
     filled[: len(array)] = array
     return filled

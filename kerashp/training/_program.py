@@ -4,7 +4,6 @@ The function takes the batches of up to `steps` steps, gathered beforehand, and 
 epochs that they make up. Its shape depends neither on how many rows there are nor on how many epochs.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +17,10 @@ from kerashp.training._layers import dropouts_of
 from kerashp.training._logs import Logs
 from kerashp.training._numbers import numbers_of
 from kerashp.training._padding import Padding
+from kerashp.training._replaced import PLACES
 from kerashp.training._step import Batch, State, Step
 
 MOST_EPOCHS = 16  # of one call: the logs of so many are handed back, even if fewer were trained
-_TRACING = threading.Lock()  # while a function is traced, some attributes of Keras' objects are others
 
 
 @dataclass(frozen=True)
@@ -239,7 +238,7 @@ class Program:
         )
 
     def _call(self, key: Any, model: Any, chosen: Callable, compiler: Callable, arguments: tuple) -> Any:
-        with _TRACING:
+        with PLACES:  # tracing puts values elsewhere; and one thread compiles for all
             if key not in self._compiled:
                 function = chosen(Epochs(model, self.layout, self._structures))
                 self._compiled[key] = Compiled(function, compiler, arguments)
