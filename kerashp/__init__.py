@@ -21,7 +21,7 @@ _HOMES = {
     "build_model": "kerashp.models",
     "fit": "kerashp.training",
 }
-_ROOMS = ("estimators", "models", "spaces", "training")
+_ROOMS = ("estimators", "model_selection", "models", "spaces", "training")
 
 __all__ = [
     "KerasClassifier",

@@ -1,7 +1,7 @@
 """What all four estimators are: validate, build, train, predict."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from numbers import Integral
 from typing import Any, Self
@@ -15,8 +15,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp.estimators._callbacks import best_epoch, check_monitors, copied
 from kerashp.estimators._constraints import CALL_CONSTRAINTS
+from kerashp.estimators._handover import (
+    Fitting,
+    built_once,
+    epochs_told,
+    given_outputs,
+    suspend,
+    taken,
+)
 from kerashp.estimators._losses import check_loss, check_values, loss_of
-from kerashp.estimators._models import check_compiled, output_width, outputs, weights_are_finite
+from kerashp.estimators._models import (
+    check_compiled,
+    check_optimizer,
+    output_width,
+    outputs,
+    weights_are_finite,
+)
 from kerashp.estimators._persistence import Persistent
 from kerashp.estimators._rows import Rows, checked_features, checked_rows, hold_out, weighted, with_weight
 from kerashp.training import fit, isolated, without_retracing_warnings
@@ -35,6 +49,14 @@ def unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def _as_told(call: dict[str, Any]) -> dict[str, Any]:
+    """A fit's arguments, but for as many epochs as a search says, if it does, and with nothing held out."""
+    epochs = epochs_told()
+    if epochs is None:
+        return call
+    return {**call, "epochs": call.get("initial_epoch", 0) + epochs, "validation_split": 0.0}
 
 
 class BaseKerasEstimator(Persistent, BaseEstimator):
@@ -173,19 +195,58 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         classes: np.ndarray | None = None,
         partial: bool = False,
     ) -> Self:
-        call = self._checked_call(call)
+        resumed = taken()
         with unchanged_by_errors(self):
-            rows = checked_rows(self, X, y, sample_weight, self._floatx(), reset=fresh)
-            if fresh:
-                self._start(rows, classes)
-            rows, arguments = self._prepared(
-                with_weight(rows), validation_data, call, fresh=fresh, partial=partial
-            )
-            with without_retracing_warnings(), isolated(self._next_seed(), self._dtype()):
-                history = fit(self.model_, rows.X, rows.y, sample_weight=rows.sample_weight, **arguments)
-        self._record(history.history, arguments, partial=partial and not fresh)
+            if resumed is not None:
+                self.__dict__.update(resumed.state)
+                history, arguments = resumed.history, resumed.arguments
+            else:
+                fitting = self._begun(
+                    X, y, sample_weight, validation_data, call, fresh=fresh, classes=classes, partial=partial
+                )
+                history, arguments = self._trained(fitting), fitting.arguments
+        self._record(history, arguments, partial=partial and not fresh)
         self._check_converged()
         return self
+
+    def _begun(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: Any,
+        call: dict[str, Any],
+        *,
+        fresh: bool,
+        classes: np.ndarray | None,
+        partial: bool,
+    ) -> Fitting:
+        """All that comes before the training, where a search may take over."""
+        call = _as_told(self._checked_call(call))
+        passed = checked_rows(self, X, y, sample_weight, self._floatx(), reset=fresh)
+        if fresh:
+            self._start(passed, classes)
+        rows, validation, arguments = self._prepared(
+            with_weight(passed), validation_data, call, fresh=fresh, partial=partial
+        )
+        fitting = Fitting(
+            rows=rows,
+            validation=validation,
+            arguments=arguments,
+            seed=self._next_seed(),
+            dtype=self._dtype(),
+            state=dict(vars(self)),
+        )
+        suspend(fitting, passed)
+        return fitting
+
+    def _trained(self, fitting: Fitting) -> dict[str, list[float]]:
+        rows = fitting.rows
+        with without_retracing_warnings(), isolated(fitting.seed, fitting.dtype):
+            check_compiled(self.model_, rows.X, rows.y)
+            return fit(
+                self.model_, rows.X, rows.y, sample_weight=rows.sample_weight, **fitting.arguments
+            ).history
 
     def _checked_call(self, call: dict[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in call.items() if value is not None}
@@ -210,29 +271,43 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
 
     def _prepared(
         self, rows: Rows, validation_data: Any, call: dict[str, Any], *, fresh: bool, partial: bool
-    ) -> tuple[Rows, dict[str, Any]]:
-        """The rows that the network takes and all else for `kerashp.fit`, checked against each other."""
+    ) -> tuple[Rows, Rows | None, dict[str, Any]]:
+        """The rows that the network takes and all else for `kerashp.fit`, checked against each other.
+
+        The rows to train on, encoded; those to validate on, likewise; and the arguments.
+        """
         seed = self._next_seed()
-        stops = self.early_stopping and not partial
+        stops = self.early_stopping and not partial and epochs_told() is None
         with isolated(seed, self._dtype()):
             if fresh:
-                self.model_ = self._build(rows.X)
-            self._bind(rows)
+                self.model_, width = built_once(self._build_key(rows, seed), lambda: self._measured(rows.X))
+            else:
+                width = output_width(self.model_, rows.X)
+            self._bind(rows, width)
             rows, validation = self._validation(rows, validation_data, call, stops=stops, seed=seed)
             arguments = self._arguments(len(rows.X), validation, call, stops=stops)
             rows = with_weight(weighted(rows, arguments.pop("class_weight", None), self.target_encoder_))
             self._check_classes(rows, partial=partial)
             rows = rows._replace(y=self.target_encoder_.transform(rows.y))
-            check_compiled(self.model_, rows.X, rows.y)
-        return rows, arguments
+            check_optimizer(self.model_)
+        return rows, validation, arguments
+
+    def _measured(self, X: np.ndarray) -> tuple[keras.Model, int]:
+        """A new model, and the width of its output."""
+        model = self._build(X)
+        return model, output_width(model, X)
+
+    def _build_key(self, rows: Rows, seed: int) -> Hashable | None:
+        """What the model depends on besides the parameters; None: on more than can be compared."""
+        encoder = self.target_encoder_
+        return seed, rows.X.shape, encoder.task_, encoder.width_
 
     def _check_classes(self, rows: Rows, *, partial: bool) -> None:
         """Nothing to check where the target has no classes."""
 
-    def _bind(self, rows: Rows) -> None:
+    def _bind(self, rows: Rows, width: int) -> None:
         """Fit the encoder to the model, or refuse a model whose output or loss does not fit the target."""
         encoder, loss = self.target_encoder_, loss_of(self.model_)
-        width = output_width(self.model_, rows.X)
         check_loss(loss, encoder.task_, width, encoder.width_)
         encoder.bind(width, loss)
         self._check_values(rows)
@@ -283,6 +358,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         """Everything but the training rows that goes to `kerashp.fit`."""
         arguments = {**self._fit_arguments(n_samples), **call}
         callbacks = copied([self._fit_callbacks_given(), call.get("callbacks")])
+        if epochs_told() is not None:
+            callbacks = [c for c in callbacks if not isinstance(c, keras.callbacks.EarlyStopping)]
         if stops:
             callbacks.append(
                 keras.callbacks.EarlyStopping(
@@ -353,7 +430,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         return raw
 
     def _forward(self, X: np.ndarray) -> np.ndarray:
-        return outputs(self.model_, X)
+        given = given_outputs(self.model_, X)
+        return outputs(self.model_, X) if given is None else given
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

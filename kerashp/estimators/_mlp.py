@@ -1,5 +1,6 @@
 """Multilayer perceptrons with explicit parameters, the Keras counterparts of scikit-learn's."""
 
+from collections.abc import Hashable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._constraints import TRAINING_CONSTRAINTS
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
+from kerashp.estimators._rows import Rows
 from kerashp.estimators._targets import data_arguments
 from kerashp.models import build_model
 
@@ -120,6 +122,9 @@ class _KerasMLP(BaseKerasEstimator):
         return build_model(
             **network, **data_arguments(self.target_encoder_, X), normalize=X if self.normalize else None
         )
+
+    def _build_key(self, rows: Rows, seed: int) -> Hashable | None:
+        return None if self.normalize else super()._build_key(rows, seed)
 
     def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
         batch_size = min(_AUTO_BATCH, n_samples) if self.batch_size == "auto" else self.batch_size

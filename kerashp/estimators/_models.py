@@ -102,7 +102,7 @@ def check_compiled(model: keras.Model, X: np.ndarray, y: np.ndarray) -> None:
     Raises
     ------
     ValueError
-        If the loss, the metrics or the learning rate cannot be used.
+        If the loss or the metrics cannot be used.
     """
     try:
         model._symbolic_build(data_batch=(X[:2], y[:2], None))
@@ -111,6 +111,16 @@ def check_compiled(model: keras.Model, X: np.ndarray, y: np.ndarray) -> None:
             f"The model's loss ({model.loss!r}) or its metrics cannot be used with y: {error}. Compile it "
             "with some of keras.losses and keras.metrics that fit the target"
         ) from error
+
+
+def check_optimizer(model: keras.Model) -> None:
+    """Refuse a model that cannot be trained by what it is compiled with.
+
+    Raises
+    ------
+    ValueError
+        If there is no optimizer, or its learning rate cannot be used.
+    """
     if model.optimizer is None:
         raise ValueError("The model is compiled without an optimizer; an estimator needs one, such as 'adam'")
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))

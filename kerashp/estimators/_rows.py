@@ -17,16 +17,22 @@ _NO_NUMBERS = ("could not convert", "dtype='numeric'", "setting an array", "floa
 
 
 class Rows(NamedTuple):
-    """Rows that a network trains or is validated on; `sample_weight` of shape (n_samples,) or None."""
+    """Rows that a network trains or is validated on.
+
+    `sample_weight` is of shape (n_samples,) or None; `at` are the rows' positions among those that were
+    passed, None where they are all.
+    """
 
     X: np.ndarray
     y: np.ndarray
     sample_weight: np.ndarray | None
+    at: np.ndarray | None = None
 
     def take(self, indices: np.ndarray) -> "Rows":
         """The rows at some positions, or under a mask."""
         weight = None if self.sample_weight is None else self.sample_weight[indices]
-        return Rows(self.X[indices], self.y[indices], weight)
+        at = np.arange(len(self.X)) if self.at is None else self.at
+        return Rows(self.X[indices], self.y[indices], weight, at[indices])
 
 
 def checked_features(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What a model function takes, read from its signature."""
 
 import inspect
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -15,9 +16,15 @@ def _signature(model: Any) -> list[inspect.Parameter] | None:
     if isinstance(model, keras.Model):
         return []
     try:
-        return list(inspect.signature(model).parameters.values())
-    except (TypeError, ValueError):
+        return _parameters(model)
+    except (TypeError, ValueError):  # or what cannot be hashed
         return None
+
+
+@lru_cache(maxsize=16)
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    """Read once: a search asks for every parameter of every candidate."""
+    return list(inspect.signature(function).parameters.values())
 
 
 def names_of(model: Any, *, handed: bool = False) -> list[str] | None:

@@ -1,5 +1,6 @@
 """Estimators around any function that returns a Keras model, or any model: scikeras' wrappers, mended."""
 
+from collections.abc import Hashable
 from typing import Any, ClassVar, Self
 
 import keras
@@ -10,7 +11,7 @@ from kerashp.estimators._base import BaseKerasEstimator, unchanged_by_errors
 from kerashp.estimators._callbacks import copied
 from kerashp.estimators._losses import loss_of
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
-from kerashp.estimators._models import built, outputs
+from kerashp.estimators._models import built
 from kerashp.estimators._parameters import COMPILE_DEFAULTS, ROUTED_CONSTRAINTS, ParameterNamespace
 from kerashp.estimators._rows import Rows, checked_rows
 from kerashp.estimators._scikeras import BaseWrapper, loss_name, route_params
@@ -35,6 +36,10 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
         elif "compile_kwargs" not in (names_of(self.model, handed=True) or ()):
             self._refuse_unused(model)
         return model
+
+    def _build_key(self, rows: Rows, seed: int) -> Hashable | None:
+        described = "meta" in (names_of(self.model, handed=True) or ())
+        return None if described else super()._build_key(rows, seed)
 
     def _model_arguments(self, X: np.ndarray) -> dict[str, Any]:
         """The model function's arguments; what describes the data is theirs to say, unless it was set."""
@@ -144,8 +149,8 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
             rows = checked_rows(self, X, y, None, self._floatx(), reset=True)
             self._start(rows, None)
             with isolated(self._next_seed()):
-                self.model_ = self._build(rows.X)
-                self._bind(rows)
+                self.model_, width = self._measured(rows.X)
+                self._bind(rows, width)
             self._check_classes(rows, partial=False)
         self.history_, self.best_epoch_ = {"loss": []}, 0
         return self
@@ -187,7 +192,7 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
         params = self.get_params(deep=False)
         arguments = route_params(params, destination="predict", pass_filter=set(), strict=True)
         if not arguments:
-            return outputs(self.model_, X)
+            return super()._forward(X)
         arguments = {"verbose": self.verbose, **arguments}
         self._initialize_callbacks()
         if arguments.get("batch_size") == -1:

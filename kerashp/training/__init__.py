@@ -1,13 +1,17 @@
 """How a Keras model is trained: by `fit`, an epoch or more in one compiled call."""
 
+from kerashp.training._costs import Costs, measured
 from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._isolation import isolated, without_retracing_warnings
 from kerashp.training._member import Member, Trained
-from kerashp.training._population import Population
+from kerashp.training._obstacles import obstacle
+from kerashp.training._population import Population, n_cores
 from kerashp.training._programs import clear_cache
+from kerashp.training._rowwise import is_rowwise
 from kerashp.training._template import graph_shape
 
 __all__ = [
+    "Costs",
     "FallbackWarning",
     "Member",
     "Population",
@@ -15,6 +19,10 @@ __all__ = [
     "clear_cache",
     "fit",
     "graph_shape",
+    "is_rowwise",
     "isolated",
+    "measured",
+    "n_cores",
+    "obstacle",
     "without_retracing_warnings",
 ]

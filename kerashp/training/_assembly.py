@@ -13,7 +13,7 @@ from kerashp.training._draws import Draws
 from kerashp.training._engine import Engine
 from kerashp.training._feed import Feed
 from kerashp.training._layers import dropouts_of
-from kerashp.training._program import Carry, Layout, Side
+from kerashp.training._program import Carry, Layout, Program, Side
 from kerashp.training._programs import program_for
 from kerashp.training._rowwise import is_rowwise
 from kerashp.training._stack import Stack
@@ -21,6 +21,7 @@ from kerashp.training._step import State
 
 _MOST_STEPS = 1024
 _BYTES_IN_FLIGHT = 16 * 2**20
+_ROWS, _VALUES = 512, 2**18  # of one call that predicts
 _NO_SIDE = Side(steps=0, batch_size=0, row=(), rows_vary=False)
 
 
@@ -50,6 +51,7 @@ class Assembly:
         self._rates = stack.rates()
         self._units = stack.kept_units()
         self._fresh = _fresh(stack.template)
+        self._programs: dict[Layout, Program] = {}
         self.masked = is_rowwise(stack.template)
 
     def feed(
@@ -72,7 +74,7 @@ class Assembly:
         structures = (train_on.structure, None if test_on is None else test_on.structure)
         return Engine(
             model=self._stack.template,
-            program=program_for(self._stack.template, self._numbers, layout, structures),
+            program=self._program(layout, structures),
             carry=Carry(tree.map_structure(backend().put, state), fresh),
             constants=[backend().put(constant[members]) for constant in self._constants],
             fresh=fresh,
@@ -84,6 +86,31 @@ class Assembly:
             train=train,
             validation=validation,
         )
+
+    def outputs(self, members: np.ndarray, state: State, x: np.ndarray) -> np.ndarray:
+        """What these members, by index in the stack, predict in this state; `(len(members), n_rows, ...)`.
+
+        Some hundred rows at a time, filled up, so that one compiled call serves any number of rows.
+        """
+        size = max(1, min(_ROWS, _VALUES // max(1, x[0].size)))
+        model = self._stack.template
+        program = self._program(self._layout_of_outputs(), (self._data[0].structure, None))
+        state = tree.map_structure(backend().put, state)
+        constants = [backend().put(constant[members]) for constant in self._constants]
+        parts = []
+        for first in range(0, len(x), size):
+            rows = x[np.minimum(np.arange(first, first + size), len(x) - 1)]
+            outputs = program.outputs(model, state, constants, rows)
+            parts.append(backend().fetched(outputs)[:, : len(x) - first])
+        return np.concatenate(parts, axis=1)
+
+    def _program(self, layout: Layout, structures: tuple[Any, Any]) -> Program:
+        if layout not in self._programs:
+            self._programs[layout] = program_for(self._stack.template, self._numbers, layout, structures)
+        return self._programs[layout]
+
+    def _layout_of_outputs(self) -> Layout:
+        return Layout(self._n_members, _NO_SIDE, _NO_SIDE, masked=False, padding=self._stack.padding)
 
     def _layout(self, train: Feed, validation: Feed | None) -> Layout:
         return Layout(

@@ -59,12 +59,6 @@ class Block:
             for slot, member in enumerate(self.members)
         }
 
-    def snapshot(self, member: int) -> Snapshot:
-        """One member's."""
-        slot = list(self.members).index(member)
-        best = _row(self._best, slot) if self._has_best[slot] else None
-        return backend().fetched(Snapshot(_row(self.engine.carry.state, slot), best))
-
 
 def stacked(rows: Sequence[Any]) -> Any:
     """Nested arrays of shape `(len(rows), ...)`."""

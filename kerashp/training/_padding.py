@@ -236,7 +236,8 @@ def _first_dense(layers: Sequence[Any]) -> int:
 
 
 def _frozen(config: dict[str, Any]) -> str:
-    return json.dumps({**config, "learning_rate": 0.01, "gradient_accumulation_steps": None}, default=repr)
+    alike = {"name": "optimizer", "learning_rate": 0.01, "gradient_accumulation_steps": None}
+    return json.dumps(config | alike, default=repr)
 
 
 def _pads(layer: Any) -> bool:

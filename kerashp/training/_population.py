@@ -1,7 +1,7 @@
 """A population of models that train together."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -59,6 +59,8 @@ class Population:
         Rows a step of validation; `batch_size` if None.
     shuffle : bool, default=True
         Whether each member takes its rows in a new order in every epoch.
+    blocks_at_a_time : int, default=None
+        Into how many blocks, or a multiple, the members are divided at the least: one for each core if None.
 
     Raises
     ------
@@ -99,6 +101,7 @@ class Population:
         validation_data: Any = None,
         validation_batch_size: int | None = None,
         shuffle: bool = True,
+        blocks_at_a_time: int | None = None,
     ):
         self._members = list(members)
         batch_size = _CHECK.integer("batch_size", batch_size, at_least=1)
@@ -113,24 +116,28 @@ class Population:
         self._portions = portions
         self._stack = Stack([member.model for member in self._members], portions.batch(batch_size))
         self._courses = self._begun()
-        limit = _FEW if backend().device_memory() is None else _MANY
-        n_blocks = -(-len(self._members) // limit)
-        self._size = -(-len(self._members) // n_blocks)
+        at_a_time = n_cores() if blocks_at_a_time is None else blocks_at_a_time
+        at_a_time = _CHECK.integer("blocks_at_a_time", at_a_time, at_least=1)
+        self._size = -(-len(self._members) // n_blocks(len(self._members), at_a_time))
         sizes = batch_size, validation_batch_size or batch_size
         self._assembly = Assembly(self._stack, portions.on_device(), sizes, self._size)
         self._check_rows()
         self._restored = self._stack.restored()
         self._ended: dict[int, _Final] = {}  # of members that are in no block any more
+        self._snapshots: dict[int, Snapshot] = {}  # of the others, where anybody has asked
         self._blocks = self._packed(np.arange(len(self._members)), self._stack.state(), [])
         self._prepare()
 
-    def train(self, epochs: int) -> list[Trained]:
+    def train(self, epochs: int, report: Callable[[int], None] | None = None) -> list[Trained]:
         """Train on, until every member has trained so many epochs in all, or has stopped.
 
         Parameters
         ----------
         epochs : int
             The epoch at which training ends, counted from 0: a second call goes on from the first.
+        report : callable, default=None
+            Called now and then with the number of epochs, each of one member, that have passed since last:
+            trained, or left out by a member that has stopped.
 
         Returns
         -------
@@ -138,19 +145,45 @@ class Population:
             How it went, by member, from the first epoch on.
         """
         epochs = _CHECK.integer("epochs", epochs, at_least=0)
+        left = self._left(epochs)
+        self._snapshots = {}
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             while times := self._times(epochs):
                 for block in self._blocks:
                     block.engine.active[:] = False
-                    left = [self._courses[member].left(epochs) > 0 for member in block.members]
-                    block.engine.active[: len(left)] = left
+                    trains = [self._courses[member].left(epochs) > 0 for member in block.members]
+                    block.engine.active[: len(trains)] = trains
                 list(threads.map(lambda block: self._advance(block, times), self._blocks))
                 self._compact()
+                left, before = self._left(epochs), left
+                if report is not None:
+                    report(before - left)
         return [course.trained() for course in self._courses]
 
     def state(self, member: int) -> State:
         """A member's values on the template's variables, with its best weights if it has any."""
         return self._final(member).state
+
+    def predict(self, x: Any, members: Sequence[int]) -> np.ndarray:
+        """What some members predict, as their models would if they had been written.
+
+        Parameters
+        ----------
+        x : array of shape (n_samples, ...)
+        members : list of int
+
+        Returns
+        -------
+        ndarray of shape (len(members), n_samples, ...)
+        """
+        parts = []
+        for first in range(0, len(members), self._size):
+            own = np.array(members[first : first + self._size])
+            filled = own[np.minimum(np.arange(self._size), len(own) - 1)]
+            states = {member: self.state(member) for member in own}
+            state = stacked([states[member]._replace(optimizer=[], metrics=[]) for member in filled])
+            parts.append(self._assembly.outputs(filled, state, x)[: len(own)])
+        return np.concatenate(parts)
 
     def write(self, member: int, model: Any = None) -> Any:
         """Give a model a member's weights, random seeds and optimizer's state.
@@ -212,6 +245,9 @@ class Population:
                 f"{' '.join(str(error).split())[:400]}. Train its members by kerashp.fit"
             ) from error
 
+    def _left(self, epochs: int) -> int:
+        return sum(course.left(epochs) for course in self._courses)
+
     def _times(self, epochs: int) -> int:
         """How many epochs to train before anything is decided; 0: no member has any left."""
         courses = [course for course in self._courses if course.left(epochs)]
@@ -243,8 +279,7 @@ class Population:
         """Gather the members that still train in fewer blocks, when half of all in blocks have stopped."""
         members = [member for block in self._blocks for member in block.members]
         left = [member for member in members if self._courses[member].stopped_by is None]
-        n_blocks = -(-len(left) // self._size)
-        if not left or n_blocks > len(self._blocks) / 2:
+        if not left or -(-len(left) // self._size) > len(self._blocks) / 2:
             return
         snapshots = {member: own for block in self._blocks for member, own in block.snapshots().items()}
         for member in snapshots.keys() - set(left):
@@ -285,8 +320,9 @@ class Population:
             raise IndexError(f"Population: member must be below {len(self._members)}; got {member}")
         if member in self._ended:
             return self._ended[member]
-        block = next(block for block in self._blocks if member in block.members)
-        return self._ending(member, block.snapshot(member))
+        if member not in self._snapshots:
+            self._snapshots |= next(block for block in self._blocks if member in block.members).snapshots()
+        return self._ending(member, self._snapshots[member])
 
     def _ending(self, member: int, snapshot: Snapshot) -> _Final:
         state, best = snapshot
@@ -297,6 +333,17 @@ class Population:
         choices = zip(self._restored, others, state.others, strict=True)
         kept = [then if is_restored else last for is_restored, then, last in choices]
         return _Final(state._replace(weights=weights, others=kept), is_best=True)
+
+
+def n_cores() -> int:
+    """How many blocks can train at a time: 1 on an accelerator."""
+    return 1 if backend().device_memory() is not None else os.cpu_count() or 1
+
+
+def n_blocks(n_members: int, at_a_time: int) -> int:
+    """In how many blocks so many members train: a multiple of those that train at a time."""
+    needed = -(-n_members // (_FEW if backend().device_memory() is None else _MANY))
+    return min(n_members, -(-needed // at_a_time) * at_a_time)
 
 
 def _check_ends(members: Sequence[Member]) -> None:

@@ -139,6 +139,12 @@ class Epochs:
         carry = Carry(tested._replace(metrics=state.metrics), tested.metrics)
         return carry, self._results(tested.metrics)
 
+    def outputs(self, state: State, constants: list[Any], x: Any) -> Any:
+        """See `Program.outputs`."""
+        return self._each(
+            lambda state, constants: self._step.outputs(state, constants, x[0]), state, constants
+        )
+
     def _train(self, state: State, constants: list[Any], batch: Batches) -> State:
         one = partial(self._one, self._step.train, self._structures[0], self._layout.train)
         return self._each(one, state, constants, batch)
@@ -235,6 +241,19 @@ class Program:
             lambda epochs: partial(epochs.last_batch, train),
             partial(backend().for_any_rows, n_batch=len(tree.flatten(batch))),
             (carry, constants, batch),
+        )
+
+    def outputs(self, model: Any, state: State, constants: list[Any], x: Any) -> Any:
+        """The outputs `(n_members, n_rows, ...)` for rows x, the same for all members.
+
+        Of the state only weights and other variables are asked for.
+        """
+        return self._call(
+            ("outputs", str(x.dtype), None if backend().ANY_ROWS else len(x)),
+            model,
+            lambda epochs: epochs.outputs,
+            partial(backend().for_any_rows, n_batch=1),
+            (state, constants, x[None]),
         )
 
     def _call(self, key: Any, model: Any, chosen: Callable, compiler: Callable, arguments: tuple) -> Any:

@@ -78,6 +78,16 @@ class Step:
         with self._given(constants):
             return self._forward(state, constants, batch, training=False)[1]
 
+    def outputs(self, state: State, constants: Sequence[Any], x: Any) -> Any:
+        """What the model predicts for rows x."""
+        model = self._model
+        pairs = [
+            *zip(model.trainable_variables, state.weights, strict=True),
+            *zip(model.non_trainable_variables, state.others, strict=True),
+        ]
+        with self._given(constants), keras.StatelessScope(state_mapping=pairs):
+            return model(x, training=False)
+
     @contextmanager
     def _given(self, constants: Sequence[Any]) -> Iterator[None]:
         n_numbers = len(self._numbers)

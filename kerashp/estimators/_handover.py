@@ -1,0 +1,120 @@
+"""How a search takes the training out of a fit, and puts what was trained into the same fit.
+
+The first time, a fit runs up to its training and stops there: whatever stands around the estimator (a
+pipeline, a transformed target) has done its part by then, and nothing of it has to be known. The second time,
+the fit goes on from there, with what has been trained meanwhile.
+"""
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kerashp.estimators._rows import Rows
+
+Outputs = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A fit that is ready to train."""
+
+    rows: Rows  # with their targets encoded
+    validation: Rows | None  # likewise
+    arguments: dict[str, Any]  # of `kerashp.fit`, but for the rows
+    seed: int  # of the order of the rows
+    dtype: str | None  # Keras' float type, where the estimator sets it
+    state: dict[str, Any]  # the estimator's attributes
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What a fit goes on from that was trained elsewhere."""
+
+    state: dict[str, Any]  # the estimator's attributes
+    arguments: dict[str, Any]  # of `kerashp.fit`, but for the rows
+    history: dict[str, list[float]]
+    outputs: Outputs  # the model's for rows
+
+
+class Suspended(BaseException):
+    """A fit stops where its training would begin. No error: whoever catches errors lets it pass.
+
+    `passed` are all rows of the fit as they were checked, in which those of `fitting` have their positions.
+    """
+
+    def __init__(self, fitting: Fitting, passed: Rows):
+        super().__init__()
+        self.fitting = fitting
+        self.passed = passed
+
+
+_MODELS: ContextVar[dict[Hashable, Any] | None] = ContextVar("models", default=None)
+_WAITING: ContextVar[Resumed | None] = ContextVar("waiting", default=None)
+_GIVEN: ContextVar[tuple[Any, Outputs] | None] = ContextVar("given", default=None)
+_EPOCHS: ContextVar[Callable[[], int | None] | None] = ContextVar("epochs", default=None)
+
+
+@contextmanager
+def _holding(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+def suspending(models: dict[Hashable, Any]) -> AbstractContextManager[None]:
+    """Inside, an estimator's fit raises `Suspended`; fits that build equal models take them from `models`."""
+    return _holding(_MODELS, models)
+
+
+def suspend(fitting: Fitting, passed: Rows) -> None:
+    """Stop here, where a search asks for it."""
+    if _MODELS.get() is not None:
+        raise Suspended(fitting, passed)
+
+
+def built_once(key: Hashable | None, build: Callable[[], Any]) -> Any:
+    """The model of a fit; among fits that are suspended, one of an equal key (None is equal to none)."""
+    models = _MODELS.get()
+    if models is None or key is None:
+        return build()
+    if key not in models:
+        models[key] = build()
+    return models[key]
+
+
+@contextmanager
+def resuming(resumed: Resumed) -> Iterator[None]:
+    """Inside, the first fit goes on from there, and the predictions of its model are those given."""
+    given = (resumed.state["model_"], resumed.outputs)
+    with _holding(_WAITING, resumed), _holding(_GIVEN, given):
+        yield
+
+
+def taken() -> Resumed | None:
+    """What this fit goes on from, if there is anything; it is taken once."""
+    resumed = _WAITING.get()
+    _WAITING.set(None)
+    return resumed
+
+
+def given_outputs(model: Any, X: np.ndarray) -> np.ndarray | None:
+    """The model's outputs for rows X, where somebody computes them."""
+    given = _GIVEN.get()
+    return given[1](X) if given is not None and given[0] is model else None
+
+
+def training_for(epochs: Callable[[], int | None] | None) -> AbstractContextManager[None]:
+    """Inside, fits hold out nothing and train for so many epochs; as they would otherwise if None."""
+    return _holding(_EPOCHS, epochs)
+
+
+def epochs_told() -> int | None:
+    """For how many epochs to train, whatever the estimator says; None where nobody says so."""
+    epochs = _EPOCHS.get()
+    return None if epochs is None else epochs()

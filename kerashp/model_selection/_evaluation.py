@@ -1,0 +1,197 @@
+"""Candidates x folds: what trains together does, and scikit-learn scores all."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import keras
+
+from kerashp.estimators._handover import resuming, training_for
+from kerashp.model_selection._histories import with_history
+from kerashp.model_selection._plan import Alone, Fit, Group, planned
+from kerashp.model_selection._preprocessing import innermost
+from kerashp.model_selection._progress import Bar
+from kerashp.model_selection._ready import Preparation, Ready
+from kerashp.model_selection._scores import checked
+from kerashp.model_selection._task import Result, Task
+from kerashp.model_selection._together import Together
+from kerashp.model_selection._workers import spread
+from kerashp.training import isolated, measured, n_cores, without_retracing_warnings
+
+_SHARE_OF_MEMORY = 0.5
+_NOT_TOGETHER = (RuntimeError, ValueError)  # what a population says that cannot be trained
+
+
+class Evaluation:
+    """Runs tasks.
+
+    Parameters
+    ----------
+    max_memory : int or None
+        Bytes that the groups in training may take; half of the machine's if None.
+    verbose : bool
+    n_jobs : int
+        Workers; 1 is this process.
+    backend : joblib backend
+        Where the workers are.
+
+    Attributes
+    ----------
+    plan : Plan
+        None until there is one.
+    seconds : dict from str to float
+        Where the time went, over all threads.
+    """
+
+    def __init__(self, max_memory: int | None, verbose: bool, n_jobs: int, backend: Any):
+        self.plan: Any = None
+        self.seconds = dict.fromkeys(("preparing", "compiling", "training", "scoring"), 0.0)
+        self._max_memory = max_memory or _memory()
+        self._verbose = verbose
+        self._n_jobs = n_jobs
+        self._backend = backend
+        self._results: dict[tuple[int, int], Result] = {}
+
+    def results(self, tasks: Sequence[Task]) -> list[Result]:
+        """scikit-learn's results of the tasks, with the curves of their training."""
+        by_place = {task.place: task for task in tasks}
+        with training_for(None), Bar(self._verbose, sum(map(_n_epochs, tasks))) as bar:
+            with self._timed("preparing"):
+                groups, blocks = self._planned(tasks)
+            if self._n_jobs > 1:
+                self._elsewhere(by_place, bar)
+            else:
+                self._here(groups, blocks, by_place, bar)
+        return [self._results[task.place] for task in tasks]
+
+    def _here(self, groups: list[list[Ready]], blocks: Any, by_place: dict[Fit, Task], bar: Bar) -> None:
+        for group, future in _trained(groups, self.plan.groups, blocks, bar.advance):
+            with self._timed("scoring"):
+                self._end(group, future, bar)
+        for alone in self.plan.alone:
+            task = by_place[alone.fit]
+            with self._timed("training"):
+                self._keep(task, finished(task), bar)
+            bar.advance(_n_epochs(task))
+
+    def _elsewhere(self, by_place: dict[Fit, Task], bar: Bar) -> None:
+        """Each group, and each fit that trains alone, is the work of a worker."""
+        places = [group.fits for group in self.plan.groups] + [(alone.fit,) for alone in self.plan.alone]
+        works = [([by_place[place] for place in fits],) for fits in places]
+        for index, (results, together) in spread(evaluated, works, self._n_jobs, self._backend):
+            for name, seconds in together.items():
+                self.seconds[name] += seconds
+            for task, result in zip(works[index][0], results, strict=True):
+                self._keep(task, result, bar)
+                bar.advance(_n_epochs(task))
+
+    def _planned(self, tasks: Sequence[Task]) -> tuple[list[list[Ready]], Any]:
+        preparation = Preparation()
+        prepared = list(zip(tasks, preparation.prepared(tasks), strict=True))
+        alone = [Alone(task.place, reason) for task, reason in prepared if isinstance(reason, str)]
+        fits = [ready for _, ready in prepared if isinstance(ready, Ready)]
+        blocks = preparation.blocks
+        self.plan, groups = planned(fits, alone, blocks, measured(), self._max_memory // n_cores())
+        return groups, blocks
+
+    def _end(self, group: Sequence[Ready], future: Future[Together], bar: Bar) -> None:
+        """Score a group that has trained, or train its fits one by one if it could not."""
+        error = future.exception()
+        if isinstance(error, _NOT_TOGETHER):
+            self._divide(group, str(error))
+            return
+        together = future.result()
+        self.seconds["compiling"] += together.compile_seconds
+        self.seconds["training"] += together.train_seconds
+        for position, ready in enumerate(group):
+            self._keep(ready.task, scored(together, position, ready), bar)
+
+    def _divide(self, group: Sequence[Ready], reason: str) -> None:
+        """Take a group out of the plan."""
+        fits = tuple(ready.task.place for ready in group)
+        self.plan = replace(
+            self.plan,
+            groups=tuple(own for own in self.plan.groups if own.fits != fits),
+            alone=(*self.plan.alone, *[Alone(fit, reason) for fit in fits]),
+        )
+
+    def _keep(self, task: Task, result: Result, bar: Bar) -> None:
+        bar.scored(result["test_scores"])
+        self._results[task.place] = result
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - began
+
+
+def finished(task: Task) -> Result:
+    """The result of a task that trains by itself."""
+    return checked(with_history(task.run()), task)
+
+
+def scored(together: Together, position: int, ready: Ready) -> Result:
+    """The result of a task that was trained with others."""
+    with resuming(together.resumed(position)):
+        result = ready.task.run()
+    seconds = result["fit_time"] + together.fit_seconds(position)
+    return checked(with_history(result | {"fit_time": seconds}), ready.task)
+
+
+def evaluated(tasks: Sequence[Task]) -> tuple[list[Result], dict[str, float]]:
+    """The results of tasks, and where the time went: the work of a worker."""
+    evaluation = Evaluation(None, verbose=False, n_jobs=1, backend=None)
+    return evaluation.results(tasks), evaluation.seconds
+
+
+def _trained(
+    groups: Sequence[Sequence[Ready]], described: Sequence[Group], blocks: Any, report: Callable[[int], None]
+) -> Iterator[tuple[Sequence[Ready], Future[Together]]]:
+    """The groups as they are trained, as many at a time as there are cores.
+
+    So one compiles, which takes one core, while another trains.
+    """
+    share = sum(group.seconds for group in described) / n_cores()
+
+    def train(ready: Sequence[Ready], seconds: float) -> Together:
+        alone = len(groups) < n_cores() or seconds > share
+        return Together(ready, blocks, n_cores() if alone else 1).train(report)
+
+    pairs = list(zip(groups, described, strict=True))
+    for dtype in dict.fromkeys(group[0].dtype for group in groups):
+        with isolated(dtype=dtype), without_retracing_warnings(), _threads() as threads:
+            futures = {
+                threads.submit(train, group, about.seconds): group
+                for group, about in pairs
+                if group[0].dtype == dtype
+            }
+            for future in as_completed(futures):
+                yield futures[future], future
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """Threads with this one's dtype policy, which are not waited for if something goes wrong."""
+    policy = keras.config.dtype_policy()
+    threads = ThreadPoolExecutor(n_cores(), initializer=keras.config.set_dtype_policy, initargs=(policy,))
+    try:
+        yield threads
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _n_epochs(task: Task) -> int:
+    own: int = getattr(innermost(task.estimator), "epochs", 1)
+    return (task.keywords["fit_params"] or {}).get("epochs", own)
+
+
+def _memory() -> int:
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(_SHARE_OF_MEMORY * physical)

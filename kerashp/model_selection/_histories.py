@@ -1,0 +1,50 @@
+"""How the training of each fit went, in the results of a search."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerashp.model_selection._preprocessing import innermost
+from kerashp.model_selection._task import Result
+
+History = dict[str, list[float]]
+
+
+def with_history(result: Result) -> Result:
+    """The result with the curves of the estimator in it, in place of the estimator."""
+    estimator = innermost(result.pop("estimator"))
+    history = getattr(estimator, "history_", None)
+    return result | {"history": history, "best_epoch": getattr(estimator, "best_epoch_", None)}
+
+
+def histories(results: Sequence[Result], n_splits: int) -> list[list[History | None]]:
+    """The curves by candidate and split; None for a fit that never trained."""
+    curves = [result["history"] for result in results]
+    return [curves[first : first + n_splits] for first in range(0, len(curves), n_splits)]
+
+
+def columns(results: Sequence[Result], n_splits: int) -> dict[str, Any]:
+    """`split{i}_best_epoch` and `split{i}_epochs`, masked where a fit never trained."""
+    missing = [result["history"] is None for result in results]
+    values = {
+        "best_epoch": [
+            0 if none else result["best_epoch"] for none, result in zip(missing, results, strict=True)
+        ],
+        "epochs": [
+            0 if none else len(result["history"]["loss"])
+            for none, result in zip(missing, results, strict=True)
+        ],
+    }
+    return {
+        f"split{split}_{name}": np.ma.array(numbers[split::n_splits], int, mask=missing[split::n_splits])
+        for name, numbers in values.items()
+        for split in range(n_splits)
+    }
+
+
+def mean_best_epochs(results: dict[str, Any], candidate: int) -> int | None:
+    """How many epochs a candidate took to its best, on average over the splits; None if it never trained."""
+    names = [name for name in results if name.startswith("split") and name.endswith("_best_epoch")]
+    best = np.ma.array([results[name][candidate] for name in names])
+    return None if best.mask.all() else round(float(best.mean())) + 1

@@ -1,0 +1,223 @@
+"""The plan of a search: which fits train together, how wide, and which train by themselves."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerashp.model_selection._blocks import Blocks
+from kerashp.model_selection._ready import Ready
+from kerashp.training import Costs
+
+_ITEM = 4  # bytes of a number
+_COPIES = 4  # of a member's weights: themselves, gradients, the best so far, and on their way
+_LINE = "{:>5}  {:>7}  {:>10}  {:>7}  {:>7}  {:>8}  {:>8}  {}"
+_HEAD = ("group", "members", "candidates", "weights", "padding", "MB", "seconds", "graph")
+
+Fit = tuple[int, int]  # candidate and split
+
+
+@dataclass(frozen=True)
+class Group:
+    """Fits that train together.
+
+    Attributes
+    ----------
+    fits : tuple of (candidate, split)
+    graph : str
+        The layers, with the widths of the widest.
+    batch_size : int
+        Rows of a step.
+    n_weights : int
+        Of each member, as it is computed: as wide as the widest.
+    padding : float in [0, 1)
+        The share of the members' arithmetic that is of zeros in place of units that are not there.
+    n_bytes : int
+        Of data and members in memory, roughly.
+    seconds : float
+        One core's, to compile and to train without early stopping, by `Plan.costs`.
+    """
+
+    fits: tuple[Fit, ...]
+    graph: str
+    batch_size: int
+    n_weights: int
+    padding: float
+    n_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A fit that trains by itself, and why.
+
+    Attributes
+    ----------
+    fit : (candidate, split)
+    reason : str
+    """
+
+    fit: Fit
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the fits of a search train.
+
+    Attributes
+    ----------
+    groups : tuple of Group
+        In the order in which they begin: the longest first.
+    alone : tuple of Alone
+        What is not stacked.
+    costs : kerashp.training.Costs
+        The measured costs by which padding was weighed against compiles.
+    """
+
+    groups: tuple[Group, ...]
+    alone: tuple[Alone, ...]
+    costs: Costs = field(repr=False)
+
+    def __str__(self) -> str:
+        lines = [_LINE.format(*_HEAD)]
+        for number, group in enumerate(self.groups):
+            candidates = len({candidate for candidate, _ in group.fits})
+            size, share = f"{group.n_bytes / 2**20:.1f}", f"{group.padding:.0%}"
+            counts = (number, len(group.fits), candidates, group.n_weights)
+            lines.append(_LINE.format(*counts, share, size, f"{group.seconds:.1f}", group.graph))
+        reasons: dict[str, list[Fit]] = {}
+        for one in self.alone:
+            reasons.setdefault(one.reason, []).append(one.fit)
+        for reason, fits in reasons.items():
+            some = ", ".join(f"{candidate}/{split}" for candidate, split in fits[:5])
+            more = f" and {len(fits) - 5} more" if len(fits) > 5 else ""
+            lines.append(f"not stacked, since {reason}: candidate/split {some}{more}")
+        return "\n".join(lines)
+
+
+def planned(
+    fits: Sequence[Ready], alone: Sequence[Alone], blocks: Blocks, costs: Costs, max_memory: int
+) -> tuple[Plan, list[list[Ready]]]:
+    """The plan, and the fits of its groups, each of which needs no more memory than that."""
+
+    def n_bytes(group: Sequence[Ready]) -> int:
+        return blocks.n_bytes(portion.block for ready in group for portion in ready.portions)
+
+    alike: dict[Hashable, list[Ready]] = {}
+    for ready in fits:
+        alike.setdefault(ready.key, []).append(ready)
+    parts = [
+        part
+        for group in alike.values()
+        for bucket in _buckets(group, costs)
+        for part in _fitting(bucket, n_bytes(bucket), max_memory)
+    ]
+    groups = sorted(
+        [(_described(part, costs, n_bytes(part)), part) for part in parts], key=lambda pair: -pair[0].seconds
+    )
+    return Plan(tuple(group for group, _ in groups), tuple(alone), costs), [part for _, part in groups]
+
+
+def _buckets(fits: list[Ready], costs: Costs) -> list[list[Ready]]:
+    """Fits of one graph shape in groups of similar widths: the cheapest division of those sorted by size.
+
+    Each group computes every member as wide as its widest, and costs a compile.
+    """
+    sizes: dict[bytes, list[Ready]] = {}
+    for ready in fits:
+        sizes.setdefault(ready.shapes.tobytes(), []).append(ready)
+    alike = sorted(sizes.values(), key=lambda own: _n_weights(own[0].shapes))
+    works = [_Work.of(own) for own in alike]
+    least, begins = [0.0], [0]
+    for end in range(1, len(alike) + 1):
+        options, work = [], works[end - 1]
+        for begin in range(end - 1, -1, -1):
+            work = work if begin == end - 1 else work.and_(works[begin])
+            options.append((least[begin] + work.seconds(costs), begin))
+        cost, begin = min(options)
+        least.append(cost)
+        begins.append(begin)
+    buckets, end = [], len(alike)
+    while end:
+        buckets.append([ready for own in alike[begins[end] : end] for ready in own])
+        end = begins[end]
+    return buckets
+
+
+class _Work(NamedTuple):
+    """What fits are together."""
+
+    shapes: np.ndarray  # of the weights, as wide as the widest
+    n_members: int
+    n_steps: int  # of all members
+    batch_size: int
+
+    @classmethod
+    def of(cls, fits: Sequence[Ready]) -> "_Work":
+        n_steps = sum(ready.arguments["epochs"] * ready.n_steps for ready in fits)
+        shapes = np.max([ready.shapes for ready in fits], axis=0)
+        return cls(shapes, len(fits), n_steps, max(ready.batch_size for ready in fits))
+
+    def and_(self, other: "_Work") -> "_Work":
+        return _Work(
+            np.maximum(self.shapes, other.shapes),
+            self.n_members + other.n_members,
+            self.n_steps + other.n_steps,
+            max(self.batch_size, other.batch_size),
+        )
+
+    @property
+    def n_weights(self) -> int:
+        return _n_weights(self.shapes)
+
+    def seconds(self, costs: Costs) -> float:
+        """To compile and to train."""
+        n_layers = int((np.count_nonzero(self.shapes > 1, axis=1) > 1).sum())
+        steps = self.n_steps / self.n_members
+        training = costs.training(self.n_members, n_layers, self.n_weights, self.batch_size, steps)
+        return costs.compiling(n_layers) + training
+
+
+def _n_weights(shapes: np.ndarray) -> int:
+    return int(shapes.prod(axis=1).sum())
+
+
+def _fitting(fits: list[Ready], n_bytes: int, max_memory: int) -> list[list[Ready]]:
+    """The fits in as many groups of one size as fit in memory; those of one model stay together."""
+    own: dict[int, list[Ready]] = {}
+    for ready in fits:
+        own.setdefault(id(ready.model), []).append(ready)
+    room = max(max_memory - n_bytes, 1)
+    n_groups = min(len(own), -(-len(fits) * _member_bytes(fits) // room))
+    parts = np.array_split(np.array([*own]), n_groups)
+    return [[ready for model in part.tolist() for ready in own[model]] for part in parts]
+
+
+def _member_bytes(fits: Sequence[Ready]) -> int:
+    model = fits[0].model
+    slots = len(model.optimizer.variables) / max(1, len(model.trainable_variables))
+    work = _Work.of(fits)
+    outputs = work.batch_size * int(work.shapes[:, -1].sum())
+    return int(_ITEM * ((_COPIES + slots) * work.n_weights + outputs))
+
+
+def _described(fits: list[Ready], costs: Costs, n_bytes: int) -> Group:
+    work = _Work.of(fits)
+    needed = float(np.mean([_n_weights(ready.shapes) for ready in fits]))
+    return Group(
+        fits=tuple(ready.task.place for ready in fits),
+        graph=_graph(max(fits, key=lambda ready: _n_weights(ready.shapes)).model),
+        batch_size=work.batch_size,
+        n_weights=work.n_weights,
+        padding=1 - needed / work.n_weights,
+        n_bytes=n_bytes + len(fits) * _member_bytes(fits),
+        seconds=work.seconds(costs),
+    )
+
+
+def _graph(model: Any) -> str:
+    layers = [layer for layer in model._flatten_layers() if layer is not model]
+    words = [f"{type(layer).__name__} {getattr(layer, 'units', '')}".strip() for layer in layers]
+    return ", ".join(word for word in words if word != "InputLayer")

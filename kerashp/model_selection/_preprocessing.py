@@ -1,0 +1,62 @@
+"""Each distinct preprocessing is fitted once a fold, and shared by all candidates that have it."""
+
+import pickle
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import joblib
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.pipeline import Pipeline
+
+
+class Memory:
+    """What `joblib.Memory` is to a pipeline, in this process."""
+
+    location = "memory"
+
+    def __init__(self) -> None:
+        self._results: dict[str, Any] = {}
+
+    def __deepcopy__(self, memo: Any) -> "Memory":
+        return self  # for sklearn.clone
+
+    def cache(self, function: Callable[..., Any], ignore: Sequence[str] = ()) -> Callable[..., Any]:
+        """The function, which computes nothing twice; some keywords make no difference to it."""
+        return partial(self._call, function, ignore)
+
+    def _call(
+        self, function: Callable[..., Any], ignore: Sequence[str], *arguments: Any, **keywords: Any
+    ) -> Any:
+        told = {name: value for name, value in keywords.items() if name not in ignore}
+        try:
+            key = joblib.hash((function.__qualname__, arguments, told))
+        except (pickle.PicklingError, TypeError, AttributeError):  # a function that has no name, say
+            return function(*arguments, **keywords)
+        if key not in self._results:
+            self._results[key] = function(*arguments, **keywords)
+        return self._results[key]
+
+
+def remember(estimator: Any, memory: Memory) -> None:
+    """Give the memory to the pipelines that lead to the last step and have none of their own."""
+    while (inner := within(estimator)) is not None:
+        if isinstance(estimator, Pipeline) and estimator.memory is None:
+            estimator.memory = memory
+        estimator = inner
+
+
+def within(estimator: Any) -> Any:
+    """What a pipeline or a transformed target is around; fitted where that is. None: it is neither."""
+    if isinstance(estimator, Pipeline):
+        return estimator.steps[-1][1]
+    if isinstance(estimator, TransformedTargetRegressor):
+        return getattr(estimator, "regressor_", estimator.regressor)
+    return None
+
+
+def innermost(estimator: Any) -> Any:
+    """What is in the middle of all pipelines and transformed targets."""
+    while (inner := within(estimator)) is not None:
+        estimator = inner
+    return estimator

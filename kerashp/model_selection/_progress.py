@@ -1,0 +1,80 @@
+"""How far a search has come: one bar over the epochs of all members, or lines in a log."""
+
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+_LINES = 10  # in a log
+
+
+class Bar:
+    """Shows how many of a search's epochs have passed, with the best score so far and the time left.
+
+    Parameters
+    ----------
+    shown : bool
+    total : int
+        Epochs of all members.
+    """
+
+    def __init__(self, shown: bool, total: int):
+        self._console = Console(quiet=not shown)
+        self._live = shown and (self._console.is_terminal or self._console.is_jupyter)
+        self._total = max(1, total)
+        self._done = 0
+        self._best: float | None = None
+        self._began = time.perf_counter()
+        self._stopped = False
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} epochs"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._live,
+        )
+        self._bar = self._progress.add_task(self._words(), total=self._total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stopped = kind is not None
+        self._progress.stop()
+
+    def advance(self, epochs: int) -> None:
+        """So many epochs have passed.
+
+        Raises
+        ------
+        RuntimeError
+            If the search has ended: what still trains need not go on.
+        """
+        if self._stopped:
+            raise RuntimeError("the search has ended")
+        before = self._done * _LINES // self._total
+        self._done += epochs
+        self._progress.update(self._bar, completed=self._done)
+        if not self._live and self._done * _LINES // self._total > before:
+            self._console.print(self._line(), highlight=False)
+
+    def scored(self, scores: Any) -> None:
+        """A fit has got this test score; of several, none is shown."""
+        if isinstance(scores, dict) or not scores > (-float("inf") if self._best is None else self._best):
+            return
+        self._best = float(scores)
+        self._progress.update(self._bar, description=self._words())
+
+    def _words(self) -> str:
+        return "training" if self._best is None else f"best score of a fold {self._best:.4g}"
+
+    def _line(self) -> str:
+        passed = time.perf_counter() - self._began
+        left = passed * (self._total - self._done) / self._done
+        return f"{self._done}/{self._total} epochs, {self._words()}, {left:.0f} s left"

@@ -1,0 +1,213 @@
+"""Fits that have stopped where their training would begin: what trains, on what, and how."""
+
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from inspect import signature
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.trainers.data_adapters import array_slicing
+
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._handover import Fitting, Suspended, suspending
+from kerashp.estimators._models import check_compiled
+from kerashp.estimators._rows import Rows
+from kerashp.model_selection._blocks import Blocks, Portion
+from kerashp.model_selection._preprocessing import Memory, innermost, remember
+from kerashp.model_selection._task import Task
+from kerashp.training import fit, graph_shape, is_rowwise, isolated, obstacle
+
+_STOPPING = keras.callbacks.EarlyStopping
+_ALIKE = (_STOPPING, keras.callbacks.TerminateOnNaN)  # a population stops where these do
+_DEFAULTS = {p.name: p.default for p in signature(fit).parameters.values() if p.default is not p.empty}
+_PLAIN = {"initial_epoch": 0, "validation_freq": 1}  # with other values a fit trains by itself
+_FAILED = "its fit fails before the training"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A fit that can train together with others."""
+
+    task: Task
+    state: dict[str, Any]  # the estimator's attributes
+    arguments: dict[str, Any]  # of `kerashp.fit`, but for the rows
+    seed: int
+    dtype: str | None
+    train: Portion
+    validation: Portion | None
+    key: Hashable  # fits of one key can be members of one population
+    seconds: float  # that it took until here
+
+    @property
+    def model(self) -> Any:
+        return self.state["model_"]
+
+    @property
+    def portions(self) -> list[Portion]:
+        """All rows that it needs."""
+        return [portion for portion in (self.train, self.validation) if portion is not None]
+
+    @property
+    def stopping(self) -> Any:
+        """The EarlyStopping, if there is one."""
+        return next((c for c in self.arguments["callbacks"] if isinstance(c, _STOPPING)), None)
+
+    @property
+    def batch_size(self) -> int:
+        return self.arguments.get("batch_size") or _BATCH_SIZE
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of an epoch."""
+        return -(-len(self.train.rows) // self.batch_size)
+
+    @cached_property
+    def shapes(self) -> np.ndarray:
+        """The sizes of the trained weights' axes, 1 for one that is not there: `(n_weights, most axes)`."""
+        shapes = [tuple(weight.shape) for weight in self.model.trainable_variables]
+        width = max(map(len, shapes))
+        return np.array([shape + (1,) * (width - len(shape)) for shape in shapes])
+
+
+_BATCH_SIZE = 32  # Keras' own
+
+
+class Preparation:
+    """Runs fits up to their training, each distinct preprocessing once."""
+
+    def __init__(self) -> None:
+        self.blocks = Blocks()
+        self._memory = Memory()
+        self._models: tuple[int, dict[Hashable, Any]] = (-1, {})  # of the candidate at hand
+        self._known: tuple[Any, Hashable] = (None, None)  # the last model, and its shape
+        self._rowwise: dict[Hashable, bool] = {}
+
+    def prepared(self, tasks: Sequence[Task]) -> list[Ready | str]:
+        """What trains together, or why it does not."""
+        return [self._prepared(task) for task in tasks]
+
+    def _prepared(self, task: Task) -> Ready | str:
+        began = time.perf_counter()
+        remember(task.estimator, self._memory)
+        if task.candidate != self._models[0]:
+            self._models = task.candidate, {}
+        try:
+            estimator = task.candidates_estimator()
+            reason = _not_known(estimator)
+            if reason:
+                return reason
+            with suspending(self._models[1]):
+                task.fit(estimator)
+        except Suspended as suspended:
+            ready = self._ready(task, suspended)
+            return ready if isinstance(ready, str) else replace(ready, seconds=time.perf_counter() - began)
+        except Exception:  # it will fail again where scikit-learn sees it
+            return _FAILED
+        return "it trains no Keras model"
+
+    def _ready(self, task: Task, suspended: Suspended) -> Ready | str:
+        fitting, passed = suspended.fitting, suspended.passed
+        model, rows = fitting.state["model_"], fitting.rows
+        data = {"x": rows.X, "y": rows.y, "sample_weight": rows.sample_weight}
+        reason = obstacle(model, {**_DEFAULTS, **data, **fitting.arguments}) or _not_plain(fitting)
+        if reason:
+            return reason
+        with isolated(dtype=fitting.dtype):
+            block = self.blocks.add(passed.X, fitting.state["target_encoder_"].transform(passed.y))
+            train, validation = self._portions(fitting, block, len(passed.X))
+            if validation is not None and self.blocks.row(validation.block) != self.blocks.row(block):
+                return "its validation_data are of other types than the rows to train on"
+            shape, rowwise = self._shape(model, rows)
+        ready = Ready(
+            task=task,
+            state=fitting.state,
+            arguments=_without_data(fitting.arguments),
+            seed=fitting.seed,
+            dtype=fitting.dtype,
+            train=train,
+            validation=validation,
+            key=None,
+            seconds=0.0,
+        )
+        whole = rowwise and ready.n_steps == 1  # then any larger batch size is the same
+        key = (
+            shape,
+            ready.dtype,
+            self.blocks.row(block),
+            "whole" if whole else ready.batch_size,
+            ready.arguments.get("validation_batch_size"),
+            ready.arguments.get("shuffle", True),
+            None if rowwise else (len(train.rows), validation and len(validation.rows)),
+        )
+        return replace(ready, key=key)
+
+    def _portions(self, fitting: Fitting, block: int, n_passed: int) -> tuple[Portion, Portion | None]:
+        train = Portion(block, _places(fitting.rows, n_passed), fitting.rows.sample_weight)
+        held_out = fitting.validation
+        if held_out is not None and held_out.at is None:
+            own = self.blocks.add(held_out.X, held_out.y)
+            return train, Portion(own, np.arange(len(held_out.X)), held_out.sample_weight)
+        if held_out is not None:
+            return train, Portion(block, _places(held_out, n_passed), held_out.sample_weight)
+        if fitting.arguments.get("validation_split"):
+            return _split(train, fitting.arguments["validation_split"])
+        return train, None
+
+    def _shape(self, model: Any, rows: Rows) -> tuple[Hashable, bool]:
+        """The graph shape, or what stands for it where it has none; and whether it treats rows one by one."""
+        if model is not self._known[0]:
+            shape = graph_shape(model) or model
+            if shape not in self._rowwise:
+                check_compiled(model, rows.X, rows.y)
+                self._rowwise[shape] = is_rowwise(model)
+            self._known = model, shape
+        return self._known[1], self._rowwise[self._known[1]]
+
+
+def _not_known(estimator: Any) -> str | None:
+    """Why an estimator's fit is not taken apart."""
+    inner = innermost(estimator)
+    if not isinstance(inner, BaseKerasEstimator):
+        return f"{type(inner).__name__} is neither an estimator of kerashp's nor a pipeline to one"
+    others = [part for part in estimator.get_params().values() if isinstance(part, BaseKerasEstimator)]
+    if any(part is not inner for part in others):
+        return "there is more than one Keras estimator in it"
+    return None
+
+
+def _not_plain(fitting: Fitting) -> str | None:
+    arguments = fitting.arguments
+    other = [c for c in arguments["callbacks"] if type(c) not in _ALIKE]
+    if other:
+        return f"{type(other[0]).__name__} is to be called on its own"
+    if sum(isinstance(c, _STOPPING) for c in arguments["callbacks"]) > 1:
+        return "there is more than one EarlyStopping"
+    changed = [name for name, plain in _PLAIN.items() if arguments.get(name, plain) != plain]
+    if changed:
+        return f"{changed[0]}={arguments[changed[0]]!r} is its own"
+    if not fitting.state["model_"].trainable_variables:
+        return "its model has no weights to train"
+    return None
+
+
+def _without_data(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name not in ("validation_data", "validation_split")
+    }
+
+
+def _places(rows: Rows, n_passed: int) -> np.ndarray:
+    return np.arange(n_passed) if rows.at is None else rows.at
+
+
+def _split(portion: Portion, validation_split: float) -> tuple[Portion, Portion]:
+    """Keras' own split: the last rows are to validate on."""
+    arrays = [portion.rows] if portion.weight is None else [portion.rows, portion.weight]
+    parts = array_slicing.train_validation_split(tuple(arrays), validation_split=validation_split)
+    first, last = [Portion(portion.block, *(*part, None)[:2]) for part in parts]
+    return first, last

@@ -1,0 +1,64 @@
+"""One candidate on one split, as scikit-learn's searches hand it out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A call of scikit-learn's `_fit_and_score`."""
+
+    function: Callable[..., Result]
+    arguments: tuple[Any, ...]  # (estimator, X, y)
+    keywords: dict[str, Any]
+
+    @property
+    def candidate(self) -> int:
+        return self.keywords["candidate_progress"][0]
+
+    @property
+    def split(self) -> int:
+        return self.keywords["split_progress"][0]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The candidate and the split."""
+        return self.candidate, self.split
+
+    @property
+    def estimator(self) -> Any:
+        return self.arguments[0]
+
+    def candidates_estimator(self) -> Any:
+        """A clone of the estimator with the candidate's parameters."""
+        return clone(self.estimator).set_params(**clone(self.keywords["parameters"], safe=False))
+
+    def fit(self, estimator: Any) -> None:
+        """Fit an estimator on the split's training rows."""
+        _, X, y = self.arguments
+        train = self.keywords["train"]
+        params = _check_method_params(X, params=self.keywords["fit_params"] or {}, indices=train)
+        X_train, y_train = _safe_split(estimator, X, y, train)
+        estimator.fit(X_train, **params) if y_train is None else estimator.fit(X_train, y_train, **params)
+
+    def run(self) -> Result:
+        """What scikit-learn makes of it; the estimator is among it.
+
+        An error that is not to be scored says where it came from.
+        """
+        try:
+            return self.function(*self.arguments, **self.keywords, return_estimator=True)
+        except Exception as error:
+            error.add_note(self.described())
+            raise
+
+    def described(self) -> str:
+        """The task in words."""
+        return f"In candidate {self.candidate}, {self.keywords['parameters']}, on split {self.split}."

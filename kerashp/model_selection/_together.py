@@ -1,0 +1,108 @@
+"""Fits that train together: from what stopped where training begins to what goes on after it."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from kerashp.estimators._handover import Resumed
+from kerashp.model_selection._blocks import Blocks
+from kerashp.model_selection._ready import Ready
+from kerashp.training import Member, Population, Trained
+
+
+class Together:
+    """Fits of one key as a population.
+
+    Parameters
+    ----------
+    fits : list of Ready
+    blocks : Blocks
+    blocks_at_a_time : int
+        See `Population`.
+
+    Attributes
+    ----------
+    compile_seconds, train_seconds : float
+    """
+
+    def __init__(self, fits: Sequence[Ready], blocks: Blocks, blocks_at_a_time: int):
+        began = time.perf_counter()
+        self._fits = fits
+        joined = blocks.joined(portion.block for ready in fits for portion in ready.portions)
+        members = [
+            Member(
+                ready.model,
+                rows=joined.rows(ready.train),
+                validation_rows=joined.rows(ready.validation),
+                random_state=ready.seed,
+                early_stopping=ready.stopping,
+                epochs=ready.arguments["epochs"],
+            )
+            for ready in fits
+        ]
+        first = fits[0].arguments
+        self._population = Population(
+            members,
+            joined.X,
+            joined.y,
+            _weights(fits, members, len(joined.X)),
+            batch_size=max(ready.batch_size for ready in fits),
+            validation_batch_size=first.get("validation_batch_size"),
+            shuffle=first.get("shuffle", True),
+            blocks_at_a_time=blocks_at_a_time,
+        )
+        self._trained: list[Trained] = []
+        self._outputs: dict[Any, np.ndarray] = {}
+        self.compile_seconds = time.perf_counter() - began
+        self.train_seconds = 0.0
+
+    def train(self, report: Callable[[int], None]) -> "Together":
+        """Train all; `report` takes the number of epochs of single members that have passed since last."""
+        began = time.perf_counter()
+        self._trained = self._population.train(max(ready.arguments["epochs"] for ready in self._fits), report)
+        self.train_seconds = time.perf_counter() - began
+        return self
+
+    def fit_seconds(self, position: int) -> float:
+        """A fit's share of the time: of compiling an equal one, of training by its steps; and its own."""
+        steps = [
+            trained.n_epochs * ready.n_steps for trained, ready in zip(self._trained, self._fits, strict=True)
+        ]
+        share = self.compile_seconds / len(steps) + self.train_seconds * steps[position] / sum(steps)
+        return self._fits[position].seconds + share
+
+    def resumed(self, position: int) -> Resumed:
+        """What a fit goes on from; its model gets the member's weights."""
+        ready, trained = self._fits[position], self._trained[position]
+        self._population.write(position)
+        if ready.stopping is not None:
+            ready.stopping.best_epoch = trained.best_epoch
+        return Resumed(ready.state, ready.arguments, trained.history, partial(self._predicted, position))
+
+    def _predicted(self, position: int, X: np.ndarray) -> np.ndarray:
+        """A member's outputs for rows X; the first to ask has those of its split predicted."""
+        split = self._fits[position].task.split
+        key = split, X.shape, X.dtype, hash(X.tobytes())
+        fold = [index for index, ready in enumerate(self._fits) if ready.task.split == split]
+        if key not in self._outputs:
+            self._outputs[key] = self._population.predict(X, fold)
+        return self._outputs[key][fold.index(position)]
+
+
+def _weights(fits: Sequence[Ready], members: Sequence[Member], n_rows: int) -> np.ndarray | None:
+    """The weights of all rows, `(n_members, n_rows)`, 1 where nobody says so; None where nobody says any."""
+    portions = [
+        (index, portion, rows)
+        for index, (ready, member) in enumerate(zip(fits, members, strict=True))
+        for portion, rows in ((ready.train, member.rows), (ready.validation, member.validation_rows))
+        if portion is not None and portion.weight is not None
+    ]
+    if not portions:
+        return None
+    weights = np.ones((len(fits), n_rows))
+    for index, portion, rows in portions:
+        weights[index, rows] = portion.weight
+    return weights

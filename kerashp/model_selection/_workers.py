@@ -1,0 +1,75 @@
+"""Work spread over joblib's workers; a worker that is killed costs no more than what it was doing."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor, as_completed
+from queue import SimpleQueue
+from typing import Any
+
+from joblib import Parallel, delayed, parallel_config
+from joblib._parallel_backends import LokyBackend
+from joblib.externals.loky import ProcessPoolExecutor
+
+_ATTEMPTS = 3
+
+
+def spread(
+    function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int, backend: Any
+) -> Iterator[tuple[int, Any]]:
+    """The function of each work's arguments, as (index, result), in the order in which they end.
+
+    Parameters
+    ----------
+    function : callable
+    works : list of tuple
+    n_jobs : int
+    backend : joblib backend
+        Loky's own executor gives up all its work when one worker is killed, so each of its workers gets one
+        for itself here; on other backends (Dask's, Ray's, threads) joblib spreads the work.
+
+    Raises
+    ------
+    RuntimeError
+        If a work's worker has been killed three times.
+    """
+    if isinstance(backend, LokyBackend):
+        yield from _by_processes(function, works, n_jobs)
+        return
+    with parallel_config(backend=backend):
+        results = Parallel(n_jobs=n_jobs, batch_size=1)(delayed(function)(*work) for work in works)
+    yield from enumerate(results)
+
+
+def _by_processes(
+    function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int
+) -> Iterator[tuple[int, Any]]:
+    n_jobs = min(n_jobs, len(works))
+    idle: SimpleQueue[ProcessPoolExecutor] = SimpleQueue()
+    for _ in range(n_jobs):
+        idle.put(ProcessPoolExecutor(max_workers=1))
+
+    def done(work: tuple[Any, ...]) -> Any:
+        executor = idle.get()
+        try:
+            for _ in range(_ATTEMPTS):
+                try:
+                    return executor.submit(function, *work).result()
+                except BrokenExecutor as error:
+                    broken = error
+                    executor.shutdown(wait=False)
+                    executor = ProcessPoolExecutor(max_workers=1)
+        finally:
+            idle.put(executor)
+        raise RuntimeError(
+            f"a worker was killed {_ATTEMPTS} times at the same work: {broken}. It may need more memory than "
+            "there is: set max_memory, or fewer n_jobs"
+        ) from broken
+
+    threads = ThreadPoolExecutor(n_jobs)
+    try:
+        futures = {threads.submit(done, work): index for index, work in enumerate(works)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        while not idle.empty():
+            idle.get().shutdown(kill_workers=True)

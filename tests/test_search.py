@@ -1,0 +1,592 @@
+"""What scikit-learn's searches promise, and what ours add."""
+
+import os
+import pickle
+import signal
+from pathlib import Path
+from typing import Any
+
+import joblib
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import config_context
+from sklearn import model_selection as theirs
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import make_regression
+from sklearn.ensemble import BaggingRegressor
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import Ridge
+from sklearn.metrics import make_scorer, mean_absolute_error
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_html_repr
+
+from kerashp import KerasMLPRegressor, KerasRegressor
+from kerashp.model_selection import GridSearchCV, RandomizedSearchCV
+from kerashp.training import Population
+
+X, Y = make_regression(120, 5, random_state=0)
+Y = Y / Y.std()
+RATES = {"learning_rate": [0.003, 0.03]}
+
+
+def mlp(**params: Any) -> KerasMLPRegressor:
+    given = {"n_hidden": 1, "n_neurons": 6, "learning_rate": 0.01, "batch_size": 32, "epochs": 3}
+    return KerasMLPRegressor(**(given | {"random_state": 0} | params))
+
+
+def build(n_neurons: int = 6, learning_rate: float = 0.01) -> Any:
+    layers = [keras.layers.Dense(n_neurons, "relu"), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((5,)), *layers])
+    model.compile(keras.optimizers.SGD(learning_rate), "mse")
+    return model
+
+
+def scores(search: Any) -> np.ndarray:
+    """(n_candidates, n_splits)."""
+    return np.column_stack(
+        [search.cv_results_[f"split{split}_test_score"] for split in range(search.n_splits_)]
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted() -> GridSearchCV:
+    return GridSearchCV(mlp(), RATES, cv=3).fit(X, Y)
+
+
+# A search is scikit-learn's.
+
+
+def test_it_is_scikit_learns_search(fitted: GridSearchCV) -> None:
+    assert isinstance(fitted, theirs.GridSearchCV)
+    assert issubclass(RandomizedSearchCV, theirs.RandomizedSearchCV)
+    assert fitted.best_estimator_.score(X, Y) == fitted.score(X, Y)
+    assert fitted.refit_time_ > 0
+    assert fitted.multimetric_ is False
+    assert callable(fitted.scorer_)
+    assert fitted.n_features_in_ == 5
+
+
+def test_a_search_is_cloned_pickled_and_shown(fitted: GridSearchCV) -> None:
+    again = clone(fitted)
+    assert again.get_params()["estimator__n_neurons"] == 6
+    assert not hasattr(again, "plan_")
+    restored = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_allclose(restored.predict(X), fitted.predict(X))
+    assert restored.plan_ == fitted.plan_
+    assert "KerasMLPRegressor" in estimator_html_repr(fitted)
+
+
+def test_its_own_parameters_are_checked() -> None:
+    with pytest.raises(ValueError, match="'refit_epochs' parameter of GridSearchCV must be"):
+        GridSearchCV(mlp(), RATES, refit_epochs="mean").fit(X, Y)
+    with pytest.raises(ValueError, match="'max_memory' parameter of RandomizedSearchCV must be an int"):
+        RandomizedSearchCV(mlp(), RATES, max_memory=0).fit(X, Y)
+
+
+def absolute(estimator: Any, X: Any, y: Any) -> float:
+    return -mean_absolute_error(y, estimator.predict(X))
+
+
+def two(estimator: Any, X: Any, y: Any) -> dict[str, float]:
+    return {"mae": absolute(estimator, X, y), "r2": estimator.score(X, y)}
+
+
+@pytest.mark.parametrize(
+    ("scoring", "refit"),
+    [
+        (None, True),
+        ("neg_mean_absolute_error", True),
+        (absolute, False),
+        (["r2", "neg_mean_squared_error"], "r2"),
+        ({"a": "r2", "b": make_scorer(mean_absolute_error, greater_is_better=False)}, "b"),
+        (two, "mae"),
+        (["r2", "neg_mean_squared_error"], False),
+        ("r2", lambda results: int(np.argmin(results["mean_test_score"]))),
+    ],
+    ids=["default", "name", "callable", "list", "dict", "callable of a dict", "no refit", "callable refit"],
+)
+def test_every_kind_of_scoring_and_refit(scoring: Any, refit: Any) -> None:
+    options = {"scoring": scoring, "refit": refit, "cv": 2, "return_train_score": True}
+    expected = theirs.GridSearchCV(mlp(), RATES, **options).fit(X, Y)
+    search = GridSearchCV(mlp(), RATES, **options).fit(X, Y)
+    for key in expected.cv_results_:
+        if "test_" in key or "train_" in key:
+            np.testing.assert_allclose(
+                search.cv_results_[key], expected.cv_results_[key], rtol=1e-4, atol=1e-4, err_msg=key
+            )
+    for name in ("best_index_", "best_params_", "multimetric_"):
+        assert getattr(search, name, None) == getattr(expected, name, None)
+    assert hasattr(search, "best_estimator_") == hasattr(expected, "best_estimator_")
+
+
+def test_metadata_is_routed() -> None:
+    weight = np.linspace(0, 2, len(X))
+    with config_context(enable_metadata_routing=True):
+        estimator = mlp().set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        search = GridSearchCV(estimator, RATES, cv=2).fit(X, Y, sample_weight=weight)
+        expected = theirs.GridSearchCV(estimator, RATES, cv=2).fit(X, Y, sample_weight=weight)
+    assert search.plan_.groups
+    np.testing.assert_allclose(scores(search), scores(expected), atol=1e-4)
+    assert abs(scores(search) - scores(GridSearchCV(mlp(), RATES, cv=2).fit(X, Y))).max() > 1e-3
+
+
+def test_a_search_within_cross_validation_and_within_a_pipeline() -> None:
+    search = GridSearchCV(mlp(), RATES, cv=2)
+    expected = cross_val_score(theirs.GridSearchCV(mlp(), RATES, cv=2), X, Y, cv=2)
+    np.testing.assert_allclose(cross_val_score(search, X, Y, cv=2), expected, atol=1e-4)
+    pipeline = make_pipeline(StandardScaler(), search).fit(X, Y)
+    assert pipeline[-1].plan_.groups
+    assert np.isfinite(pipeline.score(X, Y))
+
+
+def test_other_calls_of_joblib_are_left_alone(fitted: GridSearchCV) -> None:
+    def compute(value: int) -> int:
+        return sum(joblib.Parallel(n_jobs=1)(joblib.delayed(pow)(value, i) for i in range(3)))
+
+    class Counting(KerasMLPRegressor):
+        def _build(self, X: np.ndarray) -> Any:
+            assert compute(2) == 7
+            return super()._build(X)
+
+    with joblib.parallel_config("threading", n_jobs=1):
+        search = GridSearchCV(Counting(**mlp().get_params()), RATES, cv=3).fit(X, Y)
+        assert joblib.parallel.get_active_backend()[0].__class__.__name__ == "ThreadingBackend"
+    np.testing.assert_allclose(scores(search), scores(fitted), atol=1e-6)
+
+
+def test_without_a_random_state_the_fits_draw_from_numpy_as_in_scikit_learns() -> None:
+    found = []
+    for module in (theirs.GridSearchCV, GridSearchCV):
+        np.random.seed(3)
+        found.append(scores(module(mlp(random_state=None), RATES, cv=2).fit(X, Y)))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-4)
+
+
+def test_pandas_stay_pandas() -> None:
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), mlp()), {"kerasmlpregressor__n_neurons": [4, 6]}, cv=2
+    )
+    search.fit(frame, pd.Series(Y))
+    assert search.feature_names_in_.tolist() == list("abcde")
+    assert search.predict(frame).shape == (120,)
+
+
+def test_callbacks_of_scikit_learn_get_their_events() -> None:
+    events = []
+
+    class Recorder:
+        max_propagation_depth = 0
+
+        def setup(self, estimator: Any, context: Any) -> None:
+            events.append("setup")
+
+        def teardown(self, estimator: Any, context: Any) -> None:
+            events.append("teardown")
+
+        def on_fit_task_begin(self, estimator: Any, context: Any, **_: Any) -> None:
+            events.append(f"begin {context.task_name}")
+
+        def on_fit_task_end(self, estimator: Any, context: Any, **_: Any) -> None:
+            events.append(f"end {context.task_name}")
+
+    found = []
+    for module in (theirs.GridSearchCV, GridSearchCV):
+        events.clear()
+        module(mlp(), RATES, cv=2).set_callbacks(Recorder()).fit(X, Y)
+        found.append(sorted(events))
+    assert found[0] == found[1]
+    assert found[1].count("begin candidate-split-evaluation") == 4
+
+
+# Preprocessing.
+
+
+class Scale(TransformerMixin, BaseEstimator):
+    """Counts its fits, and keeps the rows of each."""
+
+    fits: list[np.ndarray] = []
+
+    def __init__(self, by: float = 1.0):
+        self.by = by
+
+    def fit(self, X: Any, y: Any = None) -> "Scale":
+        self.fits.append(np.array(X))
+        self.mean_ = np.mean(X, axis=0)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return (X - self.mean_) * self.by
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("cached", [False, True])
+def test_each_preprocessing_is_fitted_once_a_fold_on_its_rows(
+    nested: bool, cached: bool, tmp_path: Path
+) -> None:
+    memory = str(tmp_path) if cached else None
+    pipeline = Pipeline([("scale", Scale()), ("net", mlp())], memory=memory)
+    space = {"scale__by": [1.0, 2.0], "net__learning_rate": [0.003, 0.01, 0.03]}
+    if nested:
+        pipeline = Pipeline([("inner", pipeline)])
+        space = {f"inner__{name}": values for name, values in space.items()}
+    Scale.fits = []
+    folds = KFold(3)
+    search = GridSearchCV(pipeline, space, cv=folds, refit=False).fit(X, Y)
+    assert len(search.plan_.groups) == 1
+    assert len(Scale.fits) == 6
+    for train, _ in folds.split(X):
+        assert sum(np.array_equal(rows, X[train]) for rows in Scale.fits) == 2
+
+
+def test_a_pipeline_keeps_no_memory_of_the_search() -> None:
+    pipeline = make_pipeline(StandardScaler(), mlp())
+    search = GridSearchCV(pipeline, {"kerasmlpregressor__n_neurons": [4, 6]}, cv=2).fit(X, Y)
+    assert pipeline.memory is None
+    assert search.best_estimator_.memory is None
+
+
+# Predictions.
+
+
+def test_the_members_of_a_group_are_predicted_in_one_call_for_each_fold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[int] = []
+    predict = Population.predict
+
+    def counted(self: Any, x: Any, members: Any) -> Any:
+        calls.append(len(members))
+        return predict(self, x, members)
+
+    monkeypatch.setattr(Population, "predict", counted)
+    space = {"n_neurons": [4, 5, 6], "learning_rate": [0.01, 0.03]}
+    search = GridSearchCV(mlp(), space, cv=3, scoring=["r2", "neg_max_error"], refit=False).fit(X, Y)
+    assert len(search.plan_.groups) == 1
+    assert calls == [6, 6, 6]
+
+
+# The plan.
+
+
+def test_the_plan_says_what_trained_together_and_what_did_not() -> None:
+    class Own(keras.callbacks.Callback):
+        pass
+
+    space = [
+        {"n_neurons": [4, 8], "learning_rate": [0.01, 0.03]},
+        {"n_hidden": [2]},
+        {"callbacks": [[Own()]]},
+    ]
+    search = GridSearchCV(mlp(), space, cv=2).fit(X, Y)
+    plan = search.plan_
+    assert sorted(len(group.fits) for group in plan.groups) == [2, 8]
+    (wide,) = [group for group in plan.groups if len(group.fits) == 8]
+    assert set(wide.fits) == {(candidate, split) for candidate in range(4) for split in range(2)}
+    assert wide.n_weights == 5 * 8 + 8 + 8 + 1
+    assert wide.padding == pytest.approx(1 - (57 + 29) / 2 / 57)
+    assert wide.graph == "Dense 8, Dense 1"
+    assert wide.batch_size == 32
+    assert [one.fit for one in plan.alone] == [(5, 0), (5, 1)]
+    assert plan.alone[0].reason == "Own is to be called on its own"
+    text = search.explain()
+    assert "not stacked, since Own is to be called on its own: candidate/split 5/0, 5/1" in text
+    assert "Dense 8, Dense 1" in text
+    assert "training" in text
+    with pytest.raises(AttributeError, match="cannot assign"):
+        wide.padding = 0.0
+    expected = theirs.GridSearchCV(mlp(), space, cv=2).fit(X, Y)
+    np.testing.assert_allclose(scores(search), scores(expected), atol=1e-4)
+
+
+def test_explain_asks_for_a_fit() -> None:
+    with pytest.raises(Exception, match="is not fitted yet"):
+        GridSearchCV(mlp(), RATES).explain()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "space", "reason"),
+    [
+        (Ridge(), {"alpha": [1, 2]}, "Ridge is neither an estimator of kerashp's nor a pipeline to one"),
+        (
+            BaggingRegressor(mlp(), n_estimators=2),
+            {"estimator__n_neurons": [4]},
+            "BaggingRegressor is neither an estimator of kerashp's nor a pipeline to one",
+        ),
+        (
+            TransformedTargetRegressor(mlp(), check_inverse=False),
+            {"regressor__callbacks": [[keras.callbacks.ReduceLROnPlateau("loss")]]},
+            "ReduceLROnPlateau is to be called on its own",
+        ),
+    ],
+    ids=["not Keras", "an ensemble", "a callback"],
+)
+def test_what_is_not_stacked_trains_by_itself(estimator: Any, space: Any, reason: str) -> None:
+    search = GridSearchCV(estimator, space, cv=2).fit(X, Y)
+    assert not search.plan_.groups
+    assert {one.reason for one in search.plan_.alone} == {reason}
+    assert np.isfinite(scores(search)).all()
+
+
+def test_a_model_that_cannot_be_compiled_trains_by_itself() -> None:
+    def eager(learning_rate: float = 0.01) -> Any:
+        model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(learning_rate), "mse", run_eagerly=True)
+        return model
+
+    search = GridSearchCV(KerasRegressor(eager, random_state=0), RATES, cv=2)
+    with pytest.warns(UserWarning, match="run_eagerly"):
+        search.fit(X, Y)
+    assert {one.reason for one in search.plan_.alone} == {"run_eagerly=True asks for batches one by one"}
+    assert np.isfinite(scores(search)).all()
+
+
+def test_a_limit_of_memory_divides_groups() -> None:
+    free = GridSearchCV(mlp(), {"n_neurons": [4, 5, 6, 7]}, cv=2, refit=False).fit(X, Y)
+    least = free.plan_.groups[0].n_bytes
+    tight = clone(free).set_params(max_memory=least).fit(X, Y)
+    assert len(free.plan_.groups) == 1
+    assert len(tight.plan_.groups) > 1
+    np.testing.assert_allclose(scores(tight), scores(free), atol=1e-5)
+
+
+# Failures.
+
+
+def test_members_that_diverge_score_error_score_and_harm_no_other() -> None:
+    rates = [0.003, 1e30, 0.03]
+    sgd = mlp(optimizer="sgd")
+    with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 6(.|\n)*Training diverged"):
+        search = GridSearchCV(sgd, {"learning_rate": rates}, cv=2, error_score=-7.0).fit(X, Y)
+    without = GridSearchCV(sgd, {"learning_rate": [rates[0], rates[2]]}, cv=2).fit(X, Y)
+    assert len(search.plan_.groups) == 1
+    np.testing.assert_allclose(scores(search)[[0, 2]], scores(without), atol=1e-6)
+    assert (scores(search)[1] == -7).all()
+    assert search.best_params_ == without.best_params_
+    assert not np.isfinite(search.histories_[1][0]["loss"][-1])
+
+
+def test_an_error_to_be_raised_names_candidate_and_split() -> None:
+    search = GridSearchCV(mlp(optimizer="sgd"), {"learning_rate": [0.01, 1e30]}, cv=2, error_score="raise")
+    with pytest.raises(ValueError, match="Training diverged") as caught:
+        search.fit(X, Y)
+    assert caught.value.__notes__[0] == "In candidate 1, {'learning_rate': 1e+30}, on split 0."
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_score_that_is_no_number_is_an_error_score(value: float) -> None:
+    def score(estimator: Any, X: Any, y: Any) -> float:
+        return value if estimator.learning_rate == 0.03 else estimator.score(X, y)
+
+    search = GridSearchCV(mlp(), RATES, cv=2, scoring=score, error_score=-9.0)
+    with pytest.warns(FitFailedWarning, match=f"Scores are not finite .test_scores: score is {value}"):
+        search.fit(X, Y)
+    assert (scores(search)[1] == -9).all()
+    assert search.best_index_ == 0
+    with pytest.raises(ValueError, match="Scores are not finite .*In candidate 1, .*on split 0"):
+        search.set_params(error_score="raise").fit(X, Y)
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_one_of_several_scores_that_is_no_number_is_replaced() -> None:
+    def score(estimator: Any, X: Any, y: Any) -> dict[str, float]:
+        return {"a": estimator.score(X, y), "b": np.inf}
+
+    search = GridSearchCV(mlp(), RATES, cv=2, scoring=score, refit="a")
+    with pytest.warns(FitFailedWarning, match="b is inf"):
+        search.fit(X, Y)
+    assert np.isnan(search.cv_results_["split0_test_b"]).all()
+    assert np.isfinite(search.cv_results_["split0_test_a"]).all()
+
+
+def test_a_search_in_which_all_failed_raises() -> None:
+    def score(*_: Any) -> float:
+        return np.nan
+
+    with pytest.raises(ValueError, match="All the 4 fits failed"):
+        GridSearchCV(mlp(), RATES, cv=2, scoring=score).fit(X, Y)
+    with pytest.raises(ValueError, match="All the 2 fits failed"):
+        GridSearchCV(mlp(optimizer="sgd"), {"learning_rate": [1e30]}, cv=2).fit(X, Y)
+
+
+def raising(n_neurons: int = 6, learning_rate: float = 0.01) -> Any:
+    if n_neurons == 5:
+        raise RuntimeError("no model of 5")
+    return build(n_neurons, learning_rate)
+
+
+class Picky(Scale):
+    def fit(self, X: Any, y: Any = None) -> "Picky":
+        if self.by == 2:
+            raise RuntimeError("not by 2")
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "space", "message"),
+    [
+        (KerasRegressor(raising, epochs=3, random_state=0), {"n_neurons": [4, 5, 6]}, "no model of 5"),
+        (
+            make_pipeline(Picky(), KerasRegressor(build, epochs=3, random_state=0)),
+            {"picky__by": [1, 2, 3]},
+            "not by 2",
+        ),
+        (mlp(), {"n_neurons": [4, -5, 6]}, "'n_neurons' parameter of KerasMLPRegressor must be"),
+        (mlp(), {"learning_rate": [0.01, -0.1, 0.02]}, "'learning_rate' parameter"),
+    ],
+    ids=["model function", "preprocessing", "parameter", "rate"],
+)
+def test_an_exception_harms_its_candidate_alone(estimator: Any, space: Any, message: str) -> None:
+    with pytest.warns(FitFailedWarning, match=f"2 fits failed out of a total of 6(.|\n)*{message}"):
+        search = GridSearchCV(estimator, space, cv=2, error_score=-9.0).fit(X, Y)
+    assert (scores(search)[1] == -9).all()
+    assert (scores(search)[[0, 2]] > -9).all()
+    assert len(search.plan_.groups) == 1
+    ((name, values),) = space.items()
+    alone = GridSearchCV(estimator, {name: [values[0], values[2]]}, cv=2).fit(X, Y)
+    np.testing.assert_allclose(scores(search)[[0, 2]], scores(alone), atol=1e-6)
+    assert search.cv_results_["split0_epochs"].mask.tolist() == [False, True, False]
+    assert search.histories_[1] == [None, None]
+
+
+def test_an_exception_in_a_scorer_harms_its_candidate_alone() -> None:
+    def score(estimator: Any, X: Any, y: Any) -> float:
+        if estimator.learning_rate == 0.03:
+            raise RuntimeError("no score")
+        return estimator.score(X, y)
+
+    search = GridSearchCV(mlp(), RATES, cv=2, scoring=score, error_score=-99.0)
+    with pytest.warns(UserWarning, match="Scoring failed(.|\n)*no score"):
+        search.fit(X, Y)
+    assert (scores(search)[1] == -99).all()
+    assert (scores(search)[0] > -99).all()
+
+
+def test_a_refit_that_fails_loses_no_results() -> None:
+    class Once(KerasMLPRegressor):
+        def _build(self, X: np.ndarray) -> Any:
+            if len(X) == 120:
+                raise RuntimeError("not on all rows")
+            return super()._build(X)
+
+    search = GridSearchCV(Once(**mlp().get_params()), RATES, cv=2)
+    with pytest.raises(RuntimeError, match="not on all rows") as caught:
+        search.fit(X, Y)
+    assert "see cv_results_" in caught.value.__notes__[-1]
+    assert np.isfinite(scores(search)).all()
+
+
+# What is added.
+
+
+def test_epochs_best_epochs_and_curves_of_each_fit() -> None:
+    space = {"epochs": [4, 30], "learning_rate": [0.1]}
+    search = GridSearchCV(mlp(early_stopping=True, patience=2), space, cv=3).fit(X, Y)
+    results = search.cv_results_
+    for candidate in range(2):
+        for split in range(3):
+            history = search.histories_[candidate][split]
+            assert results[f"split{split}_epochs"][candidate] == len(history["val_loss"])
+            assert results[f"split{split}_best_epoch"][candidate] == np.argmin(history["val_loss"])
+    assert len(search.histories_) == 2
+    assert len(search.histories_[0]) == 3
+    frame = pd.DataFrame(results)
+    assert frame["split0_epochs"].tolist()[0] == 4
+
+
+def test_the_time_of_a_group_is_shared_out_by_work() -> None:
+    search = GridSearchCV(mlp(), {"epochs": [1, 400]}, cv=2, refit=False).fit(X, Y)
+    few, many = search.cv_results_["mean_fit_time"]
+    total = sum(search.seconds_[name] for name in ("preparing", "compiling", "training"))
+    assert 0 < few < many
+    assert 2 * (few + many) == pytest.approx(total, rel=0.5)
+
+
+@pytest.mark.parametrize(
+    "call", [{}, {"epochs": 25, "callbacks": [keras.callbacks.EarlyStopping(patience=2)]}]
+)
+def test_the_best_can_be_refitted_for_the_epochs_that_were_best(call: dict[str, Any]) -> None:
+    estimator = mlp(early_stopping=True, patience=2, epochs=25, learning_rate=0.1)
+    if call:
+        estimator.set_params(early_stopping=False)
+        call = call | {"validation_data": (X[:30], Y[:30])}
+    search = GridSearchCV(estimator, {"n_neurons": [5, 6]}, cv=3, refit_epochs="cv").fit(X, Y, **call)
+    best = [search.cv_results_[f"split{split}_best_epoch"][search.best_index_] for split in range(3)]
+    history = search.best_estimator_.history_
+    assert len(history["loss"]) == round(np.mean(best)) + 1 < 25
+    assert ("val_loss" in history) == bool(call)
+    usual = clone(search).set_params(refit_epochs=None).fit(X, Y, **call)
+    assert "val_loss" in usual.best_estimator_.history_
+    np.testing.assert_array_equal(scores(usual), scores(search))
+
+
+# Workers.
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_workers_give_what_one_process_gives(backend: str) -> None:
+    space = {"n_hidden": [0, 1], "n_neurons": [4, 6]}
+    alone = GridSearchCV(mlp(), space, cv=2).fit(X, Y)
+    with joblib.parallel_config(backend):
+        search = GridSearchCV(mlp(), space, cv=2, n_jobs=2).fit(X, Y)
+    np.testing.assert_allclose(scores(search), scores(alone), atol=1e-6)
+    assert search.histories_[0][0].keys() == {"loss"}
+    assert search.best_params_ == alone.best_params_
+    assert search.seconds_["training"] > 0
+
+
+class Mortal(KerasMLPRegressor):
+    """Kills the worker that builds it the first time, and notes who built it."""
+
+    def _build(self, X: np.ndarray) -> Any:
+        folder = Path(os.environ["KERASHP_TEST_FOLDER"])
+        with (folder / f"{self.n_hidden} built").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        killed = folder / "killed"
+        if (
+            os.getpid() != int(os.environ["KERASHP_TEST_PARENT"])
+            and self.n_hidden == 0
+            and not killed.exists()
+        ):
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._build(X)
+
+
+def test_a_worker_that_is_killed_costs_its_own_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERASHP_TEST_FOLDER", str(tmp_path))
+    monkeypatch.setenv("KERASHP_TEST_PARENT", str(os.getpid()))
+    space = {"n_hidden": [0, 1], "learning_rate": [0.01, 0.03]}
+    search = GridSearchCV(Mortal(**mlp().get_params()), space, cv=2, n_jobs=2, refit=False).fit(X, Y)
+    assert (tmp_path / "killed").exists()
+    expected = GridSearchCV(mlp(), space, cv=2, refit=False).fit(X, Y)
+    np.testing.assert_allclose(scores(search), scores(expected), atol=1e-6)
+    builders = (tmp_path / "1 built").read_text().split()
+    assert len(set(builders) - {str(os.getpid())}) == 1  # the other group was trained once
+
+
+# Progress.
+
+
+def test_a_log_gets_lines_and_silence_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    GridSearchCV(mlp(epochs=20), RATES, cv=2, verbose=1, refit=False).fit(X, Y)
+    printed = capsys.readouterr().out
+    assert "Fitting 2 folds for each of 2 candidates, totalling 4 fits" in printed
+    assert "80/80 epochs" in printed
+    assert 1 <= printed.count(" s left") <= 10
+    GridSearchCV(mlp(), RATES, cv=2, refit=False).fit(X, Y)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_gets_one_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    GridSearchCV(mlp(), RATES, cv=2, verbose=1, refit=False).fit(X, Y)
+    printed = capsys.readouterr().out
+    assert "12/12" in printed
+    assert "best score of a fold" in printed
