@@ -16,10 +16,11 @@ import keras
 import numpy as np
 from scipy.stats import reciprocal
 from sklearn.datasets import fetch_california_housing
-from sklearn.model_selection import RandomizedSearchCV, train_test_split
+from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasRegressor
+from kerashp.model_selection import RandomizedSearchCV
 
 FEATURES = ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup", "Latitude", "Longitude"]
 
@@ -65,7 +66,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, help="use only so many rows")
     parser.add_argument("--n-iter", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--n-jobs", type=int, default=1)
     options = parser.parse_args(arguments)
     X, y = from_csv(options.csv) if options.csv else fetch_california_housing(return_X_y=True)
     chosen = np.random.default_rng(42).permutation(len(X))[: options.rows]
@@ -80,9 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
         "n_neurons": np.arange(1, 100),
         "learning_rate": reciprocal(3e-4, 3e-2),
     }
-    search = RandomizedSearchCV(
-        keras_reg, space, n_iter=options.n_iter, cv=3, n_jobs=options.n_jobs, random_state=42, verbose=3
-    )
+    search = RandomizedSearchCV(keras_reg, space, n_iter=options.n_iter, cv=3, random_state=42, verbose=1)
     search.fit(
         X_train,
         y_train,

@@ -26,16 +26,19 @@ def _example(name: str) -> ModuleType:
 
 
 def _snippets() -> list[str]:
-    """The README's Python, in its order: the textbook's search, a script, a population, a pipeline."""
+    """The README's Python, in its order: a search, the textbook's, a script, a population, a pipeline."""
     readme = (_EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
     return re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
 
 
-def test_the_readmes_pipeline_is_built_and_its_space_fits() -> None:
-    textbook, script, _, pipeline = _snippets()
+def test_the_readmes_search_runs_and_its_pipeline_fits_its_space() -> None:
+    first, textbook, script, _, pipeline = _snippets()
     for snippet in (textbook, script):
         compile(snippet, "README.md", "exec")
-    names: dict[str, Any] = {}
+    X = np.random.default_rng(0).normal(size=(60, 8))
+    names: dict[str, Any] = {"X": X, "y": X[:, 0]}
+    exec(first.replace("KerasMLPRegressor()", "KerasMLPRegressor(epochs=2)").replace("=10", "=2"), names)
+    assert names["search"].plan_.groups
     exec(pipeline, names)
     search = names["search"]
     for candidate in ParameterSampler(search.param_distributions, 5, random_state=0):
@@ -43,7 +46,7 @@ def test_the_readmes_pipeline_is_built_and_its_space_fits() -> None:
 
 
 def test_the_readmes_population_trains() -> None:
-    _, _, snippet, _ = _snippets()
+    _, _, _, snippet, _ = _snippets()
     X = np.random.default_rng(0).normal(size=(300, 8))
     names: dict[str, Any] = {"X": X, "y": X[:, 0]}
     exec(snippet, names)
@@ -52,10 +55,12 @@ def test_the_readmes_population_trains() -> None:
 
 
 def test_textbook_search(capsys: pytest.CaptureFixture) -> None:
-    _example("textbook_search").main(["--n-iter", "2", "--epochs", "3", "--n-jobs", "1"])
+    _example("textbook_search").main(["--n-iter", "2", "--epochs", "3"])
     printed = capsys.readouterr().out
     for expected in (
-        "[CV 3/3] END",
+        "2 candidates x 3 folds and a refit in",
+        "Dense 10",
+        "s for the same fits (two measured, and scaled)",
         "best parameters: {'mlp__learning_rate'",
         "rank  score",
         "KerasMLPClassifier, searched",

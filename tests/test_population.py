@@ -22,6 +22,12 @@ RATES = (0.02, 0.01, 0.004)
 WIDTHS = (5, 9)
 
 
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a few members would be in a block each, and nothing stacked."""
+    monkeypatch.setattr("kerashp.training._population.n_cores", lambda: 1)
+
+
 def rng() -> np.random.Generator:
     return np.random.default_rng(5)
 
@@ -410,6 +416,55 @@ def test_blocks_and_compaction(monkeypatch: pytest.MonkeyPatch) -> None:
     for index, model in enumerate(made(mlps(*np.linspace(0.002, 0.02, 7)))):
         alone(model, members[index], table(), 12)
         assert differences(population.write(index), model) <= WITHIN
+
+
+def test_as_many_blocks_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kerashp.training._population._FEW", 3)
+    members = [Member(model, random_state=0) for model in made(mlps(*np.linspace(0.002, 0.02, 5)))]
+
+    def sizes(**options: Any) -> list[int]:
+        population = Population(members, *table(), batch_size=BATCH_SIZE, **options)
+        return [len(block.members) for block in population._blocks]
+
+    assert sizes() == [3, 2]
+    assert sizes(blocks_at_a_time=4) == [2, 2, 1]
+    monkeypatch.setattr("kerashp.training._population.n_cores", lambda: 5)
+    assert sizes() == [1, 1, 1, 1, 1]
+    with pytest.raises(ValueError, match="Population: blocks_at_a_time must be an integer >= 1; got 0"):
+        sizes(blocks_at_a_time=0)
+
+
+def test_members_predict_what_their_models_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kerashp.training._population._FEW", 2)
+    monkeypatch.setattr("kerashp.training._assembly._ROWS", 64)
+    X, y = table()
+    build = [lambda w=w: compiled(stack(layers.Dense(w, "tanh"), layers.Dropout(0.2))) for w in (5, 9, 7)]
+    models = made(build)
+    population = Population([Member(m, random_state=0) for m in models], X, y, batch_size=BATCH_SIZE)
+    for epochs in (1, 3):
+        population.train(epochs)
+        outputs = population.predict(X[:100], [2, 0])
+        assert outputs.shape == (2, 100, 1)
+        for predicted, member in zip(outputs, (2, 0), strict=True):
+            expected = population.write(member)(X[:100], training=False)
+            np.testing.assert_allclose(predicted, ops.convert_to_numpy(expected), atol=1e-6)
+
+
+def test_the_epochs_that_pass_are_reported() -> None:
+    members = [
+        Member(model, random_state=0, epochs=epochs, early_stopping=early)
+        for model, epochs, early in zip(
+            made(mlps(*RATES)),
+            (2, 6, 6),
+            (None, None, stopping(monitor="loss", mode="max", patience=1)),
+            strict=True,
+        )
+    ]
+    passed: list[int] = []
+    trained = Population(members, *table(), batch_size=BATCH_SIZE).train(6, passed.append)
+    assert trained[2].n_epochs < 6
+    assert sum(passed) == 2 + 6 + 6
+    assert len(passed) > 1
 
 
 def two_outputs(rate: float) -> Any:

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import make_regression
 from sklearn.ensemble import BaggingRegressor
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.metrics import make_scorer, mean_absolute_error
 from sklearn.model_selection import KFold, cross_val_score
@@ -25,9 +25,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
-from kerashp import KerasMLPRegressor, KerasRegressor
-from kerashp.model_selection import GridSearchCV, RandomizedSearchCV
-from kerashp.training import Population
+from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp.model_selection import GridSearchCV, Plan, RandomizedSearchCV
+from kerashp.model_selection._progress import Bar
+from kerashp.training import Costs, Population
 
 X, Y = make_regression(120, 5, random_state=0)
 Y = Y / Y.std()
@@ -122,6 +123,71 @@ def test_every_kind_of_scoring_and_refit(scoring: Any, refit: Any) -> None:
     for name in ("best_index_", "best_params_", "multimetric_"):
         assert getattr(search, name, None) == getattr(expected, name, None)
     assert hasattr(search, "best_estimator_") == hasattr(expected, "best_estimator_")
+
+
+def test_it_answers_for_the_best_estimator() -> None:
+    labels = np.where(Y > 0, "up", "down")
+    search = GridSearchCV(KerasMLPClassifier(epochs=3, random_state=0), {"n_neurons": [4, 6]}, cv=2)
+    with pytest.raises(NotFittedError):
+        search.predict(X)
+    search.fit(X, labels)
+    assert search.classes_.tolist() == ["down", "up"]
+    assert search.predict_proba(X).shape == (120, 2)
+    assert search.decision_function(X).shape == (120,)
+    assert set(search.predict(X)) <= {"down", "up"}
+    with pytest.raises(AttributeError, match="has no attribute 'predict_proba'"):
+        _ = GridSearchCV(mlp(), RATES, cv=2).fit(X, Y).predict_proba
+
+
+def test_splits_that_can_be_taken_only_once() -> None:
+    folds = KFold(3)
+    expected = GridSearchCV(mlp(), RATES, cv=folds).fit(X, Y)
+    search = GridSearchCV(mlp(), RATES, cv=folds.split(X)).fit(X, Y)
+    np.testing.assert_array_equal(scores(search), scores(expected))
+    with pytest.raises(ValueError, match="Expected"):
+        GridSearchCV(mlp(), RATES, cv=Inconsistent()).fit(X, Y)
+
+
+class Inconsistent(KFold):
+    def get_n_splits(self, *_: Any, **__: Any) -> int:
+        return 4
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name", "message"),
+    [
+        (mlp(), "{}", "Invalid parameter 'n_units' for estimator KerasMLPRegressor"),
+        (make_pipeline(mlp()), "kerasmlpregressor__{}", "Invalid parameter 'n_units'"),
+        (KerasRegressor(build), "{}", "n_units"),
+    ],
+    ids=["alone", "in a pipeline", "of a model function"],
+)
+def test_a_name_that_is_not_known_is_refused_before_training(
+    estimator: Any, name: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Population, "train", None)
+    space = [{name.format("n_neurons"): [4, 5]}, {name.format("n_units"): [3]}]
+    with pytest.raises((TypeError, ValueError), match=message):
+        GridSearchCV(estimator, space, cv=2).fit(X, Y)
+
+
+def test_an_interrupt_ends_what_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    epochs: list[int] = []
+    advance = Bar.advance
+
+    def interrupting(self: Bar, passed: int) -> None:
+        epochs.append(passed)
+        advance(self, passed)
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Bar, "advance", interrupting)
+    monkeypatch.setattr(Bar, "scored", interrupt)
+    space = [{"n_hidden": [0], "epochs": [1]}, {"n_hidden": [1], "epochs": [10**6]}]
+    with pytest.raises(KeyboardInterrupt):
+        GridSearchCV(mlp(), space, cv=2).fit(X, Y)
+    assert sum(epochs) < 10**6
 
 
 def test_metadata_is_routed() -> None:
@@ -304,8 +370,29 @@ def test_the_plan_says_what_trained_together_and_what_did_not() -> None:
     np.testing.assert_allclose(scores(search), scores(expected), atol=1e-4)
 
 
+def plan_by(costs: Costs, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: costs)
+    space = {"n_neurons": [3, 4, 60, 64], "epochs": [1]}
+    return GridSearchCV(mlp(n_hidden=2), space, cv=2, refit=False).fit(X, Y).plan_
+
+
+def test_padding_is_weighed_against_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    free_compiles = plan_by(Costs(0, 0, 0, 0, 1e9), monkeypatch)
+    assert [len(group.fits) for group in free_compiles.groups] == [2, 2, 2, 2]
+    assert all(group.padding == 0 for group in free_compiles.groups)
+    dear_compiles = plan_by(Costs(1e3, 0, 0, 0, 1e9), monkeypatch)
+    assert [len(group.fits) for group in dear_compiles.groups] == [8]
+    # The narrow by themselves save 7 ms, 60 apart from 64 saves 0.4 ms, 3 apart from 4 0.01 ms.
+    between = plan_by(Costs(2e-3, 0, 0, 0, 1e9), monkeypatch)
+    assert sorted(group.graph for group in between.groups) == [
+        "Dense 4, Dense 4, Dense 1",
+        "Dense 64, Dense 64, Dense 1",
+    ]
+    assert between.groups[0].seconds > between.groups[1].seconds
+
+
 def test_explain_asks_for_a_fit() -> None:
-    with pytest.raises(Exception, match="is not fitted yet"):
+    with pytest.raises(NotFittedError, match="is not fitted yet"):
         GridSearchCV(mlp(), RATES).explain()
 
 
@@ -502,9 +589,9 @@ def test_epochs_best_epochs_and_curves_of_each_fit() -> None:
 def test_the_time_of_a_group_is_shared_out_by_work() -> None:
     search = GridSearchCV(mlp(), {"epochs": [1, 400]}, cv=2, refit=False).fit(X, Y)
     few, many = search.cv_results_["mean_fit_time"]
-    total = sum(search.seconds_[name] for name in ("preparing", "compiling", "training"))
+    shared = search.seconds_["compiling"] + search.seconds_["training"]
     assert 0 < few < many
-    assert 2 * (few + many) == pytest.approx(total, rel=0.5)
+    assert shared < 2 * (few + many) < shared + search.seconds_["preparing"] + search.seconds_["scoring"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,10 +21,9 @@ from kerashp.model_selection._scores import checked
 from kerashp.model_selection._task import Result, Task
 from kerashp.model_selection._together import Together
 from kerashp.model_selection._workers import spread
-from kerashp.training import isolated, measured, n_cores, without_retracing_warnings
+from kerashp.training import FallbackWarning, isolated, measured, n_cores, without_retracing_warnings
 
 _SHARE_OF_MEMORY = 0.5
-_NOT_TOGETHER = (RuntimeError, ValueError)  # what a population says that cannot be trained
 
 
 class Evaluation:
@@ -69,7 +69,7 @@ class Evaluation:
         return [self._results[task.place] for task in tasks]
 
     def _here(self, groups: list[list[Ready]], blocks: Any, by_place: dict[Fit, Task], bar: Bar) -> None:
-        for group, future in _trained(groups, self.plan.groups, blocks, bar.advance):
+        for group, future in _trained(groups, self.plan.groups, blocks, bar):
             with self._timed("scoring"):
                 self._end(group, future, bar)
         for alone in self.plan.alone:
@@ -81,7 +81,7 @@ class Evaluation:
     def _elsewhere(self, by_place: dict[Fit, Task], bar: Bar) -> None:
         """Each group, and each fit that trains alone, is the work of a worker."""
         places = [group.fits for group in self.plan.groups] + [(alone.fit,) for alone in self.plan.alone]
-        works = [([by_place[place] for place in fits],) for fits in places]
+        works = [([by_place[place] for place in fits], self._max_memory // self._n_jobs) for fits in places]
         for index, (results, together) in spread(evaluated, works, self._n_jobs, self._backend):
             for name, seconds in together.items():
                 self.seconds[name] += seconds
@@ -101,8 +101,8 @@ class Evaluation:
     def _end(self, group: Sequence[Ready], future: Future[Together], bar: Bar) -> None:
         """Score a group that has trained, or train its fits one by one if it could not."""
         error = future.exception()
-        if isinstance(error, _NOT_TOGETHER):
-            self._divide(group, str(error))
+        if isinstance(error, Exception):
+            self._divide(group, f"{type(error).__name__}: {error}")
             return
         together = future.result()
         self.seconds["compiling"] += together.compile_seconds
@@ -111,7 +111,8 @@ class Evaluation:
             self._keep(ready.task, scored(together, position, ready), bar)
 
     def _divide(self, group: Sequence[Ready], reason: str) -> None:
-        """Take a group out of the plan."""
+        """Take a group out of the plan, whose fits are then trained one by one."""
+        warnings.warn(f"{len(group)} fits are trained one by one: {reason}", FallbackWarning, stacklevel=2)
         fits = tuple(ready.task.place for ready in group)
         self.plan = replace(
             self.plan,
@@ -145,14 +146,14 @@ def scored(together: Together, position: int, ready: Ready) -> Result:
     return checked(with_history(result | {"fit_time": seconds}), ready.task)
 
 
-def evaluated(tasks: Sequence[Task]) -> tuple[list[Result], dict[str, float]]:
+def evaluated(tasks: Sequence[Task], max_memory: int) -> tuple[list[Result], dict[str, float]]:
     """The results of tasks, and where the time went: the work of a worker."""
-    evaluation = Evaluation(None, verbose=False, n_jobs=1, backend=None)
+    evaluation = Evaluation(max_memory, verbose=False, n_jobs=1, backend=None)
     return evaluation.results(tasks), evaluation.seconds
 
 
 def _trained(
-    groups: Sequence[Sequence[Ready]], described: Sequence[Group], blocks: Any, report: Callable[[int], None]
+    groups: Sequence[Sequence[Ready]], described: Sequence[Group], blocks: Any, bar: Bar
 ) -> Iterator[tuple[Sequence[Ready], Future[Together]]]:
     """The groups as they are trained, as many at a time as there are cores.
 
@@ -162,27 +163,30 @@ def _trained(
 
     def train(ready: Sequence[Ready], seconds: float) -> Together:
         alone = len(groups) < n_cores() or seconds > share
-        return Together(ready, blocks, n_cores() if alone else 1).train(report)
+        return Together(ready, blocks, n_cores() if alone else 1).train(bar.advance)
 
     pairs = list(zip(groups, described, strict=True))
     for dtype in dict.fromkeys(group[0].dtype for group in groups):
-        with isolated(dtype=dtype), without_retracing_warnings(), _threads() as threads:
+        with isolated(dtype=dtype), without_retracing_warnings(), _threads(bar) as threads:
             futures = {
                 threads.submit(train, group, about.seconds): group
                 for group, about in pairs
                 if group[0].dtype == dtype
             }
             for future in as_completed(futures):
-                yield futures[future], future
+                yield futures.pop(future), future
 
 
 @contextmanager
-def _threads() -> Iterator[ThreadPoolExecutor]:
-    """Threads with this one's dtype policy, which are not waited for if something goes wrong."""
+def _threads(bar: Bar) -> Iterator[ThreadPoolExecutor]:
+    """Threads with this one's dtype policy, which go no further if something goes wrong."""
     policy = keras.config.dtype_policy()
     threads = ThreadPoolExecutor(n_cores(), initializer=keras.config.set_dtype_policy, initargs=(policy,))
     try:
         yield threads
+    except BaseException:
+        bar.stop()
+        raise
     finally:
         threads.shutdown(cancel_futures=True)
 

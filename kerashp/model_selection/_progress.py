@@ -45,8 +45,11 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stopped = kind is not None
         self._progress.stop()
+
+    def stop(self) -> None:
+        """Let what still trains end."""
+        self._stopped = True
 
     def advance(self, epochs: int) -> None:
         """So many epochs have passed.
@@ -54,10 +57,10 @@ class Bar:
         Raises
         ------
         RuntimeError
-            If the search has ended: what still trains need not go on.
+            If the search has been stopped: what still trains need not go on.
         """
         if self._stopped:
-            raise RuntimeError("the search has ended")
+            raise RuntimeError("the search has been stopped")
         before = self._done * _LINES // self._total
         self._done += epochs
         self._progress.update(self._bar, completed=self._done)

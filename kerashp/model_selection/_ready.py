@@ -3,7 +3,7 @@
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from inspect import signature
 from typing import Any
 
@@ -94,11 +94,13 @@ class Preparation:
         remember(task.estimator, self._memory)
         if task.candidate != self._models[0]:
             self._models = task.candidate, {}
+        estimator = (
+            task.candidates_estimator()
+        )  # a name that it does not know ends the search, before training
+        reason = _not_known(estimator)
+        if reason:
+            return reason
         try:
-            estimator = task.candidates_estimator()
-            reason = _not_known(estimator)
-            if reason:
-                return reason
             with suspending(self._models[1]):
                 task.fit(estimator)
         except Suspended as suspended:
@@ -149,7 +151,7 @@ class Preparation:
         held_out = fitting.validation
         if held_out is not None and held_out.at is None:
             own = self.blocks.add(held_out.X, held_out.y)
-            return train, Portion(own, np.arange(len(held_out.X)), held_out.sample_weight)
+            return train, Portion(own, _all(len(held_out.X)), held_out.sample_weight)
         if held_out is not None:
             return train, Portion(block, _places(held_out, n_passed), held_out.sample_weight)
         if fitting.arguments.get("validation_split"):
@@ -202,7 +204,13 @@ def _without_data(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _places(rows: Rows, n_passed: int) -> np.ndarray:
-    return np.arange(n_passed) if rows.at is None else rows.at
+    return _all(n_passed) if rows.at is None else rows.at.astype(np.int32)
+
+
+@lru_cache(maxsize=16)
+def _all(n_rows: int) -> np.ndarray:
+    """Shared by all fits of so many rows."""
+    return np.arange(n_rows, dtype=np.int32)
 
 
 def _split(portion: Portion, validation_split: float) -> tuple[Portion, Portion]:

@@ -24,7 +24,7 @@ _CONSTRAINTS: dict[str, Any] = {
 
 
 class TogetherMixin(BaseSearchCV):
-    """A search of scikit-learn's whose fits run all at once."""
+    """A search of scikit-learn's whose fits are handed out all at once."""
 
     plan_: Plan
     histories_: list[list[History | None]]
@@ -95,6 +95,94 @@ class TogetherMixin(BaseSearchCV):
 
 
 class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
+    """`sklearn.model_selection.GridSearchCV`, in which all candidates and splits train together.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    param_grid : dict or list of dict
+        The values to try, by parameter.
+    scoring : str, callable, list, tuple or dict, default=None
+        As in scikit-learn; the estimator's own score if None. A score that is not finite counts as a failure.
+    n_jobs : int, default=None
+        joblib's workers. 1, or None outside of `joblib.parallel_config`, trains in this process, which keeps
+        all its cores busy; with more, each worker trains whole groups and returns scores and curves. A worker
+        that is killed costs its own group, which is trained again.
+    refit : bool, str or callable, default=True
+        As in scikit-learn: whether, and by which score, the best candidate is trained on all rows.
+    cv : int, splitter or iterable, default=None
+        As in scikit-learn; 5 folds if None.
+    verbose : int, default=0
+        From 1 on a bar, or lines in a log: the epochs of all members, the best score so far and the time
+        left; from 2 on also what scikit-learn prints of each fit.
+    pre_dispatch : int or str, default="2*n_jobs"
+        Taken for scikit-learn's sake; all fits are handed out at once.
+    error_score : "raise" or number, default=nan
+        The score of a fit that fails, diverges or is scored by no finite number, with a `FitFailedWarning`.
+        "raise" raises the error, with candidate and split in its notes.
+    return_train_score : bool, default=False
+        Whether to score the training rows too.
+    refit_epochs : {"cv", None}, default=None
+        For how long the best candidate is trained on all rows: None as its parameters say, early stopping
+        included; "cv" for as many epochs as were best in its splits on average, with nothing held out.
+    max_memory : int, default=None
+        Bytes that populations in training may take, roughly; half of the machine's memory if None. What would
+        take more is divided.
+
+    Attributes
+    ----------
+    cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, \
+multimetric_, classes_, n_features_in_, feature_names_in_
+        As in scikit-learn. `cv_results_` also has `split{i}_epochs`, how many epochs each fit trained, and
+        `split{i}_best_epoch`, the position of its best in the curves, masked where it never trained. Fit
+        times are shares of a group's: of compiling, equal ones; of training, by steps.
+    histories_ : list of list of dict
+        The learning curves, `histories_[candidate][split]`; None for a fit that never trained.
+    plan_ : Plan
+        Which fits trained together and which did not.
+    seconds_ : dict from str to float
+        Where the time went until the refit, over all threads: preparing, compiling, training, scoring.
+
+    Raises
+    ------
+    ValueError
+        If all fits failed, or one did and `error_score="raise"`.
+
+    Notes
+    -----
+    A fit runs as scikit-learn runs it, up to where the network would be trained. Those whose networks have
+    one graph shape then train together as a `kerashp.training.Population`: they may differ in numbers
+    (learning rate, momentum, penalties, dropout), hidden widths, rows, sample weights and early stopping.
+    Then each goes on to its score. A preprocessing that several candidates share is fitted once a split.
+
+    The estimator is one of kerashp's, alone, at the end of pipelines, or in a `TransformedTargetRegressor`.
+    Anything else, a callback other than `EarlyStopping` and `TerminateOnNaN`, and what `kerashp.fit` leaves
+    to `Model.fit`, is trained one fit at a time in the same search: `explain()` says which and why.
+
+    A fit's own `verbose` shows nothing where it trains with others.
+
+    References
+    ----------
+    scikit-learn's user guide, "Tuning the hyper-parameters of an estimator".
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from kerashp import KerasMLPClassifier
+    >>> from kerashp.model_selection import GridSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> pipeline = make_pipeline(StandardScaler(), KerasMLPClassifier(epochs=30, random_state=0))
+    >>> grid = {"kerasmlpclassifier__learning_rate": [0.001, 0.03], "kerasmlpclassifier__n_neurons": [8, 16]}
+    >>> search = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
+    >>> search.best_params_["kerasmlpclassifier__learning_rate"]
+    0.03
+    >>> len(search.plan_.groups), len(search.plan_.groups[0].fits)
+    (1, 12)
+    """
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **model_selection.GridSearchCV._parameter_constraints,
         **_CONSTRAINTS,
@@ -133,6 +221,40 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
 
 
 class RandomizedSearchCV(TogetherMixin, model_selection.RandomizedSearchCV):
+    """`sklearn.model_selection.RandomizedSearchCV`, in which all candidates and splits train together.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    param_distributions : dict or list of dict
+        What to draw from, by parameter: lists, or distributions with an `rvs` method.
+    n_iter : int, default=10
+        Candidates to draw.
+    random_state : int, RandomState instance or None, default=None
+        Draws the candidates, those that scikit-learn's own search draws.
+    others
+        See `GridSearchCV`, also for attributes, errors and notes.
+
+    References
+    ----------
+    J. Bergstra and Y. Bengio, Random search for hyper-parameter optimization, JMLR 13, 2012.
+    A. Géron, Hands-On Machine Learning, ch. 10: the search below.
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import make_regression
+    >>> from kerashp import KerasMLPRegressor
+    >>> from kerashp.model_selection import RandomizedSearchCV
+    >>> X, y = make_regression(200, 8, random_state=0)
+    >>> space = {"n_neurons": range(4, 20), "learning_rate": loguniform(1e-3, 1e-1)}
+    >>> regressor = KerasMLPRegressor(1, epochs=20, random_state=0)
+    >>> search = RandomizedSearchCV(regressor, space, n_iter=4, cv=3, random_state=0).fit(X, y / y.std())
+    >>> [len(curves["loss"]) for curves in search.histories_[0]]
+    [20, 20, 20]
+    """
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **model_selection.RandomizedSearchCV._parameter_constraints,
         **_CONSTRAINTS,

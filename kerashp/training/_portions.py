@@ -126,7 +126,7 @@ def _rows(name: str, rows: Any, n_rows: int) -> np.ndarray:
         raise ValueError(
             f"Population: {name} must be from 0 to {n_rows - 1}; got {array.min()} to {array.max()}"
         )
-    return array.astype(np.int32)
+    return array.astype(np.int32, copy=False)
 
 
 def _generator(random_state: Any) -> Any:

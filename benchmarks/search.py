@@ -1,0 +1,268 @@
+"""A whole search, from fit to the refitted best, beside what else there is: wall time, memory, and its parts.
+
+python benchmarks/search.py [--n-iter 10] [--epochs 100] [--data housing] [--sides kerashp ...] [--runs 1]
+
+Each side runs in a process of its own, one after the other. The slow ones run some of the fits, spread evenly
+over candidates, and are scaled to all of them: the table says how many were run.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from common import heading, housing, seconds
+from scipy.stats import reciprocal
+from sklearn import model_selection
+from sklearn.datasets import load_digits
+from sklearn.model_selection import KFold, ParameterSampler
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from kerashp import KerasClassifier, KerasRegressor
+from kerashp import model_selection as together
+
+N_FOLDS, BATCH_SIZE, SEED, DROPOUT = 3, 32, 42, 0.2
+SPACE = {
+    "n_hidden": [0, 1, 2, 3],
+    "n_neurons": list(range(1, 100)),
+    "learning_rate": reciprocal(3e-4, 3e-2),
+}
+MOST_FITS = {"scikeras": 10, "keras-tuner": 3, "scikit-learn": 30, "MLP": 30}  # run by one side
+
+
+def perceptron(n_hidden: int = 1, n_neurons: int = 30, learning_rate: float = 3e-3) -> Any:
+    """The textbook's model of housing."""
+    model = keras.models.Sequential([keras.layers.InputLayer(shape=[8])])
+    for _ in range(n_hidden):
+        model.add(keras.layers.Dense(n_neurons, activation="relu"))
+    model.add(keras.layers.Dense(1))
+    model.compile(loss="mse", optimizer=keras.optimizers.SGD(learning_rate=learning_rate))
+    return model
+
+
+def with_dropout(n_hidden: int = 1, n_neurons: int = 30, learning_rate: float = 3e-3) -> Any:
+    """A model of digits, with dropout and Adam."""
+    model = keras.models.Sequential([keras.layers.InputLayer(shape=[64])])
+    for _ in range(n_hidden):
+        model.add(keras.layers.Dense(n_neurons, activation="relu"))
+        model.add(keras.layers.Dropout(DROPOUT))
+    model.add(keras.layers.Dense(10, activation="softmax"))
+    model.compile(loss="sparse_categorical_crossentropy", optimizer=keras.optimizers.Adam(learning_rate))
+    return model
+
+
+def data(name: str) -> tuple[np.ndarray, np.ndarray]:
+    if name == "housing":
+        X, y, _ = housing()
+        return X, y.ravel()
+    X, y = load_digits(return_X_y=True)
+    return (X / 16).astype("float32"), y
+
+
+class Search:
+    """What all sides have in common."""
+
+    def __init__(self, name: str, n_iter: int, epochs: int):
+        self.name, self.n_iter, self.epochs = name, n_iter, epochs
+        self.X, self.y = data(name)
+        self.model = perceptron if name == "housing" else with_dropout
+        self.candidates = list(ParameterSampler(SPACE, n_iter, random_state=SEED))
+        self.folds = list(KFold(N_FOLDS).split(self.X))
+        self.n_fits = n_iter * N_FOLDS + 1  # with the refit
+
+    def some(self, side: str) -> list[tuple[dict[str, Any], np.ndarray]]:
+        """A third of the fits at the most: a candidate and its training rows each."""
+        at_most = min(MOST_FITS[side], max(1, self.n_fits // 3))
+        chosen = np.linspace(0, self.n_iter - 1, at_most).round().astype(int)
+        return [(self.candidates[c], self.folds[i % N_FOLDS][0]) for i, c in enumerate(chosen)]
+
+    def scaled(self, side: str, run: Callable[[dict[str, Any], np.ndarray], Any]) -> dict[str, Any]:
+        """Run some fits, each with its scoring, and scale."""
+        fits = self.some(side)
+        took = seconds(lambda: [run(candidate, rows) for candidate, rows in fits])
+        return {"seconds": took / len(fits) * self.n_fits, "run": f"{len(fits)} of {self.n_fits} fits"}
+
+    def estimator(self) -> Any:
+        wrapper = KerasRegressor if self.name == "housing" else KerasClassifier
+        return wrapper(self.model, epochs=self.epochs, batch_size=BATCH_SIZE, random_state=SEED)
+
+
+def kerashp(search: Search) -> dict[str, Any]:
+    ours = together.RandomizedSearchCV(
+        search.estimator(), SPACE, n_iter=search.n_iter, cv=N_FOLDS, random_state=SEED
+    )
+    took = seconds(lambda: ours.fit(search.X, search.y))
+    parts = ours.seconds_ | {"refit": ours.refit_time_}
+    return {
+        "seconds": took,
+        "run": f"{search.n_fits} of {search.n_fits} fits",
+        "plan": ours.explain(),
+        **parts,
+    }
+
+
+def scikeras(search: Search) -> dict[str, Any]:
+    from scikeras import wrappers
+
+    wrapper = wrappers.KerasRegressor if search.name == "housing" else wrappers.KerasClassifier
+
+    def run(candidate: dict[str, Any], rows: np.ndarray) -> None:
+        own = {f"model__{name}": value for name, value in candidate.items()}
+        estimator = wrapper(
+            search.model, epochs=search.epochs, batch_size=BATCH_SIZE, verbose=0, random_state=SEED, **own
+        )
+        estimator.fit(search.X[rows], search.y[rows]).predict(search.X)
+
+    return search.scaled("scikeras", run)
+
+
+def keras_tuner(search: Search) -> dict[str, Any]:
+    import keras_tuner
+
+    def build(hp: Any) -> Any:
+        return search.model(
+            hp.Int("n_hidden", 0, 3),
+            hp.Int("n_neurons", 1, 99),
+            hp.Float("learning_rate", 3e-4, 3e-2, sampling="log"),
+        )
+
+    n_fits = len(search.some("keras-tuner"))
+    train, test = search.folds[0]
+    with tempfile.TemporaryDirectory() as folder:
+        tuner = keras_tuner.RandomSearch(build, "val_loss", max_trials=n_fits, seed=SEED, directory=folder)
+        held_out = (search.X[test], search.y[test])
+        options = {
+            "epochs": search.epochs,
+            "batch_size": BATCH_SIZE,
+            "verbose": 0,
+            "validation_data": held_out,
+        }
+        took = seconds(lambda: tuner.search(search.X[train], search.y[train], **options))
+    return {"seconds": took / n_fits * search.n_fits, "run": f"{n_fits} of {search.n_fits} fits"}
+
+
+def scikit_learn(search: Search) -> dict[str, Any]:
+    """scikit-learn's own search over our estimator."""
+    n_iter = min(search.n_iter, MOST_FITS["scikit-learn"] // N_FOLDS)
+    theirs = model_selection.RandomizedSearchCV(
+        search.estimator(), SPACE, n_iter=n_iter, cv=N_FOLDS, random_state=SEED
+    )
+    took = seconds(lambda: theirs.fit(search.X, search.y))
+    run = n_iter * N_FOLDS + 1
+    return {"seconds": took / run * search.n_fits, "run": f"{run} of {search.n_fits} fits"}
+
+
+def mlp(search: Search) -> dict[str, Any]:
+    """scikit-learn's own perceptron, two processes, as many epochs."""
+    n_iter = min(search.n_iter, MOST_FITS["MLP"] // N_FOLDS)
+    solver = {"solver": "sgd", "momentum": 0.0} if search.name == "housing" else {"solver": "adam"}
+    kind = MLPRegressor if search.name == "housing" else MLPClassifier
+    estimator = kind(
+        batch_size=BATCH_SIZE,
+        max_iter=search.epochs,
+        n_iter_no_change=search.epochs + 1,
+        alpha=0.0,
+        random_state=SEED,
+        **solver,
+    )
+    space = [
+        {
+            "hidden_layer_sizes": [(candidate["n_neurons"],) * candidate["n_hidden"]],
+            "learning_rate_init": [candidate["learning_rate"]],
+        }
+        for candidate in search.candidates[:n_iter]
+    ]
+    theirs = model_selection.GridSearchCV(estimator, space, cv=N_FOLDS, n_jobs=2)
+    took = seconds(lambda: theirs.fit(search.X, search.y))
+    run = n_iter * N_FOLDS + 1
+    return {"seconds": took / run * search.n_fits, "run": f"{run} of {search.n_fits} fits"}
+
+
+SIDES = {
+    "kerashp": kerashp,
+    "scikeras": scikeras,
+    "keras-tuner": keras_tuner,
+    "scikit-learn": scikit_learn,
+    "MLP": mlp,
+}
+
+
+def child(side: str, options: argparse.Namespace) -> None:
+    """Run one side and print what came of it as JSON."""
+    warnings.simplefilter("ignore")
+    began = time.perf_counter()
+    result = SIDES[side](Search(options.data, options.n_iter, options.epochs))
+    result["whole"] = time.perf_counter() - began
+    result["MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(result))
+
+
+def measured(side: str, options: argparse.Namespace) -> dict[str, Any]:
+    """One side's run in a process of its own."""
+    arguments = [
+        "--n-iter",
+        options.n_iter,
+        "--epochs",
+        options.epochs,
+        "--data",
+        options.data,
+        "--child",
+        side,
+    ]
+    command = [sys.executable, __file__, *map(str, arguments)]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        sys.exit(process.stderr)
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n-iter", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--data", choices=["housing", "digits"], default="housing")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--child", choices=SIDES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(options.child, options)
+        return
+    print(
+        heading(
+            options.runs,
+            f"{options.data}, {options.n_iter} candidates x {N_FOLDS} folds and a refit, "
+            f"{options.epochs} epochs each, batches of {BATCH_SIZE}",
+        )
+    )
+    results: dict[str, list[dict[str, Any]]] = {side: [] for side in options.sides}
+    for _ in range(options.runs):
+        for side in options.sides:
+            results[side].append(measured(side, options))
+            print(f"{side} {results[side][-1]['seconds']:.1f} s", file=sys.stderr, flush=True)
+    times = {side: median(run["seconds"] for run in runs) for side, runs in results.items()}
+    print(f"\n{'':14s}{'seconds':>10s}{'times ours':>12s}{'MB':>8s}  run")
+    for side, runs in results.items():
+        ratio = times[side] / times["kerashp"] if "kerashp" in times else float("nan")
+        peak = max(run["MB"] for run in runs)
+        print(f"{side:14s}{times[side]:10.1f}{ratio:12.1f}{peak:8.0f}  {runs[0]['run']}")
+    for run in results.get("kerashp", [])[-1:]:
+        print(
+            f"\nThe last run of kerashp, refit {run['refit']:.1f} s of {run['seconds']:.1f} s:\n{run['plan']}"
+        )
+
+
+if __name__ == "__main__":
+    main()
