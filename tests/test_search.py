@@ -16,8 +16,10 @@ from sklearn import model_selection as theirs
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import make_regression
+from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import BaggingRegressor
 from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.metrics import make_scorer, mean_absolute_error
 from sklearn.model_selection import KFold, cross_val_score
@@ -310,6 +312,14 @@ def test_each_preprocessing_is_fitted_once_a_fold_on_its_rows(
         assert sum(np.array_equal(rows, X[train]) for rows in Scale.fits) == 2
 
 
+def test_steps_that_work_in_place_change_nobody_elses_rows() -> None:
+    pipeline = make_pipeline(SimpleImputer(), StandardScaler(copy=False), mlp())
+    space = {"kerasmlpregressor__learning_rate": [0.003, 0.01, 0.03]}
+    expected = theirs.GridSearchCV(pipeline, space, cv=2).fit(X * 50 + 200, Y)
+    search = GridSearchCV(pipeline, space, cv=2).fit(X * 50 + 200, Y)
+    np.testing.assert_allclose(scores(search), scores(expected), atol=1e-4)
+
+
 def test_a_pipeline_keeps_no_memory_of_the_search() -> None:
     pipeline = make_pipeline(StandardScaler(), mlp())
     search = GridSearchCV(pipeline, {"kerasmlpregressor__n_neurons": [4, 6]}, cv=2).fit(X, Y)
@@ -418,6 +428,24 @@ def test_what_is_not_stacked_trains_by_itself(estimator: Any, space: Any, reason
     assert not search.plan_.groups
     assert {one.reason for one in search.plan_.alone} == {reason}
     assert np.isfinite(scores(search)).all()
+
+
+class Foreign(DummyRegressor):
+    """Has attributes and parameters that mean something else in ours."""
+
+    def __init__(self, epochs: Any = None, constant: float = 0.0):
+        super().__init__(strategy="constant", constant=constant)
+        self.epochs = epochs
+
+    def fit(self, X: Any, y: Any) -> "Foreign":
+        self.history_ = "long"
+        return super().fit(X, y)
+
+
+def test_a_stranger_with_a_history_is_searched_as_anything_else() -> None:
+    search = GridSearchCV(Foreign(), {"constant": [0.0, 1.0]}, cv=2).fit(X, Y)
+    assert search.histories_ == [[None, None], [None, None]]
+    assert "split0_epochs" not in search.cv_results_
 
 
 def test_a_model_that_cannot_be_compiled_trains_by_itself() -> None:
@@ -610,6 +638,13 @@ def test_the_best_can_be_refitted_for_the_epochs_that_were_best(call: dict[str, 
     usual = clone(search).set_params(refit_epochs=None).fit(X, Y, **call)
     assert "val_loss" in usual.best_estimator_.history_
     np.testing.assert_array_equal(scores(usual), scores(search))
+
+
+@pytest.mark.filterwarnings("ignore:Early stopping conditioned on metric")
+def test_what_says_how_to_validate_is_left_out_where_nothing_is_held_out() -> None:
+    estimator = mlp(early_stopping=True, patience=2, epochs=4)
+    search = GridSearchCV(estimator, {"n_neurons": [5]}, cv=2, refit_epochs="cv").fit(X, Y, validation_freq=2)
+    assert search.best_estimator_.history_.keys() == {"loss"}
 
 
 # Workers.

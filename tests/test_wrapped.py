@@ -1,6 +1,7 @@
 """KerasClassifier and KerasRegressor: one namespace of parameters, scikeras' routing, any model."""
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -135,6 +136,16 @@ def test_arguments_with_any_name_are_parameters(diabetes) -> None:
 # What a model may be.
 
 
+@dataclass
+class Builder:
+    """A callable that compares by value, and so cannot be hashed."""
+
+    activation: str = "relu"
+
+    def __call__(self, n_units: int = 3) -> keras.Model:
+        return small(n_units, activation=self.activation)
+
+
 @pytest.mark.parametrize(
     ("model", "params"),
     [
@@ -142,10 +153,11 @@ def test_arguments_with_any_name_are_parameters(diabetes) -> None:
         (functools.partial(small, activation="tanh"), {"n_units": 6}),
         (uncompiled, {"n_units": 6, "optimizer": "adam"}),
         (Net, {"n_units": 6}),
+        (Builder(), {"n_units": 6}),
         (lambda n_units=2: small(n_units), {"n_units": 6}),
         (lambda **arguments: small(**arguments), {"n_units": 6}),
     ],
-    ids=["function", "partial", "uncompiled", "subclass", "lambda", "kwargs"],
+    ids=["function", "partial", "uncompiled", "subclass", "unhashable", "lambda", "kwargs"],
 )
 def test_any_callable_that_returns_a_model(diabetes, model: Any, params: dict[str, Any]) -> None:
     X, y = diabetes

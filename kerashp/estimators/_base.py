@@ -51,11 +51,12 @@ def unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def _as_told(call: dict[str, Any]) -> dict[str, Any]:
+def _as_told(call: dict[str, Any], *, validated: bool) -> dict[str, Any]:
     """A fit's arguments, but for as many epochs as a search says, if it does, and with nothing held out."""
     epochs = epochs_told()
     if epochs is None:
         return call
+    call = {name: value for name, value in call.items() if validated or name not in _OF_VALIDATION}
     return {**call, "epochs": call.get("initial_epoch", 0) + epochs, "validation_split": 0.0}
 
 
@@ -222,7 +223,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         partial: bool,
     ) -> Fitting:
         """All that comes before the training, where a search may take over."""
-        call = _as_told(self._checked_call(call))
+        call = _as_told(self._checked_call(call), validated=validation_data is not None)
         passed = checked_rows(self, X, y, sample_weight, self._floatx(), reset=fresh)
         if fresh:
             self._start(passed, classes)

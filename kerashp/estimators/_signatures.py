@@ -15,16 +15,14 @@ def _signature(model: Any) -> list[inspect.Parameter] | None:
     """A model function's parameters; none for a model, None where there is no signature to read."""
     if isinstance(model, keras.Model):
         return []
+    read = _read_once if inspect.isfunction(model) else inspect.signature
     try:
-        return _parameters(model)
-    except (TypeError, ValueError):  # or what cannot be hashed
+        return list(read(model).parameters.values())
+    except (TypeError, ValueError):
         return None
 
 
-@lru_cache(maxsize=16)
-def _parameters(function: Any) -> list[inspect.Parameter]:
-    """Read once: a search asks for every parameter of every candidate."""
-    return list(inspect.signature(function).parameters.values())
+_read_once = lru_cache(maxsize=16)(inspect.signature)  # a search asks for every parameter of every candidate
 
 
 def names_of(model: Any, *, handed: bool = False) -> list[str] | None:

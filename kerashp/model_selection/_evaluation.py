@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import resuming, training_for
 from kerashp.model_selection._histories import with_history
 from kerashp.model_selection._plan import Alone, Fit, Group, planned
@@ -192,7 +193,8 @@ def _threads(bar: Bar) -> Iterator[ThreadPoolExecutor]:
 
 
 def _n_epochs(task: Task) -> int:
-    own: int = getattr(innermost(task.estimator), "epochs", 1)
+    estimator = innermost(task.estimator)
+    own: int = estimator.epochs if isinstance(estimator, BaseKerasEstimator) else 1
     return (task.keywords["fit_params"] or {}).get("epochs", own)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._task import Result
 
@@ -14,8 +15,9 @@ History = dict[str, list[float]]
 def with_history(result: Result) -> Result:
     """The result with the curves of the estimator in it, in place of the estimator."""
     estimator = innermost(result.pop("estimator"))
-    history = getattr(estimator, "history_", None)
-    return result | {"history": history, "best_epoch": getattr(estimator, "best_epoch_", None)}
+    trained = isinstance(estimator, BaseKerasEstimator) and "history_" in vars(estimator)
+    names = {"history": "history_", "best_epoch": "best_epoch_"}
+    return result | {name: getattr(estimator, own) if trained else None for name, own in names.items()}
 
 
 def histories(results: Sequence[Result], n_splits: int) -> list[list[History | None]]:
@@ -25,8 +27,10 @@ def histories(results: Sequence[Result], n_splits: int) -> list[list[History | N
 
 
 def columns(results: Sequence[Result], n_splits: int) -> dict[str, Any]:
-    """`split{i}_best_epoch` and `split{i}_epochs`, masked where a fit never trained."""
+    """`split{i}_best_epoch` and `split{i}_epochs`, masked where a fit never trained; none if none did."""
     missing = [result["history"] is None for result in results]
+    if all(missing):
+        return {}
     values = {
         "best_epoch": [
             0 if none else result["best_epoch"] for none, result in zip(missing, results, strict=True)

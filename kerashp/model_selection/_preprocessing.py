@@ -1,5 +1,6 @@
 """Each distinct preprocessing is fitted once a fold, and shared by all candidates that have it."""
 
+import copy
 import pickle
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -35,7 +36,7 @@ class Memory:
             return function(*arguments, **keywords)
         if key not in self._results:
             self._results[key] = function(*arguments, **keywords)
-        return self._results[key]
+        return copy.deepcopy(self._results[key])  # later steps may work in place
 
 
 def remember(estimator: Any, memory: Memory) -> None:

@@ -67,7 +67,8 @@ class TogetherMixin(BaseSearchCV):
             raise
         finally:
             all_at_once.release()
-            self.plan_, self.seconds_ = evaluation.plan, evaluation.seconds
+            if evaluation.plan is not None:
+                self.plan_, self.seconds_ = evaluation.plan, evaluation.seconds
             del self._found
 
     def _format_results(

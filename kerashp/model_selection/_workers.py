@@ -42,7 +42,7 @@ def spread(
 def _by_processes(
     function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int
 ) -> Iterator[tuple[int, Any]]:
-    n_jobs = min(n_jobs, len(works))
+    n_jobs = max(1, min(n_jobs, len(works)))
     idle: SimpleQueue[ProcessPoolExecutor] = SimpleQueue()
     for _ in range(n_jobs):
         idle.put(ProcessPoolExecutor(max_workers=1))

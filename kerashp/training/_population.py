@@ -359,16 +359,17 @@ def _check_ends(members: Sequence[Member]) -> None:
 def _check_models(models: Sequence[Any]) -> None:
     if not models:
         raise ValueError("Population: members must be one or more; got none")
-    for index, model in enumerate(models):
+    distinct = {id(model): (index, model) for index, model in reversed(list(enumerate(models)))}
+    for index, model in distinct.values():
         model._assert_compile_called("fit")
         if not model.built:
             raise ValueError(
                 f"Population: members[{index}].model must be built; got one that is not. Give it an Input"
             )
         _refuse(of_model(model))
-    shapes = [graph_shape(model) for model in models] if any(m is not models[0] for m in models) else [""]
-    for index, shape in enumerate(shapes):
-        if shape is None or shape != shapes[0]:
+    first = graph_shape(models[0]) if len(distinct) > 1 else None
+    for index, model in distinct.values():
+        if model is not models[0] and (first is None or graph_shape(model) != first):
             raise ValueError(
                 f"Population: members must have one graph shape; members[0].model and members[{index}].model "
                 "differ in more than numbers and widths, or have code of your own in them. Make a population "

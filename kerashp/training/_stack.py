@@ -40,10 +40,12 @@ class Stack:
             self.template._symbolic_build(data_batch=batch)
         self._variables = variables_of(self.template)
         self._models = models
-        self._layers = [aligned(self.template, model) for model in models]
+        distinct = list({id(model): model for model in models}.values())
+        layers = {id(model): aligned(self.template, model) for model in distinct}
+        self._layers = [layers[id(model)] for model in models]
         self._units = Units(self.template, self._layers) if self._widths_differ() else None
         self._references = _slots(self.template)
-        self._own = {id(model): self._mapping(model) for model in models}
+        self._own = {id(model): self._mapping(model) for model in distinct}
 
     @property
     def numbers(self) -> list[Number]:

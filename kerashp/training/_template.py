@@ -78,7 +78,8 @@ def _without_widths(config: Any) -> Any:
 
 def template_of(models: Sequence[Any]) -> Any:
     """A model of which all of these, of one graph shape, are cases: some numbers zero, some units missing."""
-    if all(model is models[0] for model in models):
+    models = list({id(model): model for model in models}.values())
+    if len(models) == 1:
         return models[0]
     identities = {identity(model, numbers_of(model)) for model in models}
     if len(identities) == 1:
