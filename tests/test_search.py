@@ -2,7 +2,10 @@
 
 import os
 import pickle
+import random
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +30,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
-from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import GridSearchCV, Plan, RandomizedSearchCV
 from kerashp.model_selection._progress import Bar
-from kerashp.training import Costs, Population
+from kerashp.model_selection._workers import spread
+from kerashp.training import Costs, FallbackWarning, Population
 
 X, Y = make_regression(120, 5, random_state=0)
 Y = Y / Y.std()
@@ -446,6 +450,8 @@ def test_a_stranger_with_a_history_is_searched_as_anything_else() -> None:
     search = GridSearchCV(Foreign(), {"constant": [0.0, 1.0]}, cv=2).fit(X, Y)
     assert search.histories_ == [[None, None], [None, None]]
     assert "split0_epochs" not in search.cv_results_
+    with pytest.raises(ValueError, match="refit_epochs='cv' is for kerashp's estimators.*got Foreign"):
+        search.set_params(refit_epochs="cv").fit(X, Y)
 
 
 def test_a_model_that_cannot_be_compiled_trains_by_itself() -> None:
@@ -468,6 +474,46 @@ def test_a_limit_of_memory_divides_groups() -> None:
     assert len(free.plan_.groups) == 1
     assert len(tight.plan_.groups) > 1
     np.testing.assert_allclose(scores(tight), scores(free), atol=1e-5)
+
+
+def penalized(n_neurons: int = 4) -> Any:
+    """Treats a batch as a whole, so that members must have as many rows each."""
+    hidden = keras.layers.Dense(n_neurons, "relu", activity_regularizer="l2")
+    model = keras.Sequential([keras.Input((5,)), hidden, keras.layers.Dense(3, "softmax")])
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    return model
+
+
+def test_folds_in_different_groups_share_no_model() -> None:
+    labels = np.digitize(Y, [-0.6, 0.6])
+    weights = {0: 0.0, 1: 1.0, 2: 1.0}  # leaves a different number of rows in each fold
+    estimator = KerasClassifier(penalized, class_weight=weights, epochs=6, batch_size=16, random_state=0)
+    options = {"cv": KFold(5), "scoring": "neg_log_loss", "refit": False}
+    expected = theirs.GridSearchCV(estimator, {"n_neurons": [4, 5]}, **options).fit(X, labels)
+    search = GridSearchCV(estimator, {"n_neurons": [4, 5]}, **options).fit(X, labels)
+    assert len(search.plan_.groups) > 1
+    np.testing.assert_allclose(scores(search), scores(expected), atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_scorer_may_predict_from_threads(dtype: str) -> None:
+    def score(estimator: Any, X: Any, y: Any) -> float:
+        with ThreadPoolExecutor(2) as threads:
+            return max(threads.map(lambda _: estimator.score(X, y), range(2)))
+
+    space = {"learning_rate": [0.01, 0.03], "n_hidden": [0, 1]}
+    search = GridSearchCV(mlp(dtype=dtype), space, cv=2, scoring=score, refit=False).fit(X, Y)
+    np.testing.assert_allclose(
+        scores(search), scores(GridSearchCV(mlp(dtype=dtype), space, cv=2, refit=False).fit(X, Y)), atol=1e-6
+    )
+
+
+def test_the_process_is_left_as_it_was() -> None:
+    random.seed(0)
+    expected = random.getstate()
+    GridSearchCV(mlp(), {"n_neurons": [3, 4]}, cv=2, refit=False).fit(X, Y)
+    assert random.getstate() == expected
+    assert keras.config.floatx() == "float32"
 
 
 # Failures.
@@ -529,6 +575,12 @@ def test_a_search_in_which_all_failed_raises() -> None:
         GridSearchCV(mlp(optimizer="sgd"), {"learning_rate": [1e30]}, cv=2).fit(X, Y)
 
 
+def measured(metric: str = "mae", n_neurons: int = 6) -> Any:
+    model = build(n_neurons)
+    model.compile("sgd", "mse", metrics=[metric])
+    return model
+
+
 def raising(n_neurons: int = 6, learning_rate: float = 0.01) -> Any:
     if n_neurons == 5:
         raise RuntimeError("no model of 5")
@@ -551,10 +603,15 @@ class Picky(Scale):
             {"picky__by": [1, 2, 3]},
             "not by 2",
         ),
+        (
+            KerasRegressor(measured, epochs=3),
+            {"metric": ["mae", "none", "mae"]},
+            "Could not interpret metric",
+        ),
         (mlp(), {"n_neurons": [4, -5, 6]}, "'n_neurons' parameter of KerasMLPRegressor must be"),
         (mlp(), {"learning_rate": [0.01, -0.1, 0.02]}, "'learning_rate' parameter"),
     ],
-    ids=["model function", "preprocessing", "parameter", "rate"],
+    ids=["model function", "preprocessing", "metric", "parameter", "rate"],
 )
 def test_an_exception_harms_its_candidate_alone(estimator: Any, space: Any, message: str) -> None:
     with pytest.warns(FitFailedWarning, match=f"2 fits failed out of a total of 6(.|\n)*{message}"):
@@ -567,6 +624,17 @@ def test_an_exception_harms_its_candidate_alone(estimator: Any, space: Any, mess
     np.testing.assert_allclose(scores(search)[[0, 2]], scores(alone), atol=1e-6)
     assert search.cv_results_["split0_epochs"].mask.tolist() == [False, True, False]
     assert search.histories_[1] == [None, None]
+
+
+def test_a_monitor_that_is_not_there_harms_its_candidate_alone() -> None:
+    stopping = [[keras.callbacks.EarlyStopping(name)] for name in ("loss", "lost")]
+    search = GridSearchCV(mlp(), {"callbacks": stopping}, cv=2, error_score=-9.0, refit=False)
+    together = pytest.warns(FallbackWarning, match="2 fits are trained one by one: .*monitors 'lost'")
+    with together, pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 4"):
+        search.fit(X, Y)
+    assert [len(group.fits) for group in search.plan_.groups] == [2]
+    assert [one.fit for one in search.plan_.alone] == [(1, 0), (1, 1)]
+    assert (scores(search)[0] > -9).all()
 
 
 def test_an_exception_in_a_scorer_harms_its_candidate_alone() -> None:
@@ -662,6 +730,45 @@ def test_workers_give_what_one_process_gives(backend: str) -> None:
     assert search.seconds_["training"] > 0
 
 
+def sleep_or_raise(seconds: float) -> None:
+    if not seconds:
+        raise ValueError("at once")
+    time.sleep(seconds)
+
+
+def test_an_error_ends_the_other_workers() -> None:
+    backend = joblib.parallel.get_active_backend()[0]
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match="at once"):
+        list(spread(sleep_or_raise, [(120,), (0,)], 2, backend))
+    assert time.perf_counter() - began < 60
+
+
+def die(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_work_that_always_kills_its_worker_fails_alone() -> None:
+    backend = joblib.parallel.get_active_backend()[0]
+    works = list(spread(die, [(0,)], 2, backend))
+    assert [index for index, _ in works] == [0]
+    assert isinstance(works[0][1], RuntimeError)
+    assert "a worker was killed 3 times at the same work" in str(works[0][1])
+
+
+def test_what_workers_lost_is_scored_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def losing(function: Any, works: Any, *_: Any) -> Any:
+        for index, work in enumerate(works):
+            yield index, function(*work) if index else RuntimeError("a worker was killed")
+
+    monkeypatch.setattr("kerashp.model_selection._evaluation.spread", losing)
+    search = GridSearchCV(mlp(), {"n_hidden": [0, 1]}, cv=2, n_jobs=2, error_score=-7.0, refit=False)
+    with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 4(.|\n)*a worker was killed"):
+        search.fit(X, Y)
+    assert (scores(search) == -7).all(axis=1).sum() == 1
+    assert (scores(search) == -7).sum() == 2
+
+
 class Mortal(KerasMLPRegressor):
     """Kills the worker that builds it the first time, and notes who built it."""
 
@@ -696,7 +803,7 @@ def test_a_worker_that_is_killed_costs_its_own_group(tmp_path: Path, monkeypatch
 
 
 def test_a_log_gets_lines_and_silence_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    GridSearchCV(mlp(epochs=20), RATES, cv=2, verbose=1, refit=False).fit(X, Y)
+    GridSearchCV(mlp(), {"epochs": [20], **RATES}, cv=2, verbose=1, refit=False).fit(X, Y)
     printed = capsys.readouterr().out
     assert "Fitting 2 folds for each of 2 candidates, totalling 4 fits" in printed
     assert "80/80 epochs" in printed

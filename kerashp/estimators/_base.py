@@ -51,13 +51,13 @@ def unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def _as_told(call: dict[str, Any], *, validated: bool) -> dict[str, Any]:
+def _as_told(arguments: dict[str, Any], *, validated: bool) -> dict[str, Any]:
     """A fit's arguments, but for as many epochs as a search says, if it does, and with nothing held out."""
     epochs = epochs_told()
     if epochs is None:
-        return call
-    call = {name: value for name, value in call.items() if validated or name not in _OF_VALIDATION}
-    return {**call, "epochs": call.get("initial_epoch", 0) + epochs, "validation_split": 0.0}
+        return arguments
+    kept = {name: value for name, value in arguments.items() if validated or name not in _OF_VALIDATION}
+    return {**kept, "epochs": arguments.get("initial_epoch", 0) + epochs, "validation_split": 0.0}
 
 
 class BaseKerasEstimator(Persistent, BaseEstimator):
@@ -223,7 +223,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         partial: bool,
     ) -> Fitting:
         """All that comes before the training, where a search may take over."""
-        call = _as_told(self._checked_call(call), validated=validation_data is not None)
+        call = self._checked_call(call)
         passed = checked_rows(self, X, y, sample_weight, self._floatx(), reset=fresh)
         if fresh:
             self._start(passed, classes)
@@ -357,7 +357,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         self, n_samples: int, validation: Rows | None, call: dict[str, Any], *, stops: bool
     ) -> dict[str, Any]:
         """Everything but the training rows that goes to `kerashp.fit`."""
-        arguments = {**self._fit_arguments(n_samples), **call}
+        arguments = _as_told({**self._fit_arguments(n_samples), **call}, validated=validation is not None)
         callbacks = copied([self._fit_callbacks_given(), call.get("callbacks")])
         if epochs_told() is not None:
             callbacks = [c for c in callbacks if not isinstance(c, keras.callbacks.EarlyStopping)]

@@ -1,6 +1,7 @@
 """Candidates x folds: what trains together does, and scikit-learn scores all."""
 
 import os
+import random
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ import keras
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import resuming, training_for
 from kerashp.model_selection._histories import with_history
-from kerashp.model_selection._plan import Alone, Fit, Group, planned
+from kerashp.model_selection._plan import Alone, Fit, Group, Plan, planned
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._progress import Bar
 from kerashp.model_selection._ready import Preparation, Ready
@@ -60,13 +61,17 @@ class Evaluation:
     def results(self, tasks: Sequence[Task]) -> list[Result]:
         """scikit-learn's results of the tasks, with the curves of their training."""
         by_place = {task.place: task for task in tasks}
-        with training_for(None), Bar(self._verbose, sum(map(_n_epochs, tasks))) as bar:
-            with self._timed("preparing"):
-                groups, blocks = self._planned(tasks)
-            if self._n_jobs > 1:
-                self._elsewhere(by_place, bar)
-            else:
-                self._here(groups, blocks, by_place, bar)
+        drawn = random.getstate()  # Keras draws the seeds of templates from it
+        try:
+            with training_for(None), Bar(self._verbose, sum(map(_n_epochs, tasks))) as bar:
+                with self._timed("preparing"):
+                    groups, blocks = self._planned(tasks)
+                if self._n_jobs > 1:
+                    self._elsewhere(by_place, bar)
+                else:
+                    self._here(groups, blocks, by_place, bar)
+        finally:
+            random.setstate(drawn)
         return [self._results[task.place] for task in tasks]
 
     def _here(self, groups: list[list[Ready]], blocks: Any, by_place: dict[Fit, Task], bar: Bar) -> None:
@@ -82,13 +87,22 @@ class Evaluation:
     def _elsewhere(self, by_place: dict[Fit, Task], bar: Bar) -> None:
         """Each group, and each fit that trains alone, is the work of a worker."""
         places = [group.fits for group in self.plan.groups] + [(alone.fit,) for alone in self.plan.alone]
+        undone: list[tuple[tuple[Fit, ...], str]] = []
         works = [([by_place[place] for place in fits], self._max_memory // self._n_jobs) for fits in places]
-        for index, (results, together) in spread(evaluated, works, self._n_jobs, self._backend):
-            for name, seconds in together.items():
-                self.seconds[name] += seconds
-            for task, result in zip(works[index][0], results, strict=True):
+        for index, done in spread(evaluated, works, self._n_jobs, self._backend):
+            own = works[index][0]
+            if isinstance(done, Exception):
+                done = [with_history(task.failed(done)) for task in own], {}, None
+            results, seconds, reason = done
+            for name, more in seconds.items():
+                self.seconds[name] += more
+            if reason is not None and index < len(self.plan.groups):
+                undone.append((places[index], reason))
+            for task, result in zip(own, results, strict=True):
                 self._keep(task, result, bar)
                 bar.advance(_n_epochs(task))
+        for fits, reason in undone:
+            self._divide(fits, reason)
 
     def _planned(self, tasks: Sequence[Task]) -> tuple[list[list[Ready]], Any]:
         preparation = Preparation()
@@ -96,6 +110,9 @@ class Evaluation:
         alone = [Alone(task.place, reason) for task, reason in prepared if isinstance(reason, str)]
         fits = [ready for _, ready in prepared if isinstance(ready, Ready)]
         blocks = preparation.blocks
+        if not fits:
+            self.plan = Plan((), tuple(alone), None)
+            return [], blocks
         self.plan, groups = planned(fits, alone, blocks, measured(), self._max_memory // n_cores())
         return groups, blocks
 
@@ -103,7 +120,8 @@ class Evaluation:
         """Score a group that has trained, or train its fits one by one if it could not."""
         error = future.exception()
         if isinstance(error, Exception):
-            self._divide(group, f"{type(error).__name__}: {error}")
+            fits = tuple(ready.task.place for ready in group)
+            self._divide(fits, f"{type(error).__name__}: {error}")
             return
         together = future.result()
         self.seconds["compiling"] += together.compile_seconds
@@ -111,10 +129,9 @@ class Evaluation:
         for position, ready in enumerate(group):
             self._keep(ready.task, scored(together, position, ready), bar)
 
-    def _divide(self, group: Sequence[Ready], reason: str) -> None:
-        """Take a group out of the plan, whose fits are then trained one by one."""
-        warnings.warn(f"{len(group)} fits are trained one by one: {reason}", FallbackWarning, stacklevel=2)
-        fits = tuple(ready.task.place for ready in group)
+    def _divide(self, fits: tuple[Fit, ...], reason: str) -> None:
+        """Take a group out of the plan, whose fits are trained one by one."""
+        warnings.warn(f"{len(fits)} fits are trained one by one: {reason}", FallbackWarning, stacklevel=2)
         self.plan = replace(
             self.plan,
             groups=tuple(own for own in self.plan.groups if own.fits != fits),
@@ -122,7 +139,8 @@ class Evaluation:
         )
 
     def _keep(self, task: Task, result: Result, bar: Bar) -> None:
-        bar.scored(result["test_scores"])
+        if result["fit_error"] is None:
+            bar.scored(result["test_scores"])
         self._results[task.place] = result
 
     @contextmanager
@@ -147,10 +165,12 @@ def scored(together: Together, position: int, ready: Ready) -> Result:
     return checked(with_history(result | {"fit_time": seconds}), ready.task)
 
 
-def evaluated(tasks: Sequence[Task], max_memory: int) -> tuple[list[Result], dict[str, float]]:
-    """The results of tasks, and where the time went: the work of a worker."""
+def evaluated(tasks: Sequence[Task], max_memory: int) -> tuple[list[Result], dict[str, float], str | None]:
+    """The work of a worker: the results, where the time went, and why the tasks were not trained together."""
     evaluation = Evaluation(max_memory, verbose=False, n_jobs=1, backend=None)
-    return evaluation.results(tasks), evaluation.seconds
+    results = evaluation.results(tasks)
+    alone = evaluation.plan.alone
+    return results, evaluation.seconds, alone[0].reason if alone else None
 
 
 def _trained(
@@ -160,6 +180,8 @@ def _trained(
 
     So one compiles, which takes one core, while another trains.
     """
+    if not groups:
+        return
     share = sum(group.seconds for group in described) / n_cores()
 
     def train(ready: Sequence[Ready], seconds: float) -> Together:
@@ -167,15 +189,21 @@ def _trained(
         return Together(ready, blocks, n_cores() if alone else 1).train(bar.advance)
 
     pairs = list(zip(groups, described, strict=True))
-    for dtype in dict.fromkeys(group[0].dtype for group in groups):
+    usual = (None, keras.config.floatx())
+    with without_retracing_warnings(), _threads(bar) as threads:
+        futures = {
+            threads.submit(train, group, about.seconds): group
+            for group, about in pairs
+            if group[0].dtype in usual
+        }
+        for future in as_completed(futures):
+            yield futures.pop(future), future
+    # Another float type is the whole process's while it lasts: nothing is scored meanwhile.
+    for dtype in dict.fromkeys(group[0].dtype for group in groups if group[0].dtype not in usual):
         with isolated(dtype=dtype), without_retracing_warnings(), _threads(bar) as threads:
-            futures = {
-                threads.submit(train, group, about.seconds): group
-                for group, about in pairs
-                if group[0].dtype == dtype
-            }
-            for future in as_completed(futures):
-                yield futures.pop(future), future
+            own = [pair for pair in pairs if pair[0][0].dtype == dtype]
+            ended = [(group, threads.submit(train, group, about.seconds)) for group, about in own]
+        yield from ended
 
 
 @contextmanager
@@ -193,8 +221,14 @@ def _threads(bar: Bar) -> Iterator[ThreadPoolExecutor]:
 
 
 def _n_epochs(task: Task) -> int:
+    """How many epochs a fit trains at the most; 1 for what is not ours."""
     estimator = innermost(task.estimator)
-    own: int = estimator.epochs if isinstance(estimator, BaseKerasEstimator) else 1
+    if not isinstance(estimator, BaseKerasEstimator):
+        return 1
+    searched = [
+        value for name, value in task.keywords["parameters"].items() if name.rpartition("__")[2] == "epochs"
+    ]
+    own: int = (searched or [estimator.epochs])[0]
     return (task.keywords["fit_params"] or {}).get("epochs", own)
 
 

@@ -50,5 +50,5 @@ def columns(results: Sequence[Result], n_splits: int) -> dict[str, Any]:
 def mean_best_epochs(results: dict[str, Any], candidate: int) -> int | None:
     """How many epochs a candidate took to its best, on average over the splits; None if it never trained."""
     names = [name for name in results if name.startswith("split") and name.endswith("_best_epoch")]
-    best = np.ma.array([results[name][candidate] for name in names])
-    return None if best.mask.all() else round(float(best.mean())) + 1
+    best = [results[name][candidate] for name in names if results[name][candidate] is not np.ma.masked]
+    return round(float(np.mean(best))) + 1 if best else None

@@ -10,6 +10,7 @@ from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._ready import Ready
 from kerashp.training import Costs
 
+_MOST_SIZES = 128
 _ITEM = 4  # bytes of a number
 _COPIES = 4  # of a member's weights: themselves, gradients, the best so far, and on their way
 _LINE = "{:>5}  {:>7}  {:>10}  {:>7}  {:>7}  {:>8}  {:>8}  {}"
@@ -72,13 +73,13 @@ class Plan:
         In the order in which they begin: the longest first.
     alone : tuple of Alone
         What is not stacked.
-    costs : kerashp.training.Costs
-        The measured costs by which padding was weighed against compiles.
+    costs : kerashp.training.Costs or None
+        The measured costs by which padding was weighed against compiles; None where nothing was stacked.
     """
 
     groups: tuple[Group, ...]
     alone: tuple[Alone, ...]
-    costs: Costs = field(repr=False)
+    costs: Costs | None = field(repr=False)
 
     def __str__(self) -> str:
         lines = [_LINE.format(*_HEAD)]
@@ -128,7 +129,7 @@ def _buckets(fits: list[Ready], costs: Costs) -> list[list[Ready]]:
     sizes: dict[bytes, list[Ready]] = {}
     for ready in fits:
         sizes.setdefault(ready.shapes.tobytes(), []).append(ready)
-    alike = sorted(sizes.values(), key=lambda own: _n_weights(own[0].shapes))
+    alike = _coarser(sorted(sizes.values(), key=lambda own: _n_weights(own[0].shapes)))
     works = [_Work.of(own) for own in alike]
     least, begins = [0.0], [0]
     for end in range(1, len(alike) + 1):
@@ -144,6 +145,15 @@ def _buckets(fits: list[Ready], costs: Costs) -> list[list[Ready]]:
         buckets.append([ready for own in alike[begins[end] : end] for ready in own])
         end = begins[end]
     return buckets
+
+
+def _coarser(alike: list[list[Ready]]) -> list[list[Ready]]:
+    """Neighbours joined, so that there are not more than can be looked through in a moment."""
+    step = -(-len(alike) // _MOST_SIZES)
+    return [
+        [ready for own in alike[first : first + step] for ready in own]
+        for first in range(0, len(alike), step)
+    ]
 
 
 class _Work(NamedTuple):

@@ -3,6 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,9 @@ class Memory:
     def __deepcopy__(self, memo: Any) -> "Memory":
         return self  # for sklearn.clone
 
+    def __reduce__(self) -> Any:
+        return Memory, ()  # a worker has its own
+
     def cache(self, function: Callable[..., Any], ignore: Sequence[str] = ()) -> Callable[..., Any]:
         """The function, which computes nothing twice; some keywords make no difference to it."""
         return partial(self._call, function, ignore)
@@ -34,9 +38,12 @@ class Memory:
             key = joblib.hash((function.__qualname__, arguments, told))
         except (pickle.PicklingError, TypeError, AttributeError):  # a function that has no name, say
             return function(*arguments, **keywords)
-        if key not in self._results:
-            self._results[key] = function(*arguments, **keywords)
-        return copy.deepcopy(self._results[key])  # later steps may work in place
+        if key in self._results:
+            return copy.deepcopy(self._results[key])  # later steps may work in place
+        result = function(*arguments, **keywords)
+        with suppress(Exception):  # what cannot be copied is computed again
+            self._results[key] = copy.deepcopy(result)
+        return result
 
 
 def remember(estimator: Any, memory: Memory) -> None:

@@ -81,7 +81,9 @@ class Preparation:
     def __init__(self) -> None:
         self.blocks = Blocks()
         self._memory = Memory()
-        self._models: tuple[int, dict[Hashable, Any]] = (-1, {})  # of the candidate at hand
+        self._candidate = -1  # the one at hand
+        self._models: dict[Hashable, Any] = {}  # its models
+        self._keys: dict[Any, Hashable] = {}  # the groups that they are in
         self._known: tuple[Any, Hashable] = (None, None)  # the last model, and its shape
         self._rowwise: dict[Hashable, bool] = {}
 
@@ -92,22 +94,27 @@ class Preparation:
     def _prepared(self, task: Task) -> Ready | str:
         began = time.perf_counter()
         remember(task.estimator, self._memory)
-        if task.candidate != self._models[0]:
-            self._models = task.candidate, {}
-        estimator = (
-            task.candidates_estimator()
-        )  # a name that it does not know ends the search, before training
+        if task.candidate != self._candidate:
+            self._candidate, self._models, self._keys = task.candidate, {}, {}
+        estimator = task.candidates_estimator()  # raises where it does not know a name
         reason = _not_known(estimator)
         if reason:
             return reason
         try:
-            with suspending(self._models[1]):
-                task.fit(estimator)
-        except Suspended as suspended:
-            ready = self._ready(task, suspended)
-            return ready if isinstance(ready, str) else replace(ready, seconds=time.perf_counter() - began)
+            ready = self._suspended(task, estimator, self._models)
+            if isinstance(ready, Ready) and self._keys.setdefault(ready.model, ready.key) != ready.key:
+                # Its model is that of fits in another group, which may train at the same time.
+                ready = self._suspended(task, task.candidates_estimator(), {})
         except Exception:  # it will fail again where scikit-learn sees it
             return _FAILED
+        return ready if isinstance(ready, str) else replace(ready, seconds=time.perf_counter() - began)
+
+    def _suspended(self, task: Task, estimator: Any, models: dict[Hashable, Any]) -> Ready | str:
+        try:
+            with suspending(models):
+                task.fit(estimator)
+        except Suspended as suspended:
+            return self._ready(task, suspended)
         return "it trains no Keras model"
 
     def _ready(self, task: Task, suspended: Suspended) -> Ready | str:
@@ -143,6 +150,7 @@ class Preparation:
             ready.arguments.get("validation_batch_size"),
             ready.arguments.get("shuffle", True),
             None if rowwise else (len(train.rows), validation and len(validation.rows)),
+            ready.stopping and ready.stopping.monitor,  # one that is not there fails those that have it
         )
         return replace(ready, key=key)
 

@@ -11,11 +11,13 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import training_for
 from kerashp.model_selection._evaluation import Evaluation
 from kerashp.model_selection._histories import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._joblib import AllAtOnce
 from kerashp.model_selection._plan import Plan
+from kerashp.model_selection._preprocessing import innermost
 
 _CONSTRAINTS: dict[str, Any] = {
     "refit_epochs": [StrOptions({"cv"}), None],
@@ -54,6 +56,11 @@ class TogetherMixin(BaseSearchCV):
             If the refit fails, `cv_results_` is kept.
         """
         self._found: dict[str, Any] | None = None
+        if self.refit_epochs is not None and not isinstance(innermost(self.estimator), BaseKerasEstimator):
+            raise ValueError(
+                f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; got "
+                f"{self.estimator!r}. Set refit_epochs=None"
+            )
         n_jobs, backend = joblib.effective_n_jobs(self.n_jobs), get_active_backend()[0]
         evaluation = Evaluation(self.max_memory, self.verbose > 0, n_jobs, backend)
         all_at_once = AllAtOnce(evaluation.results)
@@ -80,7 +87,15 @@ class TogetherMixin(BaseSearchCV):
         return self._found
 
     def _epochs_of_best(self) -> int | None:
-        return None if self._found is None else mean_best_epochs(self._found, self.best_index_)
+        if self._found is None:
+            return None
+        epochs = mean_best_epochs(self._found, self.best_index_)
+        if epochs is None:
+            raise ValueError(
+                f"refit_epochs='cv' needs the curves of the best candidate, {self.best_params_}, but none of "
+                "its fits has any; set refit_epochs=None"
+            )
+        return epochs
 
     def explain(self) -> str:
         """What trained together, what did not and why, and where the time went.
@@ -161,7 +176,8 @@ multimetric_, classes_, n_features_in_, feature_names_in_
     Anything else, a callback other than `EarlyStopping` and `TerminateOnNaN`, and what `kerashp.fit` leaves
     to `Model.fit`, is trained one fit at a time in the same search: `explain()` says which and why.
 
-    A fit's own `verbose` shows nothing where it trains with others.
+    A fit's own `verbose` shows nothing where it trains with others. The estimators that a scorer is handed
+    for the splits of one candidate share a network, which has each one's weights in turn: do not keep them.
 
     References
     ----------

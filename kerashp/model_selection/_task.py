@@ -1,14 +1,22 @@
 """One candidate on one split, as scikit-learn's searches hand it out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 Result = dict[str, Any]
+
+
+class _Failing(BaseEstimator):
+    def __init__(self, error: Exception):
+        self.error = error
+
+    def fit(self, *_: Any, **__: Any) -> None:
+        raise self.error
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,11 @@ class Task:
         except Exception as error:
             error.add_note(self.described())
             raise
+
+    def failed(self, error: Exception) -> Result:
+        """What scikit-learn makes of it where its fit raises this error."""
+        arguments = (_Failing(error), *self.arguments[1:])
+        return replace(self, arguments=arguments, keywords={**self.keywords, "parameters": None}).run()
 
     def described(self) -> str:
         """The task in words."""

@@ -83,10 +83,10 @@ class Together:
         return Resumed(ready.state, ready.arguments, trained.history, partial(self._predicted, position))
 
     def _predicted(self, position: int, X: np.ndarray) -> np.ndarray:
-        """A member's outputs for rows X; the first to ask has those of its split predicted."""
-        split = self._fits[position].task.split
-        key = split, X.shape, X.dtype, hash(X.tobytes())
-        fold = [index for index, ready in enumerate(self._fits) if ready.task.split == split]
+        """A member's outputs for rows X; the first to ask has all of its training rows' predicted."""
+        block = self._fits[position].train.block
+        key = block, X.shape, X.dtype, hash(X.tobytes())
+        fold = [index for index, ready in enumerate(self._fits) if ready.train.block == block]
         if key not in self._outputs:
             self._outputs[key] = self._population.predict(X, fold)
         return self._outputs[key][fold.index(position)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
+from threading import Event
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
@@ -26,10 +27,7 @@ def spread(
         Loky's own executor gives up all its work when one worker is killed, so each of its workers gets one
         for itself here; on other backends (Dask's, Ray's, threads) joblib spreads the work.
 
-    Raises
-    ------
-    RuntimeError
-        If a work's worker has been killed three times.
+    A work whose worker has been killed three times has a `RuntimeError` for its result.
     """
     if isinstance(backend, LokyBackend):
         yield from _by_processes(function, works, n_jobs)
@@ -43,26 +41,30 @@ def _by_processes(
     function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int
 ) -> Iterator[tuple[int, Any]]:
     n_jobs = max(1, min(n_jobs, len(works)))
-    idle: SimpleQueue[ProcessPoolExecutor] = SimpleQueue()
-    for _ in range(n_jobs):
-        idle.put(ProcessPoolExecutor(max_workers=1))
+    workers = [ProcessPoolExecutor(max_workers=1) for _ in range(n_jobs)]
+    idle: SimpleQueue[int] = SimpleQueue()
+    for number in range(n_jobs):
+        idle.put(number)
+    ended = Event()
 
     def done(work: tuple[Any, ...]) -> Any:
-        executor = idle.get()
+        number = idle.get()
         try:
             for _ in range(_ATTEMPTS):
                 try:
-                    return executor.submit(function, *work).result()
+                    return workers[number].submit(function, *work).result()
                 except BrokenExecutor as error:
                     broken = error
-                    executor.shutdown(wait=False)
-                    executor = ProcessPoolExecutor(max_workers=1)
+                    if ended.is_set():
+                        break
+                    workers[number].shutdown(wait=False)
+                    workers[number] = ProcessPoolExecutor(max_workers=1)
         finally:
-            idle.put(executor)
-        raise RuntimeError(
+            idle.put(number)
+        return RuntimeError(
             f"a worker was killed {_ATTEMPTS} times at the same work: {broken}. It may need more memory than "
             "there is: set max_memory, or fewer n_jobs"
-        ) from broken
+        )
 
     threads = ThreadPoolExecutor(n_jobs)
     try:
@@ -70,6 +72,7 @@ def _by_processes(
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
+        ended.set()
         threads.shutdown(wait=False, cancel_futures=True)
-        while not idle.empty():
-            idle.get().shutdown(kill_workers=True)
+        for worker in workers:
+            worker.shutdown(kill_workers=True)
