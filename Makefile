@@ -5,8 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
 # The tests of the engine, which runs on every backend.
-ENGINE := tests/test_fit.py tests/test_fit_agrees.py tests/test_population.py \
-	tests/test_search_agrees.py
+ENGINE := tests/test_fit.py tests/test_fit_agrees.py tests/test_population.py
 
 # Most of the tests' time is compiling: take XLA's older, quicker emitters, and do not optimize what they emit.
 test test-jax: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false

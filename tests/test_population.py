@@ -513,6 +513,23 @@ def test_code_of_ones_own_trains_with_itself() -> None:
             np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
+def test_what_the_same_code_made_trains_together_though_it_is_of_ones_own() -> None:
+    def model() -> Any:
+        return compiled(stack(layers.Dense(8, lambda x: ops.tanh(x) * 2)), keras.optimizers.Adam(0.01))
+
+    first, second = made([model, model])
+    members = [Member(first, random_state=0, start=own) for own in (first, second)]
+    population = Population(members, *table(), batch_size=BATCH_SIZE)
+    population.train(EPOCHS)
+    for index, wanted in enumerate(made([model, model])):
+        alone(wanted, Member(wanted, random_state=0), table(), EPOCHS)
+        for got, weight in zip(population.write(index).get_weights(), wanted.get_weights(), strict=True):
+            np.testing.assert_allclose(got, weight, atol=1e-5)
+    assert population.write(1) is second
+    with pytest.raises(ValueError, match=r"members\[0\].start must be made as its model is.*got .*SGD"):
+        Population([Member(first, start=made(mlps(0.1))[0])], *table())
+
+
 def test_training_goes_on_where_it_ended() -> None:
     one, two = (
         Population(

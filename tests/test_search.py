@@ -516,6 +516,29 @@ def test_the_process_is_left_as_it_was() -> None:
     assert keras.config.floatx() == "float32"
 
 
+class Doubled(keras.layers.Layer):
+    def call(self, inputs: Any) -> Any:
+        return inputs * 2
+
+
+def doubled(n_neurons: int = 4) -> Any:
+    hidden = [keras.layers.Dense(n_neurons, "relu"), Doubled()]
+    model = keras.Sequential([keras.Input((5,)), *hidden, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    return model
+
+
+@pytest.mark.parametrize("random_state", [0, None])
+def test_models_with_code_of_ones_own_form_groups_of_splits(random_state: int | None) -> None:
+    estimator = KerasRegressor(doubled, epochs=3, random_state=random_state)
+    found = []
+    for module in (theirs.GridSearchCV, GridSearchCV):
+        np.random.seed(0)
+        found.append(module(estimator, {"n_neurons": [4, 5]}, cv=3, refit=False).fit(X, Y))
+    assert [len(group.fits) for group in found[1].plan_.groups] == [3, 3]
+    np.testing.assert_allclose(scores(found[1]), scores(found[0]), atol=1e-4)
+
+
 # Failures.
 
 

@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp._version import __version__
-from kerashp.estimators._models import PackedModel, pack, unpack
+from kerashp.estimators._models import PackedModel, output_width, pack, unpack
 from kerashp.estimators._rows import Rows
 
 _MODEL, _ARRAYS, _MANIFEST = "model.keras", "arrays.npz", "estimator.json"
@@ -233,7 +233,7 @@ def _load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
             estimator.model_ = keras.saving.load_model(folder / _MODEL, safe_mode=True)
     with _damage(folder, "its model does not fit its target"):
         probe = np.zeros((1, *estimator._input_shape), dtype=estimator._floatx())
-        estimator._bind(Rows(probe, arrays["target"], None))
+        estimator._bind(Rows(probe, arrays["target"], None), output_width(estimator.model_, probe))
     return estimator
 
 

@@ -36,6 +36,7 @@ class Ready:
     arguments: dict[str, Any]  # of `kerashp.fit`, but for the rows
     seed: int
     dtype: str | None
+    own_code: bool  # is in the model: it can train with those that the same call made for other splits
     train: Portion
     validation: Portion | None
     key: Hashable  # fits of one key can be members of one population
@@ -136,6 +137,7 @@ class Preparation:
             arguments=_without_data(fitting.arguments),
             seed=fitting.seed,
             dtype=fitting.dtype,
+            own_code=shape is model,
             train=train,
             validation=validation,
             key=None,
@@ -143,7 +145,7 @@ class Preparation:
         )
         whole = rowwise and ready.n_steps == 1  # then any larger batch size is the same
         key = (
-            shape,
+            (task.candidate, ready.shapes.tobytes()) if ready.own_code else shape,
             ready.dtype,
             self.blocks.row(block),
             "whole" if whole else ready.batch_size,

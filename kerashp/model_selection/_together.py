@@ -34,7 +34,8 @@ class Together:
         joined = blocks.joined(portion.block for ready in fits for portion in ready.portions)
         members = [
             Member(
-                ready.model,
+                fits[0].model if ready.own_code else ready.model,
+                start=ready.model,
                 rows=joined.rows(ready.train),
                 validation_rows=joined.rows(ready.validation),
                 random_state=ready.seed,

@@ -29,6 +29,10 @@ class Member:
         When this member stops, and whether it gets its best weights. It is copied.
     epochs : int, default=None
         The epoch at which its training ends, where that is before the others'.
+    start : keras.Model, default=None
+        A model that the same code made, say for another fold. Training begins with its weights, seeds,
+        learning rate and optimizer's state instead of the model's: so models with code of your own in them,
+        of which nobody can tell that they are alike, train together.
 
     Examples
     --------
@@ -51,6 +55,7 @@ class Member:
     random_state: Any = None
     early_stopping: EarlyStopping | None = None
     epochs: int | None = None
+    start: Any = None
 
 
 @dataclass(frozen=True)

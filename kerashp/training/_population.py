@@ -110,11 +110,16 @@ class Population:
         shuffle = _CHECK.flag("shuffle", shuffle)
         _check_ends(self._members)
         _check_models([member.model for member in self._members])
+        _check_starts(self._members)
         _refuse(of_data((x, y, sample_weight), validation_data))
         portions = Portions(self._members, x, y, sample_weight, validation_data, shuffle=shuffle)
         _refuse(too_large(portions.n_bytes))
         self._portions = portions
-        self._stack = Stack([member.model for member in self._members], portions.batch(batch_size))
+        self._stack = Stack(
+            [member.model for member in self._members],
+            portions.batch(batch_size),
+            [member.start for member in self._members],
+        )
         self._courses = self._begun()
         at_a_time = n_cores() if blocks_at_a_time is None else blocks_at_a_time
         at_a_time = _CHECK.integer("blocks_at_a_time", at_a_time, at_least=1)
@@ -192,7 +197,7 @@ class Population:
         ----------
         member : int
         model : keras.Model, default=None
-            Of the member's own architecture, compiled and built; the member's own model if None.
+            Of the member's own architecture, compiled and built; the member's `start`, or its model, if None.
 
         Returns
         -------
@@ -200,7 +205,9 @@ class Population:
             The model.
         """
         final = self._final(member)
-        model = self._members[member].model if model is None else model
+        if model is None:
+            own = self._members[member]
+            model = own.model if own.start is None else own.start
         self._stack.write(member, final.state, model)
         if not final.is_best:  # as in Keras, where the best weights come after the optimizer's averages
             model.optimizer.finalize_variable_values(model.trainable_weights)
@@ -374,6 +381,19 @@ def _check_models(models: Sequence[Any]) -> None:
                 f"Population: members must have one graph shape; members[0].model and members[{index}].model "
                 "differ in more than numbers and widths, or have code of your own in them. Make a population "
                 "of each shape"
+            )
+
+
+def _check_starts(members: Sequence[Member]) -> None:
+    for index, member in enumerate(members):
+        if member.start is None or member.start is member.model:
+            continue
+        wanted, got = ([tuple(w.shape) for w in model.weights] for model in (member.model, member.start))
+        if got != wanted or type(member.start.optimizer) is not type(member.model.optimizer):
+            raise ValueError(
+                f"Population: members[{index}].start must be made as its model is, with weights of shapes "
+                f"{wanted} and {type(member.model.optimizer).__name__}; got {got} and "
+                f"{type(member.start.optimizer).__name__}"
             )
 
 

@@ -25,6 +25,8 @@ class Stack:
     ----------
     models : list of keras.Model, compiled and built
         Of one graph shape (see `graph_shape`); one model may be there more than once.
+    starts : list of keras.Model or None, default=None
+        Where to take the values from; None, or None for a model: from itself.
     batch : structure of keras.KerasTensor, default=None
         A batch of (x, y, sample_weight), to build metrics and optimizer with where that has not been done.
 
@@ -34,18 +36,19 @@ class Stack:
         Has everything that any of the models has, and is as wide as the widest in each layer.
     """
 
-    def __init__(self, models: Sequence[Any], batch: Any = None):
+    def __init__(self, models: Sequence[Any], batch: Any = None, starts: Sequence[Any] | None = None):
         self.template = template_of(models)
         if batch is not None:
             self.template._symbolic_build(data_batch=batch)
         self._variables = variables_of(self.template)
-        self._models = models
+        own = zip(models, starts or [None] * len(models), strict=True)
+        self._starts = [model if start is None else start for model, start in own]
         distinct = list({id(model): model for model in models}.values())
         layers = {id(model): aligned(self.template, model) for model in distinct}
         self._layers = [layers[id(model)] for model in models]
         self._units = Units(self.template, self._layers) if self._widths_differ() else None
         self._references = _slots(self.template)
-        self._own = {id(model): self._mapping(model) for model in distinct}
+        self._own = {key: self._mapping(start) for key, start in {id(s): s for s in self._starts}.items()}
 
     @property
     def numbers(self) -> list[Number]:
@@ -80,7 +83,7 @@ class Stack:
 
         def stacked(variable: Any) -> np.ndarray:
             default = _value(variable)
-            return np.stack([self._value(member, variable, default) for member in range(len(self._models))])
+            return np.stack([self._value(member, variable, default) for member in range(len(self._starts))])
 
         return State(*[list(map(stacked, variables)) for variables in self._variables])
 
@@ -119,6 +122,8 @@ class Stack:
     def _mapping(self, model: Any) -> dict[int, Any]:
         """The model's variables, by the template's."""
         if model is self.template or not is_plain(model):
+            if not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
             groups = zip(self._variables[:3], variables_of(model)[:3], strict=True)
             return {id(v): own for group in groups for v, own in zip(*group, strict=True)}
         mapping: dict[int, Any] = {}
@@ -131,7 +136,7 @@ class Stack:
         return mapping | of_optimizer
 
     def _value(self, member: int, variable: Any, default: np.ndarray) -> np.ndarray:
-        own = self._own[id(self._models[member])].get(id(variable))
+        own = self._own[id(self._starts[member])].get(id(variable))
         return default if own is None else padded(_value(own), self._masks(member, variable))
 
     def _masks(self, member: int, variable: Any) -> _Masks:
