@@ -8,7 +8,9 @@ INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 ENGINE := tests/test_fit.py tests/test_fit_agrees.py tests/test_population.py
 
 # Most of the tests' time is compiling: take XLA's older, quicker emitters, and do not optimize what they emit.
-test test-jax: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
+# TensorFlow keeps all that was ever compiled, in as few memory maps as it can be told.
+test test-jax: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
+	--xla_cpu_parallel_codegen_split_count=1
 
 .PHONY: demo test test-jax lint package clean
 

@@ -16,7 +16,7 @@ from scipy.stats import loguniform
 from sklearn.model_selection import RandomizedSearchCV
 
 from kerashp import KerasMLPRegressor, build_model, fit
-from kerashp.training import FallbackWarning, _backend, _obstacles, _program, clear_cache
+from kerashp.training import FallbackWarning, _backend, _maps, _obstacles, _program, clear_cache
 
 N_ROWS = 90
 
@@ -614,6 +614,18 @@ def test_data_too_large_for_the_device_are_trained_on_by_keras(monkeypatch: pyte
     monkeypatch.setattr(_backend.backend(), "device_memory", lambda: 4000)
     with pytest.warns(FallbackWarning, match="more than 50% of the device's memory"):
         fit(_plain(), *data, verbose=0)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow" or sys.platform != "linux", reason="these run out there alone"
+)
+def test_a_process_without_memory_maps_compiles_no_more(monkeypatch: pytest.MonkeyPatch, data) -> None:
+    clear_cache()
+    monkeypatch.setattr(_maps, "_most", lambda: 100)
+    with pytest.warns(FallbackWarning, match="memory maps of the 100 that it may have(.|\n)*new process"):
+        fit(_plain(), *data, verbose=0)
+    monkeypatch.undo()
+    fit(_plain(), *data, verbose=0, fallback="error")
 
 
 def test_a_backend_without_an_engine_is_trained_on_by_keras(monkeypatch: pytest.MonkeyPatch, data) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import joblib
 import keras
 import numpy as np
@@ -34,7 +35,7 @@ from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, Kera
 from kerashp.model_selection import GridSearchCV, Plan, RandomizedSearchCV
 from kerashp.model_selection._progress import Bar
 from kerashp.model_selection._workers import spread
-from kerashp.training import Costs, FallbackWarning, Population
+from kerashp.training import Costs, FallbackWarning, Population, n_cores
 
 X, Y = make_regression(120, 5, random_state=0)
 Y = Y / Y.std()
@@ -476,6 +477,18 @@ def test_a_limit_of_memory_divides_groups() -> None:
     np.testing.assert_allclose(scores(tight), scores(free), atol=1e-5)
 
 
+@pytest.mark.parametrize("fit_params", [{}, {"sample_weight": np.ones(len(X))}])
+def test_each_group_fits_in_memory(fit_params: dict[str, Any]) -> None:
+    space = {"n_neurons": [4, 40], "learning_rate": [0.01, 0.02, 0.03]}
+    search = GridSearchCV(mlp(), space, cv=2, refit=False)
+    free = search.fit(X, Y, **fit_params).plan_
+    most = max(group.n_bytes for group in free.groups)
+    limit = most * 2 // 3
+    tight = clone(search).set_params(max_memory=limit * n_cores()).fit(X, Y, **fit_params).plan_
+    assert len(tight.groups) > len(free.groups)
+    assert max(group.n_bytes for group in tight.groups) <= limit
+
+
 def penalized(n_neurons: int = 4) -> Any:
     """Treats a batch as a whole, so that members must have as many rows each."""
     hidden = keras.layers.Dense(n_neurons, "relu", activity_regularizer="l2")
@@ -751,6 +764,44 @@ def test_workers_give_what_one_process_gives(backend: str) -> None:
     assert search.histories_[0][0].keys() == {"loss"}
     assert search.best_params_ == alone.best_params_
     assert search.seconds_["training"] > 0
+
+
+class Faraway(joblib._parallel_backends.ThreadingBackend):
+    """Runs nothing that has not been through a pickle, as backends on other machines do."""
+
+    def submit(self, func: Any, callback: Any = None) -> Any:
+        return super().submit(lambda: cloudpickle.loads(cloudpickle.dumps(self._sent(func))), callback)
+
+    def _sent(self, func: Any) -> Any:
+        return cloudpickle.loads(cloudpickle.dumps(func))()
+
+
+def test_tasks_and_results_can_be_sent_anywhere() -> None:
+    joblib.register_parallel_backend("faraway", Faraway)
+    pipeline = make_pipeline(StandardScaler(), TransformedTargetRegressor(KerasRegressor(build, epochs=2)))
+    name = "transformedtargetregressor__regressor__"
+    pipeline.set_params(**{f"{name}random_state": 0})
+    space = {f"{name}model__n_neurons": [4, 5], f"{name}epochs": [1, 2]}
+    scoring = {"mae": make_scorer(lambda y, predicted: -np.abs(y - predicted).mean())}
+    options = {"cv": KFold(2), "scoring": scoring, "refit": False}
+    here = GridSearchCV(pipeline, space, **options).fit(X, Y).cv_results_
+    with joblib.parallel_config("faraway"):
+        there = GridSearchCV(pipeline, space, **options, n_jobs=2).fit(X, Y).cv_results_
+    np.testing.assert_allclose(there["split1_test_mae"], here["split1_test_mae"], atol=1e-6)
+
+
+def cores(_: int) -> tuple[int, str]:
+    return n_cores(), os.environ["TF_NUM_INTRAOP_THREADS"]
+
+
+@pytest.mark.parametrize(("inner", "expected"), [(None, 4), (3, 3)])
+def test_workers_share_the_cores(inner: int | None, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kerashp.model_selection._workers.cpu_count", lambda: 8)
+    options = {} if inner is None else {"inner_max_num_threads": inner}
+    with joblib.parallel_config("loky", **options):
+        backend = joblib.parallel.get_active_backend()[0]
+        found = dict(spread(cores, [(0,), (1,)], 2, backend))
+    assert found == dict.fromkeys((0, 1), (min(expected, os.cpu_count() or 1), str(expected)))
 
 
 def sleep_or_raise(seconds: float) -> None:

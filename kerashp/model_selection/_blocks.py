@@ -40,6 +40,10 @@ class Blocks:
         X, y = self._blocks[block]
         return X.shape[1:], X.dtype.str, y.shape[1:], y.dtype.str
 
+    def n_rows(self, block: int) -> int:
+        """How many rows there are in a block."""
+        return len(self._blocks[block][0])
+
     def n_bytes(self, blocks: Iterable[int]) -> int:
         """The size of some blocks."""
         return sum(array.nbytes for block in set(blocks) for array in self._blocks[block])

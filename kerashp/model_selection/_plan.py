@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,9 +104,6 @@ def planned(
 ) -> tuple[Plan, list[list[Ready]]]:
     """The plan, and the fits of its groups, each of which needs no more memory than that."""
 
-    def n_bytes(group: Sequence[Ready]) -> int:
-        return blocks.n_bytes(portion.block for ready in group for portion in ready.portions)
-
     alike: dict[Hashable, list[Ready]] = {}
     for ready in fits:
         alike.setdefault(ready.key, []).append(ready)
@@ -113,10 +111,10 @@ def planned(
         part
         for group in alike.values()
         for bucket in _buckets(group, costs)
-        for part in _fitting(bucket, n_bytes(bucket), max_memory)
+        for part in _fitting(bucket, blocks, max_memory)
     ]
     groups = sorted(
-        [(_described(part, costs, n_bytes(part)), part) for part in parts], key=lambda pair: -pair[0].seconds
+        [(_described(part, costs, blocks), part) for part in parts], key=lambda pair: -pair[0].seconds
     )
     return Plan(tuple(group for group, _ in groups), tuple(alone), costs), [part for _, part in groups]
 
@@ -194,26 +192,33 @@ def _n_weights(shapes: np.ndarray) -> int:
     return int(shapes.prod(axis=1).sum())
 
 
-def _fitting(fits: list[Ready], n_bytes: int, max_memory: int) -> list[list[Ready]]:
+def _fitting(fits: list[Ready], blocks: Blocks, max_memory: int) -> list[list[Ready]]:
     """The fits in as many groups of one size as fit in memory; those of one model stay together."""
     own: dict[int, list[Ready]] = {}
     for ready in fits:
         own.setdefault(id(ready.model), []).append(ready)
-    room = max(max_memory - n_bytes, 1)
-    n_groups = min(len(own), -(-len(fits) * _member_bytes(fits) // room))
+    room = max(max_memory - blocks.n_bytes(_blocks(fits)), 1)
+    n_groups = min(len(own), -(-len(fits) * _member_bytes(fits, blocks) // room))
     parts = np.array_split(np.array([*own]), n_groups)
     return [[ready for model in part.tolist() for ready in own[model]] for part in parts]
 
 
-def _member_bytes(fits: Sequence[Ready]) -> int:
+def _blocks(fits: Sequence[Ready]) -> set[int]:
+    return {portion.block for ready in fits for portion in ready.portions}
+
+
+def _member_bytes(fits: Sequence[Ready], blocks: Blocks) -> int:
     model = fits[0].model
     slots = len(model.optimizer.variables) / max(1, len(model.trainable_variables))
     work = _Work.of(fits)
     outputs = work.batch_size * int(work.shapes[:, -1].sum())
-    return int(_ITEM * ((_COPIES + slots) * work.n_weights + outputs))
+    weighted = any(portion.weight is not None for ready in fits for portion in ready.portions)
+    n_rows = sum(map(blocks.n_rows, _blocks(fits)))
+    a_row = prod(model.output_shape[1:]) + weighted  # its prediction and its weight
+    return int(_ITEM * ((_COPIES + slots) * work.n_weights + outputs + n_rows * a_row))
 
 
-def _described(fits: list[Ready], costs: Costs, n_bytes: int) -> Group:
+def _described(fits: list[Ready], costs: Costs, blocks: Blocks) -> Group:
     work = _Work.of(fits)
     needed = float(np.mean([_n_weights(ready.shapes) for ready in fits]))
     return Group(
@@ -222,7 +227,7 @@ def _described(fits: list[Ready], costs: Costs, n_bytes: int) -> Group:
         batch_size=work.batch_size,
         n_weights=work.n_weights,
         padding=1 - needed / work.n_weights,
-        n_bytes=n_bytes + len(fits) * _member_bytes(fits),
+        n_bytes=blocks.n_bytes(_blocks(fits)) + len(fits) * _member_bytes(fits, blocks),
         seconds=work.seconds(costs),
     )
 

@@ -1,16 +1,18 @@
 """Work spread over joblib's workers; a worker that is killed costs no more than what it was doing."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
 from threading import Event
 from typing import Any
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from joblib._parallel_backends import LokyBackend
 from joblib.externals.loky import ProcessPoolExecutor
 
 _ATTEMPTS = 3
+_OF_TENSORFLOW = "TF_NUM_INTRAOP_THREADS"
 
 
 def spread(
@@ -30,7 +32,8 @@ def spread(
     A work whose worker has been killed three times has a `RuntimeError` for its result.
     """
     if isinstance(backend, LokyBackend):
-        yield from _by_processes(function, works, n_jobs)
+        n_jobs = max(1, min(n_jobs, len(works)))
+        yield from _by_processes(function, works, n_jobs, _environment(backend, n_jobs))
         return
     with parallel_config(backend=backend):
         results = Parallel(n_jobs=n_jobs, batch_size=1)(delayed(function)(*work) for work in works)
@@ -38,10 +41,9 @@ def spread(
 
 
 def _by_processes(
-    function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int
+    function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int, env: dict[str, str]
 ) -> Iterator[tuple[int, Any]]:
-    n_jobs = max(1, min(n_jobs, len(works)))
-    workers = [ProcessPoolExecutor(max_workers=1) for _ in range(n_jobs)]
+    workers = [ProcessPoolExecutor(max_workers=1, env=env) for _ in range(n_jobs)]
     idle: SimpleQueue[int] = SimpleQueue()
     for number in range(n_jobs):
         idle.put(number)
@@ -58,7 +60,7 @@ def _by_processes(
                     if ended.is_set():
                         break
                     workers[number].shutdown(wait=False)
-                    workers[number] = ProcessPoolExecutor(max_workers=1)
+                    workers[number] = ProcessPoolExecutor(max_workers=1, env=env)
         finally:
             idle.put(number)
         return RuntimeError(
@@ -76,3 +78,11 @@ def _by_processes(
         threads.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.shutdown(kill_workers=True)
+
+
+def _environment(backend: LokyBackend, n_jobs: int) -> dict[str, str]:
+    """Of each worker: its share of the cores, or what `inner_max_num_threads` says; joblib's own besides."""
+    share = str(backend.inner_max_num_threads or max(1, cpu_count() // n_jobs))
+    own = {"LOKY_MAX_CPU_COUNT": share, _OF_TENSORFLOW: os.environ.get(_OF_TENSORFLOW, share)}
+    env: dict[str, str] = backend._prepare_worker_env(n_jobs)
+    return env | own

@@ -1,10 +1,10 @@
 """A population of models that train together."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 from keras import tree
 from keras.callbacks import EarlyStopping
@@ -152,7 +152,7 @@ class Population:
         epochs = _CHECK.integer("epochs", epochs, at_least=0)
         left = self._left(epochs)
         self._snapshots = {}
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(n_cores()) as threads:
             while times := self._times(epochs):
                 for block in self._blocks:
                     block.engine.active[:] = False
@@ -343,8 +343,8 @@ class Population:
 
 
 def n_cores() -> int:
-    """How many blocks can train at a time: 1 on an accelerator."""
-    return 1 if backend().device_memory() is not None else os.cpu_count() or 1
+    """How many blocks can train at a time: as many as the process has cores, 1 on an accelerator."""
+    return 1 if backend().device_memory() is not None else joblib.cpu_count()
 
 
 def n_blocks(n_members: int, at_a_time: int) -> int:

@@ -43,7 +43,12 @@ def _own(model: Any) -> dict[Any, Program]:
 
 
 def clear_cache() -> None:
-    """Forget all compiled functions, which frees their memory; each shape's next training compiles again.
+    """Forget all compiled functions; each shape's next training compiles again.
+
+    This frees their memory, except for what TensorFlow keeps until the process ends: a few MB and some dozens
+    of memory maps for each shape that was compiled. Before a process has no maps left (after some 700
+    different shapes, by Linux's defaults), `kerashp.fit` leaves the training to `Model.fit`, with a
+    `FallbackWarning`; many more shapes than that are work for several processes.
 
     Examples
     --------

@@ -17,6 +17,7 @@ from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.python.eager import context
 from tensorflow.python.ops.parallel_for import pfor
 
+from kerashp.training._maps import check_maps
 from kerashp.training._replaced import replaced
 
 # Optimizers whose numbers depend on variables that change under their hands, which tensors do not:
@@ -177,6 +178,7 @@ def _add_vector_forms() -> None:
 
 def compiled(function: Callable[..., list], arguments: Sequence[Any]) -> Callable[..., list]:
     """The function for arrays like these, by XLA; nothing of the function's own is kept."""
+    check_maps()
     specs = [tf.TensorSpec(array.shape, array.dtype) for array in map(put, arguments)]
     return _concrete(tf.function(function, jit_compile=True, autograph=False), specs)
 
