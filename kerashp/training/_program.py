@@ -257,10 +257,11 @@ class Program:
         )
 
     def _call(self, key: Any, model: Any, chosen: Callable, compiler: Callable, arguments: tuple) -> Any:
-        with PLACES:  # tracing puts values elsewhere; and one thread compiles for all
-            if key not in self._compiled:
-                function = chosen(Epochs(model, self.layout, self._structures))
-                self._compiled[key] = Compiled(function, compiler, arguments)
+        if key not in self._compiled:
+            with PLACES:  # tracing puts values elsewhere; and one thread compiles for all
+                if key not in self._compiled:
+                    function = chosen(Epochs(model, self.layout, self._structures))
+                    self._compiled[key] = Compiled(function, compiler, arguments)
         return self._compiled[key](arguments)
 
 
