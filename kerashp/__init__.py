@@ -21,7 +21,7 @@ _HOMES = {
     "build_model": "kerashp.models",
     "fit": "kerashp.training",
 }
-_ROOMS = ("estimators", "model_selection", "models", "spaces", "training")
+_ROOMS = ("callbacks", "estimators", "model_selection", "models", "schedules", "spaces", "training")
 
 __all__ = [
     "KerasClassifier",

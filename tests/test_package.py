@@ -12,7 +12,8 @@ import kerashp
 _PACKAGE = Path(kerashp.__file__).parent
 
 # From the ground up: a room imports only from rooms before it.
-_ROOMS = ["_version", "spaces", "_arguments", "models", "training", "estimators", "model_selection"]
+_ROOMS = ["_version", "spaces", "_arguments", "schedules", "models", "training", "callbacks", "estimators"]
+_ROOMS += ["model_selection"]
 
 
 def _run(code: str) -> str:
@@ -72,7 +73,8 @@ def test_dir_lists_the_public_names() -> None:
         "build_model",
         "fit",
     }
-    assert {"spaces", "models", "training", "estimators", "model_selection"} <= set(dir(kerashp))
+    rooms = {"callbacks", "estimators", "model_selection", "models", "schedules", "spaces", "training"}
+    assert rooms <= set(dir(kerashp))
     for name in kerashp.__all__:
         assert getattr(kerashp, name) is not None
 

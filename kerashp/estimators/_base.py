@@ -33,6 +33,7 @@ from kerashp.estimators._models import (
 )
 from kerashp.estimators._persistence import Persistent
 from kerashp.estimators._rows import Rows, checked_features, checked_rows, hold_out, weighted, with_weight
+from kerashp.estimators._schedules import named_schedule
 from kerashp.training import fit, isolated, without_retracing_warnings
 
 _MAX_SEED = np.iinfo(np.int32).max
@@ -286,7 +287,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
                 width = output_width(self.model_, rows.X)
             self._bind(rows, width)
             rows, validation = self._validation(rows, validation_data, call, stops=stops, seed=seed)
-            arguments = self._arguments(len(rows.X), validation, call, stops=stops)
+            arguments = self._arguments(len(rows.X), validation, call, stops=stops, partial=partial)
             rows = with_weight(weighted(rows, arguments.pop("class_weight", None), self.target_encoder_))
             self._check_classes(rows, partial=partial)
             rows = rows._replace(y=self.target_encoder_.transform(rows.y))
@@ -354,11 +355,14 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             raise kind(f"validation_data: {error}") from error
 
     def _arguments(
-        self, n_samples: int, validation: Rows | None, call: dict[str, Any], *, stops: bool
+        self, n_samples: int, validation: Rows | None, call: dict[str, Any], *, stops: bool, partial: bool
     ) -> dict[str, Any]:
         """Everything but the training rows that goes to `kerashp.fit`."""
-        arguments = _as_told({**self._fit_arguments(n_samples), **call}, validated=validation is not None)
+        own = self._fit_arguments(n_samples)
+        arguments = _as_told({**own, **call}, validated=validation is not None)
+        epochs = own["epochs"] if partial else call.get("epochs", own["epochs"])
         callbacks = copied([self._fit_callbacks_given(), call.get("callbacks")])
+        callbacks += named_schedule(self.schedule, self.warmup_epochs, epochs)
         if epochs_told() is not None:
             callbacks = [c for c in callbacks if not isinstance(c, keras.callbacks.EarlyStopping)]
         if stops:

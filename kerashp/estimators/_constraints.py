@@ -5,12 +5,16 @@ from typing import Any
 
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from kerashp.estimators._schedules import SCHEDULES
+
 _COUNT = Interval(Integral, 1, None, closed="left")
 _COUNT_FROM_0 = Interval(Integral, 0, None, closed="left")
 
 # The parameters of training that all estimators have.
 TRAINING_CONSTRAINTS: dict[str, Any] = {
     "epochs": [_COUNT],
+    "schedule": [StrOptions(set(SCHEDULES))],
+    "warmup_epochs": [Interval(Real, 0, None, closed="left")],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "patience": [_COUNT_FROM_0],

@@ -71,6 +71,8 @@ class _KerasMLP(BaseKerasEstimator):
         clipnorm: float | None = None,
         batch_size: Any = "auto",
         epochs: int = 100,
+        schedule: str = "constant",
+        warmup_epochs: float = 0.0,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 10,
@@ -102,6 +104,8 @@ class _KerasMLP(BaseKerasEstimator):
         self.clipnorm = clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
+        self.schedule = schedule
+        self.warmup_epochs = warmup_epochs
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.patience = patience
@@ -175,6 +179,13 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         Rows of a training step; "auto" is min(200, n_samples).
     epochs : int, default=100
         Passes over the training rows, the most where training may stop early.
+    schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
+        How the learning rate goes from its peak, the optimizer's own rate, over `epochs`: not at all; down to
+        0 by half a cosine; the same three times, each period twice as long as the one before; a tenth of it
+        after each third of the epochs; or steadily down to a hundredth. For other numbers pass
+        `kerashp.callbacks.CosineRestarts` or `StepDrop` as `callbacks`.
+    warmup_epochs : float, default=0.0
+        Epochs, of those, in which the rate first rises from 0 to the peak.
     early_stopping : bool, default=False
         Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
         `fit`'s `validation_data`, or at a part of the training rows held out for it.
@@ -259,6 +270,8 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         clipnorm: float | None = None,
         batch_size: Any = "auto",
         epochs: int = 100,
+        schedule: str = "constant",
+        warmup_epochs: float = 0.0,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 10,
@@ -292,6 +305,8 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
             clipnorm=clipnorm,
             batch_size=batch_size,
             epochs=epochs,
+            schedule=schedule,
+            warmup_epochs=warmup_epochs,
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
             patience=patience,
@@ -349,6 +364,13 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         Rows of a training step; "auto" is min(200, n_samples).
     epochs : int, default=100
         Passes over the training rows, the most where training may stop early.
+    schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
+        How the learning rate goes from its peak, the optimizer's own rate, over `epochs`: not at all; down to
+        0 by half a cosine; the same three times, each period twice as long as the one before; a tenth of it
+        after each third of the epochs; or steadily down to a hundredth. For other numbers pass
+        `kerashp.callbacks.CosineRestarts` or `StepDrop` as `callbacks`.
+    warmup_epochs : float, default=0.0
+        Epochs, of those, in which the rate first rises from 0 to the peak.
     early_stopping : bool, default=False
         Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
         `fit`'s `validation_data`, or at a part of the training rows held out for it.

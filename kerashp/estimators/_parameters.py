@@ -34,6 +34,8 @@ COMPILE_DEFAULTS: dict[str, Any] = {
 _TRAINING_DEFAULTS: dict[str, Any] = {
     "batch_size": None,
     "epochs": 1,
+    "schedule": "constant",
+    "warmup_epochs": 0.0,
     "early_stopping": False,
     "validation_fraction": 0.1,
     "patience": 10,

@@ -222,6 +222,13 @@ class KerasClassifier(KerasClassifierMixin, _Wrapper):
         Rows of a training step; None is Keras' 32, -1 all rows.
     epochs : int, default=1
         Passes over the training rows.
+    schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
+        How the learning rate goes from its peak, the optimizer's own rate, over `epochs`: not at all; down to
+        0 by half a cosine; the same three times, each period twice as long as the one before; a tenth of it
+        after each third of the epochs; or steadily down to a hundredth. For other numbers pass
+        `kerashp.callbacks.CosineRestarts` or `StepDrop` as `callbacks`.
+    warmup_epochs : float, default=0.0
+        Epochs, of those, in which the rate first rises from 0 to the peak.
     early_stopping : bool, default=False
         Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
         `fit`'s `validation_data`, or at a part of the training rows held out for it.
@@ -318,6 +325,13 @@ class KerasRegressor(KerasRegressorMixin, _Wrapper):
         Rows of a training step; None is Keras' 32, -1 all rows.
     epochs : int, default=1
         Passes over the training rows.
+    schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
+        How the learning rate goes from its peak, the optimizer's own rate, over `epochs`: not at all; down to
+        0 by half a cosine; the same three times, each period twice as long as the one before; a tenth of it
+        after each third of the epochs; or steadily down to a hundredth. For other numbers pass
+        `kerashp.callbacks.CosineRestarts` or `StepDrop` as `callbacks`.
+    warmup_epochs : float, default=0.0
+        Epochs, of those, in which the rate first rises from 0 to the peak.
     early_stopping : bool, default=False
         Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
         `fit`'s `validation_data`, or at a part of the training rows held out for it.

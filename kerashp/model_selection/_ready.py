@@ -18,7 +18,7 @@ from kerashp.estimators._rows import Rows
 from kerashp.model_selection._blocks import Blocks, Portion
 from kerashp.model_selection._preprocessing import Memory, innermost, remember
 from kerashp.model_selection._task import Task
-from kerashp.training import fit, graph_shape, is_rowwise, isolated, obstacle
+from kerashp.training import fit, graph_shape, is_only_a_schedule, is_rowwise, isolated, obstacle
 
 _STOPPING = keras.callbacks.EarlyStopping
 _ALIKE = (_STOPPING, keras.callbacks.TerminateOnNaN)  # a population stops where these do
@@ -55,6 +55,11 @@ class Ready:
     def stopping(self) -> Any:
         """The EarlyStopping, if there is one."""
         return next((c for c in self.arguments["callbacks"] if isinstance(c, _STOPPING)), None)
+
+    @property
+    def schedule(self) -> Any:
+        """The callback that sets the learning rate of every step, if there is one."""
+        return next(filter(is_only_a_schedule, self.arguments["callbacks"]), None)
 
     @property
     def batch_size(self) -> int:
@@ -192,11 +197,13 @@ def _not_known(estimator: Any) -> str | None:
 
 def _not_plain(fitting: Fitting) -> str | None:
     arguments = fitting.arguments
-    other = [c for c in arguments["callbacks"] if type(c) not in _ALIKE]
+    other = [c for c in arguments["callbacks"] if type(c) not in _ALIKE and not is_only_a_schedule(c)]
     if other:
         return f"{type(other[0]).__name__} is to be called on its own"
     if sum(isinstance(c, _STOPPING) for c in arguments["callbacks"]) > 1:
         return "there is more than one EarlyStopping"
+    if sum(map(is_only_a_schedule, arguments["callbacks"])) > 1:
+        return "more than one callback sets the learning rate"
     changed = [name for name, plain in _PLAIN.items() if arguments.get(name, plain) != plain]
     if changed:
         return f"{changed[0]}={arguments[changed[0]]!r} is its own"

@@ -41,6 +41,7 @@ class Together:
                 random_state=ready.seed,
                 early_stopping=ready.stopping,
                 epochs=ready.arguments["epochs"],
+                schedule=ready.schedule,
             )
             for ready in fits
         ]

@@ -7,18 +7,21 @@ from kerashp.training._member import Member, Trained
 from kerashp.training._obstacles import obstacle
 from kerashp.training._population import Population, n_cores
 from kerashp.training._programs import clear_cache
+from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
 from kerashp.training._rowwise import is_rowwise
 from kerashp.training._template import graph_shape
 
 __all__ = [
     "Costs",
     "FallbackWarning",
+    "LearningRateCallback",
     "Member",
     "Population",
     "Trained",
     "clear_cache",
     "fit",
     "graph_shape",
+    "is_only_a_schedule",
     "is_rowwise",
     "isolated",
     "measured",

@@ -15,6 +15,7 @@ from kerashp.training._feed import Feed
 from kerashp.training._layers import dropouts_of
 from kerashp.training._program import Carry, Layout, Program, Side
 from kerashp.training._programs import program_for
+from kerashp.training._rates import Rates
 from kerashp.training._rowwise import is_rowwise
 from kerashp.training._stack import Stack
 from kerashp.training._step import State
@@ -66,10 +67,17 @@ class Assembly:
         assert data is not None
         return Feed(data.arrays, members, self._batch_sizes[side], self.masked, generators, starts or {})
 
-    def engine(self, members: np.ndarray, state: State, train: Feed, validation: Feed | None) -> Engine:
+    def engine(
+        self,
+        members: np.ndarray,
+        state: State,
+        train: Feed,
+        validation: Feed | None,
+        rates: Rates | None = None,
+    ) -> Engine:
         """The engine of these members, by index in the stack, that begin in this state."""
         fresh = [backend().put(np.stack([value] * len(members))) for value in self._fresh]
-        layout = self._layout(train, validation)
+        layout = self._layout(train, validation, scheduled=rates is not None)
         train_on, test_on = self._data
         structures = (train_on.structure, None if test_on is None else test_on.structure)
         return Engine(
@@ -83,6 +91,7 @@ class Assembly:
                 [rates[members] for rates in self._rates],
                 [None if units is None else units[members] for units in self._units],
             ),
+            rates=rates,
             train=train,
             validation=validation,
         )
@@ -112,13 +121,14 @@ class Assembly:
     def _layout_of_outputs(self) -> Layout:
         return Layout(self._n_members, _NO_SIDE, _NO_SIDE, masked=False, padding=self._stack.padding)
 
-    def _layout(self, train: Feed, validation: Feed | None) -> Layout:
+    def _layout(self, train: Feed, validation: Feed | None, *, scheduled: bool) -> Layout:
         return Layout(
             n_members=self._n_members,
             train=self._side(train, _units(self._stack.template)),
             validation=_NO_SIDE if validation is None else self._side(validation, 0),
             masked=self.masked,
             padding=self._stack.padding,
+            scheduled=scheduled,
         )
 
     def _side(self, feed: Feed, units: int) -> Side:
@@ -139,13 +149,14 @@ def single(
     batch_sizes: tuple[int, int],
     *,
     shuffle: bool,
+    rates: Rates | None,
 ) -> Engine:
     """The engine that trains a compiled and built model on all rows: a population of one."""
     stack = Stack([model])
     assembly = Assembly(stack, (train, validation), batch_sizes, 1)
     tests = None if validation is None else assembly.feed(1, [_all_rows(validation)])
     feed = assembly.feed(0, [_all_rows(train)], [np.random] if shuffle else None)
-    return assembly.engine(np.arange(1), stack.state(), feed, tests)
+    return assembly.engine(np.arange(1), stack.state(), feed, tests, rates)
 
 
 def _all_rows(data: Data) -> np.ndarray:

@@ -13,9 +13,10 @@ from kerashp.training._draws import Draws
 from kerashp.training._feed import Feed, Order
 from kerashp.training._logs import Logs
 from kerashp.training._program import MOST_EPOCHS, Batches, Carry, Extent, Program
+from kerashp.training._rates import Rates
 from kerashp.training._step import State, variables_of
 
-_NONE = Batches([], [], [])
+_NONE = Batches([], [], [], [])
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Engine:
         What the metrics' variables hold when an epoch begins.
     draws : Draws
         The random numbers of dropout.
+    rates : Rates or None
+        The learning rates, where the steps are told theirs.
     train : Feed
     validation : Feed or None
 
@@ -63,6 +66,7 @@ class Engine:
         constants: list[Any],
         fresh: list[Any],
         draws: Draws,
+        rates: Rates | None,
         train: Feed,
         validation: Feed | None,
     ):
@@ -74,6 +78,7 @@ class Engine:
         self._train = train
         self._validation = validation
         self._draws = draws
+        self._rates = rates
         self._tests: list[Order] = []
         self._rest = np.zeros((0, 0), np.int32)  # the last rows of validation, where left by themselves
         if validation is not None:
@@ -204,8 +209,12 @@ class Engine:
     def _batches(self, order: Order) -> Batches:
         steps = self._program.layout.train.steps
         leaves, n_rows = self._train.gathered(order, steps)
-        kept = self._draws.kept(order.n_rows > 0, self._train.batch_size)
-        return Batches(leaves, n_rows, [backend().put_steps(units, steps) for units in kept])
+        taken = order.n_rows > 0
+        told = self._draws.kept(taken, self._train.batch_size), self._told_rates(taken)
+        return Batches(leaves, n_rows, *[[backend().put_steps(array, steps) for array in of] for of in told])
+
+    def _told_rates(self, taken: np.ndarray) -> list[np.ndarray]:
+        return [] if self._rates is None else [self._rates.of(taken)]
 
     def _test_batches(self, test: Order | None) -> Batches:
         """The batches of a part of the validation; kept on the device where there is but one part."""
@@ -214,16 +223,19 @@ class Engine:
         steps = self._program.layout.validation.steps
         if len(self._tests) != 1:
             order = self._validation.no_order() if test is None else test
-            return Batches(*self._validation.gathered(order, steps), [])
+            return Batches(*self._validation.gathered(order, steps), [], [])
         if self._only_test is None:
-            self._only_test = Batches(*self._validation.gathered(self._tests[0], steps), [])
+            self._only_test = Batches(*self._validation.gathered(self._tests[0], steps), [], [])
         return self._only_test
 
     def _left(self, feed: Feed, rows: np.ndarray) -> Batches:
         """A last batch of these rows, of shape `(n_members, n_rows)`."""
-        kept = self._draws.kept(self.active[None], feed.batch_size) if feed is self._train else []
-        of_rows = [backend().put(units[0, :, : rows.shape[1]]) for units in kept]
-        return Batches(feed.gathered_rows(rows), [], of_rows)
+        if feed is not self._train:
+            return Batches(feed.gathered_rows(rows), [], [], [])
+        taken = self.active[None]
+        kept = [units[0, :, : rows.shape[1]] for units in self._draws.kept(taken, feed.batch_size)]
+        told = kept, [rates[0] for rates in self._told_rates(taken)]
+        return Batches(feed.gathered_rows(rows), [], *[list(map(backend().put, of)) for of in told])
 
     def _last_batch(self, batch: Batches, *, train: bool) -> Logs:
         before = self.carry

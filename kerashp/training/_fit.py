@@ -11,6 +11,7 @@ from kerashp.training import _data, _hooks
 from kerashp.training._assembly import single
 from kerashp.training._logs import native, of_validation
 from kerashp.training._obstacles import obstacle, too_large
+from kerashp.training._rates import Rates, Taken, initial_rate, schedule_among
 
 _MOST_LETTERS = 400
 
@@ -158,6 +159,7 @@ class _Training:
         self._model = model
         self._call = call
         self._ahead = False  # of the model's variables
+        self._schedule = schedule_among(_hooks.flat(call["callbacks"]))
         reason = obstacle(model, call)
         if reason:
             raise _Refused(reason)
@@ -170,6 +172,7 @@ class _Training:
         if not model.trainable_variables:
             raise _Refused("the model has no trainable weights")
         self._n_steps = -(-_data.n_rows(train) // batch_size)
+        rates = self._rates()
         try:
             self._engine = single(
                 model,
@@ -177,12 +180,21 @@ class _Training:
                 None if validation is None else _data.on_device(validation),
                 (batch_size, call["validation_batch_size"] or batch_size),
                 shuffle=call["shuffle"],
+                rates=rates,
             )
             self._engine.prepare()
         except Exception as error:  # whatever it is, Model.fit trains or says what is wrong
             raise _Refused(
                 f"{type(error).__name__}: {' '.join(str(error).split())[:_MOST_LETTERS]}"
             ) from error
+
+    def _rates(self) -> Rates | None:
+        """The learning rates that a callback sets for every step, if there is such a callback."""
+        if self._schedule is None:
+            return None
+        first_epoch = self._model._initial_epoch or self._call["initial_epoch"]
+        rate = initial_rate(self._model, self._schedule)
+        return Rates([Taken(self._schedule, rate, self._n_steps, first_epoch)])
 
     def _standardized(self) -> tuple[Any, Any]:
         call = self._call

@@ -7,6 +7,8 @@ import keras
 from keras import tree
 from keras.src.utils.python_utils import is_default
 
+from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
+
 _OF_BATCHES = (
     "on_batch_begin",
     "on_batch_end",
@@ -38,6 +40,8 @@ def _idles(callback: Any, name: str) -> bool:
     if name in vars(callback):
         return False
     owner = next(cls for cls in type(callback).__mro__ if name in vars(cls))
+    if owner is LearningRateCallback:
+        return True  # its rates are known beforehand
     if owner in (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore):
         return callback.save_freq == "epoch"
     if owner is keras.callbacks.TensorBoard:
@@ -58,13 +62,13 @@ _BLIND = (keras.callbacks.History, keras.callbacks.CSVLogger)
 
 def look_between(callbacks: Iterable[Any]) -> bool:
     """Whether something is to happen between two epochs."""
-    return any(type(callback) not in _BLIND for callback in callbacks)
+    return any(type(callback) not in _BLIND and not is_only_a_schedule(callback) for callback in callbacks)
 
 
 def look_at_model(callbacks: Iterable[Any]) -> bool:
     """Whether a callback may look at the model between epochs, or change it."""
     blind = (*_BLIND, keras.callbacks.ProgbarLogger, keras.callbacks.TerminateOnNaN)
-    return any(type(callback) not in blind for callback in callbacks)
+    return any(type(callback) not in blind and not is_only_a_schedule(callback) for callback in callbacks)
 
 
 def look_at_tests(callbacks: Iterable[Any]) -> bool:

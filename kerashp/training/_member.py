@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from keras.callbacks import EarlyStopping
 
+from kerashp.training._rates import LearningRateCallback
 from kerashp.training._stopping import Watch
 
 
@@ -29,6 +30,8 @@ class Member:
         When this member stops, and whether it gets its best weights. It is copied.
     epochs : int, default=None
         The epoch at which its training ends, where that is before the others'.
+    schedule : kerashp.training.LearningRateCallback, default=None
+        Sets the learning rate of each of its steps, from the rate that its model has.
     start : keras.Model, default=None
         A model that the same code made, say for another fold. Training begins with its weights, seeds,
         learning rate and optimizer's state instead of the model's: so models with code of your own in them,
@@ -56,6 +59,7 @@ class Member:
     early_stopping: EarlyStopping | None = None
     epochs: int | None = None
     start: Any = None
+    schedule: LearningRateCallback | None = None
 
 
 @dataclass(frozen=True)

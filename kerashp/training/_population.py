@@ -18,6 +18,7 @@ from kerashp.training._logs import flat, native, of_validation
 from kerashp.training._member import Course, Member, Trained
 from kerashp.training._obstacles import of_data, of_model, too_large
 from kerashp.training._portions import Portions
+from kerashp.training._rates import Constant, Rates, Taken, initial_rate
 from kerashp.training._stack import Stack
 from kerashp.training._step import State
 from kerashp.training._template import graph_shape
@@ -128,6 +129,7 @@ class Population:
         self._assembly = Assembly(self._stack, portions.on_device(), sizes, self._size)
         self._check_rows()
         self._restored = self._stack.restored()
+        self._rates = self._scheduled(batch_size)
         self._ended: dict[int, _Final] = {}  # of members that are in no block any more
         self._snapshots: dict[int, Snapshot] = {}  # of the others, where anybody has asked
         self._blocks = self._packed(np.arange(len(self._members)), self._stack.state(), [])
@@ -211,6 +213,8 @@ class Population:
         self._stack.write(member, final.state, model)
         if not final.is_best:  # as in Keras, where the best weights come after the optimizer's averages
             model.optimizer.finalize_variable_values(model.trainable_weights)
+        if self._rates is not None:
+            model.optimizer.learning_rate = self._rates[member].initial
         return model
 
     def _begun(self) -> list[Course]:
@@ -225,6 +229,21 @@ class Population:
                     f"{', '.join(known)}. Give it validation rows, or monitor one of these"
                 )
         return [Course(member, template.metrics) for member in self._members]
+
+    def _scheduled(self, batch_size: int) -> list[Taken | Constant] | None:
+        """The members' rates, step by step; None where no member has a schedule."""
+        callbacks = [member.schedule for member in self._members]
+        if not any(callbacks):
+            return None
+        one = next(filter(None, callbacks))
+        rates = [
+            initial_rate(m.model if m.start is None else m.start, m.schedule or one) for m in self._members
+        ]
+        sizes = [-(-len(rows) // batch_size) for rows in self._portions.train_rows]
+        return [
+            Constant(rate) if callback is None else Taken(callback, rate, n_steps)
+            for callback, rate, n_steps in zip(callbacks, rates, sizes, strict=True)
+        ]
 
     def _validates(self, member: int) -> bool:
         rows = self._portions.test_rows
@@ -308,6 +327,7 @@ class Population:
     def _engine(self, members: np.ndarray, state: State) -> Engine:
         portions, assembly = self._portions, self._assembly
         own = [portions.train_rows[member] for member in members]
+        rates = None if self._rates is None else Rates([self._rates[member] for member in members])
         generators = portions.generators
         train = assembly.feed(
             0,
@@ -316,10 +336,10 @@ class Population:
             portions.starts(members),
         )
         if portions.test_rows is None:
-            return assembly.engine(members, state, train, None)
+            return assembly.engine(members, state, train, None, rates)
         starts = portions.starts(members) if portions.validates_on_training_data else {}
         tested = [portions.test_rows[member] for member in members]
-        return assembly.engine(members, state, train, assembly.feed(1, tested, None, starts))
+        return assembly.engine(members, state, train, assembly.feed(1, tested, None, starts), rates)
 
     def _final(self, member: int) -> _Final:
         member = _CHECK.integer("member", member, at_least=0)

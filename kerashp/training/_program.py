@@ -41,7 +41,8 @@ class Side:
 class Layout:
     """What a program is compiled for.
 
-    Where `masked`, a batch's first rows are real, as many as it says; otherwise all are.
+    Where `masked`, a batch's first rows are real, as many as it says; otherwise all are. Where `scheduled`,
+    every step of training is told its learning rate.
     """
 
     n_members: int
@@ -49,6 +50,7 @@ class Layout:
     validation: Side
     masked: bool
     padding: Padding | None
+    scheduled: bool = False
 
 
 class Batches(NamedTuple):
@@ -57,6 +59,7 @@ class Batches(NamedTuple):
     leaves: list[Any]
     n_rows: list[Any]  # one array `(steps, n_members)`, 0 for a member that takes no part; or none
     kept: list[Any]
+    rates: list[Any]  # one array `(steps, n_members)`, or none
 
     def at(self, step: Any) -> "Batches":
         """The batches of one step."""
@@ -178,7 +181,7 @@ class Epochs:
         data = tree.map_structure(lambda index: None if index is None else leaves[index], structure)
         n_rows = batch.n_rows[0] if batch.n_rows else None
         real = n_rows if self._layout.masked else None
-        after = step(state, constants, Batch(data, real, batch.kept))
+        after = step(state, constants, Batch(data, real, batch.kept, *batch.rates))
         if n_rows is None or self._layout.n_members == 1:
             return after
         return tree.map_structure(partial(ops.where, n_rows > 0), after, state)

@@ -31,6 +31,7 @@ class Batch(NamedTuple):
     data: Any  # (x, y, sample_weight), each an array, a structure of arrays or None
     n_rows: Any  # real rows, those first; None where all are
     kept: list[Any]  # units kept by each of the step's dropouts
+    rate: Any = None  # the learning rate, where it is told
 
 
 class CannotCompile(Exception):
@@ -68,7 +69,8 @@ class Step:
         optimizer = self._model.optimizer
         with self._given(constants), backend().stateless(optimizer):
             _, after, gradients = backend().value_and_grad(loss_of, state.weights)
-            weights, variables = optimizer.stateless_apply(state.optimizer, gradients, after.weights)
+            before = _at_rate(optimizer, state.optimizer, batch.rate)
+            weights, variables = optimizer.stateless_apply(before, gradients, after.weights)
         if self._padding is not None:
             weights = zeros_kept(weights, self._padding, constants[len(self._numbers) :])
         return after._replace(weights=weights, optimizer=variables)
@@ -138,6 +140,18 @@ def variables_of(model: Any) -> State:
         model.optimizer.variables,
         model.metrics_variables,
     )
+
+
+def rate_index(optimizer: Any) -> int:
+    """Where the learning rate is among the optimizer's variables."""
+    return [id(variable) for variable in optimizer.variables].index(id(optimizer._learning_rate))
+
+
+def _at_rate(optimizer: Any, variables: list[Any], rate: Any) -> list[Any]:
+    if rate is None:
+        return variables
+    index = rate_index(optimizer)
+    return [*variables[:index], ops.cast(rate, variables[index].dtype), *variables[index + 1 :]]
 
 
 def _outputs(model: Any, x: Any, rows: Any, *, training: bool) -> Any:

@@ -1,0 +1,263 @@
+"""Learning-rate schedules that Keras lacks, made of parts; they go wherever Keras' own go.
+
+Keras has the others: `CosineDecay`, `CosineDecayRestarts`, `ExponentialDecay` (with `staircase=True` too) and
+`PiecewiseConstantDecay`, in `keras.optimizers.schedules`. All count in steps, one a batch; `in_epochs` makes
+a schedule that counts in epochs.
+"""
+
+from numbers import Real
+from typing import Any
+
+import keras
+from keras import ops
+from keras.optimizers.schedules import CosineDecayRestarts, ExponentialDecay, LearningRateSchedule
+
+from kerashp._arguments import Arguments, shown
+
+__all__ = ["InEpochs", "LinearWarmup", "StepDecay", "in_epochs", "warmup_cosine_restarts"]
+
+_registered = keras.saving.register_keras_serializable("kerashp")
+
+
+@_registered
+class LinearWarmup(LearningRateSchedule):
+    """A rise in a straight line, then another schedule, or a constant rate.
+
+    With w for `warmup_steps` and f for the schedule that follows:
+
+        rate(t) = start + (f(0) - start) * t / w    for t < w
+        rate(t) = f(t - w)                          from there on
+
+    Parameters
+    ----------
+    schedule : float or keras LearningRateSchedule
+        What follows; its step 0 is the end of the rise.
+    warmup_steps : int
+        Steps of the rise; 0 is none.
+    start : float, default=0.0
+        The rate of step 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of these kinds, a rate is below 0, or there are fewer than 0 steps.
+
+    References
+    ----------
+    P. Goyal et al., Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour, 2017, section 2.2 (gradual
+    warm-up, over 5 epochs, for batches of up to 8,192).
+
+    Examples
+    --------
+    >>> warmup = LinearWarmup(0.1, warmup_steps=4)
+    >>> [round(float(warmup(step)), 3) for step in range(6)]
+    [0.0, 0.025, 0.05, 0.075, 0.1, 0.1]
+    """
+
+    def __init__(self, schedule: Any, warmup_steps: float, start: float = 0.0):
+        check = Arguments("LinearWarmup")
+        self.schedule = _rate(check, "schedule", schedule)
+        self.warmup_steps = check.not_negative("warmup_steps", warmup_steps)
+        self.start = check.not_negative("start", start)
+
+    def __call__(self, step: Any) -> Any:
+        step = ops.cast(step, "float32")
+        after = _at(self.schedule, ops.maximum(step - self.warmup_steps, 0.0))
+        share = step / (self.warmup_steps or 1.0)
+        return ops.where(step < self.warmup_steps, self.start + (after - self.start) * share, after)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"schedule": self.schedule, "warmup_steps": self.warmup_steps, "start": self.start}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "LinearWarmup":
+        return cls(**_with_schedule(config))
+
+
+@_registered
+class StepDecay(LearningRateSchedule):
+    """A rate that drops at once, by the same factor, after every so many steps.
+
+        rate(t) = max(minimum, initial * drop ** floor(t / every))
+
+    Parameters
+    ----------
+    initial : float
+        The rate of step 0.
+    drop : float in (0, 1)
+        What the rate is multiplied by.
+    every : int
+        Steps between two drops.
+    minimum : float, default=0.0
+        The rate never falls below.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no number, or not in its range.
+
+    References
+    ----------
+    A. Géron, Hands-On Machine Learning, ch. 11, "Learning Rate Scheduling"; it is Keras' `ExponentialDecay`
+    with `staircase=True`, and a floor.
+
+    Examples
+    --------
+    >>> decay = StepDecay(0.1, drop=0.5, every=10, minimum=0.02)
+    >>> [round(float(decay(step)), 3) for step in (0, 9, 10, 20, 30)]
+    [0.1, 0.1, 0.05, 0.025, 0.02]
+    """
+
+    def __init__(self, initial: float, drop: float, every: float, minimum: float = 0.0):
+        check = Arguments("StepDecay")
+        self.initial = check.number("initial", initial, "a number > 0", lambda rate: rate > 0)
+        self.drop = check.number("drop", drop, "a number in (0, 1)", lambda drop: 0 < drop < 1)
+        self.every = check.number("every", every, "a number > 0", lambda steps: steps > 0)
+        within = f"a number in [0, initial={self.initial}]"
+        self.minimum = check.number("minimum", minimum, within, lambda rate: 0 <= rate <= self.initial)
+        self._decay = ExponentialDecay(self.initial, self.every, self.drop, staircase=True)
+
+    def __call__(self, step: Any) -> Any:
+        return ops.maximum(self._decay(step), self.minimum)
+
+    def get_config(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("initial", "drop", "every", "minimum")}
+
+
+@_registered
+class InEpochs(LearningRateSchedule):
+    """What `in_epochs` returns: a schedule that is asked in steps and counts in epochs.
+
+    Parameters
+    ----------
+    schedule : keras LearningRateSchedule
+    steps_per_epoch : int
+    """
+
+    def __init__(self, schedule: Any, steps_per_epoch: int):
+        check = Arguments("in_epochs")
+        if not isinstance(schedule, LearningRateSchedule):
+            raise check.wrong_type("schedule", "a keras LearningRateSchedule", schedule)
+        self.schedule = schedule
+        self.steps_per_epoch = check.integer("steps_per_epoch", steps_per_epoch, at_least=1)
+
+    def __call__(self, step: Any) -> Any:
+        return self.schedule(ops.cast(step, "float32") / self.steps_per_epoch)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"schedule": self.schedule, "steps_per_epoch": self.steps_per_epoch}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "InEpochs":
+        return cls(**_with_schedule(config))
+
+
+def in_epochs(schedule: Any, steps_per_epoch: int) -> InEpochs:
+    """The schedule with its steps meant as epochs: step t is epoch t / `steps_per_epoch`.
+
+    Within an epoch the rate goes on moving, if the schedule's does between two whole numbers.
+
+    Parameters
+    ----------
+    schedule : keras LearningRateSchedule
+        Its lengths (`decay_steps`, `every`, `warmup_steps`) in epochs, whole or not.
+    steps_per_epoch : int
+        Batches of an epoch: the number of rows over the batch size, rounded up.
+
+    Returns
+    -------
+    InEpochs
+        A keras LearningRateSchedule.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no schedule, or there is not at least one step.
+
+    Examples
+    --------
+    >>> decay = in_epochs(StepDecay(0.1, drop=0.5, every=2), steps_per_epoch=100)
+    >>> [round(float(decay(step)), 3) for step in (0, 199, 200, 400)]
+    [0.1, 0.1, 0.05, 0.025]
+    """
+    return InEpochs(schedule, steps_per_epoch)
+
+
+def warmup_cosine_restarts(
+    peak: float,
+    warmup_steps: float,
+    first_decay_steps: float,
+    t_mul: float = 2.0,
+    m_mul: float = 1.0,
+    alpha: float = 0.0,
+) -> LinearWarmup:
+    """From 0 to the peak in a straight line, then down by half a cosine, again and again from the peak.
+
+    Period i is `first_decay_steps * t_mul ** i` steps long; at the share s of it, from 0 to 1:
+
+        rate = peak * (alpha + (1 - alpha) * m_mul ** i * (1 + cos(pi * s)) / 2)
+
+    Parameters
+    ----------
+    peak : float
+        The rate at the end of the warm-up and the beginning of the first cosine.
+    warmup_steps : int
+        Steps from 0 to the peak.
+    first_decay_steps : int
+        Steps of the first period.
+    t_mul : float, default=2.0
+        How many times as long as the one before each period is.
+    m_mul : float, default=1.0
+        How many times as high as the one before each period begins.
+    alpha : float, default=0.0
+        Where a period ends, as a share of the peak.
+
+    Returns
+    -------
+    LinearWarmup
+        Around a `keras.optimizers.schedules.CosineDecayRestarts`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no number, or not in its range.
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, ICLR 2017, eq. 5.
+
+    Examples
+    --------
+    >>> schedule = warmup_cosine_restarts(0.1, warmup_steps=10, first_decay_steps=20)
+    >>> [round(float(schedule(step)), 3) for step in (0, 5, 10, 20, 30, 50, 70)]
+    [0.0, 0.05, 0.1, 0.05, 0.1, 0.05, 0.1]
+    """
+    check = Arguments("warmup_cosine_restarts")
+    peak = check.number("peak", peak, "a number > 0", lambda rate: rate > 0)
+    first = check.number("first_decay_steps", first_decay_steps, "a number > 0", lambda steps: steps > 0)
+    t_mul = check.number("t_mul", t_mul, "a number >= 1", lambda times: times >= 1)
+    m_mul = check.number("m_mul", m_mul, "a number > 0", lambda times: times > 0)
+    alpha = check.number("alpha", alpha, "a number in [0, 1]", lambda share: 0 <= share <= 1)
+    warmup_steps = check.not_negative("warmup_steps", warmup_steps)
+    return LinearWarmup(CosineDecayRestarts(peak, first, t_mul, m_mul, alpha), warmup_steps)
+
+
+def _rate(check: Arguments, name: str, value: Any) -> Any:
+    if isinstance(value, LearningRateSchedule):
+        return value
+    expected = "a number >= 0 or a keras LearningRateSchedule"
+    if not isinstance(value, Real):
+        raise TypeError(f"{check.caller}: {name} must be {expected}; got {shown(value)}")
+    return check.number(name, value, expected, lambda rate: rate >= 0)
+
+
+def _at(rate: Any, step: Any) -> Any:
+    return rate(step) if isinstance(rate, LearningRateSchedule) else ops.cast(rate, "float32")
+
+
+def _with_schedule(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a schedule around another, which Keras hands over as it was saved."""
+    schedule = config["schedule"]
+    if isinstance(schedule, dict):
+        schedule = keras.saving.deserialize_keras_object(schedule)
+    return {**config, "schedule": schedule}

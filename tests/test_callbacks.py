@@ -1,0 +1,422 @@
+"""Callbacks that guide a training: under `Model.fit`, under `kerashp.fit`, in populations and estimators."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from sklearn import model_selection as theirs
+
+from kerashp import KerasClassifier, KerasMLPRegressor, KerasRegressor, build_model, fit
+from kerashp.callbacks import CosineRestarts, LearningRateCallback, LearningRateWarmup, StepDrop
+from kerashp.model_selection import GridSearchCV
+from kerashp.training import FallbackWarning, Member, Population
+
+N_ROWS, SIZE, STEPS = 70, 16, 5  # the last batch is short
+rng = np.random.default_rng(0)
+X = rng.normal(size=(N_ROWS, 3)).astype("float32")
+Y = X[:, 0] - X[:, 1] ** 2
+
+CALLBACKS: dict[str, Callable[[], Any]] = {
+    "warm-up": lambda: LearningRateWarmup(3.5, start=0.001),
+    "restarts": lambda: CosineRestarts(1, t_mul=1.5, m_mul=0.8, alpha=0.1, warmup_epochs=0.5),
+    "drops": lambda: StepDrop(0.5, every_epochs=0.8, minimum=0.01),
+}
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.5),
+    "adam": lambda: keras.optimizers.Adam(0.02, weight_decay=0.01),
+    "accumulating": lambda: keras.optimizers.SGD(0.05, gradient_accumulation_steps=2),
+    "average": lambda: keras.optimizers.RMSprop(0.03, use_ema=True),
+}
+
+
+class Watching(keras.callbacks.Callback):
+    """Notes the rate of each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rates: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+def model(optimizer: Any = None, seed: int = 0, n_neurons: int = 4) -> Any:
+    keras.utils.set_random_seed(seed)
+    optimizer = OPTIMIZERS["sgd"]() if optimizer is None else optimizer
+    return build_model(1, n_neurons, learning_rate=None, input_shape=(3,), optimizer=optimizer)
+
+
+def trained(train: Callable[..., Any], own: Any, callbacks: list[Any], **options: Any) -> list[np.ndarray]:
+    keras.utils.set_random_seed(1)
+    given = {"epochs": 4, "batch_size": SIZE, "shuffle": False, "verbose": 0}
+    train(own, X, Y, callbacks=callbacks, **(given | options))
+    return [*own.get_weights(), np.asarray(float(own.optimizer.learning_rate))]
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_each_step_has_the_rate_of_the_schedule(name: str) -> None:
+    watching, callback = Watching(), CALLBACKS[name]()
+    trained(keras.Model.fit, model(), [callback, watching])
+    schedule = callback.schedule(0.05, STEPS)
+    np.testing.assert_allclose(
+        watching.rates, [float(schedule(step)) for step in range(4 * STEPS)], rtol=1e-6
+    )
+    assert len(set(watching.rates)) > 3
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("options", [{}, {"initial_epoch": 2}, {"validation_split": 0.2}], ids=str)
+def test_compiled_training_gives_the_numbers_of_keras(
+    name: str, optimizer: str, options: dict[str, Any]
+) -> None:
+    ours = trained(fit, model(OPTIMIZERS[optimizer]()), [CALLBACKS[name]()], fallback="error", **options)
+    by_keras = trained(keras.Model.fit, model(OPTIMIZERS[optimizer]()), [CALLBACKS[name]()], **options)
+    for one, other in zip(ours, by_keras, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    unscheduled = trained(fit, model(OPTIMIZERS[optimizer]()), [], **options)
+    assert np.abs(ours[0] - unscheduled[0]).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_the_optimizer_has_its_rate_again_afterwards(name: str) -> None:
+    for train in (fit, keras.Model.fit):
+        assert trained(train, model(), [CALLBACKS[name]()])[-1] == np.float32(0.05)
+
+
+def test_other_callbacks_see_the_rate_of_the_moment() -> None:
+    class Noting(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.rates: list[float] = []
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.rates.append(float(self.model.optimizer.learning_rate))
+
+    noted = []
+    for train in (fit, keras.Model.fit):
+        noting = Noting()
+        trained(train, model(), [CosineRestarts(3), noting])
+        noted.append(noting.rates)
+    np.testing.assert_allclose(*noted, rtol=1e-6)
+    assert noted[0] == sorted(noted[0], reverse=True) or noted[0][3] > noted[0][2]
+
+
+def test_a_model_that_keras_trains_is_scheduled_too() -> None:
+    eager = model()
+    eager.run_eagerly = True
+    with pytest.warns(FallbackWarning, match="run_eagerly"):
+        ours = trained(fit, eager, [CosineRestarts(1)])
+    np.testing.assert_allclose(ours[0], trained(fit, model(), [CosineRestarts(1)])[0], atol=1e-5)
+
+
+def test_members_with_schedules_of_their_own_train_as_they_would_alone() -> None:
+    schedules = [None, *[make() for make in CALLBACKS.values()], CosineRestarts(2)]
+    folds = [np.arange(first, 70) for first in (0, 0, 20, 7, 35)]
+    stopping = keras.callbacks.EarlyStopping("loss", patience=1, min_delta=5.0, restore_best_weights=True)
+    members = [
+        Member(
+            model(seed=seed, n_neurons=3 + seed),
+            rows,
+            random_state=seed,
+            early_stopping=stop,
+            schedule=schedule,
+        )
+        for seed, (rows, schedule, stop) in enumerate(
+            zip(folds, schedules, [None, None, stopping, None, stopping], strict=True)
+        )
+    ]
+    together = Population(members, X, Y, batch_size=SIZE)
+    together.train(2)
+    courses = together.train(5)
+    assert {course.stopped_by for course in courses} == {None, "early stopping"}
+    for index, member in enumerate(members):
+        alone = Population([member], X, Y, batch_size=SIZE)
+        (course,) = alone.train(5)
+        np.testing.assert_allclose(course.history["loss"], courses[index].history["loss"], rtol=1e-4)
+        written = [population.write(at) for population, at in ((together, index), (alone, 0))]
+        assert float(written[0].optimizer.learning_rate) == np.float32(0.05)
+    alone = Population([members[1]], X, Y, batch_size=SIZE)
+    (course,) = alone.train(5)
+    without = Population([Member(members[1].model, folds[1], random_state=1)], X, Y, batch_size=SIZE)
+    assert course.history["loss"] != pytest.approx(without.train(5)[0].history["loss"], rel=1e-3)
+
+
+def test_a_schedule_compiles_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kerashp.training import _program, clear_cache
+
+    clear_cache()
+    made: list[Any] = []
+    original = _program.Compiled.__init__
+
+    def counted(self: Any, *arguments: Any) -> None:
+        made.append(arguments)
+        original(self, *arguments)
+
+    monkeypatch.setattr(_program.Compiled, "__init__", counted)
+    for make in CALLBACKS.values():
+        trained(fit, model(), [make()])
+    assert len(made) == 1
+
+
+def scheduler() -> Any:
+    return keras.callbacks.LearningRateScheduler(lambda _, rate: rate)
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        (
+            lambda: [LearningRateWarmup(), StepDrop()],
+            "LearningRateWarmup and StepDrop all set the learning rate",
+        ),
+        (lambda: [StepDrop(), scheduler()], "StepDrop and LearningRateScheduler all set the learning rate"),
+        (
+            lambda: [keras.callbacks.ReduceLROnPlateau("loss"), StepDrop()],
+            "ReduceLROnPlateau and StepDrop all set the learning rate; pass one of them",
+        ),
+    ],
+)
+def test_two_that_set_the_rate_are_refused(callbacks: Callable[[], Any], message: str) -> None:
+    own = model()
+    before = own.get_weights()
+    with pytest.raises(ValueError, match=message):
+        trained(fit, own, callbacks())
+    np.testing.assert_array_equal(own.get_weights()[0], before[0])
+
+
+def test_under_keras_another_that_sets_the_rate_is_noticed() -> None:
+    with pytest.raises(
+        ValueError, match="StepDrop sets the rate of every step, but something else changed it"
+    ):
+        trained(keras.Model.fit, model(), [LearningRateWarmup(), StepDrop()])
+
+
+def test_an_optimizer_with_a_schedule_is_refused() -> None:
+    own = model(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10)))
+    for train in (fit, keras.Model.fit):
+        with pytest.raises(
+            ValueError, match="StepDrop sets the .* is a CosineDecay already; compile it with a"
+        ):
+            trained(train, own, [StepDrop()])
+
+
+def test_steps_that_keras_hides_are_refused() -> None:
+    hidden = model()
+    hidden.compile("sgd", "mse", steps_per_execution=3)
+    with pytest.raises(ValueError, match="StepDrop sets the rate of every step, but steps_per_execution=3"):
+        trained(keras.Model.fit, hidden, [StepDrop()])
+    trained(fit, hidden, [StepDrop()], fallback="error")
+
+
+def test_an_epoch_of_unknown_length_is_refused() -> None:
+    def rows() -> Any:
+        while True:
+            yield X[:SIZE], Y[:SIZE]
+
+    callback = StepDrop()
+    callback.set_params({"steps": None})
+    callback.set_model(model())
+    callback.on_train_begin()
+    callback.on_epoch_begin(0)
+    with pytest.raises(
+        ValueError, match="StepDrop needs to know how many steps an epoch has; pass steps_per_ep"
+    ):
+        callback.on_train_batch_begin(0)
+    model().fit(rows(), shuffle=False, steps_per_epoch=2, epochs=1, verbose=0, callbacks=[StepDrop()])
+
+
+def test_a_callback_of_ones_own_says_its_schedule() -> None:
+    class Silent(LearningRateCallback):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Silent must have a method schedule"):
+        trained(keras.Model.fit, model(), [Silent()])
+
+    class Wrong(LearningRateCallback):
+        def schedule(self, learning_rate: float, steps_per_epoch: int) -> Any:
+            return learning_rate
+
+    with pytest.raises(TypeError, match=r"Wrong.schedule must return a keras LearningRateSchedule; got 0.05"):
+        trained(keras.Model.fit, model(), [Wrong()])
+
+
+def test_hooks_beside_a_schedule_are_called() -> None:
+    class Counting(StepDrop):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.seen = [*getattr(self, "seen", []), float(self.model.optimizer.learning_rate)]
+
+    counting = Counting(0.5, every_epochs=1)
+    trained(fit, model(), [counting], fallback="error")
+    np.testing.assert_allclose(counting.seen, [0.05, 0.025, 0.0125, 0.00625], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LearningRateWarmup(-1), "LearningRateWarmup: warmup_epochs must be a number >= 0; got -1"),
+        (lambda: LearningRateWarmup(1, start=-1), "start must be a number >= 0; got -1"),
+        (lambda: CosineRestarts(0), "CosineRestarts: first_decay_epochs must be a number > 0; got 0"),
+        (lambda: CosineRestarts(1, t_mul=0.5), "t_mul must be a number >= 1; got 0.5"),
+        (lambda: CosineRestarts(1, m_mul=0), "m_mul must be a number > 0; got 0"),
+        (lambda: CosineRestarts(1, alpha=2), r"alpha must be a number in \[0, 1\]; got 2"),
+        (lambda: CosineRestarts(1, warmup_epochs=-1), "warmup_epochs must be a number >= 0; got -1"),
+        (lambda: StepDrop(1.0), r"StepDrop: drop must be a number in \(0, 1\); got 1.0"),
+        (lambda: StepDrop(every_epochs=0), "every_epochs must be a number > 0; got 0"),
+        (lambda: StepDrop(minimum=-1), "minimum must be a number >= 0; got -1"),
+        (lambda: StepDrop(warmup_epochs=-1), "warmup_epochs must be a number >= 0; got -1"),
+    ],
+)
+def test_what_a_callback_cannot_do_is_refused(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+# In the estimators.
+
+
+def build(n_neurons: int = 4, learning_rate: float = 0.05) -> Any:
+    layers = [keras.layers.Dense(n_neurons, "relu"), keras.layers.Dense(1)]
+    own = keras.Sequential([keras.Input((3,)), *layers])
+    own.compile(keras.optimizers.SGD(learning_rate), "mse")
+    return own
+
+
+def mlp(**params: Any) -> KerasMLPRegressor:
+    given = {"n_neurons": 4, "learning_rate": 0.02, "epochs": 6, "batch_size": 16, "random_state": 0}
+    return KerasMLPRegressor(**(given | params))
+
+
+EXPECTED: dict[str, Callable[[float], float]] = {  # from the share of the epochs after the warm-up
+    "constant": lambda _: 1.0,
+    "cosine": lambda share: (1 + np.cos(np.pi * share)) / 2,
+    "cosine_restarts": lambda share: (
+        (
+            1
+            + np.cos(
+                np.pi
+                * (
+                    7 * share
+                    if share < 1 / 7
+                    else (7 * share - 1) / 2
+                    if share < 3 / 7
+                    else (7 * share - 3) / 4
+                )
+            )
+        )
+        / 2
+    ),
+    "step": lambda share: 0.1 ** np.floor(3 * share),
+    "exponential": lambda share: 0.1 ** (2 * share),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("warmup_epochs", [0, 2])
+def test_an_estimator_trains_by_the_schedule_that_it_is_told(
+    name: str, warmup_epochs: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def watched(*arguments: Any, callbacks: list[Any], **options: Any) -> Any:
+        seen.extend(callbacks)
+        return fit(*arguments, callbacks=callbacks, **options)
+
+    monkeypatch.setattr("kerashp.estimators._base.fit", watched)
+    estimator = mlp(schedule=name, warmup_epochs=warmup_epochs).fit(X, Y)
+    if name == "constant" and not warmup_epochs:
+        assert seen == []
+        return
+    schedule = seen[0].schedule(0.02, 10)
+    n_steps = 10 * (6 - warmup_epochs)
+    for step in range(60):
+        after = step - 10 * warmup_epochs
+        expected = 0.02 * (step / (10 * warmup_epochs) if after < 0 else EXPECTED[name](after / n_steps))
+        assert float(schedule(step)) == pytest.approx(expected, rel=1e-4, abs=1e-8), step
+    plain = mlp().fit(X, Y)
+    assert np.abs(estimator.predict(X) - plain.predict(X)).max() > 1e-4
+
+
+def test_any_model_is_trained_by_a_schedule() -> None:
+    regressor = KerasRegressor(build, epochs=4, batch_size=16, random_state=0)
+    by_name = regressor.set_params(schedule="cosine", warmup_epochs=1).fit(X, Y).predict(X)
+    by_callback = KerasRegressor(
+        build, epochs=4, batch_size=16, random_state=0, callbacks=[CosineRestarts(3, warmup_epochs=1)]
+    )
+    np.testing.assert_allclose(by_callback.fit(X, Y).predict(X), by_name, atol=1e-5)
+
+
+def test_schedules_are_searched_in_one_group() -> None:
+    space = {
+        "schedule": ["constant", "cosine", "step"],
+        "warmup_epochs": [0, 1],
+        "learning_rate": [0.01, 0.05],
+        "n_neurons": [3, 5],
+    }
+    search = GridSearchCV(mlp(epochs=4), space, cv=3, refit=False).fit(X, Y)
+    expected = theirs.GridSearchCV(mlp(epochs=4), space, cv=3, refit=False).fit(X, Y)
+    assert len(search.plan_.groups) == 1
+    assert search.plan_.alone == ()
+    for split in range(3):
+        name = f"split{split}_test_score"
+        np.testing.assert_allclose(search.cv_results_[name], expected.cv_results_[name], atol=1e-4)
+    assert len({round(score, 5) for score in search.cv_results_["mean_test_score"]}) > 20
+
+
+def test_callbacks_with_schedules_are_searched_in_one_group() -> None:
+    space = {"callbacks": [None, [StepDrop(0.5, 1)], [CosineRestarts(2)]], "learning_rate": [0.01, 0.05]}
+    search = GridSearchCV(mlp(epochs=4), space, cv=2, refit=False).fit(X, Y)
+    expected = theirs.GridSearchCV(mlp(epochs=4), space, cv=2, refit=False).fit(X, Y)
+    assert [len(group.fits) for group in search.plan_.groups] == [12]
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], atol=1e-4
+    )
+
+
+def test_partial_fits_go_on_along_the_schedule() -> None:
+    options = {"epochs": 3, "schedule": "step", "shuffle": False}
+    at_once, by_epochs = mlp(**options).fit(X, Y), mlp(**options)
+    for _ in range(3):
+        by_epochs.partial_fit(X, Y)
+    np.testing.assert_allclose(by_epochs.history_["loss"], at_once.history_["loss"], rtol=1e-4)
+
+
+def test_a_refit_for_the_epochs_of_the_splits_follows_the_same_schedule() -> None:
+    estimator = mlp(schedule="cosine", early_stopping=True, patience=1, epochs=30, learning_rate=0.1)
+    search = GridSearchCV(estimator, {"n_neurons": [4]}, cv=2, refit_epochs="cv").fit(X, Y)
+    n_epochs = len(search.best_estimator_.history_["loss"])
+    assert n_epochs < 30
+    plain = mlp(schedule="cosine", epochs=30, learning_rate=0.1).fit(X, Y)
+    np.testing.assert_allclose(
+        plain.history_["loss"][:n_epochs], search.best_estimator_.history_["loss"], rtol=1e-4
+    )
+
+
+def test_an_estimators_schedule_is_checked() -> None:
+    with pytest.raises(ValueError, match="'schedule' parameter of KerasMLPRegressor must be a str among"):
+        mlp(schedule="cosin").fit(X, Y)
+    with pytest.raises(ValueError, match="warmup_epochs=6 must be less than epochs=6"):
+        mlp(warmup_epochs=6).fit(X, Y)
+    with pytest.raises(
+        ValueError, match="StepDrop and schedule='cosine', warmup_epochs=0.0 all set the learning"
+    ):
+        mlp(schedule="cosine", callbacks=[StepDrop()]).fit(X, Y)
+    own = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    with pytest.raises(
+        ValueError, match="schedule='step', warmup_epochs=0.0 sets the .* is a CosineDecay already"
+    ):
+        mlp(schedule="step", learning_rate=own).fit(X, Y)
+
+
+def test_a_classifier_warms_up() -> None:
+    labels = (Y > 0).astype(int)
+
+    def classifier() -> Any:
+        own = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, "sigmoid")])
+        own.compile(keras.optimizers.SGD(0.5), "binary_crossentropy")
+        return own
+
+    fitted = KerasClassifier(classifier, epochs=20, warmup_epochs=2, random_state=0).fit(X, labels)
+    assert fitted.score(X, labels) > 0.6
+    assert float(fitted.model_.optimizer.learning_rate) == 0.5
