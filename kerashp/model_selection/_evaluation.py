@@ -78,6 +78,8 @@ class Evaluation:
         for group, future in _trained(groups, self.plan.groups, blocks, bar):
             with self._timed("scoring"):
                 self._end(group, future, bar)
+            for ready in group:
+                ready.state.clear()  # so that its model can go while others train
         for alone in self.plan.alone:
             task = by_place[alone.fit]
             with self._timed("training"):
