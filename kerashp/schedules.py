@@ -10,11 +10,23 @@ from typing import Any
 
 import keras
 from keras import ops
-from keras.optimizers.schedules import CosineDecayRestarts, ExponentialDecay, LearningRateSchedule
+from keras.optimizers.schedules import (
+    CosineDecay,
+    CosineDecayRestarts,
+    ExponentialDecay,
+    LearningRateSchedule,
+)
 
 from kerashp._arguments import Arguments, shown
 
-__all__ = ["InEpochs", "LinearWarmup", "StepDecay", "in_epochs", "warmup_cosine_restarts"]
+__all__ = [
+    "InEpochs",
+    "LinearWarmup",
+    "StepDecay",
+    "in_epochs",
+    "takes_many_steps",
+    "warmup_cosine_restarts",
+]
 
 _registered = keras.saving.register_keras_serializable("kerashp")
 
@@ -240,6 +252,32 @@ def warmup_cosine_restarts(
     alpha = check.number("alpha", alpha, "a number in [0, 1]", lambda share: 0 <= share <= 1)
     warmup_steps = check.not_negative("warmup_steps", warmup_steps)
     return LinearWarmup(CosineDecayRestarts(peak, first, t_mul, m_mul, alpha), warmup_steps)
+
+
+def takes_many_steps(schedule: Any) -> bool:
+    """Whether a schedule, asked for an array of steps, is known to give the rate of each.
+
+    Parameters
+    ----------
+    schedule : float or keras LearningRateSchedule
+
+    Returns
+    -------
+    bool
+        False for schedules with branches, which take one step, and for those of a user's own.
+
+    Examples
+    --------
+    >>> takes_many_steps(LinearWarmup(0.1, 5))
+    True
+    >>> takes_many_steps(keras.optimizers.schedules.PiecewiseConstantDecay([5], [0.1, 0.01]))
+    False
+    """
+    if isinstance(schedule, LinearWarmup | InEpochs):
+        return takes_many_steps(schedule.schedule)
+    if type(schedule) is CosineDecay:
+        return schedule.warmup_target is None
+    return isinstance(schedule, Real) or type(schedule) in (StepDecay, CosineDecayRestarts, ExponentialDecay)
 
 
 def _rate(check: Arguments, name: str, value: Any) -> Any:

@@ -363,16 +363,15 @@ def test_schedules_are_searched_in_one_group() -> None:
         "schedule": ["constant", "cosine", "step"],
         "warmup_epochs": [0, 1],
         "learning_rate": [0.01, 0.05],
-        "n_neurons": [3, 5],
     }
-    search = GridSearchCV(mlp(epochs=4), space, cv=3, refit=False).fit(X, Y)
-    expected = theirs.GridSearchCV(mlp(epochs=4), space, cv=3, refit=False).fit(X, Y)
+    search = GridSearchCV(mlp(epochs=4), space, cv=2, refit=False).fit(X, Y)
+    expected = theirs.GridSearchCV(mlp(epochs=4), space, cv=2, refit=False).fit(X, Y)
     assert len(search.plan_.groups) == 1
     assert search.plan_.alone == ()
-    for split in range(3):
+    for split in range(2):
         name = f"split{split}_test_score"
         np.testing.assert_allclose(search.cv_results_[name], expected.cv_results_[name], atol=1e-4)
-    assert len({round(score, 5) for score in search.cv_results_["mean_test_score"]}) > 20
+    assert len({round(score, 5) for score in search.cv_results_["mean_test_score"]}) == 12
 
 
 def test_callbacks_with_schedules_are_searched_in_one_group() -> None:

@@ -11,6 +11,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import ParameterSampler
 
+from kerashp import build_model
+
 _EXAMPLES = Path(__file__).parent.parent / "examples"
 _BOOK = (
     "longitude,latitude,housing_median_age,total_rooms,total_bedrooms,population,households,median_income,"
@@ -26,13 +28,13 @@ def _example(name: str) -> ModuleType:
 
 
 def _snippets() -> list[str]:
-    """The README's Python, in its order: a search, the textbook's, a script, a population, a pipeline."""
+    """The README's Python: a search, the textbook's, a script, rates, a population, a pipeline."""
     readme = (_EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
     return re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
 
 
 def test_the_readmes_search_runs_and_its_pipeline_fits_its_space() -> None:
-    first, textbook, script, _, pipeline = _snippets()
+    first, textbook, script, _, _, pipeline = _snippets()
     for snippet in (textbook, script):
         compile(snippet, "README.md", "exec")
     X = np.random.default_rng(0).normal(size=(60, 8))
@@ -46,12 +48,20 @@ def test_the_readmes_search_runs_and_its_pipeline_fits_its_space() -> None:
 
 
 def test_the_readmes_population_trains() -> None:
-    _, _, _, snippet, _ = _snippets()
+    *_, snippet, _ = _snippets()
     X = np.random.default_rng(0).normal(size=(300, 8))
     names: dict[str, Any] = {"X": X, "y": X[:, 0]}
     exec(snippet, names)
     assert [member.n_epochs for member in names["trained"]] == [20] * 4
     assert names["model"].layers[0].units == 100
+
+
+def test_the_readmes_rates_move() -> None:
+    _, _, _, snippet, _, _ = _snippets()
+    X = np.random.default_rng(0).normal(size=(100, 8))
+    names: dict[str, Any] = {"X": X, "y": X[:, 0], "model": build_model(1, 4)}
+    exec(snippet.replace("epochs=70,", "epochs=3, verbose=0,"), names)
+    assert len(names["model"].history.history["loss"]) == 3
 
 
 def test_textbook_search(capsys: pytest.CaptureFixture) -> None:

@@ -784,15 +784,23 @@ def predictions_after_one_more_step(model, x, y):
 
 
 @saves
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lamb"])
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    ("task", "optimizer"),
+    [
+        ("regression", "sgd"),
+        ("regression", "adamw"),
+        ("binary", "lamb"),
+        ("multiclass", "adamw"),
+        ("multilabel", "lamb"),
+    ],
+)
 def test_a_saved_model_loads_as_it_was(rng, tmp_path, task, optimizer):
     x, y = rng.normal(2.0, 3.0, size=(12, 4, 2)), targets(rng, task, 12)
     model = build_model(
         2, 6, 0.01, (4, 2), task=task, n_outputs=TASKS[task][0], activation="elu", l1=0.01, l2=0.01,
         activity_l1=0.01, batch_normalization=True, normalize=x, optimizer=optimizer, clipnorm=1.0,
     )  # fmt: skip
-    model.fit(x, y, epochs=2, verbose=0)
+    model.train_on_batch(x, y)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert in_json(loaded.get_config()) == in_json(model.get_config())

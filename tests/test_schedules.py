@@ -9,7 +9,9 @@ import pytest
 from keras.optimizers import schedules as theirs
 
 from kerashp import build_model, fit
-from kerashp.schedules import LinearWarmup, StepDecay, in_epochs, warmup_cosine_restarts
+from kerashp.schedules import LinearWarmup, StepDecay, in_epochs, takes_many_steps, warmup_cosine_restarts
+from kerashp.training import LearningRateCallback
+from kerashp.training._rates import Taken
 
 STEPS = np.arange(500)
 
@@ -58,6 +60,34 @@ CASES: dict[str, tuple[Callable[[], Any], Callable[[float], float]]] = {
 def test_a_schedule_has_its_closed_form(case: str) -> None:
     make, expected = CASES[case]
     np.testing.assert_allclose(rates(make()), [expected(step) for step in STEPS], atol=2e-7)
+
+
+OTHERS: dict[str, Callable[[], Any]] = {
+    "piecewise": lambda: theirs.PiecewiseConstantDecay([3, 8], [0.1, 0.05, 0.01]),
+    "Keras' own warm-up": lambda: theirs.CosineDecay(0.1, 50, warmup_target=0.2, warmup_steps=7),
+    "polynomial": lambda: theirs.PolynomialDecay(0.1, 60, cycle=True),
+    "inverse": lambda: theirs.InverseTimeDecay(0.1, 10, 0.5),
+}
+
+
+@pytest.mark.parametrize("make", [*[make for make, _ in CASES.values()], *OTHERS.values()])
+def test_rates_of_many_steps_are_those_of_each(make: Callable[[], Any]) -> None:
+    schedule = make()
+    if takes_many_steps(schedule):
+        at_once = keras.ops.convert_to_numpy(schedule(keras.ops.convert_to_tensor(STEPS)))
+        np.testing.assert_allclose(at_once, rates(schedule), rtol=1e-6, atol=1e-9)
+    taken = Taken(_Given(schedule), 0.1, n_steps=10, first_epoch=2)
+    parts = [taken.next(7), taken.next(3), taken.next(100)]
+    np.testing.assert_allclose(np.concatenate(parts), rates(schedule)[20:130], rtol=1e-5, atol=1e-8)
+
+
+class _Given(LearningRateCallback):
+    def __init__(self, schedule: Any):
+        super().__init__()
+        self._schedule = schedule
+
+    def schedule(self, learning_rate: float, steps_per_epoch: int) -> Any:
+        return self._schedule
 
 
 @pytest.mark.parametrize("case", CASES)

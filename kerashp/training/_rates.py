@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerashp.schedules import takes_many_steps
+
 _AHEAD = 4096  # steps whose rates are computed at a time
 _OF_EPOCHS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 
@@ -160,8 +162,10 @@ class Rates:
 
 
 def _rates(schedule: Any, steps: np.ndarray) -> np.ndarray:
+    """The rates of steps, an array of shape `(n_steps,)`."""
     steps = ops.convert_to_tensor(steps, "int32")
-    return ops.convert_to_numpy(ops.vectorized_map(lambda step: ops.cast(schedule(step), "float32"), steps))
+    rates = schedule(steps) if takes_many_steps(schedule) else ops.vectorized_map(schedule, steps)
+    return ops.convert_to_numpy(rates).astype(np.float32)
 
 
 def is_only_a_schedule(callback: Any) -> bool:
