@@ -484,7 +484,7 @@ def test_each_group_fits_in_memory(fit_params: dict[str, Any]) -> None:
     free = search.fit(X, Y, **fit_params).plan_
     most = max(group.n_bytes for group in free.groups)
     limit = most * 2 // 3
-    tight = clone(search).set_params(max_memory=limit * n_cores()).fit(X, Y, **fit_params).plan_
+    tight = clone(search).set_params(max_memory=limit * (n_cores() + 1)).fit(X, Y, **fit_params).plan_
     assert len(tight.groups) > len(free.groups)
     assert max(group.n_bytes for group in tight.groups) <= limit
 

@@ -115,7 +115,7 @@ class Evaluation:
         if not fits:
             self.plan = Plan((), tuple(alone), None)
             return [], blocks
-        self.plan, groups = planned(fits, alone, blocks, measured(), self._max_memory // n_cores())
+        self.plan, groups = planned(fits, alone, blocks, measured(), self._max_memory // _n_groups())
         return groups, blocks
 
     def _end(self, group: Sequence[Ready], future: Future[Together], bar: Bar) -> None:
@@ -178,10 +178,7 @@ def evaluated(tasks: Sequence[Task], max_memory: int) -> tuple[list[Result], dic
 def _trained(
     groups: Sequence[Sequence[Ready]], described: Sequence[Group], blocks: Any, bar: Bar
 ) -> Iterator[tuple[Sequence[Ready], Future[Together]]]:
-    """The groups as they are trained, as many at a time as there are cores.
-
-    So one compiles, which takes one core, while another trains.
-    """
+    """The groups as they are trained, some at a time: so one compiles while another trains."""
     if not groups:
         return
     share = sum(group.seconds for group in described) / n_cores()
@@ -212,7 +209,7 @@ def _trained(
 def _threads(bar: Bar) -> Iterator[ThreadPoolExecutor]:
     """Threads with this one's dtype policy, which go no further if something goes wrong."""
     policy = keras.config.dtype_policy()
-    threads = ThreadPoolExecutor(n_cores(), initializer=keras.config.set_dtype_policy, initargs=(policy,))
+    threads = ThreadPoolExecutor(_n_groups(), initializer=keras.config.set_dtype_policy, initargs=(policy,))
     try:
         yield threads
     except BaseException:
@@ -220,6 +217,11 @@ def _threads(bar: Bar) -> Iterator[ThreadPoolExecutor]:
         raise
     finally:
         threads.shutdown(cancel_futures=True)
+
+
+def _n_groups() -> int:
+    """How many groups are at work: one more than there are cores, since only one is traced at a time."""
+    return n_cores() + 1
 
 
 def _n_epochs(task: Task) -> int:
