@@ -555,6 +555,31 @@ def test_models_with_code_of_ones_own_form_groups_of_splits(random_state: int | 
 # Failures.
 
 
+class Net(keras.Model):
+    def __init__(self, n_neurons: int):
+        super().__init__()
+        self._inner = [keras.layers.Dense(n_neurons, "relu"), keras.layers.Dense(1)]
+
+    def call(self, x: Any) -> Any:
+        for layer in self._inner:
+            x = layer(x)
+        return x
+
+
+def subclassed(n_neurons: int = 4) -> Any:
+    model = Net(n_neurons)
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_models_of_a_class_of_ones_own_are_searched() -> None:
+    estimator = KerasRegressor(subclassed, epochs=2, random_state=0)
+    expected = theirs.GridSearchCV(estimator, {"n_neurons": [3, 4]}, cv=2, refit=False).fit(X, Y)
+    search = GridSearchCV(estimator, {"n_neurons": [3, 4]}, cv=2, refit=False).fit(X, Y)
+    assert [len(group.fits) for group in search.plan_.groups] == [2, 2]
+    np.testing.assert_allclose(scores(search), scores(expected), atol=1e-4)
+
+
 def test_members_that_diverge_score_error_score_and_harm_no_other() -> None:
     rates = [0.003, 1e30, 0.03]
     sgd = mlp(optimizer="sgd")

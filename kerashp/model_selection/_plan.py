@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -214,7 +213,9 @@ def _member_bytes(fits: Sequence[Ready], blocks: Blocks) -> int:
     outputs = work.batch_size * int(work.shapes[:, -1].sum())
     weighted = any(portion.weight is not None for ready in fits for portion in ready.portions)
     n_rows = sum(map(blocks.n_rows, _blocks(fits)))
-    a_row = prod(model.output_shape[1:]) + weighted  # its prediction and its weight
+    a_row = (
+        int(work.shapes[-1].max()) + weighted
+    )  # its prediction, as wide as the last weight, and its weight
     return int(_ITEM * ((_COPIES + slots) * work.n_weights + outputs + n_rows * a_row))
 
 
