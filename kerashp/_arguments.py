@@ -91,6 +91,10 @@ class Arguments:
         """A finite float >= 0."""
         return self.number(name, value, "a number >= 0", lambda number: number >= 0)
 
+    def positive(self, name: str, value: Any) -> float:
+        """A finite float > 0."""
+        return self.number(name, value, "a number > 0", lambda number: number > 0)
+
     def fraction(self, name: str, value: Any) -> float:
         """A float in [0, 1)."""
         return self.number(name, value, "a number in [0, 1)", lambda number: 0 <= number < 1)
@@ -279,4 +283,4 @@ def _learning_rate(check: Arguments, name: str, value: Any) -> Any:
 
 
 def _clipnorm(check: Arguments, name: str, value: Any) -> float:
-    return check.number(name, value, "a number > 0", lambda number: number > 0)
+    return check.positive(name, value)

@@ -96,11 +96,9 @@ class CosineRestarts(LearningRateCallback):
     ):
         super().__init__()
         check = Arguments("CosineRestarts")
-        self.first_decay_epochs = check.number(
-            "first_decay_epochs", first_decay_epochs, "a number > 0", lambda epochs: epochs > 0
-        )
+        self.first_decay_epochs = check.positive("first_decay_epochs", first_decay_epochs)
         self.t_mul = check.number("t_mul", t_mul, "a number >= 1", lambda times: times >= 1)
-        self.m_mul = check.number("m_mul", m_mul, "a number > 0", lambda times: times > 0)
+        self.m_mul = check.positive("m_mul", m_mul)
         self.alpha = check.number("alpha", alpha, "a number in [0, 1]", lambda share: 0 <= share <= 1)
         self.warmup_epochs = check.not_negative("warmup_epochs", warmup_epochs)
 
@@ -146,9 +144,7 @@ class StepDrop(LearningRateCallback):
         super().__init__()
         check = Arguments("StepDrop")
         self.drop = check.number("drop", drop, "a number in (0, 1)", lambda drop: 0 < drop < 1)
-        self.every_epochs = check.number(
-            "every_epochs", every_epochs, "a number > 0", lambda epochs: epochs > 0
-        )
+        self.every_epochs = check.positive("every_epochs", every_epochs)
         self.minimum = check.not_negative("minimum", minimum)
         self.warmup_epochs = check.not_negative("warmup_epochs", warmup_epochs)
 

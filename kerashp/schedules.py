@@ -122,9 +122,9 @@ class StepDecay(LearningRateSchedule):
 
     def __init__(self, initial: float, drop: float, every: float, minimum: float = 0.0):
         check = Arguments("StepDecay")
-        self.initial = check.number("initial", initial, "a number > 0", lambda rate: rate > 0)
+        self.initial = check.positive("initial", initial)
         self.drop = check.number("drop", drop, "a number in (0, 1)", lambda drop: 0 < drop < 1)
-        self.every = check.number("every", every, "a number > 0", lambda steps: steps > 0)
+        self.every = check.positive("every", every)
         within = f"a number in [0, initial={self.initial}]"
         self.minimum = check.number("minimum", minimum, within, lambda rate: 0 <= rate <= self.initial)
         self._decay = ExponentialDecay(self.initial, self.every, self.drop, staircase=True)
@@ -245,10 +245,10 @@ def warmup_cosine_restarts(
     [0.0, 0.05, 0.1, 0.05, 0.1, 0.05, 0.1]
     """
     check = Arguments("warmup_cosine_restarts")
-    peak = check.number("peak", peak, "a number > 0", lambda rate: rate > 0)
-    first = check.number("first_decay_steps", first_decay_steps, "a number > 0", lambda steps: steps > 0)
+    peak = check.positive("peak", peak)
+    first = check.positive("first_decay_steps", first_decay_steps)
     t_mul = check.number("t_mul", t_mul, "a number >= 1", lambda times: times >= 1)
-    m_mul = check.number("m_mul", m_mul, "a number > 0", lambda times: times > 0)
+    m_mul = check.positive("m_mul", m_mul)
     alpha = check.number("alpha", alpha, "a number in [0, 1]", lambda share: 0 <= share <= 1)
     warmup_steps = check.not_negative("warmup_steps", warmup_steps)
     return LinearWarmup(CosineDecayRestarts(peak, first, t_mul, m_mul, alpha), warmup_steps)

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -35,3 +36,20 @@ def diabetes() -> tuple[np.ndarray, np.ndarray]:
     """442 rows, 10 scaled features, a scaled target."""
     X, y = load_diabetes(return_X_y=True)
     return scale(X), scale(y)
+
+
+@pytest.fixture
+def compiles(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """One entry for each function that is compiled."""
+    from kerashp.training import _program, clear_cache
+
+    clear_cache()
+    made: list[Any] = []
+    original = _program.Compiled.__init__
+
+    def counted(self: Any, *arguments: Any) -> None:
+        made.append(arguments)
+        original(self, *arguments)
+
+    monkeypatch.setattr(_program.Compiled, "__init__", counted)
+    return made

@@ -152,21 +152,10 @@ def test_members_with_schedules_of_their_own_train_as_they_would_alone() -> None
     assert course.history["loss"] != pytest.approx(without.train(5)[0].history["loss"], rel=1e-3)
 
 
-def test_a_schedule_compiles_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kerashp.training import _program, clear_cache
-
-    clear_cache()
-    made: list[Any] = []
-    original = _program.Compiled.__init__
-
-    def counted(self: Any, *arguments: Any) -> None:
-        made.append(arguments)
-        original(self, *arguments)
-
-    monkeypatch.setattr(_program.Compiled, "__init__", counted)
+def test_a_schedule_compiles_nothing_anew(compiles: list[Any]) -> None:
     for make in CALLBACKS.values():
         trained(fit, model(), [make()])
-    assert len(made) == 1
+    assert len(compiles) == 1
 
 
 def scheduler() -> Any:

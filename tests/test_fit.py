@@ -16,7 +16,7 @@ from scipy.stats import loguniform
 from sklearn.model_selection import RandomizedSearchCV
 
 from kerashp import KerasMLPRegressor, build_model, fit
-from kerashp.training import FallbackWarning, _backend, _maps, _obstacles, _program, clear_cache
+from kerashp.training import FallbackWarning, _backend, _maps, _obstacles, clear_cache
 
 N_ROWS = 90
 
@@ -343,21 +343,6 @@ def test_dropout_counts_its_draws_as_keras_does(data) -> None:
 
 
 # Compiled once.
-
-
-@pytest.fixture
-def compiles(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """One entry for each function that is compiled."""
-    clear_cache()
-    made: list[Any] = []
-    original = _program.Compiled.__init__
-
-    def counted(self: Any, *arguments: Any) -> None:
-        made.append(arguments)
-        original(self, *arguments)
-
-    monkeypatch.setattr(_program.Compiled, "__init__", counted)
-    return made
 
 
 def test_a_second_model_of_the_shape_compiles_nothing(compiles: list[Any], data) -> None:

@@ -207,9 +207,7 @@ class Population:
             The model.
         """
         final = self._final(member)
-        if model is None:
-            own = self._members[member]
-            model = own.model if own.start is None else own.start
+        model = _starts_with(self._members[member]) if model is None else model
         self._stack.write(member, final.state, model)
         if not final.is_best:  # as in Keras, where the best weights come after the optimizer's averages
             model.optimizer.finalize_variable_values(model.trainable_weights)
@@ -236,9 +234,7 @@ class Population:
         if not any(callbacks):
             return None
         one = next(filter(None, callbacks))
-        rates = [
-            initial_rate(m.model if m.start is None else m.start, m.schedule or one) for m in self._members
-        ]
+        rates = [initial_rate(_starts_with(member), member.schedule or one) for member in self._members]
         sizes = [-(-len(rows) // batch_size) for rows in self._portions.train_rows]
         return [
             Constant(rate) if callback is None else Taken(callback, rate, n_steps)
@@ -402,6 +398,11 @@ def _check_models(models: Sequence[Any]) -> None:
                 "differ in more than numbers and widths, or have code of your own in them. Make a population "
                 "of each shape"
             )
+
+
+def _starts_with(member: Member) -> Any:
+    """The model that a member's training begins with."""
+    return member.model if member.start is None else member.start
 
 
 def _check_starts(members: Sequence[Member]) -> None:
