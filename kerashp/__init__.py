@@ -21,7 +21,16 @@ _HOMES = {
     "build_model": "kerashp.models",
     "fit": "kerashp.training",
 }
-_ROOMS = ("callbacks", "estimators", "model_selection", "models", "schedules", "spaces", "training")
+_ROOMS = (
+    "callbacks",
+    "diagnostics",
+    "estimators",
+    "model_selection",
+    "models",
+    "schedules",
+    "spaces",
+    "training",
+)
 
 __all__ = [
     "KerasClassifier",
