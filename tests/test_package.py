@@ -12,7 +12,17 @@ import kerashp
 _PACKAGE = Path(kerashp.__file__).parent
 
 # From the ground up: a room imports only from rooms before it.
-_ROOMS = ["_version", "spaces", "_arguments", "schedules", "models", "training", "callbacks", "estimators"]
+_ROOMS = [
+    "_version",
+    "_files",
+    "spaces",
+    "_arguments",
+    "schedules",
+    "models",
+    "training",
+    "callbacks",
+    "estimators",
+]
 _ROOMS += ["model_selection", "diagnostics"]
 
 

@@ -1,6 +1,5 @@
 """An estimator in a folder without pickle: Keras' archive, arrays, and JSON that holds their digests."""
 
-import hashlib
 import inspect
 import json
 import warnings
@@ -17,6 +16,7 @@ from keras.src.saving.serialization_lib import SafeModeScope
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from kerashp._files import digest, digest_of_json, write_json
 from kerashp._version import __version__
 from kerashp.estimators._models import PackedModel, output_width, pack, unpack
 from kerashp.estimators._rows import Rows
@@ -122,10 +122,9 @@ def _save_estimator(estimator: Any, folder: Path) -> None:
         "not_kept": dropped,
         "learned": {name: _to_json(value) for name, value in vars(estimator).items() if _is_learned(name)},
         "input_shape": list(estimator._input_shape),
-        "sha256": {name: _digest(folder / name) for name in (_MODEL, _ARRAYS)},
+        "sha256": {name: digest(folder / name) for name in (_MODEL, _ARRAYS)},
     }
-    manifest["digest"] = _digest_of_manifest(manifest)
-    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    write_json(folder / _MANIFEST, manifest)
     _warn_of_dropped(type(estimator).__name__, [name for name in dropped if name != "model"])
 
 
@@ -210,14 +209,14 @@ def _load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
         manifest = json.loads(_inside(folder, _MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != _FORMAT or set(manifest["sha256"]) != {_MODEL, _ARRAYS}:
             raise ValueError(f"format {manifest['format']} with the files {sorted(manifest['sha256'])}")
-        if manifest["digest"] != _digest_of_manifest(manifest):
+        if manifest["digest"] != digest_of_json(manifest):
             raise ValueError("the digest differs")
         owner = manifest["class"]
     if owner != cls.__name__:
         raise TypeError(f"{folder} holds a {owner}, not a {cls.__name__}: load it with that class's load")
     for name in (_MODEL, _ARRAYS):
         with _damage(folder, f"its {name} is not the file that was saved"):
-            if _digest(_inside(folder, name)) != manifest["sha256"][name]:
+            if digest(_inside(folder, name)) != manifest["sha256"][name]:
                 raise ValueError("the digest differs")
     with _damage(folder, "its arrays.npz or estimator.json does not hold what an estimator needs"):
         arrays = _read_arrays(folder / _ARRAYS)
@@ -262,16 +261,6 @@ def _check_members(archive: Path) -> None:
         for name in opened.namelist():
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name.replace("\\", "/")).parts:
                 raise ValueError(f"its member {name!r} leads out of the folder")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _digest_of_manifest(manifest: dict[str, Any]) -> str:
-    body = {name: value for name, value in manifest.items() if name != "digest"}
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

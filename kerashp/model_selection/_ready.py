@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras.src.trainers.data_adapters import array_slicing
 
+from kerashp.callbacks import EarlyStopping
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import Fitting, Suspended, suspending
 from kerashp.estimators._models import check_compiled
@@ -21,7 +22,7 @@ from kerashp.model_selection._task import Task
 from kerashp.training import fit, graph_shape, is_only_a_schedule, is_rowwise, isolated, obstacle
 
 _STOPPING = keras.callbacks.EarlyStopping
-_ALIKE = (_STOPPING, keras.callbacks.TerminateOnNaN)  # a population stops where these do
+_ALIKE = (_STOPPING, EarlyStopping, keras.callbacks.TerminateOnNaN)  # a population stops where these do
 _DEFAULTS = {p.name: p.default for p in signature(fit).parameters.values() if p.default is not p.empty}
 _PLAIN = {"initial_epoch": 0, "validation_freq": 1}  # with other values a fit trains by itself
 _FAILED = "its fit fails before the training"

@@ -99,7 +99,8 @@ class Engine:
         for feed in (self._train, self._validation):
             if feed is not None and feed.n_left:
                 rows = np.stack([own[: feed.n_left] for own in feed.members])
-                self._last_batch(self._left(feed, rows), train=feed is self._train)
+                nobody = np.zeros_like(self.active)
+                self._last_batch(self._left(feed, rows, nobody), train=feed is self._train)
         self._begin_at(carry)
 
     @property
@@ -172,7 +173,9 @@ class Engine:
                     n_steps=n_steps if len(parts) == 1 else len(part.rows),
                     begins=index == 0,
                     ends=ends,
-                    left=self._left(self._train, lefts[0]) if ends and self._train.n_left else None,
+                    left=self._left(self._train, lefts[0], self.active)
+                    if ends and self._train.n_left
+                    else None,
                 )
 
     def _called(self, call: _Call, *, validate: bool) -> tuple[Logs, Logs] | None:
@@ -228,11 +231,11 @@ class Engine:
             self._only_test = Batches(*self._validation.gathered(self._tests[0], steps), [], [])
         return self._only_test
 
-    def _left(self, feed: Feed, rows: np.ndarray) -> Batches:
-        """A last batch of these rows, of shape `(n_members, n_rows)`."""
+    def _left(self, feed: Feed, rows: np.ndarray, active: np.ndarray) -> Batches:
+        """A last batch of these rows, of shape `(n_members, n_rows)`, and what is drawn for the active."""
         if feed is not self._train:
             return Batches(feed.gathered_rows(rows), [], [], [])
-        taken = self.active[None]
+        taken = active[None]
         kept = [units[0, :, : rows.shape[1]] for units in self._draws.kept(taken, feed.batch_size)]
         told = kept, [rates[0] for rates in self._told_rates(taken)]
         return Batches(feed.gathered_rows(rows), [], *[list(map(backend().put, of)) for of in told])
@@ -248,7 +251,7 @@ class Engine:
         """Validate on a last batch that is left by itself; no logs if there is none."""
         if self._validation is None or not self._rest.size:
             return {}
-        return self._last_batch(self._left(self._validation, self._rest), train=False)
+        return self._last_batch(self._left(self._validation, self._rest, self.active), train=False)
 
 
 def chosen(members: np.ndarray, when_true: Any, when_false: Any) -> Any:

@@ -68,7 +68,7 @@ class LearningRateCallback(keras.callbacks.Callback):
         return type(self).__name__
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._initial = self._last = initial_rate(self.model, self)
+        self.initial_learning_rate = self._last = initial_rate(self.model, self)
         self._taken: Taken | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -76,7 +76,7 @@ class LearningRateCallback(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self._taken is None:
-            self._taken = Taken(self, self._initial, self._n_steps(), self._epoch)
+            self._taken = Taken(self, self.initial_learning_rate, self._n_steps(), self._epoch)
         optimizer = self.model.optimizer
         if _value(optimizer) != self._last:
             raise ValueError(
@@ -87,7 +87,7 @@ class LearningRateCallback(keras.callbacks.Callback):
         self._last = _value(optimizer)
 
     def on_train_end(self, logs: Any = None) -> None:
-        self.model.optimizer.learning_rate = self._initial
+        self.model.optimizer.learning_rate = self.initial_learning_rate
 
     def _n_steps(self) -> int:
         steps = self.params.get("steps")

@@ -188,11 +188,11 @@ def for_any_rows(
 ) -> Callable[..., list]:
     """The function for arrays like these, of which the last `n_batch` may have any number of rows.
 
-    Those have the shape `(n_members, n_rows, ...)`.
+    Those have the shape `(n_members, n_rows, ...)`, or `(n_members,)`.
     """
     shapes = [list(np.shape(array)) for array in arguments]
     for shape in shapes[len(shapes) - n_batch :]:
-        shape[1] = None
+        shape[1:2] = [None] * len(shape[1:2])
     specs = [tf.TensorSpec(shape, put(array).dtype) for shape, array in zip(shapes, arguments, strict=True)]
     return _concrete(tf.function(function, autograph=False), specs)
 

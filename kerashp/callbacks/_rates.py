@@ -1,8 +1,4 @@
-"""Keras callbacks that guide a training, for `Model.fit`, `kerashp.fit` and the estimators alike.
-
-Those that move the learning rate start from whatever rate the optimizer has, and are exact at every step;
-see `LearningRateCallback` for how to write another.
-"""
+"""Callbacks that set the learning rate of every step."""
 
 from typing import Any
 
@@ -11,8 +7,6 @@ from keras.optimizers.schedules import CosineDecayRestarts
 from kerashp._arguments import Arguments
 from kerashp.schedules import LinearWarmup, StepDecay
 from kerashp.training import LearningRateCallback
-
-__all__ = ["CosineRestarts", "LearningRateCallback", "LearningRateWarmup", "StepDrop"]
 
 
 class LearningRateWarmup(LearningRateCallback):

@@ -1,0 +1,62 @@
+"""What two models must have in common for one's weights to be the other's."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from keras.src.models import Functional
+
+_FREE = ("name", "trainable", "dtype", "seed", "inbound_nodes")
+
+
+def architecture(model: Any) -> list[str]:
+    """A line for the optimizer and for each layer: its class, options and weights' shapes, and what it takes.
+
+    Names and floats (rates, penalties) are not in it: they may differ.
+    """
+    optimizer = model.optimizer
+    optimizer.build(model.trainable_variables)
+    line = f"{type(optimizer).__name__} with {len(optimizer.variables)} variables"
+    return [line, *map(_layer, model._flatten_layers(include_self=False)), *_connections(model)]
+
+
+def first_difference(saved: Sequence[str], own: Sequence[str]) -> str | None:
+    """What is saved and what is there, where they first differ; None where they do not."""
+    for index in range(max(len(saved), len(own))):
+        one, other = (lines[index] if index < len(lines) else "nothing" for lines in (saved, own))
+        if one != other:
+            return f"{one} was saved, and the model has {other}"
+    return None
+
+
+def _layer(layer: Any) -> str:
+    own = layer._trainable_variables + layer._non_trainable_variables
+    shapes = [f"{variable.name} {tuple(variable.shape)}" for variable in own]
+    options = ", ".join(f"{name}={value}" for name, value in _options(layer))
+    return " ".join([f"{type(layer).__name__}({options})", *shapes])
+
+
+def _options(layer: Any) -> Iterator[tuple[str, Any]]:
+    """What a layer's config says in strings, whole numbers and sequences of them."""
+    try:
+        config = layer.get_config()
+    except NotImplementedError:  # a class of the user's own
+        return
+    for name, value in config.items():
+        items = value if isinstance(value, list | tuple) else [value]
+        if name not in _FREE and all(isinstance(item, str | int) for item in items):
+            yield name, value
+
+
+def _connections(model: Any) -> Iterator[str]:
+    """Which layers each layer of a functional model takes, by their positions."""
+    if not isinstance(model, Functional):
+        return
+    layers = model.get_config()["layers"]
+    positions = {layer["name"]: index for index, layer in enumerate(layers)}
+    for index, layer in enumerate(layers):
+        calls = json.dumps(layer["inbound_nodes"], default=str)
+        taken = re.findall(r'"keras_history": \["([^"]+)", (\d+)', calls)
+        inputs = ", ".join(f"{positions[name]}.{node}" for name, node in taken)
+        yield f"layer {index} that takes [{inputs}]"

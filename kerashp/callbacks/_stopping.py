@@ -1,0 +1,81 @@
+"""Keras' early stopping, which keeps the best weights unless told otherwise."""
+
+from typing import Any
+
+import keras
+
+
+class EarlyStopping(keras.callbacks.EarlyStopping):
+    """Stops a training that has not improved for some epochs, and gives the model its best weights.
+
+    Keras' own, but for the default of `restore_best_weights`. Under `kerashp.fit` the epochs stay compiled;
+    in a search each candidate stops by itself, in one population with the others.
+
+    Parameters
+    ----------
+    monitor : str, default="val_loss"
+        The name, in the logs, of what is to improve.
+    min_delta : float, default=0.0
+        The least change that counts as an improvement.
+    patience : int, default=0
+        Epochs without an improvement after which training stops.
+    verbose : {0, 1}, default=0
+        Whether it says so.
+    mode : {"auto", "min", "max"}, default="auto"
+        Whether less or more is better; "auto" goes by the metric.
+    baseline : float, default=None
+        Training that does not come past it in `patience` epochs stops.
+    restore_best_weights : bool, default=True
+        Whether the model ends with the weights of its best epoch, stopped or not, or with the last.
+    start_from_epoch : int, default=0
+        The epoch, from 0, from which on it looks.
+
+    Attributes
+    ----------
+    best_epoch : int
+        After training: the epoch of the best value, counted from 0.
+    best : float
+        That value.
+    stopped_epoch : int
+        The epoch that training stopped after, counted from 0; 0 where it did not.
+
+    References
+    ----------
+    https://keras.io/api/callbacks/early_stopping/; A. Géron, Hands-On Machine Learning, ch. 10, "Using
+    Callbacks".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp import build_model, fit
+    >>> from kerashp.callbacks import EarlyStopping
+    >>> X = np.random.default_rng(0).normal(size=(100, 8))
+    >>> stopping, model = EarlyStopping(patience=3), build_model(1, 30, learning_rate=0.5)
+    >>> history = fit(model, X, X[:, 0], epochs=100, validation_split=0.2, verbose=0, callbacks=[stopping])
+    >>> losses = history.history["val_loss"]
+    >>> stopping.best_epoch == np.argmin(losses) and len(losses) == stopping.stopped_epoch + 1
+    True
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = True,
+        start_from_epoch: int = 0,
+    ):
+        super().__init__(
+            monitor=monitor,
+            min_delta=min_delta,
+            patience=patience,
+            verbose=verbose,
+            mode=mode,
+            baseline=baseline,
+            restore_best_weights=restore_best_weights,
+            start_from_epoch=start_from_epoch,
+        )
+        self.best_epoch: Any = None
