@@ -81,6 +81,25 @@ def test_compiled_training_gives_the_numbers_of_keras(
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+class Centred(keras.layers.Layer):
+    """Looks at the whole batch, so that a short last one is trained by itself."""
+
+    def call(self, x: Any) -> Any:
+        return x - keras.ops.mean(x, axis=0, keepdims=True)
+
+
+def test_a_last_batch_by_itself_has_its_rate() -> None:
+    ends = []
+    for train, options in ((fit, {"fallback": "error"}), (keras.Model.fit, {})):
+        keras.utils.set_random_seed(0)
+        layers = [keras.Input((3,)), keras.layers.Dense(4), Centred(), keras.layers.Dense(1)]
+        own = keras.Sequential(layers)
+        own.compile(keras.optimizers.SGD(0.05), "mse")
+        ends.append(trained(train, own, [LearningRateWarmup(2.5)], **options))
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
 def test_a_schedule_makes_a_difference() -> None:
     weights = [
         trained(fit, model(), callbacks)[0] for callbacks in ([], *[[make()] for make in CALLBACKS.values()])

@@ -1,6 +1,7 @@
 """A training that saves checkpoints, to be run, killed and run again; see test_kills.py.
 
-It has what a resumed one could forget: dropout, the order of rows, early stopping, a rate that plateaus lower.
+It has what a resumed one could forget: dropout, the order of rows, early stopping, a rate lowered
+at plateaus.
 """
 
 import os
@@ -34,7 +35,7 @@ def train(folder: str, tell: Any = None) -> tuple[Any, int, int]:
     first = checkpoint.resume(model)
     callbacks = [stopping, plateau, checkpoint]
     if tell is not None:
-        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: tell()))
+        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: tell()))
     options = {"validation_split": 0.25, "initial_epoch": first, "fallback": "error", "verbose": 0}
     fit(model, X, y, epochs=EPOCHS, callbacks=callbacks, **options)
     return model, stopping.stopped_epoch, first

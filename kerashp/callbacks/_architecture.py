@@ -53,10 +53,13 @@ def _connections(model: Any) -> Iterator[str]:
     """Which layers each layer of a functional model takes, by their positions."""
     if not isinstance(model, Functional):
         return
-    layers = model.get_config()["layers"]
-    positions = {layer["name"]: index for index, layer in enumerate(layers)}
-    for index, layer in enumerate(layers):
-        calls = json.dumps(layer["inbound_nodes"], default=str)
-        taken = re.findall(r'"keras_history": \["([^"]+)", (\d+)', calls)
-        inputs = ", ".join(f"{positions[name]}.{node}" for name, node in taken)
-        yield f"layer {index} that takes [{inputs}]"
+    config = model.get_config()
+    positions = {layer["name"]: index for index, layer in enumerate(config["layers"])}
+
+    def places(tensors: Any) -> str:
+        found = re.findall(r'\["([^"]+)", (\d+), (\d+)\]', json.dumps(tensors, default=str))
+        return ", ".join(f"{positions[name]}.{node}.{tensor}" for name, node, tensor in found)
+
+    for index, layer in enumerate(config["layers"]):
+        yield f"layer {index} that takes [{places(layer['inbound_nodes'])}]"
+    yield f"inputs [{places(config['input_layers'])}], outputs [{places(config['output_layers'])}]"

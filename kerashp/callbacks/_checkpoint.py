@@ -36,8 +36,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     """Saves the model after every epoch, and lets an interrupted training go on from there.
 
     Keras' own, and besides: a file is whole or as it was before, whenever the process is killed; beside the
-    files stands a manifest, in JSON, with each one's epoch, metrics and digest; and `resume` restores all
-    that the training was. A model that has diverged is never saved.
+    files stands a manifest, in JSON, with each one's epoch (from 0), metrics and digest; and `resume` restores
+    all that the training was. A model that has diverged is never saved.
 
     Parameters
     ----------
@@ -87,8 +87,9 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     What is restored: weights, the optimizer's state, the seeds of dropout and the like, the epoch, the state
     of EarlyStopping, ReduceLROnPlateau and ModelCheckpoints, kerashp's learning rates, and `numpy.random`,
     from which `kerashp.fit` draws the order of the rows. So a resumed training ends as it would have ended
-    undisturbed. Without `resume` a training begins anew. `Model.fit` on TensorFlow draws the order of rows
-    otherwise: a resumed one goes on with other orders, unless `shuffle=False`.
+    undisturbed. Without `resume`, a training that begins with epoch 0 begins a new manifest, and one that
+    begins later (as `partial_fit` does) adds to the manifest that is there. `Model.fit` on TensorFlow draws
+    the order of rows otherwise: a resumed one goes on with other orders, unless `shuffle=False`.
 
     Nothing is unpickled, and no code of a file runs: the weights are loaded into the model that you built.
     A file stays one of Keras' own, for `keras.saving.load_model` or `load_weights`.
@@ -240,6 +241,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
                 f"{epoch}; pass initial_epoch={self._resumed[0]} to fit"
             )
         self._resumed = None
+        if epoch and not self._manifest.records:
+            self._add_to(self._read())
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         metrics = as_floats(logs or {})
@@ -250,7 +253,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             )
         bad = _not_finite(self.model, metrics)
         if bad:
-            warnings.warn(f"epoch {epoch} is not saved: {bad}", stacklevel=2)
+            warnings.warn(f"epoch {epoch + 1} is not saved: {bad}", stacklevel=2)
             return
         is_best = self._improves(metrics)
         if is_best or not self.save_best_only:
@@ -308,19 +311,23 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         if there:
             raise CheckpointError(
                 f"{there[-1]} cannot be resumed from: {path}, which vouches for it, is not there. Take "
-                "it from where the file is from, or load the file by keras.saving.load_model, or delete it to "
-                "begin anew"
+                "it from where the file is from, or load the file by keras.saving.load_model, or delete the "
+                "file to begin anew"
             )
         return Manifest(path)
 
+    def _add_to(self, manifest: Manifest) -> None:
+        """Go on with the checkpoints of a manifest, if it has some."""
+        if not manifest.records:
+            return
+        _check_architecture(self.model, manifest, manifest.path)
+        self._manifest = manifest
+        for record in filter(lambda record: record.is_best, manifest.records):
+            self.best = record.metrics.get(self.monitor, self.best)
+
     def _loaded(self, model: Any, manifest: Manifest, record: Record) -> State:
         path = manifest.file(record)
-        difference = first_difference(manifest.architecture, architecture(model))
-        if difference:
-            raise CheckpointError(
-                f"{path} is of another model: {difference}. Build and compile the model as it was saved, or "
-                "save this one's checkpoints in another folder"
-            )
+        _check_architecture(model, manifest, path)
         remedy = "Take another copy of it, or load another file of its folder by keras.saving.load_model"
         with damage(path, remedy):
             state = embedded(path)
@@ -332,6 +339,15 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     def _manifest_path(self) -> Path:
         """Beside the files: "run/{epoch:03d}.keras" has "run/epoch.keras.json"."""
         return Path(re.sub(r"\{(\w*).*?\}", r"\1", self.filepath) + ".json")
+
+
+def _check_architecture(model: Any, manifest: Manifest, path: Path) -> None:
+    difference = first_difference(manifest.architecture, architecture(model))
+    if difference:
+        raise CheckpointError(
+            f"{path} is of another model: {difference}. Build and compile the model as it was saved, or save "
+            "this one's checkpoints in another folder"
+        )
 
 
 def _is_own(callback: Any) -> bool:

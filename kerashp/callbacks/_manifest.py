@@ -144,7 +144,7 @@ class Manifest:
         state = "is damaged: it is not the file that was saved" if path.exists() else "is not there"
         others = [other for other in self.records if other.file != record.file and self._found(other)]
         remedy = (
-            f"or load {self.file(others[-1])}, saved after epoch {others[-1].epoch}, by "
+            f"or load {self.file(others[-1])}, saved after epoch {others[-1].epoch + 1}, by "
             "keras.saving.load_model and train on from there"
             if others
             else f"or delete it and {self.path} to begin anew"
