@@ -20,8 +20,9 @@ from kerashp._arguments import (
     spelled,
     unshared,
 )
+from kerashp._transfer import transfer, unfreeze
 
-__all__ = ["build_model", "loss_for"]
+__all__ = ["build_model", "loss_for", "transfer", "unfreeze"]
 
 _CHECK = Arguments("build_model")
 

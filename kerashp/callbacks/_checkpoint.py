@@ -36,8 +36,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     """Saves the model after every epoch, and lets an interrupted training go on from there.
 
     Keras' own, and besides: a file is whole or as it was before, whenever the process is killed; beside the
-    files stands a manifest, in JSON, with each one's epoch (from 0), metrics and digest; and `resume` restores
-    all that the training was. A model that has diverged is never saved.
+    files stands a manifest, in JSON, with each one's epoch (from 0), metrics and digest; and `resume`
+    restores all that the training was. A model that has diverged is never saved.
 
     Parameters
     ----------

@@ -1,3 +1,5 @@
 """What a training's curves, gradients, weights and data say, and what to do next."""
 
-__all__: list[str] = []
+from kerashp.models import transfer, unfreeze
+
+__all__ = ["transfer", "unfreeze"]

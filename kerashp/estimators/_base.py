@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import keras
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
@@ -34,6 +34,7 @@ from kerashp.estimators._models import (
 from kerashp.estimators._persistence import Persistent
 from kerashp.estimators._rows import Rows, checked_features, checked_rows, hold_out, weighted, with_weight
 from kerashp.estimators._schedules import named_schedule
+from kerashp.estimators._warm_start import start_from
 from kerashp.training import fit, isolated, without_retracing_warnings
 
 _MAX_SEED = np.iinfo(np.int32).max
@@ -65,6 +66,15 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     """A Keras model trained and asked by scikit-learn's rules; subclasses say how it is built."""
 
     history_: dict[str, list[float]]
+
+    def __sklearn_clone__(self) -> Self:
+        # A clone of a fitted `warm_start_from` would have forgotten what it is there for. It is only read.
+        if self.warm_start_from is None:
+            return super().__sklearn_clone__()
+        without = type(self)(**{**self.get_params(deep=False), "warm_start_from": None})
+        if hasattr(self, "_metadata_request"):
+            without._metadata_request = self._metadata_request
+        return clone(without).set_params(warm_start_from=self.warm_start_from)
 
     # What a subclass provides.
 
@@ -297,7 +307,10 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def _measured(self, X: np.ndarray) -> tuple[keras.Model, int]:
         """A new model, and the width of its output."""
         model = self._build(X)
-        return model, output_width(model, X)
+        width = output_width(model, X)
+        if self.warm_start_from is not None:
+            start_from(model, self.warm_start_from, getattr(self, "classes_", None))
+        return model, width
 
     def _build_key(self, rows: Rows, seed: int) -> Hashable | None:
         """What the model depends on besides the parameters; None: on more than can be compared."""

@@ -1,6 +1,7 @@
 """What the parameters of training and the arguments of `fit` may be, as scikit-learn validates them."""
 
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -23,6 +24,7 @@ TRAINING_CONSTRAINTS: dict[str, Any] = {
     "callbacks": [list, tuple, dict, HasMethods("on_epoch_end"), None],
     "shuffle": ["boolean"],
     "warm_start": ["boolean"],
+    "warm_start_from": [HasMethods("predict"), str, PathLike, None],
     "random_state": ["random_state"],
     "verbose": ["verbose", StrOptions({"auto"})],
 }

@@ -81,6 +81,7 @@ class _KerasMLP(BaseKerasEstimator):
         callbacks: Any = None,
         shuffle: bool = True,
         warm_start: bool = False,
+        warm_start_from: Any = None,
         dtype: str = "float32",
         random_state: Any = None,
         verbose: Any = 0,
@@ -114,6 +115,7 @@ class _KerasMLP(BaseKerasEstimator):
         self.callbacks = callbacks
         self.shuffle = shuffle
         self.warm_start = warm_start
+        self.warm_start_from = warm_start_from
         self.dtype = dtype
         self.random_state = random_state
         self.verbose = verbose
@@ -205,6 +207,10 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         Whether each epoch takes the rows in a new order.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
+    warm_start_from : fitted estimator of kerashp's, keras.Model or path of a .keras file, default=None
+        What a new model begins with: the weights of all layers, of the output's where it has the same shape
+        and classes. It is only read, and a clone has the same one. See `kerashp.models.transfer` to choose
+        the layers, and to freeze them.
     dtype : {"float32", "float64"}, default="float32"
         The float type of weights and arithmetic.
     random_state : int, RandomState instance or None, default=None
@@ -281,6 +287,7 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         class_weight: Any = None,
         shuffle: bool = True,
         warm_start: bool = False,
+        warm_start_from: Any = None,
         dtype: str = "float32",
         random_state: Any = None,
         verbose: Any = 0,
@@ -315,6 +322,7 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
             callbacks=callbacks,
             shuffle=shuffle,
             warm_start=warm_start,
+            warm_start_from=warm_start_from,
             dtype=dtype,
             random_state=random_state,
             verbose=verbose,
@@ -388,6 +396,10 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         Whether each epoch takes the rows in a new order.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
+    warm_start_from : fitted estimator of kerashp's, keras.Model or path of a .keras file, default=None
+        What a new model begins with: the weights of all layers, of the output's where it has the same shape
+        and classes. It is only read, and a clone has the same one. See `kerashp.models.transfer` to choose
+        the layers, and to freeze them.
     dtype : {"float32", "float64"}, default="float32"
         The float type of weights and arithmetic.
     random_state : int, RandomState instance or None, default=None

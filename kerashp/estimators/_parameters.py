@@ -46,6 +46,7 @@ _TRAINING_DEFAULTS: dict[str, Any] = {
     "callbacks": None,
     "shuffle": True,
     "warm_start": False,
+    "warm_start_from": None,
     "random_state": None,
     "verbose": 0,
 }

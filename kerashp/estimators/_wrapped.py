@@ -252,6 +252,10 @@ class KerasClassifier(KerasClassifierMixin, _Wrapper):
         Whether each epoch takes the rows in a new order.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
+    warm_start_from : fitted estimator of kerashp's, keras.Model or path of a .keras file, default=None
+        What a new model begins with: the weights of all layers, of the output's where it has the same shape
+        and classes. It is only read, and a clone has the same one. See `kerashp.models.transfer` to choose
+        the layers, and to freeze them.
     random_state : int, RandomState instance or None, default=None
         Weights, order of the rows, held-out rows and dropout. The same int gives the same numbers.
     verbose : {"auto", 0, 1, 2}, default=0
@@ -353,6 +357,10 @@ class KerasRegressor(KerasRegressorMixin, _Wrapper):
         Whether each epoch takes the rows in a new order.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
+    warm_start_from : fitted estimator of kerashp's, keras.Model or path of a .keras file, default=None
+        What a new model begins with: the weights of all layers, of the output's where it has the same shape
+        and classes. It is only read, and a clone has the same one. See `kerashp.models.transfer` to choose
+        the layers, and to freeze them.
     random_state : int, RandomState instance or None, default=None
         Weights, order of the rows, held-out rows and dropout. The same int gives the same numbers.
     verbose : {"auto", 0, 1, 2}, default=0

@@ -190,7 +190,11 @@ def _not_known(estimator: Any) -> str | None:
     inner = innermost(estimator)
     if not isinstance(inner, BaseKerasEstimator):
         return f"{type(inner).__name__} is neither an estimator of kerashp's nor a pipeline to one"
-    others = [part for part in estimator.get_params().values() if isinstance(part, BaseKerasEstimator)]
+    others = [
+        part
+        for name, part in estimator.get_params().items()
+        if isinstance(part, BaseKerasEstimator) and "warm_start_from" not in name.split("__")
+    ]
     if any(part is not inner for part in others):
         return "there is more than one Keras estimator in it"
     return None

@@ -1,0 +1,62 @@
+"""A new model that begins with the weights of one that was trained before."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.saving.serialization_lib import SafeModeScope
+from sklearn.frozen import FrozenEstimator
+
+from kerashp._transfer import transfer, weighted_layers
+
+
+def start_from(model: Any, source: Any, classes: np.ndarray | None) -> None:
+    """Give a new model the weights that a source has.
+
+    All layers'; the output's only where it has the same shape, and the same classes if they are known.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the source has no trained model, or one whose lower layers differ.
+    """
+    trained, known = _model_of(source)
+    own, others = weighted_layers(model), weighted_layers(trained)
+    alike = len(own) == len(others) and _shapes(own[-1]) == _shapes(others[-1])
+    same_classes = classes is None or known is None or np.array_equal(classes, known)
+    n_layers = len(own) if alike and same_classes else len(own) - 1
+    if not n_layers:
+        return
+    try:
+        transfer(trained, model, layers=n_layers, freeze=False)
+    except ValueError as error:
+        raise ValueError(f"warm_start_from has another network than the estimator builds: {error}") from error
+
+
+def _shapes(layer: Any) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]
+
+
+def _model_of(source: Any) -> tuple[Any, np.ndarray | None]:
+    """The source's model, and its classes if it has some."""
+    if isinstance(source, str | os.PathLike):
+        return _loaded(Path(source)), None
+    if isinstance(source, keras.Model):
+        return source, None
+    if isinstance(source, FrozenEstimator):
+        source = source.estimator
+    if not hasattr(source, "model_"):
+        raise ValueError(
+            "warm_start_from must be a fitted estimator of kerashp's, a keras.Model or the path of a .keras "
+            f"file; got {source!r}, which is not fitted. Fit it first"
+        )
+    return source.model_, getattr(source, "classes_", None)
+
+
+def _loaded(path: Path) -> Any:
+    if not path.is_file():
+        raise ValueError(f"warm_start_from={str(path)!r} is no file; pass the path of a .keras file")
+    with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
