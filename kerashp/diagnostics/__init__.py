@@ -1,3 +1,5 @@
 """What a training's curves, gradients, weights and data say, and what to do next."""
 
-__all__: list[str] = []
+from kerashp.diagnostics._learning_rate import LearningRates, find_learning_rate
+
+__all__ = ["LearningRates", "find_learning_rate"]
