@@ -33,8 +33,8 @@ class LearningRates(Result):
     learning_rates : ndarray of shape (n_rates,)
         Those that were tried, rising.
     losses : ndarray of shape (n_rates,)
-        "population": each one's loss at the end. "range": that of each step, before its update, to the step at
-        which training diverged. Infinite where the loss was not finite.
+        "population": each one's loss at the end. "range": that of each step, before its update, to the step
+        at which training diverged. Infinite where the loss was not finite.
     smoothed : ndarray of shape (n_rates,)
         "range": the exponential moving average of the losses. "population": the losses themselves.
     untrained_loss : float
@@ -88,26 +88,26 @@ def find_learning_rate(
 
     $$\eta_i = \mathrm{low} \, (\mathrm{high} / \mathrm{low})^{i / (n - 1)}.$$
 
-    "population" trains each from the same weights, on the same rows in the same order, all side by side in one
-    compiled computation, and one more at the rate 0, whose loss is that of no training. The suggestion is the
-    rate of the lowest loss, among those at most a third of the first one that diverges, whose loss ends above
-    that of no training (Bengio: the best rate is often within a factor of 2 of the largest that does not
-    diverge, and a third of one that does is the next to try).
+    "population" trains each from the same weights, on the same rows in the same order, all side by side in
+    one compiled computation, and one more at the rate 0, whose loss is that of no training. A rate above the
+    best one diverges if its loss ends above that. The suggestion is the rate of the lowest loss, among those
+    at most a third of the first that diverges (Bengio: the best rate is often within a factor of 2 of the
+    largest that does not diverge; after one that does, a third of it is the next to try).
 
     "range" is Smith's test: one training, a step at each rate. With $\beta = 0.9$ the losses are smoothed,
 
     $$s_i = \frac{(1 - \beta) \sum_{j \le i} \beta^{i - j} \ell_j}{1 - \beta^{i + 1}},$$
 
     and the test ends where $s_i$ is not finite or above 4 times its lowest value (fast.ai's convention; for a
-    negative loss, 3 times its size above it). The suggestion is a tenth of the rate at which $s$ is lowest, where
-    the loss turns (Géron). It is quick, but each rate is tried on weights that the lower ones have trained.
+    negative loss, 3 times its size above it). The suggestion is a tenth of the rate at which $s$ is lowest,
+    where the loss turns (Géron). It is quick, but each rate is tried on weights that the lower ones trained.
 
     Parameters
     ----------
     model : keras.Model, or estimator of kerashp's, alone or at the end of a Pipeline
         A compiled and built model, left as it was: weights, optimizer's state and rate, seeds. An optimizer
-        that was not built is built. An estimator is cloned, with its encoding of targets and a pipeline's earlier
-        steps; its own schedule, callbacks and early stopping have no part in the test.
+        that was not built is built. An estimator is cloned, with its encoding of targets and a pipeline's
+        earlier steps; its own schedule, callbacks and early stopping have no part in the test.
     X : array of shape (n_samples, ...)
         Training rows; for a Keras model lists and dicts of arrays too.
     y : array of shape (n_samples,) or (n_samples, n_outputs)
@@ -120,7 +120,8 @@ def find_learning_rate(
     epochs : int, default=None
         "population": epochs of each training, 5 if None. "range" has as many as its steps take.
     batch_size : int, default=None
-        Rows of a step; the estimator's own if None, 32 for a Keras model. "range" leaves a short last batch out.
+        Rows of a step; the estimator's own if None, 32 for a Keras model. "range" leaves out a short last
+        batch.
     validation_fraction : float in [0, 1), default=0.0
         "population": the share of the rows, drawn at random, whose loss is compared; 0 is for the loss of the
         training rows, the mean over the last epoch's steps as Keras logs it.
@@ -144,15 +145,15 @@ def find_learning_rate(
 
     Notes
     -----
-    A few epochs favour rates that are high at first: for a long training, begin with the suggestion and lower it
-    by a schedule.
+    A few epochs favour rates that are high at first: for a long training, begin with the suggestion and lower
+    it by a schedule.
 
     References
     ----------
     L. N. Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017, section 3.3.
-    Y. Bengio, Practical Recommendations for Gradient-Based Training of Deep Architectures, 2012, section 3.1.1.
+    Y. Bengio, Practical Recommendations for Gradient-Based Training of Deep Architectures, 2012, 3.1.1.
     A. Géron, Hands-On Machine Learning, ch. 11, "Learning Rate Scheduling"; ch. 10 on the learning rate.
-    fast.ai, `lr_find` (100 steps; stops at 4 times the best loss; "minimum": a tenth of the lowest point's rate).
+    fast.ai, `lr_find` (100 steps; it stops at 4 times the best loss).
 
     Examples
     --------

@@ -53,13 +53,13 @@ def of_side_by_side(rates: np.ndarray, losses: np.ndarray, untrained: float) -> 
         return Reading(np.nan, first, (_not_learning(losses[best], untrained, rates),))
     chosen = best if first is None else _with_margin(rates, losses, first)
     reasons = [
-        f"The loss is lowest, {losses[best]:.4g}, at {rates[best]:.3g}; without training it is {untrained:.4g}",
+        f"The loss is lowest, {losses[best]:.4g}, at {rates[best]:.3g}; untrained it is {untrained:.4g}",
         _of_divergence(first, rates[-1]),
     ]
     if chosen != best:
         reasons.append(
-            f"{rates[chosen]:.3g} is the rate of the lowest loss, {losses[chosen]:.4g}, among those at most a "
-            f"third of {first:.3g}, where training diverges"
+            f"{rates[chosen]:.3g} is the rate of the lowest loss, {losses[chosen]:.4g}, among those of at "
+            f"most a third of {first:.3g}, away from divergence"
         )
     reasons += _of_ends(chosen, rates)
     return Reading(float(rates[chosen]), first, tuple(reasons))
@@ -73,7 +73,7 @@ def of_range_test(rates: np.ndarray, averages: np.ndarray, high: float) -> Readi
         return Reading(np.nan, first, (_never_falling(rates, first, high),))
     suggestion = float(rates[turn] / BELOW_TURN)
     reasons = [
-        f"The smoothed loss is lowest, {averages[turn]:.4g}, at {rates[turn]:.3g}; it begins at {averages[0]:.4g}",
+        f"Smoothed, the loss falls from {averages[0]:.4g} to {averages[turn]:.4g} at {rates[turn]:.3g}",
         f"{suggestion:.3g} is a tenth of the rate of the lowest loss",
         _of_divergence(first, high),
     ]

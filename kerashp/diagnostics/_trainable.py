@@ -38,7 +38,7 @@ def trainable(
 ) -> Trainable:
     """A compiled Keras model itself; of an estimator, the model and the rows that its fit would train.
 
-    The estimator is cloned, and what stands before it in a pipeline is fitted. Nothing is held out of the rows.
+    The estimator is cloned, and so is what stands before it in a pipeline, and fitted. No rows are held out.
     """
     if isinstance(model, keras.Model):
         return _of_model(check, model, X, y, sample_weight, batch_size)
