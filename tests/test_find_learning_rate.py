@@ -60,7 +60,7 @@ def test_divergence_begins_at_twice_the_inverse_of_the_largest_eigenvalue(found:
     diverging = RATES[closed_form(RATES, EPOCHS - 1) > UNTRAINED]
     assert found.diverges_from == pytest.approx(diverging[0])
     boundary = 2 / EIGENVALUES.max()
-    assert found.diverges_from == pytest.approx(RATES[RATES > boundary][0])
+    assert found.diverges_from == pytest.approx(RATES[boundary < RATES][0])
     assert any(f"diverges from {found.diverges_from:.3g}" in reason for reason in found.reasons)
 
 
@@ -94,13 +94,15 @@ def test_weights_of_rows_count(linear: Any) -> None:
 
 
 def test_the_range_test_takes_a_step_at_each_rate(linear: Any) -> None:
-    rates = np.geomspace(1e-3, 10.0, 100)
-    result = find_learning_rate(linear, X, Y, low=1e-3, high=10.0, method="range", batch_size=N_ROWS)
+    rates = np.geomspace(0.05, 50.0, 20)
+    result = find_learning_rate(
+        linear, X, Y, low=0.05, high=50.0, n_rates=20, method="range", batch_size=N_ROWS
+    )
     factors = np.cumprod(1 - np.multiply.outer(rates, EIGENVALUES), axis=0)
     errors = (START - END) * np.concatenate([np.ones((1, 3)), factors[:-1]])
     expected = errors**2 @ EIGENVALUES / 2
-    assert len(result.losses) < 100  # it stops
-    np.testing.assert_allclose(result.losses, expected[: len(result.losses)], rtol=1e-4)
+    assert len(result.losses) < 20  # it stops
+    np.testing.assert_allclose(result.losses, expected[: len(result.losses)], rtol=1e-3)
     np.testing.assert_allclose(result.learning_rates, rates[: len(result.losses)])
     average, averages = 0.0, []
     for step, loss in enumerate(expected, 1):
@@ -108,22 +110,23 @@ def test_the_range_test_takes_a_step_at_each_rate(linear: Any) -> None:
         averages.append(average / (1 - 0.9**step))
         if averages[-1] > 4 * min(averages):
             break
-    np.testing.assert_allclose(result.smoothed, averages, rtol=1e-4)
+    np.testing.assert_allclose(result.smoothed, averages, rtol=1e-3)
     assert result.suggestion == pytest.approx(rates[np.argmin(averages)] / 10)
     assert result.diverges_from == pytest.approx(rates[len(averages) - 1])
 
 
-@pytest.mark.parametrize("method", ["population", "range"])
 def test_the_suggestion_trains_nearly_as_well_as_the_best_rate(
-    diabetes: tuple[np.ndarray, np.ndarray], method: str
+    diabetes: tuple[np.ndarray, np.ndarray],
 ) -> None:
     regressor = KerasMLPRegressor(n_neurons=20, optimizer="sgd", batch_size=32, random_state=0)
-    short = find_learning_rate(regressor, *diabetes, method=method)
-    long = find_learning_rate(regressor, *diabetes, epochs=40)
-    nearest = np.abs(np.log(long.learning_rates / short.suggestion)).argmin()
-    assert long.losses[nearest] < 1.1 * long.losses.min()
+    long = find_learning_rate(regressor, *diabetes, epochs=40, validation_fraction=0.3)
+    short = find_learning_rate(regressor, *diabetes, validation_fraction=0.3)
+    rising = find_learning_rate(regressor, *diabetes, method="range")
+    for result, near in ((short, 1.1), (rising, 1.25)):
+        nearest = np.abs(np.log(long.learning_rates / result.suggestion)).argmin()
+        assert long.losses[nearest] < near * long.losses.min()
     assert np.isinf(long.losses[-1])
-    assert long.losses[nearest - 8] > 1.1 * long.losses.min()
+    assert long.losses[0] > 2 * long.losses.min()
 
 
 def state_of(model: Any) -> list[np.ndarray]:
@@ -334,17 +337,20 @@ class Idle(KerasMLPRegressor):
         ({"epochs": 0}, ValueError, "epochs must be an integer >= 1; got 0"),
         ({"batch_size": 0}, ValueError, "batch_size must be an integer >= 1; got 0"),
         ({"validation_fraction": 1}, ValueError, r"validation_fraction must be a number in \[0, 1\); got 1"),
-        ({"method": "range", "epochs": 2}, ValueError, "epochs is for method='population'; got epochs=2 with"),
+        (
+            {"method": "range", "epochs": 2},
+            ValueError,
+            "epochs is for method='population'; got epochs=2",
+        ),
         (
             {"method": "range", "validation_fraction": 0.5},
             ValueError,
             "validation_fraction is for method='population'; got validation_fraction=0.5 with",
         ),
-        ({"X": X * np.nan}, ValueError, "the loss is nan before any training; look for missing or huge"),
-        ({"X": X * np.nan, "method": "range"}, ValueError, "the loss is nan before any training"),
+        ({"X": X * np.nan}, ValueError, "the loss is not finite before any training; look for missing or"),
+        ({"X": X * np.nan, "method": "range"}, ValueError, "the loss is not finite before any training"),
         ({"X": (row for row in X)}, TypeError, "X, y and sample_weight must be arrays, or lists or dicts"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_done_is_refused(
     linear: Any, options: dict[str, Any], error: type[Exception], message: str

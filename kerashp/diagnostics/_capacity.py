@@ -156,7 +156,7 @@ def grow_capacity(
     >>> from kerashp import KerasMLPRegressor
     >>> from kerashp.diagnostics import grow_capacity
     >>> X = np.random.default_rng(0).normal(size=(90, 3))
-    >>> mlp = KerasMLPRegressor(learning_rate=0.05, epochs=30, random_state=0)
+    >>> mlp = KerasMLPRegressor(learning_rate=0.1, epochs=50, batch_size=16)
     >>> growth = grow_capacity(mlp, X, X @ [1.0, 2.0, 3.0], patience=1, refit=False)
     >>> growth.best_params
     {'n_hidden': 0}

@@ -271,6 +271,6 @@ def _check_range(epochs: Any, validation_fraction: float) -> None:
 def _check_untrained(loss: float) -> None:
     if not np.isfinite(loss):
         raise ValueError(
-            f"find_learning_rate: the loss is {loss} before any training; look for missing or huge values in "
-            "X, y and the model's weights"
+            "find_learning_rate: the loss is not finite before any training; look for missing or huge values "
+            "in X, y and the model's weights"
         )
