@@ -95,7 +95,8 @@ def grow_capacity(
     $$\bar d > \mathrm{SE}(\bar d) = \sqrt{\frac{1}{n (n - 1)} \sum_i (d_i - \bar d)^2},$$
 
     so that a larger network has to be better by more than one standard error (the one-standard-error rule).
-    After `patience` networks in a row that are not, the depth, and then the width, has grown enough.
+    After `patience` networks in a row that are not, the depth, and then the width, has grown enough. A linear
+    model (no hidden layer) has no width.
 
     Parameters
     ----------
