@@ -203,11 +203,14 @@ def test_an_estimator_in_a_pipeline_is_prepared_as_its_fit_would(
 
 
 def test_a_fitted_estimator_keeps_its_network() -> None:
-    regressor = KerasMLPRegressor(0, epochs=2, random_state=0)
+    regressor = KerasMLPRegressor(0, epochs=2)
     target = TransformedTargetRegressor(regressor, transformer=StandardScaler()).fit(X, Y)
     before, network = target.predict(X), target.regressor_.model_
-    result = find_learning_rate(target, X, 100 * Y, method="range", n_rates=10)
+    drawn = np.random.get_state()[1].copy()
+    result, again = (find_learning_rate(target, X, 100 * Y, method="range", n_rates=5) for _ in range(2))
     assert result.untrained_loss < 100  # of the scaled target
+    np.testing.assert_array_equal(again.losses, result.losses)
+    np.testing.assert_array_equal(np.random.get_state()[1], drawn)
     assert target.regressor_.model_ is network
     np.testing.assert_array_equal(target.predict(X), before)
 
