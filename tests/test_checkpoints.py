@@ -163,15 +163,16 @@ def test_keras_loads_the_files(tmp_path: Path) -> None:
 def test_a_model_that_diverged_is_not_saved(tmp_path: Path) -> None:
     checkpoint = ModelCheckpoint(tmp_path / EACH, save_best_only=True, monitor="loss")
     own = model(learning_rate=1e30)
-    with pytest.warns(UserWarning, match="epoch [12] is not saved: its loss is (nan|inf)") as warned:
+    with pytest.warns(UserWarning, match="epoch 1 is not saved, nor .*: its loss is (nan|inf)") as warned:
         fit(own, X, Y, epochs=2, callbacks=[checkpoint], **OPTIONS)
-    assert len(warned) == 2
+    assert len(warned) == 1
     assert files(tmp_path) == []
     assert checkpoint.best is None
     own.set_weights([weight * np.nan for weight in own.get_weights()])
-    checkpoint.set_model(own)
-    with pytest.warns(UserWarning, match=r"epoch 3 is not saved: .*kernel is not finite"):
-        checkpoint.on_epoch_end(2, {"loss": 1.0})
+    again = ModelCheckpoint(tmp_path / EACH)
+    again.set_model(own)
+    with pytest.warns(UserWarning, match=r"epoch 3 is not saved, .*kernel is not finite"):
+        again.on_epoch_end(2, {"loss": 1.0})
     own.set_weights(model().get_weights())
     every = ModelCheckpoint(tmp_path / EACH, monitor="score", mode="max")
     every.set_model(own)

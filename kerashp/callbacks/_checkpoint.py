@@ -75,7 +75,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     Warns
     -----
     UserWarning
-        If an epoch is not saved since the loss or a weight is not finite; if a callback whose state was saved
+        If epochs are not saved since the loss or a weight is not finite; if a callback whose state was saved
         is gone.
 
     See Also
@@ -162,6 +162,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         self.best: float | None
         self._manifest = Manifest(self._manifest_path())
         self._kept: list[Any] = [self]  # the callbacks whose state is saved
+        self._diverged = False
         self._resumed: tuple[int, State] | None = None  # the epoch to begin with, and what to restore
 
     def resume(self, model: Any, *, best: bool = False) -> int:
@@ -253,8 +254,12 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             )
         bad = _not_finite(self.model, metrics)
         if bad:
-            warnings.warn(f"epoch {epoch + 1} is not saved: {bad}", stacklevel=2)
+            if not self._diverged:
+                since = "is not saved, nor are those after it until that mends"
+                warnings.warn(f"epoch {epoch + 1} {since}: {bad}", stacklevel=2)
+            self._diverged = True
             return
+        self._diverged = False
         is_best = self._improves(metrics)
         if is_best or not self.save_best_only:
             self._save(epoch, metrics, is_best=is_best)

@@ -188,12 +188,16 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         fresh = not (self.warm_start and self.__sklearn_is_fitted__())
         return self._fit(X, y, sample_weight, validation_data, call, fresh=fresh)
 
-    def _fit_epoch(self, X: Any, y: Any, sample_weight: Any, classes: np.ndarray | None = None) -> Self:
+    def _fit_epoch(
+        self, X: Any, y: Any, sample_weight: Any, validation_data: Any, classes: np.ndarray | None = None
+    ) -> Self:
         """One more epoch on these rows, without early stopping: what `partial_fit` does."""
         fresh = not self.__sklearn_is_fitted__()
         done = 0 if fresh else len(self.history_["loss"])
         call = {"epochs": done + 1, "initial_epoch": done, "validation_split": 0.0}
-        return self._fit(X, y, sample_weight, None, call, fresh=fresh, classes=classes, partial=True)
+        return self._fit(
+            X, y, sample_weight, validation_data, call, fresh=fresh, classes=classes, partial=True
+        )
 
     def _fit(
         self,

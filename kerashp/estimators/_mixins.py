@@ -48,7 +48,9 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
             )
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, *, validation_data: Any = None
+    ) -> Self:
         """Train one more epoch on (X, y), going on from what was learned.
 
         Parameters
@@ -62,6 +64,8 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
             those of the first y.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of at least 0.
+        validation_data : tuple (X, y) or (X, y, sample_weight), default=None
+            Rows to validate on after the epoch; `history_` and callbacks get their loss.
 
         Returns
         -------
@@ -79,7 +83,7 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
                     f"classes={classes.tolist()} are not those of the first call, {self.classes_.tolist()}, "
                     "which the network keeps: leave classes out, or begin with a clone"
                 )
-        return self._fit_epoch(X, y, sample_weight, classes)
+        return self._fit_epoch(X, y, sample_weight, validation_data, classes)
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable labels.
@@ -164,7 +168,7 @@ class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
         return ValueEncoder()
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None) -> Self:
         """Train one more epoch on (X, y), going on from what was learned.
 
         Parameters
@@ -175,12 +179,14 @@ class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of at least 0.
+        validation_data : tuple (X, y) or (X, y, sample_weight), default=None
+            Rows to validate on after the epoch; `history_` and callbacks get their loss.
 
         Returns
         -------
         self
         """
-        return self._fit_epoch(X, y, sample_weight)
+        return self._fit_epoch(X, y, sample_weight, validation_data)
 
     def predict(self, X: Any) -> np.ndarray:
         """The network's outputs.

@@ -1,0 +1,101 @@
+"""Watching one model, as a panda watches its only cub: resume, change the rate midway, roll back, go on.
+
+First in a Keras script, then with an estimator's `partial_fit`. The script keeps all in a folder, so that it
+can be killed at any moment and run again.
+"""
+
+import argparse
+import os
+import tempfile
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import scale
+
+from kerashp import KerasMLPRegressor, build_model, fit
+from kerashp.callbacks import EarlyStopping, ModelCheckpoint
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", help="where to keep the checkpoints; a temporary one by default")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or temporary
+        data = _data()
+        in_a_script(f"{folder}/script", *data)
+        with_partial_fit(f"{folder}/estimator", *data)
+
+
+def _data() -> list[np.ndarray]:
+    X, y = load_diabetes(return_X_y=True)
+    return train_test_split(scale(X).astype("float32"), scale(y).astype("float32"), random_state=0)
+
+
+def in_a_script(folder: str, X: Any, X_valid: Any, y: Any, y_valid: Any) -> None:
+    """`kerashp.fit`, or `model.fit` in its place."""
+    print("A Keras script")
+
+    def train(epochs: int, *, roll_back: bool = False, rate: float | None = None) -> dict[str, list[float]]:
+        """What each run of the script does: build the model, take up what was saved, go on."""
+        keras.utils.set_random_seed(0)
+        model = build_model(1, 64, 0.05, X.shape[1])
+        checkpoint = ModelCheckpoint(f"{folder}/{{epoch:03d}}.keras", keep=3)
+        first = checkpoint.resume(model, best=roll_back)
+        if rate is not None:
+            model.optimizer.learning_rate = rate
+        if first < epochs:
+            now = float(model.optimizer.learning_rate)
+            print(f"  epochs {first + 1} to {epochs} at most, at the rate {now:.3g}")
+        return fit(
+            model,
+            X,
+            y,
+            epochs=epochs,
+            initial_epoch=first,
+            validation_data=(X_valid, y_valid),
+            callbacks=[EarlyStopping(patience=15), checkpoint],
+            verbose=0,
+        ).history
+
+    _show(train(10))
+    _show(train(20))  # the same call later, in a new process say, goes on
+    losses = train(40, roll_back=True, rate=0.005)  # too lively: back to the best epoch, and calmer
+    _show(losses)
+
+
+def with_partial_fit(folder: str, X: Any, X_valid: Any, y: Any, y_valid: Any) -> None:
+    """The same with an estimator, an epoch a call."""
+    print("An estimator, an epoch at a time")
+    path = f"{folder}/{{epoch:03d}}.keras"
+    regressor = KerasMLPRegressor(
+        1, 64, 0.05, optimizer="sgd", batch_size=32, callbacks=[ModelCheckpoint(path)], random_state=0
+    )
+    for _ in range(20):
+        regressor.partial_fit(X, y, validation_data=(X_valid, y_valid))
+    _show(regressor.history_)
+    best = ModelCheckpoint(path).resume(regressor.model_, best=True)
+    print(
+        f"  back to epoch {best}, R2 {regressor.score(X_valid, y_valid):.3f}, and on at a tenth of the rate"
+    )
+    regressor.model_.optimizer.learning_rate = 0.005
+    for _ in range(20):
+        regressor.partial_fit(X, y, validation_data=(X_valid, y_valid))
+    _show({name: curve[20:] for name, curve in regressor.history_.items()})
+    ModelCheckpoint(path).resume(regressor.model_, best=True)
+    print(f"  the best of all: R2 {regressor.score(X_valid, y_valid):.3f}")
+
+
+def _show(history: dict[str, list[float]]) -> None:
+    losses = history.get("val_loss")
+    if losses:
+        print(f"    validation loss {losses[0]:.3f} to {losses[-1]:.3f}, the least {min(losses):.3f}")
+
+
+if __name__ == "__main__":
+    main()
