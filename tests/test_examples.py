@@ -121,3 +121,15 @@ def test_keras_script(capsys: pytest.CaptureFixture) -> None:
     _example("keras_script").main(["--epochs", "8"])
     printed = capsys.readouterr().out
     assert float(printed.rsplit(":", 1)[1]) > 0.7
+
+
+def test_watching_one_model(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for _ in range(2):  # the second goes on from the first
+        _example("panda").main(["--folder", str(tmp_path)])
+    script, estimator = capsys.readouterr().out.split("A Keras script")[1:]
+    assert "epochs 1 to 10 at most, at the rate 0.05" in script
+    assert "at the rate 0.005" in script
+    assert "epochs 1 to 10" not in estimator
+    best = re.findall(r"the least (\d\.\d+)", script)
+    assert len(best) == 5
+    assert float(best[2]) <= float(best[1])  # it went back to where it was best, and on from there
