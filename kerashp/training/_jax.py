@@ -10,6 +10,12 @@ import numpy as np
 
 UNMATCHED: tuple[type, ...] = ()  # optimizers whose numbers under Keras' own training are others
 
+
+def float64() -> AbstractContextManager[None]:
+    """Inside, the backend computes in float64 where it is asked to."""
+    return jax.enable_x64(True)
+
+
 ANY_ROWS = False  # whether `for_any_rows` is as it says
 
 # Placement.

@@ -1,0 +1,351 @@
+"""`check_gradients`: are a model's automatic gradients those of its loss?"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerashp._arguments import Arguments
+from kerashp.diagnostics._copies import compiled_like, float64_copy, in_float64
+from kerashp.diagnostics._passes import (
+    Pass,
+    Rows,
+    checked_model,
+    checked_rows,
+    layers_of,
+    tapped,
+)
+from kerashp.diagnostics._result import Result, Table
+from kerashp.diagnostics._slopes import Slopes
+from kerashp.training import backend, without_retracing_warnings
+
+_CHECK = Arguments("check_gradients")
+
+RIGHT, LOOK, WRONG = 1e-7, 1e-5, 1e-3
+_VERDICTS = ("right", "fine", "look", "wrong")  # from the best to the worst
+_DIRECTIONS = 3  # random ones, along which what passes between layers is moved
+
+
+def _difference(automatic: np.ndarray, numerical: np.ndarray) -> float:
+    norms = float(np.linalg.norm(automatic) + np.linalg.norm(numerical))
+    return float(np.linalg.norm(automatic - numerical)) / norms if norms else 0.0
+
+
+def _verdict(difference: float) -> str:
+    if difference <= RIGHT:
+        return "right"
+    if difference < LOOK:
+        return "fine"
+    return "look" if difference < WRONG else "wrong"  # NaN too
+
+
+@dataclass(frozen=True, eq=False)
+class Gradients:
+    """Two gradients of the loss with respect to the same numbers.
+
+    Attributes
+    ----------
+    name : str
+        The weight's, as its layer names it.
+    shape : tuple of int
+        The weight's.
+    places : array of shape (n_checked,)
+        Where the numbers checked are in the flattened weight.
+    automatic, numerical : arrays of shape (n_checked,)
+        What the backend says, and what the loss itself says.
+    rounding : array of shape (n_checked,)
+        What float64 leaves open of `numerical`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    places: np.ndarray
+    automatic: np.ndarray
+    numerical: np.ndarray
+    rounding: np.ndarray
+
+    @property
+    def difference(self) -> float:
+        """||numerical - automatic|| / (||numerical|| + ||automatic||); 0 where both are 0."""
+        return _difference(self.automatic, self.numerical)
+
+    @property
+    def verdict(self) -> str:
+        """By the difference; "right" where the two are as close as rounding allows to tell."""
+        apart = np.linalg.norm(self.automatic - self.numerical)
+        return "right" if apart <= np.linalg.norm(self.rounding) else _verdict(self.difference)
+
+
+def _together(name: str, parts: Sequence[Gradients]) -> Gradients:
+    """Several gradients as one."""
+    columns = ("places", "automatic", "numerical", "rounding")
+    arrays = [np.concatenate([getattr(part, column) for part in parts]) for column in columns]
+    return Gradients(name, (sum(int(np.prod(part.shape)) for part in parts),), *arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerGradients:
+    """The gradients of a layer's trainable weights."""
+
+    name: str
+    weights: tuple[Gradients, ...]
+
+    @property
+    def difference(self) -> float:
+        """Over all of the layer's weights that were checked."""
+        return _together(self.name, self.weights).difference
+
+    @property
+    def verdict(self) -> str:
+        """"right", "fine", "look" or "wrong"; see `GradientCheck`."""
+        return _together(self.name, self.weights).verdict
+
+    def _cells(self) -> tuple[str, ...]:
+        every = _together(self.name, self.weights)
+        norms = [f"{np.linalg.norm(each):.3g}" for each in (every.automatic, every.numerical)]
+        checked = f"{len(every.places)} of {every.shape[0]}"
+        return (self.name, checked, *norms, f"{self.difference:.1e}", self.verdict)
+
+
+@dataclass(frozen=True, eq=False)
+class GradientCheck(Result):
+    """What `check_gradients` found.
+
+    Attributes
+    ----------
+    difference : float
+        ||numerical - automatic|| / (||numerical|| + ||automatic||), over all weights that were checked.
+    layers : tuple of LayerGradients
+        The same by layer, in the model's order, and in them by weight, with the gradients themselves.
+    faults : tuple of str
+        Where the verdict is "look" or "wrong": the layers that get a right gradient and give a wrong one,
+        with or without weights of their own; "loss" where the last layers get a wrong one already.
+    loss : float
+        Where the gradients were taken.
+    epochs : int
+        How many the copy was trained before.
+    before : GradientCheck or None
+        The check before that training.
+    """
+
+    difference: float
+    layers: tuple[LayerGradients, ...]
+    faults: tuple[str, ...]
+    loss: float
+    epochs: int = 0
+    before: "GradientCheck | None" = None
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the layers', before the training and after it: "right" (a difference of at most 1e-7,
+        or one within rounding), "fine", "look" (from 1e-5) or "wrong" (from 1e-3)."""
+        verdicts = [layer.verdict for layer in self.layers]
+        verdicts += [self.before.verdict] if self.before else []
+        return max(verdicts, key=_VERDICTS.index)
+
+    @property
+    def worst(self) -> LayerGradients:
+        """The layer with the worst verdict and, among those, the largest difference."""
+        return max(
+            self.layers, key=lambda layer: (_VERDICTS.index(layer.verdict), np.nan_to_num(layer.difference, nan=2))
+        )
+
+    def _parts(self) -> Sequence[str | Table]:
+        return [f"Gradients: {self.verdict}", *(self.before._evidence() if self.before else []), *self._evidence()]
+
+    def _evidence(self) -> list[str | Table]:
+        when = f"after {self.epochs} epochs" if self.epochs else "at the model's weights"
+        columns = ("layer", "weights checked", "|automatic|", "|numerical|", "difference", "verdict")
+        parts: list[str | Table] = [
+            f"{when}: difference {self.difference:.1e}, loss {self.loss:.6g} "
+            f"(right: at most {RIGHT:g}; look: from {LOOK:g}; wrong: from {WRONG:g})",
+            Table(columns, [layer._cells() for layer in self.layers]),
+        ]
+        if self.faults:
+            parts.append(f"The gradient goes wrong in: {', '.join(self.faults)}")
+        return parts
+
+
+class _Directions:
+    """Moves what goes into the layers and comes out of them, along random directions."""
+
+    def __init__(self, seed: int):
+        self._seed = seed
+        self.places: list[tuple[str, str]] = []  # the layer and the side of each, in the order of the pass
+        self._amounts: Any = None
+
+    def begin(self, amounts: Any) -> None:
+        """Before a pass: how far to move, of shape `(n_places * _DIRECTIONS,)`; None in the first pass."""
+        self._amounts = amounts
+        self.places = []
+
+    def __call__(self, name: str, side: str, tensor: Any) -> Any:
+        _check_precision(name, tensor)
+        index = len(self.places)
+        self.places.append((name, side))
+        if self._amounts is None:
+            return tensor
+        own = self._amounts[index * _DIRECTIONS : (index + 1) * _DIRECTIONS]
+        drawn = np.random.default_rng([self._seed, index]).normal(size=(_DIRECTIONS, *tensor.shape))
+        return tensor + ops.tensordot(own, ops.convert_to_tensor(drawn), axes=1)
+
+
+def _check_precision(name: str, tensor: Any) -> None:
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    if dtype != "float64":
+        raise ValueError(
+            f"check_gradients: {name} computes in {dtype} even in a float64 copy of the model, too coarse for "
+            "numerical gradients; let it pass dtype on (**kwargs of __init__) and cast to self.compute_dtype"
+        )
+
+
+class _Checking:
+    """Checks one copy, at the weights that it has."""
+
+    def __init__(self, copy: Any, rows: Rows, epsilon: float, rng: np.random.Generator, n_weights: int | None):
+        self._copy = copy
+        self._pass = Pass(copy, rows)
+        self._epsilon = epsilon
+        self._variables = copy.trainable_variables
+        self._sizes = [int(np.prod(variable.shape)) for variable in self._variables]
+        self._places = [_sample(size, n_weights, rng) for size in self._sizes]
+        self._directions = _Directions(int(rng.integers(2**31)))
+
+    def check(self, epochs: int, before: GradientCheck | None) -> GradientCheck:
+        weights = [ops.convert_to_numpy(variable) for variable in self._variables]
+        loss = float(self._loss(weights, None))
+        if not np.isfinite(loss):
+            when = f"after {epochs} epochs" if epochs else "at the model's weights"
+            raise ValueError(f"check_gradients: the loss must be finite for it to have gradients; got {loss} {when}")
+        moved = list(self._directions.places)
+        own, between = self._compared(weights, len(moved))
+        layers = tuple(self._by_layer(own))
+        every = _together("all", own)
+        bad = every.verdict in ("look", "wrong") or any(layer.verdict in ("look", "wrong") for layer in layers)
+        faults = _faults(layers, moved, between) if bad else ()
+        return GradientCheck(every.difference, layers, faults, loss, epochs, before)
+
+    def _loss(self, weights: Sequence[Any], amounts: Any) -> Any:
+        self._directions.begin(amounts)
+        with tapped(self._copy, self._directions):
+            return self._pass.loss(weights)
+
+    def _compared(self, weights: list[np.ndarray], n_moved: int) -> tuple[list[Gradients], list[Gradients]]:
+        """The gradients of the weights, and those of what passes between layers."""
+        parts = [*weights, np.zeros(n_moved * _DIRECTIONS)]
+        automatic = self._automatic(parts)
+        slopes = Slopes(lambda theta: self._loss_of(_split(theta, parts)), np.concatenate(list(map(np.ravel, parts))))
+        if slopes.is_random:
+            raise ValueError(
+                "check_gradients: the loss at the same weights and rows is not the same twice, even without "
+                "dropout; let layers draw random numbers only where training=True"
+            )
+        places = [*self._places, np.arange(parts[-1].size)]
+        found = []
+        first = 0
+        for part, own, supposed in zip(parts, places, automatic, strict=True):
+            scale = np.full(len(own), np.abs(supposed).max(initial=0))
+            numerical, rounding = slopes.measured(own + first, self._epsilon, supposed[own], scale)
+            found.append(Gradients("", part.shape, own, supposed[own], numerical, rounding))
+            first += part.size
+        return found[:-1], list(_by_direction(found[-1]))
+
+    def _loss_of(self, parts: Sequence[Any]) -> Any:
+        return self._loss(parts[:-1], parts[-1])
+
+    def _automatic(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        tensors = [ops.convert_to_tensor(part) for part in parts]
+        _, _, gradients = backend().value_and_grad(lambda tensors: (self._loss_of(tensors), ()), tensors)
+        return [
+            np.zeros(part.size) if gradient is None else ops.convert_to_numpy(gradient).ravel()
+            for part, gradient in zip(parts, gradients, strict=True)
+        ]
+
+    def _by_layer(self, gradients: Sequence[Gradients]) -> Iterator[LayerGradients]:
+        of = {id(variable): gradient for variable, gradient in zip(self._variables, gradients, strict=True)}
+        homes = [*layers_of(self._copy).items(), (self._copy.name, self._copy)]
+        for name, layer in homes:
+            own = [variable for variable in layer.trainable_variables if id(variable) in of]
+            if own:
+                yield LayerGradients(name, tuple(_named(of.pop(id(each)), each, layer) for each in own))
+
+
+def _named(gradients: Gradients, variable: Any, layer: Any) -> Gradients:
+    name = variable.path.partition(f"{layer.name}/")[2] or variable.name
+    return Gradients(name, *list(vars(gradients).values())[1:])
+
+
+def _sample(size: int, n_weights: int | None, rng: np.random.Generator) -> np.ndarray:
+    if n_weights is None or size <= n_weights:
+        return np.arange(size)
+    return np.sort(rng.choice(size, n_weights, replace=False))
+
+
+def _split(theta: Any, parts: Sequence[np.ndarray]) -> list[Any]:
+    ends = np.cumsum([part.size for part in parts])
+    return [
+        ops.reshape(theta[end - part.size : end], part.shape) for end, part in zip(ends, parts, strict=True)
+    ]
+
+
+def _by_direction(gradients: Gradients) -> Iterator[Gradients]:
+    """Apart for each place between layers."""
+    for first in range(0, len(gradients.places), _DIRECTIONS):
+        part = slice(first, first + _DIRECTIONS)
+        arrays = [each[part] for each in list(vars(gradients).values())[2:]]
+        yield Gradients("", (_DIRECTIONS,), *arrays)
+
+
+def _faults(
+    layers: Sequence[LayerGradients], moved: Sequence[tuple[str, str]], between: Sequence[Gradients]
+) -> tuple[str, ...]:
+    """The layers that get a right gradient from behind and give a wrong one."""
+
+    def bad(verdict: str) -> bool:
+        return verdict in ("look", "wrong")
+
+    wrong = {place for place, each in zip(moved, between, strict=True) if bad(each.verdict)}
+    givers = {layer.name for layer in layers if bad(layer.verdict)} | {name for name, side in wrong if side == "in"}
+    names = dict.fromkeys([name for name, _ in moved] + [layer.name for layer in layers])
+    found = tuple(name for name in names if name in givers and (name, "out") not in wrong)
+    return found or ("loss",)
+
+
+def check_gradients(
+    model: Any,
+    x: Any,
+    y: Any,
+    epsilon: float = 1e-5,
+    *,
+    sample_weight: Any = None,
+    n_weights: int | None = 1000,
+    random_state: Any = None,
+    after_epochs: int = 0,
+) -> GradientCheck:
+    epsilon = _CHECK.positive("epsilon", epsilon)
+    after_epochs = _CHECK.integer("after_epochs", after_epochs, at_least=0)
+    if n_weights is not None:
+        n_weights = _CHECK.integer("n_weights", n_weights, at_least=1, expected="an integer >= 1 or None (all)")
+    checked_model(_CHECK, model, compiled=True)
+    rng = _generator(random_state)
+    with in_float64("check_gradients", int(rng.integers(2**31))), without_retracing_warnings():
+        rows = checked_rows(_CHECK, x, y, sample_weight)
+        copy = compiled_like(model, float64_copy("check_gradients", model, rows.x))
+        if not copy.trainable_variables:
+            raise ValueError(f"check_gradients: the model {model.name!r} has no trainable weights to check")
+        result = _Checking(copy, rows, epsilon, rng, n_weights).check(0, None)
+        if after_epochs:
+            copy.fit(*rows[:2], sample_weight=rows.sample_weight, epochs=after_epochs, verbose=0)
+            result = _Checking(copy, rows, epsilon, rng, n_weights).check(after_epochs, result)
+    return result
+
+
+def _generator(random_state: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError) as error:
+        expected = "None, an integer >= 0 or a numpy.random.Generator"
+        raise _CHECK.wrong_value("random_state", expected, random_state) from error
