@@ -34,7 +34,7 @@ def float64_copy(caller: str, model: Any, x: Any) -> Any:
     To be called `in_float64`. `x` are rows as the model takes them.
     """
     try:
-        copy = _Cloning().model(model) if is_plain(model) or _is_lazy(model) else _by_config(model)
+        copy = _Cloning().layer(model)
     except Exception as error:
         raise ValueError(
             f"{caller}: {type(model).__name__} {model.name!r} cannot be made anew in float64: {error}. {_REMEDY}"
@@ -71,11 +71,6 @@ def _loss_in_float64(loss: Any) -> Any:
     return copy
 
 
-def _is_lazy(model: Any) -> bool:
-    """Whether this is one of Keras' own Sequentials that does not know its input yet."""
-    return type(model) is keras.Sequential
-
-
 class _Cloning:
     """Clones models of Keras' own classes with all that is in them; what is shared stays shared."""
 
@@ -84,14 +79,14 @@ class _Cloning:
 
     def model(self, model: Any) -> Any:
         inputs = None
-        if model.inputs:
+        if getattr(model, "inputs", None):  # a Sequential may not know them yet
             own = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
             inputs = tree.map_structure(_input_in_float64, own)
         with replaced((vars(model), "compiled", False)):  # Keras would compile a Sequential's clone too
             return keras.models.clone_model(model, inputs, self.layer, cache=self._clones)
 
     def layer(self, layer: Any) -> Any:
-        if isinstance(layer, keras.Model) and (is_plain(layer) or _is_lazy(layer)):
+        if isinstance(layer, keras.Model) and is_plain(layer):
             return self.model(layer)
         return _by_config(layer)
 

@@ -207,6 +207,7 @@ class _Checking:
 
     def __init__(self, copy: Any, rows: Rows, epsilon: float, rng: np.random.Generator, n_weights: int | None):
         self._copy = copy
+        self._rows = rows
         self._pass = Pass(copy, rows)
         self._epsilon = epsilon
         self._variables = copy.trainable_variables
@@ -220,6 +221,7 @@ class _Checking:
         if not np.isfinite(loss):
             when = f"after {epochs} epochs" if epochs else "at the model's weights"
             raise ValueError(f"check_gradients: the loss must be finite for it to have gradients; got {loss} {when}")
+        self._pass = Pass(self._copy, self._rows)  # with the variables that a loss makes in its first call
         moved = list(self._directions.places)
         own, between = self._compared(weights, len(moved))
         layers = tuple(self._by_layer(own))
@@ -257,12 +259,13 @@ class _Checking:
         return self._loss(parts[:-1], parts[-1])
 
     def _automatic(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-        tensors = [ops.convert_to_tensor(part) for part in parts]
-        _, _, gradients = backend().value_and_grad(lambda tensors: (self._loss_of(tensors), ()), tensors)
-        return [
-            np.zeros(part.size) if gradient is None else ops.convert_to_numpy(gradient).ravel()
-            for part, gradient in zip(parts, gradients, strict=True)
-        ]
+        def gradients(*tensors: Any) -> list[Any]:
+            found = backend().value_and_grad(lambda parts: (self._loss_of(parts), ()), list(tensors))[2]
+            both = zip(tensors, found, strict=True)
+            return [ops.zeros_like(part) if gradient is None else gradient for part, gradient in both]
+
+        found = backend().for_any_rows(gradients, parts, 0)(*parts)
+        return [ops.convert_to_numpy(gradient).ravel() for gradient in found]
 
     def _by_layer(self, gradients: Sequence[Gradients]) -> Iterator[LayerGradients]:
         of = {id(variable): gradient for variable, gradient in zip(self._variables, gradients, strict=True)}
