@@ -1,5 +1,6 @@
 """A copy of a model that computes in float64, so that the checks neither round nor touch the user's."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from keras import ops, tree
 
 from kerashp.training import backend, is_plain, isolated, replaced, supported
 
+_MOST_LETTERS = 200
 _FLOATS = ("float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16")
 _REMEDY = (
     "Give it get_config() and from_config() that hold all arguments of __init__, **kwargs with dtype among "
@@ -22,7 +24,7 @@ def in_float64(caller: str, seed: int) -> Iterator[None]:
     """Inside, Keras and its backend compute in float64, under this seed; afterwards as before."""
     if not supported():
         raise NotImplementedError(
-            f"{caller}: no gradients are taken on the {keras.backend.backend()} backend; use TensorFlow or JAX"
+            f"{caller}: the {keras.backend.backend()} backend has no gradients here; use TensorFlow or JAX"
         )
     with backend().float64(), isolated(seed=seed, dtype="float64"):
         yield
@@ -37,7 +39,7 @@ def float64_copy(caller: str, model: Any, x: Any) -> Any:
         copy = _Cloning().layer(model)
     except Exception as error:
         raise ValueError(
-            f"{caller}: {type(model).__name__} {model.name!r} cannot be made anew in float64: {error}. {_REMEDY}"
+            f"{caller}: {_shown(model)} cannot be made anew in float64: {_short(error)}. {_REMEDY}"
         ) from error
     copy(tree.map_structure(lambda rows: ops.convert_to_tensor(rows[:1]), x), training=False)
     if model.built:
@@ -48,11 +50,22 @@ def float64_copy(caller: str, model: Any, x: Any) -> Any:
     return copy
 
 
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}..."
+
+
+def _shown(model: Any) -> str:
+    return f"{type(model).__name__} {model.name!r}"
+
+
 def compiled_like(model: Any, copy: Any) -> Any:
     """The copy, compiled with the model's loss in float64 and a fresh optimizer of the model's kind."""
     optimizer = model.optimizer
     config = optimizer.get_config()
-    if isinstance(getattr(optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule):
+    if isinstance(
+        getattr(optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule
+    ):
         config["learning_rate"] = optimizer._learning_rate  # as it is: one's own cannot be found by its name
     weights = model._compile_loss._user_loss_weights if model._compile_loss is not None else None
     loss = tree.map_structure(_loss_in_float64, model.loss)
@@ -97,7 +110,9 @@ def _input_in_float64(tensor: Any) -> Any:
 
 
 def _by_config(layer: Any) -> Any:
-    config = _with_float64(layer.get_config()) | _own_functions(layer)
+    with warnings.catch_warnings(action="ignore"):  # of lambdas in it, which are taken as they are
+        config = layer.get_config()
+    config = _with_float64(config) | _own_functions(layer, config)
     make = keras.layers.Lambda if type(layer) is keras.layers.Lambda else _from_config(layer)
     with keras.saving.CustomObjectScope(_classes_inside(layer)):
         return make(**config)
@@ -107,9 +122,9 @@ def _from_config(layer: Any) -> Callable[..., Any]:
     return lambda **config: type(layer).from_config(config)
 
 
-def _own_functions(layer: Any) -> dict[str, Any]:
+def _own_functions(layer: Any, config: dict[str, Any]) -> dict[str, Any]:
     """The functions of the user's among a layer's arguments, which it may not be possible to find by name."""
-    live = {name: getattr(layer, name, None) for name in layer.get_config()}
+    live = {name: getattr(layer, name, None) for name in config}
     return {name: value for name, value in live.items() if _is_own_function(value)}
 
 
@@ -147,8 +162,8 @@ def _copy_weights(caller: str, model: Any, copy: Any) -> None:
     shapes = [tuple(weight.shape) for weight in model.weights]
     if shapes != [tuple(weight.shape) for weight in copy.weights]:
         raise ValueError(
-            f"{caller}: {type(model).__name__} {model.name!r} made anew from its config has other weights than "
-            f"it has, {len(copy.weights)} arrays instead of {len(shapes)}, or of other shapes. {_REMEDY}"
+            f"{caller}: {_shown(model)} made anew from its config has other weights than it has: "
+            f"{len(copy.weights)} arrays instead of {len(shapes)}, or of other shapes. {_REMEDY}"
         )
     for own, new in zip(model.weights, copy.weights, strict=True):
         new.assign(np.asarray(ops.convert_to_numpy(own), new.dtype))

@@ -100,7 +100,7 @@ class LayerGradients:
 
     @property
     def verdict(self) -> str:
-        """"right", "fine", "look" or "wrong"; see `GradientCheck`."""
+        """ "right", "fine", "look" or "wrong"; see `GradientCheck`."""
         return _together(self.name, self.weights).verdict
 
     def _cells(self) -> tuple[str, ...]:
@@ -150,11 +150,16 @@ class GradientCheck(Result):
     def worst(self) -> LayerGradients:
         """The layer with the worst verdict and, among those, the largest difference."""
         return max(
-            self.layers, key=lambda layer: (_VERDICTS.index(layer.verdict), np.nan_to_num(layer.difference, nan=2))
+            self.layers,
+            key=lambda layer: (_VERDICTS.index(layer.verdict), np.nan_to_num(layer.difference, nan=2)),
         )
 
     def _parts(self) -> Sequence[str | Table]:
-        return [f"Gradients: {self.verdict}", *(self.before._evidence() if self.before else []), *self._evidence()]
+        return [
+            f"Gradients: {self.verdict}",
+            *(self.before._evidence() if self.before else []),
+            *self._evidence(),
+        ]
 
     def _evidence(self) -> list[str | Table]:
         when = f"after {self.epochs} epochs" if self.epochs else "at the model's weights"
@@ -197,15 +202,17 @@ def _check_precision(name: str, tensor: Any) -> None:
     dtype = keras.backend.standardize_dtype(tensor.dtype)
     if dtype != "float64":
         raise ValueError(
-            f"check_gradients: {name} computes in {dtype} even in a float64 copy of the model, too coarse for "
-            "numerical gradients; let it pass dtype on (**kwargs of __init__) and cast to self.compute_dtype"
+            f"check_gradients: {name} computes in {dtype} even in a float64 copy of the model, which is too "
+            "coarse; let its __init__ pass dtype on (by **kwargs), and cast to self.compute_dtype"
         )
 
 
 class _Checking:
     """Checks one copy, at the weights that it has."""
 
-    def __init__(self, copy: Any, rows: Rows, epsilon: float, rng: np.random.Generator, n_weights: int | None):
+    def __init__(
+        self, copy: Any, rows: Rows, epsilon: float, rng: np.random.Generator, n_weights: int | None
+    ):
         self._copy = copy
         self._rows = rows
         self._pass = Pass(copy, rows)
@@ -220,13 +227,17 @@ class _Checking:
         loss = float(self._loss(weights, None))
         if not np.isfinite(loss):
             when = f"after {epochs} epochs" if epochs else "at the model's weights"
-            raise ValueError(f"check_gradients: the loss must be finite for it to have gradients; got {loss} {when}")
+            raise ValueError(
+                f"check_gradients: the loss must be finite for it to have gradients; got {loss} {when}"
+            )
         self._pass = Pass(self._copy, self._rows)  # with the variables that a loss makes in its first call
         moved = list(self._directions.places)
         own, between = self._compared(weights, len(moved))
         layers = tuple(self._by_layer(own))
         every = _together("all", own)
-        bad = every.verdict in ("look", "wrong") or any(layer.verdict in ("look", "wrong") for layer in layers)
+        bad = every.verdict in ("look", "wrong") or any(
+            layer.verdict in ("look", "wrong") for layer in layers
+        )
         faults = _faults(layers, moved, between) if bad else ()
         return GradientCheck(every.difference, layers, faults, loss, epochs, before)
 
@@ -239,7 +250,9 @@ class _Checking:
         """The gradients of the weights, and those of what passes between layers."""
         parts = [*weights, np.zeros(n_moved * _DIRECTIONS)]
         automatic = self._automatic(parts)
-        slopes = Slopes(lambda theta: self._loss_of(_split(theta, parts)), np.concatenate(list(map(np.ravel, parts))))
+        slopes = Slopes(
+            lambda theta: self._loss_of(_split(theta, parts)), np.concatenate(list(map(np.ravel, parts)))
+        )
         if slopes.is_random:
             raise ValueError(
                 "check_gradients: the loss at the same weights and rows is not the same twice, even without "
@@ -311,7 +324,9 @@ def _faults(
         return verdict in ("look", "wrong")
 
     wrong = {place for place, each in zip(moved, between, strict=True) if bad(each.verdict)}
-    givers = {layer.name for layer in layers if bad(layer.verdict)} | {name for name, side in wrong if side == "in"}
+    givers = {layer.name for layer in layers if bad(layer.verdict)} | {
+        name for name, side in wrong if side == "in"
+    }
     names = dict.fromkeys([name for name, _ in moved] + [layer.name for layer in layers])
     found = tuple(name for name in names if name in givers and (name, "out") not in wrong)
     return found or ("loss",)
@@ -328,10 +343,90 @@ def check_gradients(
     random_state: Any = None,
     after_epochs: int = 0,
 ) -> GradientCheck:
+    r"""Compare a model's automatic gradients with those that its loss itself shows.
+
+    For each weight $w$ the loss $J$, penalties included, is taken a little to either side,
+
+    $$g_{num} = \frac{J(w + h) - J(w - h)}{2h}, \qquad h = \mathrm{epsilon} \cdot \max(1, |w|),$$
+
+    $$\mathrm{difference} =
+    \frac{\lVert g_{num} - g_{auto} \rVert}{\lVert g_{num} \rVert + \lVert g_{auto} \rVert},$$
+
+    over all weights and by layer: at most 1e-7 is "right", from 1e-5 says "look", from 1e-3 "wrong"; between
+    the first two is "fine". Where a layer's gradients are so small that the rounding of $J$ makes the
+    difference, it is "right" too. Which layer is at fault, one without weights among them, is found by moving
+    what goes into each layer and comes out of it along random directions.
+
+    All is computed in float64, on a copy that has the model's weights; the model stays as it is. Dropout and
+    the like are off, as at prediction, but BatchNormalization takes the mean and variance of the rows, as in
+    training. Where a layer draws random numbers at prediction, it must do so from a
+    `keras.random.SeedGenerator`.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled; its loss, loss weights, penalties and added losses are what is checked. One not built yet is
+        checked with weights drawn by its initializers, and stays unbuilt. A class of your own must have
+        `get_config` and `from_config`, as for saving it.
+    x, y : arrays of shape (n_rows, ...), or lists or dicts of them
+        The rows to take the loss of: some tens will do. The time is that of two or so predictions of all rows
+        for each weight that is checked.
+    epsilon : float, default=1e-5
+        The step, for weights of up to 1 in size. In float64 the error of the numerical gradient is least near
+        the third root of the rounding error, 6e-6: more makes it too curved, less too coarse.
+    sample_weight : array of shape (n_rows,), default=None
+        Multiplies the loss of each row.
+    n_weights : int or None, default=1000
+        How many numbers of each weight array are checked, drawn at random; None: all.
+    random_state : int, numpy.random.Generator or None, default=None
+        Decides which weights are checked, the directions, and the training for `after_epochs`.
+    after_epochs : int, default=0
+        Train the copy for so many epochs, with a fresh optimizer of the model's kind and batches of 32, and
+        check again: initial weights near zero can hide a fault.
+
+    Returns
+    -------
+    GradientCheck
+        With `difference`, `layers`, `faults`, `verdict` and `worst`; it prints as a table.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument cannot be used; the model is not compiled, has no trainable weights or cannot be made
+        anew in float64; a layer computes in a coarser float type all the same; the loss is not finite, or
+        random.
+    NotImplementedError
+        On a backend other than TensorFlow and JAX.
+
+    Notes
+    -----
+    At a kink, such as ReLU has at 0, a numerical gradient says nothing. Where the two gradients differ, the
+    measure is taken again with a step a hundredth as long, and any slope between that to the left and that to
+    the right is right. A gradient that is stopped or replaced on purpose (`ops.stop_gradient`, a
+    straight-through estimator) is reported as wrong: it is not the loss's.
+
+    References
+    ----------
+    A. Ng, Improving Deep Neural Networks, week 1, "Gradient checking".
+
+    W. H. Press et al., Numerical Recipes, section 5.7, on the step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp import build_model
+    >>> from kerashp.diagnostics import check_gradients
+    >>> X = np.random.default_rng(0).normal(size=(20, 8))
+    >>> result = check_gradients(build_model(1, 10, l2=0.01), X, X[:, 0], random_state=0)
+    >>> result.verdict, result.difference < 1e-7
+    ('right', True)
+    """
     epsilon = _CHECK.positive("epsilon", epsilon)
     after_epochs = _CHECK.integer("after_epochs", after_epochs, at_least=0)
     if n_weights is not None:
-        n_weights = _CHECK.integer("n_weights", n_weights, at_least=1, expected="an integer >= 1 or None (all)")
+        n_weights = _CHECK.integer(
+            "n_weights", n_weights, at_least=1, expected="an integer >= 1 or None (all)"
+        )
     checked_model(_CHECK, model, compiled=True)
     rng = _generator(random_state)
     with in_float64("check_gradients", int(rng.integers(2**31))), without_retracing_warnings():

@@ -53,7 +53,9 @@ class Pass:
         return keras.StatelessScope(state_mapping=[*self._others, *pairs], collect_losses=True)
 
     def _called(self) -> Any:
-        changes = [(vars(layer), "call", _with_own_statistics(layer)) for layer in _normalizations(self._model)]
+        changes = [
+            (vars(layer), "call", _with_own_statistics(layer)) for layer in _normalizations(self._model)
+        ]
         arguments = {"training": False} if self._model._call_has_training_arg else {}
         with replaced(*changes):
             return self._model(self._rows.x, **arguments)
@@ -61,7 +63,9 @@ class Pass:
 
 def _normalizations(model: Any) -> list[Any]:
     layers = model._flatten_layers()
-    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
+    return [
+        layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
 
 
 def _with_own_statistics(layer: Any) -> Callable[..., Any]:
@@ -115,7 +119,7 @@ def checked_model(check: Arguments, model: Any, *, compiled: bool) -> None:
         raise check.wrong_type("model", "a keras.Model", model)
     if compiled and not model.compiled:
         raise ValueError(
-            f"{check.caller}: the model {model.name!r} is not compiled, and so has no loss; call model.compile"
+            f"{check.caller}: the model {model.name!r} has no loss, as it is not compiled; call model.compile"
         )
 
 
@@ -123,7 +127,7 @@ def checked_rows(check: Arguments, x: Any, y: Any, sample_weight: Any, n_rows: i
     """The first `n_rows` rows in Keras' float type, on the device."""
     if not are_arrays(x, y, sample_weight):
         raise check.wrong_type("x, y and sample_weight", "dense arrays, or lists or dicts of them", x)
-    data = (*standardized(x, y, sample_weight), None, None)[:3]
+    data = keras.utils.unpack_x_y_sample_weight(standardized(x, y, sample_weight))
     return Rows(*tree.map_structure(lambda each: _put(each, n_rows), data))
 
 
