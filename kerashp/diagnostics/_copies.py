@@ -136,7 +136,7 @@ def _is_own_function(value: Any) -> bool:
 
 
 def _classes_inside(layer: Any) -> dict[str, Any]:
-    inside = {type(part) for part in layer._flatten_layers()}
+    inside = {type(part) for part in layer._flatten_layers()} if isinstance(layer, keras.Layer) else ()
     return {keras.saving.get_registered_name(part): part for part in inside}
 
 

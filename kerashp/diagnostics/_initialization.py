@@ -409,9 +409,9 @@ def _of_saturation(layers: Sequence[LayerScale]) -> Iterator[Finding]:
     found = [layer for layer in layers if (layer.saturated or 0) > SATURATED]
     if found:
         text = (
-            f"saturation: {max(layer.saturated or 0 for layer in found):.0%} of the outputs are at the limits "
-            f"of their activation in {_listed(found)}, where its slope is near 0. Start biases at 0, scale the "
-            "inputs, or take the suited initializer"
+            f"saturation: {max(layer.saturated or 0 for layer in found):.0%} of the outputs are at the "
+            f"limits of their activation in {_listed(found)}, where its slope is near 0. Start biases at 0, "
+            "scale the inputs, or take the suited initializer"
         )
         yield Finding("saturation", tuple(layer.name for layer in found), text)
 
@@ -573,11 +573,11 @@ def check_initialization(
             passed = _passed(copy, rows, lambda through, weights: _along(through.outputs(weights), seed))
         else:
             passed = _passed(compiled_like(model, copy), rows, Pass.loss)
-    if all(each.kernel is None for each in passed):
-        raise ValueError(
-            f"check_initialization: the model {model.name!r} has no layer with a kernel to check"
-        )
-    return _result(passed)
+        if all(each.kernel is None for each in passed):
+            raise ValueError(
+                f"check_initialization: the model {model.name!r} has no layer with a kernel to check"
+            )
+        return _result(passed)
 
 
 def _along(outputs: Any, seed: int) -> Any:
