@@ -193,8 +193,16 @@ def test_nothing_is_left_changed() -> None:
 
     def state() -> list[Any]:
         variables = [*model.variables, *model.optimizer.variables]
-        settings = [keras.config.floatx(), keras.config.dtype_policy().name, str(model.get_config())]
-        settings += [str(ops.zeros((), "float64").dtype), [sorted(vars(each)) for each in model.layers]]
+        settings = [
+            keras.config.floatx(),
+            keras.backend.result_type("float64"),
+            keras.config.dtype_policy().name,
+            str(model.get_config()),
+        ]
+        settings += [
+            str(ops.convert_to_tensor(np.zeros(1)).dtype),
+            [sorted(vars(each)) for each in model.layers],
+        ]
         draws = [random.getstate(), np.random.get_state()[1].tolist()]
         return [
             *[each.numpy().tolist() for each in variables],

@@ -1,21 +1,19 @@
 """`check_initialization`: does the signal keep its scale through a model's layers at the start?"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops, tree
-from keras.src.initializers.random_initializers import compute_fans
-from keras.src.utils.naming import to_snake_case
+from keras.layers import Normalization
 
 from kerashp._arguments import Arguments
 from kerashp.diagnostics._copies import compiled_like, float64_copy, in_float64
-from kerashp.diagnostics._passes import Pass, Rows, checked_model, checked_rows, is_float, layers_of, tapped
+from kerashp.diagnostics._passes import Pass, checked_model, checked_rows, is_float
 from kerashp.diagnostics._result import Result, Table
-from kerashp.models import suited_initializer
-from kerashp.training import backend
+from kerashp.diagnostics._scales import COLUMNS, LayerScale, layer_scale, root_mean_square
+from kerashp.diagnostics._signal import Passed, is_activation, passed_through
 
 _CHECK = Arguments("check_initialization")
 
@@ -24,82 +22,12 @@ OVER_DEPTH = 100.0  # times that a scale may grow or fall from the first hidden 
 PER_LAYER = 5.0  # times that it may grow or fall a layer, on average
 DEAD = 0.75  # share of a layer's units
 SATURATED = 0.25  # share of a layer's outputs
-NEAR_LIMIT = 0.01  # of the range of an activation: outputs as near as this to one of its ends are saturated
 INPUT_SCALE = (0.01, 10.0)  # root mean square of the inputs' largest column
 INPUT_RATIO = 1e4  # of the largest column's to the smallest's
 INPUT_MEAN = 3.0  # times a column's standard deviation, and in absolute terms
 OFF = 1.5  # times that a kernel's variance may be that of the initializer that suits, to go unmentioned
 
-_RANGES = {
-    "tanh": (-1, 1),
-    "hard_tanh": (-1, 1),
-    "softsign": (-1, 1),
-    "sigmoid": (0, 1),
-    "hard_sigmoid": (0, 1),
-}
 _NAMED = 3  # layers that a finding names
-
-
-@dataclass(frozen=True)
-class LayerScale:
-    """What a layer does to the signal.
-
-    Attributes
-    ----------
-    name, activation : str
-        The layer's, and its activation's ("linear" if it has none).
-    mean, activation_scale : float
-        Mean and root mean square of its outputs, over all rows and units.
-    gradient_scale : float
-        Root mean square of the loss's gradient with respect to its outputs.
-    kernel_gradient_scale : float or None
-        Root mean square of the loss's gradient with respect to its kernel; None without a kernel.
-    dead : float
-        Share of the units whose output is 0 for all rows.
-    saturated : float or None
-        Share of the outputs within a hundredth of the range from the ends of a bounded activation; None where
-        the activation is not bounded.
-    kernel_variance : float or None
-        The mean square of the kernel.
-    suited_initializer : str or None
-        The initializer that keeps the scale through the activation that the kernel's outputs go through.
-    suited_variance : float or None
-        The variance that it gives a kernel of this shape.
-    """
-
-    name: str
-    activation: str
-    mean: float
-    activation_scale: float
-    gradient_scale: float
-    kernel_gradient_scale: float | None
-    dead: float
-    saturated: float | None
-    kernel_variance: float | None
-    suited_initializer: str | None
-    suited_variance: float | None
-
-    def _cells(self) -> tuple[str, ...]:
-        numbers = (self.activation_scale, self.gradient_scale, self.kernel_gradient_scale)
-        shares = [self.dead, self.saturated]
-        kernel = (_shown(self.kernel_variance), self.suited_initializer or "", _shown(self.suited_variance))
-        return (
-            self.name,
-            self.activation,
-            *map(_shown, numbers),
-            *("" if share is None else f"{share:.0%}" for share in shares),
-            *kernel,
-        )
-
-
-_COLUMNS = (
-    *("layer", "activation", "scale", "gradient", "kernel gradient", "dead", "saturated"),
-    *("kernel variance", "suited initializer", "its variance"),
-)
-
-
-def _shown(number: float | None) -> str:
-    return "" if number is None else f"{number:.3g}"
 
 
 @dataclass(frozen=True)
@@ -158,190 +86,7 @@ class InitializationCheck(Result):
         parts: list[str | Table] = [f"Initialization: {self.verdict}"]
         parts += [f"- {finding.text}" for finding in self.findings]
         parts += [times] if times else []
-        return [*parts, Table(_COLUMNS, [layer._cells() for layer in self.layers])]
-
-
-@dataclass(frozen=True)
-class _Passed:
-    """What one layer takes in and gives out: arrays of shape `(n, units)`."""
-
-    name: str
-    layer: Any
-    inputs: np.ndarray
-    outputs: np.ndarray
-    gradients: np.ndarray  # of the loss with respect to `outputs`
-    kernel: np.ndarray | None
-    kernel_gradient: np.ndarray | None
-
-
-class _Records:
-    """Keeps what goes into the layers and comes out of them, and adds something to what comes out."""
-
-    def __init__(self) -> None:
-        self.names: list[tuple[str, str]] = []
-        self.tensors: list[Any] = []
-        self._added: Iterator[Any] = iter(())
-
-    def begin(self, added: Sequence[Any]) -> None:
-        """Before a pass: the tensors to add, one for each that comes out; none in the first pass."""
-        self.names, self.tensors, self._added = [], [], iter(added)
-
-    def __call__(self, name: str, side: str, tensor: Any) -> Any:
-        self.names.append((name, side))
-        self.tensors.append(tensor)
-        return tensor if side == "in" else tensor + next(self._added, 0.0)
-
-
-def _passed(copy: Any, rows: Rows, loss_of: Callable[[Pass, Any], Any]) -> list[_Passed]:
-    """What each of the model's layers does with the rows, in the order of their first calls."""
-    through = Pass(copy, rows)
-    records = _Records()
-    weights = [ops.convert_to_numpy(variable) for variable in copy.trainable_variables]
-
-    def loss(weights: Sequence[Any], added: Sequence[Any]) -> Any:
-        records.begin(added)
-        with tapped(copy, records):
-            return loss_of(through, weights)
-
-    loss(weights, ())
-    through = Pass(copy, rows)  # with the variables that a loss makes in its first call
-    outs = [side == "out" for _, side in records.names]
-    zeros = [np.zeros(tensor.shape) for tensor, out in zip(records.tensors, outs, strict=True) if out]
-
-    def everything(*parts: Any) -> list[Any]:
-        _, tensors, gradients = backend().value_and_grad(
-            lambda parts: (loss(parts[: len(weights)], parts[len(weights) :]), list(records.tensors)),
-            list(parts),
-        )
-        both = zip(parts, gradients, strict=True)
-        return [*tensors, *[ops.zeros_like(part) if own is None else own for part, own in both]]
-
-    found = list(
-        map(ops.convert_to_numpy, backend().for_any_rows(everything, [*weights, *zeros], 0)(*weights, *zeros))
-    )
-    tensors, gradients = found[: len(outs)], found[len(outs) :]
-    of_weights = {id(v): g for v, g in zip(copy.trainable_variables, gradients, strict=False)}
-    of_outputs = gradients[len(weights) :]
-    layers = layers_of(copy)
-    return [
-        _of_layer(name, layers[name], records.names, tensors, of_outputs, of_weights)
-        for name in dict.fromkeys(name for name, _ in records.names)
-    ]
-
-
-def _of_layer(
-    name: str,
-    layer: Any,
-    names: Sequence[tuple[str, str]],
-    tensors: Sequence[np.ndarray],
-    of_outputs: Sequence[np.ndarray],
-    of_weights: dict[int, np.ndarray],
-) -> _Passed:
-    sides = {
-        side: [each for each, at in zip(tensors, names, strict=True) if at == (name, side)]
-        for side in ("in", "out")
-    }
-    outs = [owner for owner, side in names if side == "out"]
-    gradients = [each for each, owner in zip(of_outputs, outs, strict=True) if owner == name]
-    kernel = _kernel(layer)
-    return _Passed(
-        name,
-        layer,
-        *(_by_unit(each, layer) for each in (sides["in"], sides["out"], gradients)),
-        None if kernel is None else ops.convert_to_numpy(kernel),
-        None if kernel is None else of_weights.get(id(kernel)),
-    )
-
-
-def _by_unit(arrays: Sequence[np.ndarray], layer: Any) -> np.ndarray:
-    """The first of a layer's tensors, and those of its width, as one of shape `(n, units)`."""
-    if getattr(layer, "data_format", None) == "channels_first":
-        arrays = [np.moveaxis(each, 1, -1) if each.ndim > 2 else each for each in arrays]
-    if not arrays:
-        return np.zeros((0, 0))
-    width = arrays[0].shape[-1]
-    return np.concatenate([each.reshape(-1, width) for each in arrays if each.shape[-1] == width])
-
-
-def _kernel(layer: Any) -> Any:
-    """The first of a layer's weights that multiplies its inputs."""
-    if isinstance(layer, keras.layers.Embedding) or _is_activation(layer):
-        return None
-    return next((weight for weight in layer.weights if len(weight.shape) > 1), None)
-
-
-def _is_activation(layer: Any) -> bool:
-    return isinstance(layer, keras.layers.Activation) or ".layers.activations." in type(layer).__module__
-
-
-def _activation(layer: Any) -> Any:
-    """The function or layer through which a layer's outputs go within it."""
-    own = getattr(layer, "activation", None)
-    if own is None:
-        return layer if _is_activation(layer) else keras.activations.linear
-    return own
-
-
-def _name(activation: Any) -> str:
-    return getattr(activation, "__name__", None) or to_snake_case(type(activation).__name__)
-
-
-def _feeds(layer: Any) -> Any:
-    """The activation that a layer's outputs come to before another kernel does."""
-    activation = _activation(layer)
-    nodes = layer._outbound_nodes
-    while (
-        _name(activation) == "linear" and len(nodes) == 1 and _kernel_of_operation(nodes[0].operation) is None
-    ):
-        activation = _activation(nodes[0].operation)
-        nodes = nodes[0].operation._outbound_nodes
-    return activation
-
-
-def _kernel_of_operation(operation: Any) -> Any:
-    return _kernel(operation) if isinstance(operation, keras.Layer) else None
-
-
-def _scale(array: np.ndarray) -> float:
-    """The root mean square."""
-    return float(np.sqrt(np.mean(np.square(array)))) if array.size else 0.0
-
-
-def _layer_scale(passed: _Passed) -> LayerScale:
-    name = _name(_activation(passed.layer))
-    suited = variance = None
-    if passed.kernel is not None:
-        initializer = suited_initializer(_feeds(passed.layer))
-        suited = to_snake_case(type(initializer).__name__)
-        variance = _variance(initializer, passed.kernel.shape)
-    return LayerScale(
-        name=passed.name,
-        activation=name,
-        mean=float(passed.outputs.mean()),
-        activation_scale=_scale(passed.outputs),
-        gradient_scale=_scale(passed.gradients),
-        kernel_gradient_scale=None if passed.kernel_gradient is None else _scale(passed.kernel_gradient),
-        dead=float(np.mean(~passed.outputs.any(axis=0))),
-        saturated=_saturated(passed.outputs, *_RANGES[name]) if name in _RANGES else None,
-        kernel_variance=None if passed.kernel is None else _scale(passed.kernel) ** 2,
-        suited_initializer=suited,
-        suited_variance=variance,
-    )
-
-
-def _variance(initializer: Any, shape: tuple[int, ...]) -> float:
-    """What a Keras VarianceScaling gives a kernel of this shape: scale / n.
-
-    >>> _variance(keras.initializers.HeNormal(), (50, 10))
-    0.04
-    """
-    fan_in, fan_out = compute_fans(shape)
-    return initializer.scale / {"fan_in": fan_in, "fan_avg": (fan_in + fan_out) / 2}[initializer.mode]
-
-
-def _saturated(outputs: np.ndarray, low: float, high: float) -> float:
-    margin = NEAR_LIMIT * (high - low)
-    return float(np.mean((outputs < low + margin) | (outputs > high - margin)))
+        return [*parts, Table(COLUMNS, [layer.cells() for layer in self.layers])]
 
 
 # What is wrong, each by a function of the numbers alone.
@@ -451,25 +196,25 @@ def _blocks(layers: Sequence[LayerScale]) -> list[list[LayerScale]]:
     return blocks
 
 
-def _first_inputs(passed: Sequence[_Passed]) -> np.ndarray | None:
+def _first_inputs(passed: Sequence[Passed]) -> np.ndarray | None:
     """The columns that go into the first kernel; None where layers that learn come before it."""
     for each in passed:
         if each.kernel is not None:
             return each.inputs
-        if each.layer.weights and not isinstance(each.layer, keras.layers.Normalization):
+        if each.layer.weights and not isinstance(each.layer, Normalization):
             return None
     return None
 
 
-def _result(passed: Sequence[_Passed]) -> InitializationCheck:
-    shown = [each for each in passed if each.kernel is not None or _is_activation(each.layer)]
-    layers = tuple(map(_layer_scale, shown))
+def _result(passed: Sequence[Passed]) -> InitializationCheck:
+    shown = [each for each in passed if each.kernel is not None or is_activation(each.layer)]
+    layers = tuple(map(layer_scale, shown))
     hidden = _blocks(layers)[:-1]
     inputs = _first_inputs(passed)
     unscaled = [] if inputs is None else list(_of_inputs(inputs))
     scales = [block[-1].activation_scale for block in hidden]
     if inputs is not None and not unscaled:
-        scales = [_scale(inputs), *scales]
+        scales = [root_mean_square(inputs), *scales]
     gradients = [block[-1].gradient_scale for block in hidden][::-1]
     kernels = [block[0] for block in hidden]
     growing = [*_of_growth("activations", scales, kernels), *_of_growth("gradients", gradients, kernels)]
@@ -480,7 +225,11 @@ def _result(passed: Sequence[_Passed]) -> InitializationCheck:
         *unscaled,
     )
     return InitializationCheck(
-        layers, findings, None if inputs is None else _scale(inputs), _growth(scales), _growth(gradients)
+        layers,
+        findings,
+        None if inputs is None else root_mean_square(inputs),
+        _growth(scales),
+        _growth(gradients),
     )
 
 
@@ -570,9 +319,11 @@ def check_initialization(
         rows = checked_rows(_CHECK, x, y, sample_weight, n_rows)
         copy = float64_copy("check_initialization", model, rows.x)
         if y is None:
-            passed = _passed(copy, rows, lambda through, weights: _along(through.outputs(weights), seed))
+            passed = passed_through(
+                copy, rows, lambda through, weights: _along(through.outputs(weights), seed)
+            )
         else:
-            passed = _passed(compiled_like(model, copy), rows, Pass.loss)
+            passed = passed_through(compiled_like(model, copy), rows, Pass.loss)
         if all(each.kernel is None for each in passed):
             raise ValueError(
                 f"check_initialization: the model {model.name!r} has no layer with a kernel to check"
