@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from keras import layers, ops
 
 from kerashp import build_model
 from kerashp.diagnostics import _copies, check_gradients
+from kerashp.diagnostics._gradient_result import Gradients
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 4)).astype("float32")
@@ -226,6 +228,20 @@ def relu(x: Any) -> Any:
     return ops.tanh(2 * x)
 
 
+class Terse(layers.Layer):
+    """A layer that takes none of what every layer takes, and says nothing of its own."""
+
+    def __init__(self, units: int):
+        super().__init__()
+        self.units = units
+
+    def build(self, shape: tuple) -> None:
+        self.w = self.add_weight(shape=(shape[-1], self.units), name="w")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs @ self.w
+
+
 def test_models_in_models_shared_layers_and_functions_of_ones_own_are_copied() -> None:
     inputs = keras.Input((4,))
     shared = layers.Dense(4, relu, name="shared")
@@ -233,12 +249,12 @@ def test_models_in_models_shared_layers_and_functions_of_ones_own_are_copied() -
         [layers.Dense(4, lambda x: x**2, name="square"), layers.Dropout(0.5)], name="inner"
     )
     twice = shared(inner(shared(inputs)))
-    outputs = layers.Dense(1, name="last")(layers.Lambda(lambda x: 2 * x, name="doubled")(twice))
+    outputs = Terse(1)(layers.Lambda(lambda x: 2 * x, name="doubled")(ops.sin(twice)))
     model = keras.Model(inputs, outputs)
     model.compile("sgd", lambda y, p: ops.abs(y - p))
     result = checked(model, y=Y[:, None])
     assert result.verdict == "right"
-    assert [layer.name for layer in result.layers] == ["shared", "inner/square", "last"]
+    assert [layer.name for layer in result.layers] == ["shared", "inner/square", model.layers[-1].name]
     assert result.loss == pytest.approx(model.evaluate(X, Y[:, None], verbose=0), rel=1e-5)
 
 
@@ -311,6 +327,21 @@ def test_a_sample_of_weights_is_the_same_for_the_same_random_state() -> None:
     text = str(checked(model, n_weights=5))
     assert text.startswith("Gradients: right\nat the model's weights: difference ")
     assert "10 of 50" in text
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict"),
+    [(1 + 1e-7, "right"), (1 + 4e-7, "fine"), (1 + 4e-5, "look"), (1 + 4e-3, "wrong"), (np.nan, "wrong")],
+)
+def test_verdicts_go_by_the_difference(factor: float, verdict: str) -> None:
+    one = np.array([3.0, 4.0])
+    gradients = Gradients("kernel", (2,), np.arange(2), factor * one, one, 0 * one)
+    if np.isfinite(factor):
+        assert gradients.difference == pytest.approx((factor - 1) / (factor + 1), rel=1e-6)
+    assert gradients.verdict == verdict
+    assert replace(gradients, automatic=0 * one, numerical=0 * one).difference == 0
+    within = replace(gradients, automatic=one + 0.01, rounding=np.full(2, 0.01))
+    assert (within.verdict, within.difference > 1e-3) == ("right", True)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """A copy of a model that computes in float64, so that the checks neither round nor touch the user's."""
 
+import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +12,7 @@ from keras import ops, tree
 
 from kerashp.training import backend, is_plain, isolated, replaced, supported
 
+_OF_ALL = ("name", "trainable", "dtype")
 _MOST_LETTERS = 200
 _FLOATS = ("float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16")
 _REMEDY = (
@@ -113,13 +115,22 @@ def _by_config(layer: Any) -> Any:
     with warnings.catch_warnings(action="ignore"):  # of lambdas in it, which are taken as they are
         config = layer.get_config()
     config = _with_float64(config) | _own_functions(layer, config)
-    make = keras.layers.Lambda if type(layer) is keras.layers.Lambda else _from_config(layer)
+    taken = _taken(layer, config)
     with keras.saving.CustomObjectScope(_classes_inside(layer)):
-        return make(**config)
+        # Lambda.from_config wants its function by name.
+        is_lambda = type(layer) is keras.layers.Lambda
+        copy = keras.layers.Lambda(**taken) if is_lambda else type(layer).from_config(taken)
+    if taken != config:
+        copy.name, copy.trainable = layer.name, layer.trainable
+    return copy
 
 
-def _from_config(layer: Any) -> Callable[..., Any]:
-    return lambda **config: type(layer).from_config(config)
+def _taken(layer: Any, config: dict[str, Any]) -> dict[str, Any]:
+    """The config without what every layer has, but `__init__` of this one does not take."""
+    parameters = inspect.signature(type(layer).__init__).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return config
+    return {name: value for name, value in config.items() if name in parameters or name not in _OF_ALL}
 
 
 def _own_functions(layer: Any, config: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,13 @@ def _verdict(difference: float) -> str:
     return "look" if difference < WRONG else "wrong"  # NaN too
 
 
+def when(epochs: int) -> str:
+    """After how much training the gradients are looked at, in words."""
+    if not epochs:
+        return "at the model's weights"
+    return "after 1 epoch" if epochs == 1 else f"after {epochs} epochs"
+
+
 @dataclass(frozen=True, eq=False)
 class Gradients:
     """Two gradients of the loss with respect to the same numbers.
@@ -144,10 +151,9 @@ class GradientCheck(Result):
         ]
 
     def _evidence(self) -> list[str | Table]:
-        when = f"after {self.epochs} epochs" if self.epochs else "at the model's weights"
         columns = ("layer", "weights checked", "|automatic|", "|numerical|", "difference", "verdict")
         parts: list[str | Table] = [
-            f"{when}: difference {self.difference:.1e}, loss {self.loss:.6g} "
+            f"{when(self.epochs)}: difference {self.difference:.1e}, loss {self.loss:.6g} "
             f"(right: at most {RIGHT:g}; look: from {LOOK:g}; wrong: from {WRONG:g})",
             Table(columns, [layer._cells() for layer in self.layers]),
         ]

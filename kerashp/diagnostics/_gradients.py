@@ -9,7 +9,7 @@ from keras import ops
 
 from kerashp._arguments import Arguments
 from kerashp.diagnostics._copies import compiled_like, float64_copy, in_float64
-from kerashp.diagnostics._gradient_result import GradientCheck, Gradients, LayerGradients, together
+from kerashp.diagnostics._gradient_result import GradientCheck, Gradients, LayerGradients, together, when
 from kerashp.diagnostics._passes import (
     Pass,
     Rows,
@@ -29,10 +29,11 @@ _DIRECTIONS = 3  # random ones, along which what passes between layers is moved
 class _Directions:
     """Moves what goes into the layers and comes out of them, along random directions."""
 
-    def __init__(self, seed: int):
-        self._seed = seed
+    def __init__(self, rng: np.random.Generator):
+        self._rng = rng
         self.places: list[tuple[str, str]] = []  # the layer and the side of each, in the order of the pass
         self._amounts: Any = None
+        self._drawn: list[Any] = []
 
     def begin(self, amounts: Any) -> None:
         """Before a pass: how far to move, of shape `(n_places * _DIRECTIONS,)`; None in the first pass."""
@@ -43,11 +44,11 @@ class _Directions:
         _check_precision(name, tensor)
         index = len(self.places)
         self.places.append((name, side))
-        if self._amounts is None:
+        if self._amounts is None:  # kept from the first pass, so that they are not compiled in
+            self._drawn.append(ops.convert_to_tensor(self._rng.normal(size=(_DIRECTIONS, *tensor.shape))))
             return tensor
         own = self._amounts[index * _DIRECTIONS : (index + 1) * _DIRECTIONS]
-        drawn = np.random.default_rng([self._seed, index]).normal(size=(_DIRECTIONS, *tensor.shape))
-        return tensor + ops.tensordot(own, ops.convert_to_tensor(drawn), axes=1)
+        return tensor + ops.tensordot(own, self._drawn[index], axes=1)
 
 
 def _check_precision(name: str, tensor: Any) -> None:
@@ -72,15 +73,15 @@ class _Checking:
         self._variables = copy.trainable_variables
         self._sizes = [int(np.prod(variable.shape)) for variable in self._variables]
         self._places = [_sample(size, n_weights, rng) for size in self._sizes]
-        self._directions = _Directions(int(rng.integers(2**31)))
+        self._directions = _Directions(rng)
 
     def check(self, epochs: int, before: GradientCheck | None) -> GradientCheck:
         weights = [ops.convert_to_numpy(variable) for variable in self._variables]
         loss = float(self._loss(weights, None))
         if not np.isfinite(loss):
-            when = f"after {epochs} epochs" if epochs else "at the model's weights"
             raise ValueError(
-                f"check_gradients: the loss must be finite for it to have gradients; got {loss} {when}"
+                "check_gradients: the loss must be finite for it to have gradients; "
+                f"got {loss} {when(epochs)}"
             )
         self._pass = Pass(self._copy, self._rows)  # with the variables that a loss makes in its first call
         moved = list(self._directions.places)
