@@ -168,11 +168,18 @@ def test_a_planted_gradient_is_caught_and_its_layer_named(
 
 def test_a_fault_in_a_layer_without_weights_or_in_the_loss_is_named() -> None:
     keras.utils.set_random_seed(1)
-    parts = [layers.Dense(3, name="first"), Scaled(1.5, name="scaled"), layers.Dense(1, name="last")]
-    result = checked(compiled(*parts))
+    inputs = keras.Input((4,))
+    scaled = Scaled(1.5, name="scaled")  # called twice
+    hidden = layers.Dense(3, name="second")(scaled(layers.Dense(3, name="first")(inputs)))
+    model = keras.Model(inputs, layers.Dense(1, name="last")(scaled(hidden)))
+    model.compile("sgd", "mse")
+    result = checked(model)
     assert result.faults == ("scaled",)
-    assert [layer.verdict for layer in result.layers] == ["wrong", "right"]
-    assert result.layers[0].difference == pytest.approx(0.5 / 2.5, rel=1e-6)
+    differences = {layer.name: layer.difference for layer in result.layers}
+    assert differences["first"] == pytest.approx((1.5**2 - 1) / (1.5**2 + 1), rel=1e-6)
+    assert differences["second"] == pytest.approx((1.5 - 1) / (1.5 + 1), rel=1e-6)
+    assert differences["last"] < 1e-7
+    assert "The gradient goes wrong in: scaled" in str(result)
     wrong = with_gradient(lambda y, p: (y - p) ** 2, lambda y, p, up: (0 * y, 3 * (p - y) * up))
     assert checked(compiled(layers.Dense(1), loss=wrong), y=Y[:, None]).faults == ("loss",)
 
@@ -413,7 +420,7 @@ def made(model: Any) -> Any:
         (lambda: compiled(layers.Dense(1, trainable=False)), "has no trainable weights to check"),
         (
             lambda: compiled(layers.Dense(3), Coarse(name="coarse"), layers.Dense(1)),
-            "coarse computes in float32 even in a float64 copy of the model, which is too coarse",
+            "the layer 'coarse' computes in float32 even in a float64 copy of the model, which is too coarse",
         ),
     ],
 )

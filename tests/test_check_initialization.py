@@ -40,8 +40,8 @@ def test_fifty_layers_explode_and_vanish_as_theory_says(
     activation: str, gain: int, times: float, verdict: str
 ) -> None:
     result = check_initialization(deep(activation, scaled(gain, times)), X)
-    # At a width of n = 64, a ReLU layer's factor of q has the variance 5/n: the mean of 50 logs is 5/(2n) = 0.04
-    # below the log of the mean, and deviates by 0.04.
+    # At a width of n = 64, a ReLU layer's factor of q has the variance 5/n: the mean of 50 logs is
+    # 5/(2n) = 0.04 below the log of the mean, and deviates by 0.04.
     assert 2 * np.log(result.activation_growth) == pytest.approx(2 * np.log(times), abs=0.1)
     assert 2 * np.log(result.gradient_growth) == pytest.approx(2 * np.log(times), abs=0.15)
     assert result.verdict == verdict

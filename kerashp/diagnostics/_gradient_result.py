@@ -31,8 +31,22 @@ def when(epochs: int) -> str:
     return "after 1 epoch" if epochs == 1 else f"after {epochs} epochs"
 
 
+class _Judged:
+    """What has a verdict."""
+
+    @property
+    def verdict(self) -> str:
+        """ "right", "fine", "look" or "wrong"; see `GradientCheck`."""
+        raise NotImplementedError
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether the verdict asks to do something."""
+        return self.verdict in ("look", "wrong")
+
+
 @dataclass(frozen=True, eq=False)
-class Gradients:
+class Gradients(_Judged):
     """Two gradients of the loss with respect to the same numbers.
 
     Attributes
@@ -76,7 +90,7 @@ def together(name: str, parts: Sequence[Gradients]) -> Gradients:
 
 
 @dataclass(frozen=True, eq=False)
-class LayerGradients:
+class LayerGradients(_Judged):
     """The gradients of a layer's trainable weights."""
 
     name: str

@@ -12,6 +12,7 @@ from kerashp.diagnostics._copies import compiled_like, float64_copy, in_float64
 from kerashp.diagnostics._gradient_result import GradientCheck, Gradients, LayerGradients, together, when
 from kerashp.diagnostics._passes import (
     Pass,
+    Place,
     Rows,
     checked_model,
     checked_rows,
@@ -31,7 +32,8 @@ class _Directions:
 
     def __init__(self, rng: np.random.Generator):
         self._rng = rng
-        self.places: list[tuple[str, str]] = []  # the layer and the side of each, in the order of the pass
+        self.places: list[Place] = []  # in the order of the pass
+        self.dtypes: dict[str, str] = {}  # by layer, of what passed last
         self._amounts: Any = None
         self._drawn: list[Any] = []
 
@@ -40,10 +42,10 @@ class _Directions:
         self._amounts = amounts
         self.places = []
 
-    def __call__(self, name: str, side: str, tensor: Any) -> Any:
-        _check_precision(name, tensor)
+    def __call__(self, place: Place, tensor: Any) -> Any:
         index = len(self.places)
-        self.places.append((name, side))
+        self.places.append(place)
+        self.dtypes[place.layer] = keras.backend.standardize_dtype(tensor.dtype)
         if self._amounts is None:  # kept from the first pass, so that they are not compiled in
             self._drawn.append(ops.convert_to_tensor(self._rng.normal(size=(_DIRECTIONS, *tensor.shape))))
             return tensor
@@ -51,13 +53,14 @@ class _Directions:
         return tensor + ops.tensordot(own, self._drawn[index], axes=1)
 
 
-def _check_precision(name: str, tensor: Any) -> None:
-    dtype = keras.backend.standardize_dtype(tensor.dtype)
-    if dtype != "float64":
-        raise ValueError(
-            f"check_gradients: {name} computes in {dtype} even in a float64 copy of the model, which is too "
-            "coarse; let its __init__ pass dtype on (by **kwargs), and cast to self.compute_dtype"
-        )
+def _check_precision(dtypes: dict[str, str]) -> None:
+    for name, dtype in dtypes.items():
+        if dtype != "float64":
+            raise ValueError(
+                f"check_gradients: the layer {name!r} computes in {dtype} even in a float64 copy of the "
+                "model, which is too coarse; let its __init__ pass dtype on (by **kwargs), and cast to "
+                "self.compute_dtype"
+            )
 
 
 class _Checking:
@@ -71,13 +74,14 @@ class _Checking:
         self._pass = Pass(copy, rows)
         self._epsilon = epsilon
         self._variables = copy.trainable_variables
-        self._sizes = [int(np.prod(variable.shape)) for variable in self._variables]
-        self._places = [_sample(size, n_weights, rng) for size in self._sizes]
+        sizes = [int(np.prod(variable.shape)) for variable in self._variables]
+        self._places = [_sample(size, n_weights, rng) for size in sizes]
         self._directions = _Directions(rng)
 
     def check(self, epochs: int, before: GradientCheck | None) -> GradientCheck:
         weights = [ops.convert_to_numpy(variable) for variable in self._variables]
         loss = float(self._loss(weights, None))
+        _check_precision(self._directions.dtypes)
         if not np.isfinite(loss):
             raise ValueError(
                 "check_gradients: the loss must be finite for it to have gradients; "
@@ -88,10 +92,7 @@ class _Checking:
         own, between = self._compared(weights, len(moved))
         layers = tuple(self._by_layer(own))
         every = together("all", own)
-        bad = every.verdict in ("look", "wrong") or any(
-            layer.verdict in ("look", "wrong") for layer in layers
-        )
-        faults = _faults(layers, moved, between) if bad else ()
+        faults = _faults(layers, moved, between) if any(layer.is_bad for layer in layers) else ()
         return GradientCheck(every.difference, layers, faults, loss, epochs, before)
 
     def _loss(self, weights: Sequence[Any], amounts: Any) -> Any:
@@ -169,20 +170,17 @@ def _by_direction(gradients: Gradients) -> Iterator[Gradients]:
 
 
 def _faults(
-    layers: Sequence[LayerGradients], moved: Sequence[tuple[str, str]], between: Sequence[Gradients]
+    layers: Sequence[LayerGradients], moved: Sequence[Place], between: Sequence[Gradients]
 ) -> tuple[str, ...]:
     """The layers that get a right gradient from behind and give a wrong one."""
-
-    def bad(verdict: str) -> bool:
-        return verdict in ("look", "wrong")
-
-    wrong = {place for place, each in zip(moved, between, strict=True) if bad(each.verdict)}
-    givers = {layer.name for layer in layers if bad(layer.verdict)} | {
-        name for name, side in wrong if side == "in"
+    wrong = {place for place, each in zip(moved, between, strict=True) if each.is_bad}
+    misled = {place.layer for place in wrong if place.side == "out"}
+    givers = {
+        place.layer for place in wrong if place.side == "in" and place._replace(side="out") not in wrong
     }
-    names = dict.fromkeys([name for name, _ in moved] + [layer.name for layer in layers])
-    found = tuple(name for name in names if name in givers and (name, "out") not in wrong)
-    return found or ("loss",)
+    givers |= {layer.name for layer in layers if layer.is_bad and layer.name not in misled}
+    names = dict.fromkeys([*(place.layer for place in moved), *(layer.name for layer in layers)])
+    return tuple(name for name in names if name in givers) or ("loss",)
 
 
 def check_gradients(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, NamedTuple
 
 import keras
@@ -19,8 +20,15 @@ class Rows(NamedTuple):
     sample_weight: Any = None
 
 
-# What is called with a layer's name, "in" or "out", and a tensor that goes in or out; returns what goes on.
-Tap = Callable[[str, str, Any], Any]
+class Place(NamedTuple):
+    """Where a tensor passes."""
+
+    layer: str
+    call: int  # of the layer in one pass
+    side: str  # "in" or "out"
+
+
+Tap = Callable[[Place, Any], Any]  # of a place and what passes there; returns what goes on
 
 
 class Pass:
@@ -99,11 +107,15 @@ def tapped(model: Any, tap: Tap) -> Iterator[None]:
 def _tapped_call(name: str, layer: Any, tap: Tap) -> Callable[..., Any]:
     call = layer.call
 
-    def through(side: str, tensors: Any) -> Any:
-        return tree.map_structure(lambda each: tap(name, side, each) if is_float(each) else each, tensors)
+    numbers = count()
+
+    def through(place: Place, tensors: Any) -> Any:
+        return tree.map_structure(lambda each: tap(place, each) if is_float(each) else each, tensors)
 
     def tapped_call(*arguments: Any, **named: Any) -> Any:
-        return through("out", call(*through("in", arguments), **through("in", named)))
+        place = Place(name, next(numbers), "in")
+        outputs = call(*through(place, arguments), **through(place, named))
+        return through(place._replace(side="out"), outputs)
 
     return tapped_call
 

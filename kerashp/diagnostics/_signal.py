@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerashp.diagnostics._passes import Pass, Rows, layers_of, tapped
+from kerashp.diagnostics._passes import Pass, Place, Rows, layers_of, tapped
 from kerashp.training import backend
 
 
@@ -29,22 +29,23 @@ class _Records:
     """Keeps what goes into the layers and comes out of them, and adds something to what comes out."""
 
     def __init__(self) -> None:
-        self.names: list[tuple[str, str]] = []
+        self.places: list[Place] = []
         self.tensors: list[Any] = []
         self._added: Iterator[Any] = iter(())
 
     def begin(self, added: Sequence[Any]) -> None:
         """Before a pass: the tensors to add, one for each that comes out; none in the first pass."""
-        self.names, self.tensors, self._added = [], [], iter(added)
+        self.places, self.tensors, self._added = [], [], iter(added)
 
     def coming_out(self) -> list[Any]:
         """What came out of the layers in the last pass."""
-        return [tensor for (_, side), tensor in zip(self.names, self.tensors, strict=True) if side == "out"]
+        both = zip(self.places, self.tensors, strict=True)
+        return [tensor for place, tensor in both if place.side == "out"]
 
-    def __call__(self, name: str, side: str, tensor: Any) -> Any:
-        self.names.append((name, side))
+    def __call__(self, place: Place, tensor: Any) -> Any:
+        self.places.append(place)
         self.tensors.append(tensor)
-        return tensor if side == "in" else tensor + next(self._added, 0.0)
+        return tensor if place.side == "in" else tensor + next(self._added, 0.0)
 
 
 def passed_through(model: Any, rows: Rows, loss_of: Callable[[Pass, Any], Any]) -> list[Passed]:
@@ -78,20 +79,20 @@ def passed_through(model: Any, rows: Rows, loss_of: Callable[[Pass, Any], Any]) 
         id(variable): own for variable, own in zip(model.trainable_variables, gradients, strict=False)
     }
     layers = layers_of(model)
-    sides = _sides(records.names, tensors, gradients[len(weights) :])
+    sides = _sides(records.places, tensors, gradients[len(weights) :])
     return [_of_layer(name, layers[name], sides[name], of_weights) for name in sides]
 
 
 def _sides(
-    names: Sequence[tuple[str, str]], tensors: Sequence[np.ndarray], of_outputs: Sequence[np.ndarray]
+    places: Sequence[Place], tensors: Sequence[np.ndarray], of_outputs: Sequence[np.ndarray]
 ) -> dict[str, dict[str, list[np.ndarray]]]:
     """By layer: what goes in and comes out, and the gradients with respect to the latter."""
     sides: dict[str, dict[str, list[np.ndarray]]] = {}
     gradients = iter(of_outputs)
-    for (name, side), tensor in zip(names, tensors, strict=True):
-        own = sides.setdefault(name, {"in": [], "out": [], "gradient": []})
-        own[side].append(tensor)
-        if side == "out":
+    for place, tensor in zip(places, tensors, strict=True):
+        own = sides.setdefault(place.layer, {"in": [], "out": [], "gradient": []})
+        own[place.side].append(tensor)
+        if place.side == "out":
             own["gradient"].append(next(gradients))
     return sides
 
