@@ -248,6 +248,12 @@ def test_it_prints_a_table() -> None:
         ({"n_rows": 1}, ValueError, "check_initialization: n_rows must be an integer >= 2; got 1"),
         ({"random_state": -1}, ValueError, "random_state must be an integer >= 0; got -1"),
         ({"model": "mlp"}, TypeError, "check_initialization: model must be a keras.Model; got 'mlp'"),
+        (
+            {"x": np.where(X > 0, X, np.inf)},
+            ValueError,
+            r"x must be finite .*; got an array of shape \(60, 64\)",
+        ),
+        ({"sample_weight": X[:, 0]}, ValueError, "sample_weight must be None where y is: there is no loss"),
         ({"y": X[:, 0]}, ValueError, "model 'bare' has no loss, as it is not compiled; call model.compile"),
         (
             {"x": iter([1])},

@@ -289,8 +289,8 @@ def check_initialization(
     Raises
     ------
     TypeError, ValueError
-        If an argument cannot be used; the model cannot be made anew in float64, or has no layer with a
-        kernel.
+        If an argument cannot be used, or x is not finite; the model cannot be made anew in float64, or has no
+        layer with a kernel.
     NotImplementedError
         On a backend other than TensorFlow and JAX.
 
@@ -315,8 +315,11 @@ def check_initialization(
     n_rows = _CHECK.integer("n_rows", n_rows, at_least=2)
     seed = _CHECK.integer("random_state", random_state, at_least=0)
     checked_model(_CHECK, model, compiled=y is not None)
+    if y is None and sample_weight is not None:
+        raise _CHECK.wrong_value("sample_weight", "None where y is: there is no loss to weigh", sample_weight)
     with in_float64("check_initialization", seed):
         rows = checked_rows(_CHECK, x, y, sample_weight, n_rows)
+        _check_finite(rows.x)
         copy = float64_copy("check_initialization", model, rows.x)
         if y is None:
             passed = passed_through(
@@ -329,6 +332,13 @@ def check_initialization(
                 f"check_initialization: the model {model.name!r} has no layer with a kernel to check"
             )
         return _result(passed)
+
+
+def _check_finite(x: Any) -> None:
+    for tensor in filter(is_float, tree.flatten(x)):
+        array = ops.convert_to_numpy(tensor)
+        if not np.isfinite(array).all():
+            raise _CHECK.wrong_value("x", "finite (impute or drop what is missing)", array)
 
 
 def _along(outputs: Any, seed: int) -> Any:
