@@ -67,7 +67,7 @@ def loss_for(task: str) -> Any:
     return loss(reduction="mean_with_sample_weight")
 
 
-def _auto_initializer(activation: Callable) -> Any:
+def suited_initializer(activation: Callable) -> Any:
     """The initializer that keeps the scale of a signal that passes this activation."""
     name = getattr(activation, "__name__", type(activation).__name__).replace("_", "").lower()
     if name in _LIKE_RELU.split():
@@ -80,7 +80,7 @@ def _auto_initializer(activation: Callable) -> Any:
 def _initializer_for_layer(initializer: Any, activation: Callable, index: int) -> Any:
     """A fresh initializer; one with a seed of its own gets another seed in each layer after the first."""
     if initializer is None:
-        return _auto_initializer(activation)
+        return suited_initializer(activation)
     if not isinstance(initializer, keras.initializers.Initializer):
         return initializer
     config = initializer.get_config()

@@ -1,13 +1,20 @@
 """What a training's curves, gradients, weights and data say, and what to do next."""
 
 from kerashp.diagnostics._capacity import Growth, GrowthStep, grow_capacity
+from kerashp.diagnostics._gradient_result import GradientCheck
+from kerashp.diagnostics._gradients import check_gradients
+from kerashp.diagnostics._initialization import InitializationCheck, check_initialization
 from kerashp.diagnostics._learning_rate import LearningRates, find_learning_rate
 from kerashp.models import transfer, unfreeze
 
 __all__ = [
+    "GradientCheck",
     "Growth",
     "GrowthStep",
+    "InitializationCheck",
     "LearningRates",
+    "check_gradients",
+    "check_initialization",
     "find_learning_rate",
     "grow_capacity",
     "transfer",

@@ -1,14 +1,26 @@
 """What the engine asks of a backend, on JAX: placement, gradients, loops, mapping and compiling."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from keras.src.backend.common import dtypes
+
+from kerashp.training._replaced import replaced
 
 UNMATCHED: tuple[type, ...] = ()  # optimizers whose numbers under Keras' own training are others
+
+
+@contextmanager
+def float64() -> Iterator[None]:
+    """Inside, the backend computes in float64 where it is asked to."""
+    keras_too = (dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")  # by which its functions take float32
+    with jax.enable_x64(True), replaced(keras_too):
+        yield
+
 
 ANY_ROWS = False  # whether `for_any_rows` is as it says
 

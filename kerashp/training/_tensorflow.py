@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -42,6 +42,11 @@ def isolated_random_state(seed: int) -> Iterator[None]:
         yield
     finally:
         eager._seed, eager._rng = before
+
+
+def float64() -> AbstractContextManager[None]:
+    """Inside, the backend computes in float64 where it is asked to: it always does."""
+    return nullcontext()
 
 
 ANY_ROWS = True  # whether `for_any_rows` is as it says
