@@ -104,7 +104,7 @@ def problems(seed: int) -> dict[str, Data]:
 
 def settings(ailment: str, optimizer: str, repeat: int, data: Data) -> dict[str, Any]:
     """What of a model is chosen to cause the ailment."""
-    rate = 0.003 if optimizer == "Adam" else 0.05 if data.task == "regression" else 0.1
+    rate = 0.003 if optimizer == "Adam" else 0.03 if data.task == "regression" else 0.1
     good = {"n_neurons": WIDTH, "learning_rate": rate, "l2": 1e-3}
     bottleneck = {"n_neurons": 1} if data.task == "multiclass" else {"n_neurons": 2, "l2": STRONG[0]}
     return good | {

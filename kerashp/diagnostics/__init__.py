@@ -1,3 +1,10 @@
 """What a training's curves, gradients, weights and data say, and what to do next."""
 
-__all__: list[str] = []
+from kerashp.diagnostics._diagnose import Diagnosis, diagnose
+from kerashp.diagnostics._findings import Finding
+
+__all__ = [
+    "Diagnosis",
+    "Finding",
+    "diagnose",
+]

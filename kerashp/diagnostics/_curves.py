@@ -1,0 +1,263 @@
+"""What learning curves show: one small rule for each ailment.
+
+The rules know no units. Every loss is divided by a scale: the loss of a trivial predictor where it is known,
+otherwise the first epoch's. Levels are medians of windows, so that single bad epochs decide nothing.
+
+The thresholds lie between the runs with and without the ailment of `benchmarks/diagnosis.py`, those of its
+half that was not kept out, and leave room on both sides where there is some.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerashp.diagnostics._findings import Finding, finding
+
+MIN_EPOCHS = 8  # of which a quarter can be told from the rest
+
+EXPLODED = 1e6  # scales that the loss once had: what comes down from there has lost all that it had learned
+RISEN = 3.0  # times its start, or the scale, that the loss ends at
+GAP = 0.4  # of the scale, between validation and training: a good training leaves a quarter at the most
+RISE = 0.5  # of its best, that the validation loss ends above it ...
+SOME_GAP = 0.1  # ... where the gap is of this at least, since a fall to nearly nothing makes any rise large
+ZIGZAG = 0.006  # of the scale, up and down again from epoch to epoch
+RELATIVE_ZIGZAG = 0.015  # of the loss itself, since an untrained network's loss is noisy as well
+FALLING = 0.02  # of the scale, that the loss fell by over the last quarter: what falls less is a plateau
+FIRST_STEP = 1 / 3  # of the loss, by which a good rate's falls from the first epoch to the second
+LEFT = 0.25  # of the scale, from which on a loss that falls slowly has a long way to go
+LINEAR = 0.4  # of the whole fall, in the second half: 0.5 is a straight line, little a good rate's curve
+UNEXPLAINED = 0.45  # of the scale, at a plateau: the features, or what regularises, leave nearly half
+RIGHT = 0.9  # of the rows classified rightly, from which on a high loss says nothing
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The losses of one training.
+
+    Attributes
+    ----------
+    loss : array of shape (n_epochs,)
+    scale : float
+        What losses are divided by.
+    val_loss : array of shape (n_validations,), default=None
+    right : float, default=0.0
+        The share of training rows that were classified rightly in the end, where that is known.
+    scale_is : str, default="the first epoch's loss"
+        What the scale is, in texts.
+    """
+
+    loss: np.ndarray
+    scale: float
+    val_loss: np.ndarray | None = None
+    right: float = 0.0
+    scale_is: str = "the first epoch's loss"
+
+    def levels(self) -> dict[str, float]:
+        """Where the losses ended, in their own units."""
+        levels = {"training_loss": end(self.loss)}
+        if self.val_loss is not None:
+            levels["validation_loss"] = end(self.val_loss)
+        return {**levels, "scale": self.scale}
+
+    def left(self) -> float:
+        """The training loss at the end, as a share of the scale."""
+        return end(self.loss) / self.scale
+
+    def fall(self) -> float:
+        """By how much the training loss fell over the last quarter, as a share of the scale."""
+        return fall(self.loss) / self.scale
+
+    def is_falling(self) -> bool:
+        """Whether training longer lowers both losses."""
+        return self.fall() >= FALLING and (self.val_loss is None or fall(self.val_loss) > 0)
+
+    def is_slow(self) -> bool:
+        """Whether the first step was small, and most of the way is left or the curve nearly straight."""
+        small = (self.loss[0] - self.loss[1]) / self.loss[0] < FIRST_STEP
+        return bool(small and (self.left() >= LEFT or late(self.loss) >= LINEAR))
+
+
+def _window(curve: np.ndarray) -> int:
+    return max(2, len(curve) // 10)
+
+
+def end(curve: np.ndarray) -> float:
+    """The median of the last tenth."""
+    return float(np.median(curve[-_window(curve) :]))
+
+
+def lowest(curve: np.ndarray) -> float:
+    """The lowest median of any tenth."""
+    windows = np.lib.stride_tricks.sliding_window_view(curve, _window(curve))
+    return float(np.median(windows, axis=1).min())
+
+
+def fall(curve: np.ndarray) -> float:
+    """From the tenth before the last quarter to the last tenth."""
+    quarter = len(curve) // 4
+    return float(np.median(curve[-quarter - _window(curve) : -quarter])) - end(curve)
+
+
+def late(curve: np.ndarray) -> float:
+    """The share of the whole fall that is in the second half."""
+    middle, whole = len(curve) // 2, curve[0] - end(curve)
+    half = float(np.median(curve[middle - 1 : middle + 2])) - end(curve)
+    return half / whole if whole > 0 else 0.0
+
+
+def zigzag(curve: np.ndarray) -> float:
+    r"""How far the second half goes up and down from epoch to epoch.
+
+    With the steps $d_t$ from one epoch to the next it is the upper quartile over $t$ of
+    $\min(|d_t|, |d_{t+1}|)$ where $d_t d_{t+1} < 0$, and 0 elsewhere: 0 for any curve that only falls, and for
+    one with a few jumps.
+    """
+    steps = np.diff(curve[len(curve) // 2 :])
+    turns = steps[1:] * steps[:-1] < 0
+    sizes = np.minimum(np.abs(steps[1:]), np.abs(steps[:-1]))
+    return float(np.quantile(np.where(turns, sizes, 0.0), 0.75))
+
+
+def divergence(curves: Curves) -> Finding | None:
+    """A loss that is not finite, was absurd, or ends far above its start."""
+    return _not_finite(curves) or _risen(curves)
+
+
+def _not_finite(curves: Curves) -> Finding | None:
+    for name, curve in (("training", curves.loss), ("validation", curves.val_loss)):
+        bad = np.flatnonzero(~np.isfinite(curve)) if curve is not None else np.zeros(0)
+        if len(bad):
+            evidence = {"first_bad_epoch": bad[0] + 1, "bad_epochs": len(bad)}
+            text = f"The {name} loss was not finite from epoch {bad[0] + 1} on, in {len(bad)} epochs."
+            return finding("divergence", np.inf, evidence, text)
+    return None
+
+
+def _risen(curves: Curves) -> Finding | None:
+    peak = curves.loss.max() / curves.scale
+    rise = end(curves.loss) / max(curves.scale, curves.loss[0])
+    severity = max(peak / EXPLODED, rise / RISEN)
+    if severity < 1:
+        return None
+    evidence = {"peak": peak, "peak_threshold": EXPLODED, "rise": rise, "rise_threshold": RISEN}
+    text = (
+        f"The training loss was once {peak:.3g} times {curves.scale_is} (at most {EXPLODED:.0e} is taken for "
+        f"sound), and ended at {rise:.3g} times what it began with (at most {RISEN:g})."
+    )
+    return finding("divergence", severity, curves.levels() | evidence, text)
+
+
+def overfitting(curves: Curves) -> Finding | None:
+    """A wide gap between the losses, or a validation loss that has risen far above its best."""
+    if curves.val_loss is None:
+        return None
+    train, valid, best = end(curves.loss), end(curves.val_loss), lowest(curves.val_loss)
+    gap, rise = (valid - train) / curves.scale, (valid - best) / abs(best) if best else 0.0
+    severity = max(gap / GAP, min(rise / RISE, gap / SOME_GAP))
+    if severity < 1:
+        return None
+    thresholds = {"gap_threshold": GAP, "rise_threshold": RISE, "gap_of_rise_threshold": SOME_GAP}
+    text = (
+        f"The validation loss ended at {valid:.3g}, {gap:.0%} of {curves.scale_is} above the training loss of "
+        f"{train:.3g} (overfitting from {GAP:.0%} on), and {rise:.0%} above its own best (from {RISE:.0%} on)."
+    )
+    return finding("overfitting", severity, curves.levels() | {"gap": gap, "rise": rise} | thresholds, text)
+
+
+def fluctuation(curves: Curves) -> Finding | None:
+    """A training loss that goes up and down. The validation loss does so by itself where rows are few."""
+    size = zigzag(curves.loss)
+    of_scale, of_loss = size / curves.scale, size / abs(end(curves.loss) or np.inf)
+    severity = min(of_scale / ZIGZAG, of_loss / RELATIVE_ZIGZAG)
+    if severity < 1:
+        return None
+    evidence = {
+        "zigzag": of_scale,
+        "zigzag_threshold": ZIGZAG,
+        "relative_zigzag": of_loss,
+        "relative_zigzag_threshold": RELATIVE_ZIGZAG,
+    }
+    text = (
+        f"The training loss goes up and down by {of_scale:.1%} of {curves.scale_is} from epoch to epoch "
+        f"(fluctuation from {ZIGZAG:.1%} on), {of_loss:.1%} of where it ended (from {RELATIVE_ZIGZAG:.1%} on)."
+    )
+    return finding("fluctuation", severity, curves.levels() | evidence, text)
+
+
+def too_slow(curves: Curves) -> Finding | None:
+    """A fall that goes on at the end, and was slow from the start."""
+    return _still_falling(curves, "too slow") if curves.is_falling() and curves.is_slow() else None
+
+
+def still_improving(curves: Curves) -> Finding | None:
+    """A fall that goes on at the end, and began well."""
+    return _still_falling(curves, "still improving") if curves.is_falling() and not curves.is_slow() else None
+
+
+def _still_falling(curves: Curves, ailment: str) -> Finding:
+    first = (curves.loss[0] - curves.loss[1]) / curves.loss[0]
+    pace, share = curves.fall(), late(curves.loss)
+    evidence = {
+        "fall_of_last_quarter": pace,
+        "fall_of_last_quarter_threshold": FALLING,
+        "first_step": first,
+        "first_step_threshold": FIRST_STEP,
+        "left": curves.left(),
+        "left_threshold": LEFT,
+        "late": share,
+        "late_threshold": LINEAR,
+    }
+    text = (
+        f"The training loss still fell by {pace:.1%} of {curves.scale_is} over the last quarter of the epochs "
+        f"(a plateau below {FALLING:.0%}), after {first:.0%} of itself from the first to the second (a good "
+        f"rate's from {FIRST_STEP:.0%} on); {share:.0%} of the fall is in the second half, {curves.left():.0%} "
+        "of the loss is left."
+    )
+    return finding(ailment, pace / FALLING, curves.levels() | evidence, text)
+
+
+def underfitting(curves: Curves) -> Finding | None:
+    """A plateau at a high loss; not where most rows are classified rightly."""
+    left, pace = curves.left(), curves.fall()
+    if left < UNEXPLAINED or pace >= FALLING or curves.right >= RIGHT:
+        return None
+    evidence = {
+        "left": left,
+        "left_threshold": UNEXPLAINED,
+        "fall_of_last_quarter": pace,
+        "fall_of_last_quarter_threshold": FALLING,
+    }
+    text = (
+        f"The training loss is at a plateau (it fell by {pace:.1%} of {curves.scale_is} over the last quarter "
+        f"of the epochs) and {left:.0%} is left of it (underfitting from {UNEXPLAINED:.0%} on)."
+    )
+    return finding("underfitting", left / UNEXPLAINED, curves.levels() | evidence, text)
+
+
+def healthy(curves: Curves) -> Finding:
+    """What is said where there is nothing else to say."""
+    left, pace = curves.left(), curves.fall()
+    gap = "" if curves.val_loss is None else f", the validation loss at {end(curves.val_loss):.3g}"
+    text = (
+        f"The training loss came to a plateau at {end(curves.loss):.3g}, {left:.0%} of {curves.scale_is}{gap}."
+    )
+    return finding("healthy", 0.0, curves.levels() | {"left": left, "fall_of_last_quarter": pace}, text)
+
+
+_SOUND: tuple[Callable[[Curves], Finding | None], ...] = (
+    overfitting,
+    fluctuation,
+    too_slow,
+    still_improving,
+    underfitting,
+)
+
+
+def findings(curves: Curves) -> tuple[Finding, ...]:
+    """All that the rules find, in the order of `AILMENTS`; curves that diverged say nothing else."""
+    diverged = divergence(curves)
+    if diverged is not None:
+        return (diverged,)
+    found = tuple(one for rule in _SOUND if (one := rule(curves)) is not None)
+    return found or (healthy(curves),)
