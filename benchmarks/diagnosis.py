@@ -23,6 +23,8 @@ from sklearn.datasets import load_breast_cancer, load_digits, make_friedman1
 from sklearn.preprocessing import scale
 
 from kerashp import build_model
+from kerashp.diagnostics import diagnose
+from kerashp.diagnostics._findings import AILMENTS
 from kerashp.training import Member, Population
 
 EXPECTED = {
@@ -105,16 +107,19 @@ def problems(seed: int) -> dict[str, Data]:
 def settings(ailment: str, optimizer: str, repeat: int, data: Data) -> dict[str, Any]:
     """What of a model is chosen to cause the ailment."""
     rate = 0.003 if optimizer == "Adam" else 0.03 if data.task == "regression" else 0.1
-    good = {"n_neurons": WIDTH, "learning_rate": rate, "l2": 1e-3}
+    good = {"n_neurons": WIDTH, "learning_rate": rate, "l2": 3e-3 if data.task == "binary" else 1e-3}
     bottleneck = {"n_neurons": 1} if data.task == "multiclass" else {"n_neurons": 2, "l2": STRONG[0]}
-    return good | {
-        "healthy": {},
-        "overfit": {"n_neurons": MANY_UNITS, "l2": 0.0},
-        "underfit": bottleneck if repeat == len(STRONG) else {"l2": STRONG[repeat % len(STRONG)]},
-        "rate too low": {"learning_rate": rate / 100},
-        "rate too high": {"learning_rate": rate * (30, 50)[repeat % 2]},
-        "diverged": {"learning_rate": rate * 1000},
-    }[ailment]
+    return (
+        good
+        | {
+            "healthy": {},
+            "overfit": {"n_neurons": MANY_UNITS, "l2": 0.0},
+            "underfit": bottleneck if repeat == len(STRONG) else {"l2": STRONG[repeat % len(STRONG)]},
+            "rate too low": {"learning_rate": rate / 100},
+            "rate too high": {"learning_rate": rate * (30, 50)[repeat % 2]},
+            "diverged": {"learning_rate": rate * 1000},
+        }[ailment]
+    )
 
 
 def member(ailment: str, optimizer: str, repeat: int, data: Data, rng: np.random.Generator) -> Member:
@@ -145,3 +150,56 @@ def trained(seed: int) -> Iterator[Run]:
             courses = Population(members, X, y, batch_size=32).train(EPOCHS)
             for (ailment, _), course in zip(chosen, courses, strict=True):
                 yield Run(ailment, name, optimizer, data.loss_of_nothing(), course.history)
+
+
+def kept_or_made(path: Path | None, seed: int) -> list[Run]:
+    """The runs in a file, or new ones, which are written there."""
+    if path is not None and path.exists():
+        return [Run(**run) for run in json.loads(path.read_text(encoding="utf-8"))]
+    runs = list(trained(seed))
+    if path is not None:
+        path.write_text(json.dumps([asdict(run) for run in runs]), encoding="utf-8")
+    return runs
+
+
+def halves(runs: list[Run], seed: int) -> dict[str, list[Run]]:
+    """Each half has as many runs of each ailment and data set."""
+    rng = np.random.default_rng([seed, 3])
+    parts: dict[str, list[Run]] = {half: [] for half in HALVES}
+    for ailment, data in sorted({(run.ailment, run.data) for run in runs}):
+        own = [run for run in runs if (run.ailment, run.data) == (ailment, data)]
+        for place, index in enumerate(rng.permutation(len(own))):
+            parts[HALVES[place % 2]].append(own[index])
+    return parts
+
+
+def table(runs: list[Run], *, with_baseline: bool) -> str:
+    """Known ailments by verdicts, and the share that agrees."""
+    verdicts = [
+        diagnose(run.curves, baseline=run.baseline if with_baseline else None).verdict for run in runs
+    ]
+    counts = Counter(zip((run.ailment for run in runs), verdicts, strict=True))
+    lines = [" " * 14 + "".join(f"{name:>17}" for name in AILMENTS)]
+    lines += [
+        f"{ailment:14}" + "".join(f"{counts[ailment, name]:17d}" for name in AILMENTS) for ailment in EXPECTED
+    ]
+    agree = sum(counts[pair] for pair in EXPECTED.items())
+    return "\n".join([*lines, f"{agree} of {len(runs)} agree: {agree / len(runs):.1%}"])
+
+
+def main() -> None:
+    """Print a confusion table for each half, with and without the baseline."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--half", choices=(*HALVES, "both"), default="both")
+    parser.add_argument("--curves", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    parts = halves(kept_or_made(given.curves, given.seed), given.seed)
+    for half in HALVES if given.half == "both" else (given.half,):
+        for with_baseline in (True, False):
+            told = "told the loss of a trivial prediction" if with_baseline else "told the curves alone"
+            print(f"\n{half} half, {told}\n{table(parts[half], with_baseline=with_baseline)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,7 @@ SOME_GAP = 0.1  # ... where the gap is of this at least, since a fall to nearly 
 ZIGZAG = 0.006  # of the scale, up and down again from epoch to epoch
 RELATIVE_ZIGZAG = 0.015  # of the loss itself, since an untrained network's loss is noisy as well
 FALLING = 0.02  # of the scale, that the loss fell by over the last quarter: what falls less is a plateau
-FIRST_STEP = 1 / 3  # of the loss, by which a good rate's falls from the first epoch to the second
+FIRST_STEP = 0.35  # of the loss, by which a good rate's falls from the first epoch to the second
 LEFT = 0.25  # of the scale, from which on a loss that falls slowly has a long way to go
 LINEAR = 0.4  # of the whole fall, in the second half: 0.5 is a straight line, little a good rate's curve
 UNEXPLAINED = 0.45  # of the scale, at a plateau: the features, or what regularises, leave nearly half
@@ -69,8 +69,9 @@ class Curves:
         return fall(self.loss) / self.scale
 
     def is_falling(self) -> bool:
-        """Whether training longer lowers both losses."""
-        return self.fall() >= FALLING and (self.val_loss is None or fall(self.val_loss) > 0)
+        """Whether training longer lowers both losses: one fell over the last half and quarter, one lately."""
+        since = min(self.fall(), fall_of_half(self.loss) / self.scale)
+        return since >= FALLING and (self.val_loss is None or fall(self.val_loss) > 0)
 
     def is_slow(self) -> bool:
         """Whether the first step was small, and most of the way is left or the curve nearly straight."""
@@ -99,19 +100,24 @@ def fall(curve: np.ndarray) -> float:
     return float(np.median(curve[-quarter - _window(curve) : -quarter])) - end(curve)
 
 
+def fall_of_half(curve: np.ndarray) -> float:
+    """From the middle to the last tenth."""
+    middle = len(curve) // 2
+    return float(np.median(curve[middle - 1 : middle + 2])) - end(curve)
+
+
 def late(curve: np.ndarray) -> float:
     """The share of the whole fall that is in the second half."""
-    middle, whole = len(curve) // 2, curve[0] - end(curve)
-    half = float(np.median(curve[middle - 1 : middle + 2])) - end(curve)
-    return half / whole if whole > 0 else 0.0
+    whole = float(curve[0]) - end(curve)
+    return fall_of_half(curve) / whole if whole > 0 else 0.0
 
 
 def zigzag(curve: np.ndarray) -> float:
     r"""How far the second half goes up and down from epoch to epoch.
 
     With the steps $d_t$ from one epoch to the next it is the upper quartile over $t$ of
-    $\min(|d_t|, |d_{t+1}|)$ where $d_t d_{t+1} < 0$, and 0 elsewhere: 0 for any curve that only falls, and for
-    one with a few jumps.
+    $\min(|d_t|, |d_{t+1}|)$ where $d_t d_{t+1} < 0$, and 0 elsewhere: 0 for a curve that only falls, and
+    for one with a few jumps.
     """
     steps = np.diff(curve[len(curve) // 2 :])
     turns = steps[1:] * steps[:-1] < 0
@@ -149,8 +155,8 @@ def _risen(curves: Curves) -> Finding | None:
 
 
 def overfitting(curves: Curves) -> Finding | None:
-    """A wide gap between the losses, or a validation loss that has risen far above its best."""
-    if curves.val_loss is None:
+    """A validation loss that falls no more, far above the training loss, or far above its own best."""
+    if curves.val_loss is None or fall(curves.val_loss) >= FALLING * curves.scale:
         return None
     train, valid, best = end(curves.loss), end(curves.val_loss), lowest(curves.val_loss)
     gap, rise = (valid - train) / curves.scale, (valid - best) / abs(best) if best else 0.0
@@ -159,8 +165,9 @@ def overfitting(curves: Curves) -> Finding | None:
         return None
     thresholds = {"gap_threshold": GAP, "rise_threshold": RISE, "gap_of_rise_threshold": SOME_GAP}
     text = (
-        f"The validation loss ended at {valid:.3g}, {gap:.0%} of {curves.scale_is} above the training loss of "
-        f"{train:.3g} (overfitting from {GAP:.0%} on), and {rise:.0%} above its own best (from {RISE:.0%} on)."
+        f"The validation loss ended at {valid:.3g}, {gap:.0%} of {curves.scale_is} above the training "
+        f"loss of {train:.3g} (overfitting from {GAP:.0%} on), and {rise:.0%} above its own best (from "
+        f"{RISE:.0%} on)."
     )
     return finding("overfitting", severity, curves.levels() | {"gap": gap, "rise": rise} | thresholds, text)
 
@@ -180,7 +187,8 @@ def fluctuation(curves: Curves) -> Finding | None:
     }
     text = (
         f"The training loss goes up and down by {of_scale:.1%} of {curves.scale_is} from epoch to epoch "
-        f"(fluctuation from {ZIGZAG:.1%} on), {of_loss:.1%} of where it ended (from {RELATIVE_ZIGZAG:.1%} on)."
+        f"(fluctuation from {ZIGZAG:.1%} on), by {of_loss:.1%} of where it ended (from "
+        f"{RELATIVE_ZIGZAG:.1%} on)."
     )
     return finding("fluctuation", severity, curves.levels() | evidence, text)
 
@@ -209,10 +217,10 @@ def _still_falling(curves: Curves, ailment: str) -> Finding:
         "late_threshold": LINEAR,
     }
     text = (
-        f"The training loss still fell by {pace:.1%} of {curves.scale_is} over the last quarter of the epochs "
-        f"(a plateau below {FALLING:.0%}), after {first:.0%} of itself from the first to the second (a good "
-        f"rate's from {FIRST_STEP:.0%} on); {share:.0%} of the fall is in the second half, {curves.left():.0%} "
-        "of the loss is left."
+        f"The training loss still fell by {pace:.1%} of {curves.scale_is} over the last quarter of the "
+        f"epochs (a plateau below {FALLING:.0%}), after {first:.0%} of itself from the first to the second (a "
+        f"good rate's from {FIRST_STEP:.0%} on); {share:.0%} of the fall is in the second half, and "
+        f"{curves.left():.0%} of {curves.scale_is} is left."
     )
     return finding(ailment, pace / FALLING, curves.levels() | evidence, text)
 
@@ -220,7 +228,7 @@ def _still_falling(curves: Curves, ailment: str) -> Finding:
 def underfitting(curves: Curves) -> Finding | None:
     """A plateau at a high loss; not where most rows are classified rightly."""
     left, pace = curves.left(), curves.fall()
-    if left < UNEXPLAINED or pace >= FALLING or curves.right >= RIGHT:
+    if left < UNEXPLAINED or curves.is_falling() or curves.right >= RIGHT:
         return None
     evidence = {
         "left": left,
@@ -229,8 +237,8 @@ def underfitting(curves: Curves) -> Finding | None:
         "fall_of_last_quarter_threshold": FALLING,
     }
     text = (
-        f"The training loss is at a plateau (it fell by {pace:.1%} of {curves.scale_is} over the last quarter "
-        f"of the epochs) and {left:.0%} is left of it (underfitting from {UNEXPLAINED:.0%} on)."
+        f"The training loss is at a plateau (it fell by {pace:.1%} of {curves.scale_is} over the last "
+        f"quarter of the epochs), and {left:.0%} is left (underfitting from {UNEXPLAINED:.0%} on)."
     )
     return finding("underfitting", left / UNEXPLAINED, curves.levels() | evidence, text)
 
@@ -239,9 +247,8 @@ def healthy(curves: Curves) -> Finding:
     """What is said where there is nothing else to say."""
     left, pace = curves.left(), curves.fall()
     gap = "" if curves.val_loss is None else f", the validation loss at {end(curves.val_loss):.3g}"
-    text = (
-        f"The training loss came to a plateau at {end(curves.loss):.3g}, {left:.0%} of {curves.scale_is}{gap}."
-    )
+    level = f"{end(curves.loss):.3g}, {left:.0%} of {curves.scale_is}"
+    text = f"The training loss came to a plateau at {level}{gap}."
     return finding("healthy", 0.0, curves.levels() | {"left": left, "fall_of_last_quarter": pace}, text)
 
 

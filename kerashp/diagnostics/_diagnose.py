@@ -18,8 +18,8 @@ _NO_VALIDATION = (
 )
 _NO_BASELINE = (
     "The losses are measured by the first epoch's, so that a network that learnt most in it looks as if it "
-    "underfitted, and one whose first loss is mostly penalties as if it did not. Pass baseline, the loss of a "
-    "prediction that is the same for all rows."
+    "underfitted, and one whose first loss is mostly penalties as if it did not. Pass baseline, the loss of "
+    "a prediction that is the same for all rows."
 )
 _CLASSES = "The baseline is that of guessing among equally frequent classes; pass theirs where they are not."
 
@@ -74,8 +74,8 @@ def diagnose(source: Any, *, baseline: float | None = None) -> Diagnosis:
     - "divergence": a loss that is not finite, that was above $10^6 s$, or ends above 3 times its start;
     - "overfitting": $(V - L) / s \ge 0.4$, or $V$ at least 50% above its lowest and $(V - L) / s \ge 0.1$;
     - "fluctuation": $L$ goes up and down by at least 0.6% of $s$ and 1.5% of itself from epoch to epoch;
-    - "too slow": $L$ fell by 2% of $s$ or more over the last quarter of the epochs, began by falling by less
-      than a third of itself in one epoch, and either a quarter of $s$ is left or the curve is nearly straight;
+    - "too slow": $L$ fell by 2% of $s$ or more over the last quarter of the epochs, began by falling
+      by less than 35% of itself in one epoch, and a quarter of $s$ is left or the curve nearly straight;
     - "still improving": it fell by as much, but began well;
     - "underfitting": a plateau at $L / s \ge 0.45$;
     - "healthy": none of these.
@@ -83,8 +83,8 @@ def diagnose(source: Any, *, baseline: float | None = None) -> Diagnosis:
     Parameters
     ----------
     source : keras History, dict, estimator or search
-        A dict has a list of one number an epoch by name, "loss" and perhaps "val_loss". An estimator is one of
-        kerashp's, fitted, alone, at the end of pipelines or in a `TransformedTargetRegressor`. Of a search of
+        A dict has a list of one number an epoch by name, "loss" and perhaps "val_loss". An estimator is one
+        of kerashp's, fitted, alone, at the end of pipelines or in a `TransformedTargetRegressor`. Of a search of
         kerashp the curves of the best candidate are taken, on all splits: what is found on more than half of
         them. Of another search, those of its refitted best estimator.
     baseline : float, default=None
@@ -111,8 +111,8 @@ def diagnose(source: Any, *, baseline: float | None = None) -> Diagnosis:
     Notes
     -----
     Findings are ranked by what has to be mended first, not by severity: no plateau can be judged while the
-    loss fluctuates. The thresholds were set on half of the runs of `benchmarks/diagnosis.py`, which prints how
-    often verdicts agree with the ailment on the other half.
+    loss fluctuates. The thresholds were set on half of the runs of `benchmarks/diagnosis.py`, which prints
+    how often verdicts agree with the ailment on the other half.
 
     Curves cannot tell a network that is too small from targets that are noise: both end at a plateau. A
     network that leaves less than 45% of the baseline is not said to underfit, though a better one might leave
@@ -136,7 +136,7 @@ def diagnose(source: Any, *, baseline: float | None = None) -> Diagnosis:
     overfitting: The validation loss ended at 0.938, 94% of the baseline above the training loss of 0.00057 \
 (overfitting from 40% on), and 105% above its own best (from 50% on).
       1. regularise: early stopping, dropout, L2, fewer or narrower layers
-      2. check that both sets have the same statistical properties: compare_distributions(X_train, X_valid)
+      2. check that both sets have the same statistical properties (compare_distributions)
       3. train on more rows, or on augmented ones
     What does not help: more epochs; a lower learning rate
     """

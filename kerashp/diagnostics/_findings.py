@@ -21,7 +21,7 @@ _ADVICE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "overfitting": (
         (
             "regularise: early stopping, dropout, L2, fewer or narrower layers",
-            "check that both sets have the same statistical properties: compare_distributions(X_train, X_valid)",
+            "check that both sets have the same statistical properties (compare_distributions)",
             "train on more rows, or on augmented ones",
         ),
         ("more epochs", "a lower learning rate"),

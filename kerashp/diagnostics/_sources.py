@@ -17,8 +17,8 @@ from kerashp.training import Trained
 
 _CHECK = Arguments("diagnose")
 _EXPECTED = (
-    "a keras History, a dict of curves, or a fitted estimator of kerashp, alone, at the end of a pipeline, in "
-    "a TransformedTargetRegressor or in a search"
+    "a keras History, a dict of curves, or a fitted estimator of kerashp, alone, at the end of a pipeline, "
+    "in a TransformedTargetRegressor or in a search"
 )
 _ACCURACIES = ("accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 
@@ -60,8 +60,8 @@ def _of_search(search: Any) -> Source:
     if of_ours:
         return Source((best.history_,), model)
     raise ValueError(
-        f"diagnose: this {type(search).__name__} has no curves of its best candidate. Search over an estimator "
-        "of kerashp with a search of kerashp.model_selection, or with refit=True (refit names a score where "
+        f"diagnose: this {type(search).__name__} has no curves of its best candidate. Search over an "
+        "estimator of kerashp with a search of kerashp.model_selection, or with refit=True (refit names a score where "
         "there are several)"
     )
 
