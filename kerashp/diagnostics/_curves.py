@@ -65,17 +65,20 @@ class Curves:
         return end(self.loss) / self.scale
 
     def fall(self) -> float:
-        """By how much the training loss fell over the last quarter, as a share of the scale."""
-        return fall(self.loss) / self.scale
+        """What the training loss fell by over the last quarter, or half if that is less, as a share."""
+        return min(fall(self.loss), fall_of_half(self.loss)) / self.scale
+
+    def first_step(self) -> float:
+        """What the training loss fell by from the first epoch to the second, as a share of the first."""
+        return float((self.loss[0] - self.loss[1]) / abs(self.loss[0] or np.inf))
 
     def is_falling(self) -> bool:
-        """Whether training longer lowers both losses: one fell over the last half and quarter, one lately."""
-        since = min(self.fall(), fall_of_half(self.loss) / self.scale)
-        return since >= FALLING and (self.val_loss is None or fall(self.val_loss) > 0)
+        """Whether training for longer would lower both losses."""
+        return self.fall() >= FALLING and (self.val_loss is None or fall(self.val_loss) > 0)
 
     def is_slow(self) -> bool:
         """Whether the first step was small, and most of the way is left or the curve nearly straight."""
-        small = (self.loss[0] - self.loss[1]) / self.loss[0] < FIRST_STEP
+        small = self.first_step() < FIRST_STEP
         return bool(small and (self.left() >= LEFT or late(self.loss) >= LINEAR))
 
 
@@ -204,8 +207,7 @@ def still_improving(curves: Curves) -> Finding | None:
 
 
 def _still_falling(curves: Curves, ailment: str) -> Finding:
-    first = (curves.loss[0] - curves.loss[1]) / curves.loss[0]
-    pace, share = curves.fall(), late(curves.loss)
+    first, pace, share = curves.first_step(), curves.fall(), late(curves.loss)
     evidence = {
         "fall_of_last_quarter": pace,
         "fall_of_last_quarter_threshold": FALLING,
@@ -218,8 +220,8 @@ def _still_falling(curves: Curves, ailment: str) -> Finding:
     }
     text = (
         f"The training loss still fell by {pace:.1%} of {curves.scale_is} over the last quarter of the "
-        f"epochs (a plateau below {FALLING:.0%}), after {first:.0%} of itself from the first to the second (a "
-        f"good rate's from {FIRST_STEP:.0%} on); {share:.0%} of the fall is in the second half, and "
+        f"epochs (a plateau below {FALLING:.0%}), after {first:.0%} of itself from the first to the second "
+        f"(a good rate's from {FIRST_STEP:.0%} on); {share:.0%} of the fall is in the second half, and "
         f"{curves.left():.0%} of {curves.scale_is} is left."
     )
     return finding(ailment, pace / FALLING, curves.levels() | evidence, text)
@@ -228,7 +230,7 @@ def _still_falling(curves: Curves, ailment: str) -> Finding:
 def underfitting(curves: Curves) -> Finding | None:
     """A plateau at a high loss; not where most rows are classified rightly."""
     left, pace = curves.left(), curves.fall()
-    if left < UNEXPLAINED or curves.is_falling() or curves.right >= RIGHT:
+    if left < UNEXPLAINED or pace >= FALLING or curves.right >= RIGHT:
         return None
     evidence = {
         "left": left,
@@ -248,7 +250,7 @@ def healthy(curves: Curves) -> Finding:
     left, pace = curves.left(), curves.fall()
     gap = "" if curves.val_loss is None else f", the validation loss at {end(curves.val_loss):.3g}"
     level = f"{end(curves.loss):.3g}, {left:.0%} of {curves.scale_is}"
-    text = f"The training loss came to a plateau at {level}{gap}."
+    text = f"The training loss ended at {level}{gap}, and no rule finds anything in them."
     return finding("healthy", 0.0, curves.levels() | {"left": left, "fall_of_last_quarter": pace}, text)
 
 

@@ -84,9 +84,9 @@ def diagnose(source: Any, *, baseline: float | None = None) -> Diagnosis:
     ----------
     source : keras History, dict, estimator or search
         A dict has a list of one number an epoch by name, "loss" and perhaps "val_loss". An estimator is one
-        of kerashp's, fitted, alone, at the end of pipelines or in a `TransformedTargetRegressor`. Of a search of
-        kerashp the curves of the best candidate are taken, on all splits: what is found on more than half of
-        them. Of another search, those of its refitted best estimator.
+        of kerashp's, fitted, alone, at the end of pipelines or in a `TransformedTargetRegressor`. Of a search
+        of kerashp the curves of the best candidate are taken, on all splits: what is found on more than
+        half of them. Of another search, those of its refitted best estimator.
     baseline : float, default=None
         The loss of the best prediction that is the same for all rows, in the units of the curves:
         `np.var(y)` for squared errors, the entropy of the classes' frequencies for cross-entropy. If None, it
@@ -132,13 +132,13 @@ def diagnose(source: Any, *, baseline: float | None = None) -> Diagnosis:
     >>> diagnosis = diagnose(fitted, baseline=1.0)
     >>> diagnosis.verdict
     'overfitting'
-    >>> print(diagnosis.findings[0])
-    overfitting: The validation loss ended at 0.938, 94% of the baseline above the training loss of 0.00057 \
-(overfitting from 40% on), and 105% above its own best (from 50% on).
-      1. regularise: early stopping, dropout, L2, fewer or narrower layers
-      2. check that both sets have the same statistical properties (compare_distributions)
-      3. train on more rows, or on augmented ones
-    What does not help: more epochs; a lower learning rate
+    >>> finding = diagnosis.findings[0]
+    >>> round(finding.evidence["gap"], 2), round(finding.severity, 1)
+    (0.94, 2.8)
+    >>> print("\n".join(finding.actions))
+    regularise: early stopping, dropout, L2, fewer or narrower layers
+    check that both sets have the same statistical properties (compare_distributions)
+    train on more rows, or on augmented ones
     """
     if baseline is not None:
         baseline = _CHECK.positive("baseline", baseline)

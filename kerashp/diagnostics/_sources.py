@@ -61,8 +61,8 @@ def _of_search(search: Any) -> Source:
         return Source((best.history_,), model)
     raise ValueError(
         f"diagnose: this {type(search).__name__} has no curves of its best candidate. Search over an "
-        "estimator of kerashp with a search of kerashp.model_selection, or with refit=True (refit names a score where "
-        "there are several)"
+        "estimator of kerashp with a search of kerashp.model_selection, or with refit=True (or a "
+        "score's name, where there are several)"
     )
 
 
