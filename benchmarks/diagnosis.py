@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from common import housing
 from sklearn.datasets import load_breast_cancer, load_digits, make_friedman1
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import StandardScaler, scale
 
 from kerashp import build_model
 from kerashp.diagnostics import diagnose
@@ -64,6 +64,10 @@ class Data:
         shares = np.unique(self.y, return_counts=True)[1] / len(self.y)
         return float(-shares @ np.log(shares))
 
+    def loss_of_guessing(self) -> float | None:
+        """Among equally frequent classes."""
+        return None if self.task == "regression" else float(np.log(len(np.unique(self.y))))
+
 
 @dataclass(frozen=True)
 class Run:
@@ -73,6 +77,7 @@ class Run:
     data: str
     optimizer: str
     baseline: float
+    of_classes: float | None
     curves: dict[str, list[float]]
 
 
@@ -82,12 +87,18 @@ def classes(X: np.ndarray, y: np.ndarray, rng: np.random.Generator, share: float
     drawn = rng.random(len(y)) < share
     noisy = np.where(drawn, rng.integers(0, n_classes, len(y)), y)
     two = n_classes == 2
-    return Data(scale(X), y, noisy, "binary" if two else "multiclass", 1 if two else n_classes)
+    return Data(
+        StandardScaler().fit_transform(X),
+        y,
+        noisy,
+        "binary" if two else "multiclass",
+        1 if two else n_classes,
+    )
 
 
 def numbers(X: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Data:
     """A regression; the noisy targets have noise of the targets' own standard deviation."""
-    return Data(scale(X), y, y + y.std() * rng.normal(size=len(y)), "regression")
+    return Data(StandardScaler().fit_transform(X), y, y + y.std() * rng.normal(size=len(y)), "regression")
 
 
 def problems(seed: int) -> dict[str, Data]:
@@ -149,16 +160,20 @@ def trained(seed: int) -> Iterator[Run]:
             members = [member(ailment, optimizer, repeat, data, rng) for ailment, repeat in chosen]
             courses = Population(members, X, y, batch_size=32).train(EPOCHS)
             for (ailment, _), course in zip(chosen, courses, strict=True):
-                yield Run(ailment, name, optimizer, data.loss_of_nothing(), course.history)
+                known = data.loss_of_nothing(), data.loss_of_guessing()
+                yield Run(ailment, name, optimizer, *known, course.history)
 
 
 def kept_or_made(path: Path | None, seed: int) -> list[Run]:
-    """The runs in a file, or new ones, which are written there."""
+    """The runs of this seed in a file, or new ones, which are written there."""
     if path is not None and path.exists():
-        return [Run(**run) for run in json.loads(path.read_text(encoding="utf-8"))]
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["seed"] == seed:
+            return [Run(**run) for run in kept["runs"]]
     runs = list(trained(seed))
     if path is not None:
-        path.write_text(json.dumps([asdict(run) for run in runs]), encoding="utf-8")
+        kept = {"seed": seed, "runs": [asdict(run) for run in runs]}
+        path.write_text(json.dumps(kept), encoding="utf-8")
     return runs
 
 
@@ -173,10 +188,10 @@ def halves(runs: list[Run], seed: int) -> dict[str, list[Run]]:
     return parts
 
 
-def table(runs: list[Run], *, with_baseline: bool) -> str:
+def table(runs: list[Run], baselines: list[float | None]) -> str:
     """Known ailments by verdicts, and the share that agrees."""
     verdicts = [
-        diagnose(run.curves, baseline=run.baseline if with_baseline else None).verdict for run in runs
+        diagnose(run.curves, baseline=baseline).verdict for run, baseline in zip(runs, baselines, strict=True)
     ]
     counts = Counter(zip((run.ailment for run in runs), verdicts, strict=True))
     lines = [" " * 14 + "".join(f"{name:>17}" for name in AILMENTS)]
@@ -196,9 +211,13 @@ def main() -> None:
     given = parser.parse_args()
     parts = halves(kept_or_made(given.curves, given.seed), given.seed)
     for half in HALVES if given.half == "both" else (given.half,):
-        for with_baseline in (True, False):
-            told = "told the loss of a trivial prediction" if with_baseline else "told the curves alone"
-            print(f"\n{half} half, {told}\n{table(parts[half], with_baseline=with_baseline)}")
+        runs = parts[half]
+        for told, baselines in {
+            "told the loss of a trivial prediction": [run.baseline for run in runs],
+            "told the number of classes, as classifiers tell it themselves": [run.of_classes for run in runs],
+            "told the curves alone": [None] * len(runs),
+        }.items():
+            print(f"\n{half} half, {told}\n{table(runs, baselines)}")
 
 
 if __name__ == "__main__":
