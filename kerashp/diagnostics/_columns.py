@@ -119,8 +119,8 @@ def _column(values: Any, where: str) -> Column:
     category = str(getattr(values, "dtype", "")) == "category"
     array = np.asarray(values).reshape(_num_samples(values))
     if array.dtype.kind in "mM":
-        present = array[~np.isnat(array)].astype("int64")
-        return Column(present.astype(float), len(array) - len(present), categorical=False)
+        present = array[~np.isnat(array)].astype(f"{array.dtype.kind}8[us]")  # units may differ
+        return Column(present.astype("int64").astype(float), len(array) - len(present), categorical=False)
     if array.dtype.kind == "c":
         raise _CHECK.wrong_type(where, "numbers, dates or categories", array)
     present = _present(array)
