@@ -178,8 +178,9 @@ def test_a_diagnosis_prints_its_evidence() -> None:
     assert "1. raise the learning rate" in text
     assert "whether it overfits cannot be told" in text
     assert "Pass baseline" in text
-    assert "fall of last quarter" in text
-    assert found._repr_html_().count("<tr>") == 1 + len(found.findings[0].evidence)
+    assert ("first step", "0.005085", "0.35") in found.findings[0].measured()
+    assert "too slow  late                  0.469    0.4" in text
+    assert found._repr_html_().count("<tr>") == 1 + len(found.findings[0].measured())
 
 
 def test_what_curves_cannot_tell_is_said() -> None:

@@ -166,13 +166,20 @@ def overfitting(curves: Curves) -> Finding | None:
     severity = max(gap / GAP, min(rise / RISE, gap / SOME_GAP))
     if severity < 1:
         return None
-    thresholds = {"gap_threshold": GAP, "rise_threshold": RISE, "gap_of_rise_threshold": SOME_GAP}
+    evidence = {
+        "gap": gap,
+        "gap_threshold": GAP,
+        "rise": rise,
+        "rise_threshold": RISE,
+        "gap_where_risen": gap,
+        "gap_where_risen_threshold": SOME_GAP,
+    }
     text = (
         f"The validation loss ended at {valid:.3g}, {gap:.0%} of {curves.scale_is} above the training "
         f"loss of {train:.3g} (overfitting from {GAP:.0%} on), and {rise:.0%} above its own best (from "
         f"{RISE:.0%} on)."
     )
-    return finding("overfitting", severity, curves.levels() | {"gap": gap, "rise": rise} | thresholds, text)
+    return finding("overfitting", severity, curves.levels() | evidence, text)
 
 
 def fluctuation(curves: Curves) -> Finding | None:

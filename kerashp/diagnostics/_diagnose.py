@@ -56,12 +56,8 @@ class Diagnosis(Result):
     def _parts(self) -> Sequence[str | Table]:
         of = "" if self.n_curves == 1 else f" of {self.n_curves} splits"
         said = [part for one in self.findings for part in one._parts()]
-        rows = [
-            (one.ailment, name.replace("_", " "), f"{value:.4g}")
-            for one in self.findings
-            for name, value in one.evidence.items()
-        ]
-        evidence = Table(("finding", "evidence", "value"), rows)
+        rows = [(one.ailment, *cells) for one in self.findings for cells in one.measured()]
+        evidence = Table(("finding", "evidence", "value", "threshold"), rows)
         return [f"Verdict after {self.n_epochs} epochs{of}: {self.verdict}", *said, *self.notes, evidence]
 
 

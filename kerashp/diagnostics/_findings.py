@@ -91,6 +91,15 @@ class Finding(Result):
     actions: tuple[str, ...]
     avoid: tuple[str, ...]
 
+    def measured(self) -> list[tuple[str, str, str]]:
+        """The evidence as cells: the name of a number, the number, and its threshold if it has one."""
+        numbers = {name: f"{value:.4g}" for name, value in self.evidence.items()}
+        return [
+            (name.replace("_", " "), number, numbers.get(f"{name}_threshold", ""))
+            for name, number in numbers.items()
+            if not name.endswith("_threshold")
+        ]
+
     def _parts(self) -> Sequence[str | Table]:
         numbered = [f"  {rank}. {action}" for rank, action in enumerate(self.actions, 1)]
         avoided = f"What does not help: {'; '.join(self.avoid)}"
