@@ -26,7 +26,7 @@ RELATIVE_ZIGZAG = 0.015  # of the loss itself, since an untrained network's loss
 FALLING = 0.02  # of the scale, that the loss fell by over the last quarter: what falls less is a plateau
 FIRST_STEP = 0.35  # of the loss, by which a good rate's falls from the first epoch to the second
 LEFT = 0.25  # of the scale, from which on a loss that falls slowly has a long way to go
-LINEAR = 0.4  # of the whole fall, in the second half: 0.5 is a straight line, little a good rate's curve
+LINEAR = 0.3  # of the whole fall, in the second half: half is a straight line, a fifth a plateau's at most
 UNEXPLAINED = 0.45  # of the scale, at a plateau: the features, or what regularises, leave nearly half
 RIGHT = 0.9  # of the rows classified rightly, from which on a high loss says nothing
 
@@ -72,9 +72,14 @@ class Curves:
         """What the training loss fell by from the first epoch to the second, as a share of the first."""
         return float((self.loss[0] - self.loss[1]) / abs(self.loss[0] or np.inf))
 
+    def at_plateau(self) -> bool:
+        """Whether the training loss falls no more. A smooth, straight line falls, however slowly."""
+        straight = zigzag(self.loss) == 0 and late(self.loss) >= LINEAR
+        return self.fall() < FALLING and not straight
+
     def is_falling(self) -> bool:
         """Whether training for longer would lower both losses."""
-        return self.fall() >= FALLING and (self.val_loss is None or fall(self.val_loss) > 0)
+        return not self.at_plateau() and (self.val_loss is None or fall(self.val_loss) > 0)
 
     def is_slow(self) -> bool:
         """Whether the first step was small, and most of the way is left or the curve nearly straight."""
@@ -227,17 +232,17 @@ def _still_falling(curves: Curves, ailment: str) -> Finding:
     }
     text = (
         f"The training loss still fell by {pace:.1%} of {curves.scale_is} over the last quarter of the "
-        f"epochs (a plateau below {FALLING:.0%}), after {first:.0%} of itself from the first to the second "
-        f"(a good rate's from {FIRST_STEP:.0%} on); {share:.0%} of the fall is in the second half, and "
-        f"{curves.left():.0%} of {curves.scale_is} is left."
+        f"epochs (below {FALLING:.0%} it is at a plateau, unless its line is straight), after {first:.0%} of "
+        f"itself from the first to the second (a good rate's from {FIRST_STEP:.0%} on); {share:.0%} of the "
+        f"fall is in the second half, and {curves.left():.0%} of {curves.scale_is} is left."
     )
-    return finding(ailment, pace / FALLING, curves.levels() | evidence, text)
+    return finding(ailment, max(pace / FALLING, share / LINEAR), curves.levels() | evidence, text)
 
 
 def underfitting(curves: Curves) -> Finding | None:
     """A plateau at a high loss; not where most rows are classified rightly."""
     left, pace = curves.left(), curves.fall()
-    if left < UNEXPLAINED or pace >= FALLING or curves.right >= RIGHT:
+    if left < UNEXPLAINED or not curves.at_plateau() or curves.right >= RIGHT:
         return None
     evidence = {
         "left": left,

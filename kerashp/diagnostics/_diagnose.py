@@ -70,8 +70,9 @@ def diagnose(source: Any, *, baseline: float | None = None) -> Diagnosis:
     - "divergence": a loss that is not finite, that was above $10^6 s$, or ends above 3 times its start;
     - "overfitting": $(V - L) / s \ge 0.4$, or $V$ at least 50% above its lowest and $(V - L) / s \ge 0.1$;
     - "fluctuation": $L$ goes up and down by at least 0.6% of $s$ and 1.5% of itself from epoch to epoch;
-    - "too slow": $L$ fell by 2% of $s$ or more over the last quarter of the epochs, began by falling
-      by less than 35% of itself in one epoch, and a quarter of $s$ is left or the curve nearly straight;
+    - "too slow": $L$ fell by 2% of $s$ or more over the last quarter of the epochs, or in a smooth and nearly
+      straight line; it began by falling by less than 35% of itself in one epoch, and a quarter of $s$ is left
+      or 30% of the fall in the second half;
     - "still improving": it fell by as much, but began well;
     - "underfitting": a plateau at $L / s \ge 0.45$;
     - "healthy": none of these.
