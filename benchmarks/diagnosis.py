@@ -2,7 +2,9 @@
 
 python benchmarks/diagnosis.py [--half tune|kept|both] [--curves FILE] [--seed N]
 
-Half of the runs is kept out of setting the thresholds. FILE keeps the curves from one call to the next.
+Half of the runs is kept out of setting the thresholds. FILE keeps the curves from one call to the next. The
+runs of seed 0, and others of seeds from 100 on, were looked at while the rules were written, those of seed 1
+only afterwards: diagnosis.md has its tables.
 """
 
 import argparse
@@ -207,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--half", choices=(*HALVES, "both"), default="both")
     parser.add_argument("--curves", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     parts = halves(kept_or_made(given.curves, given.seed), given.seed)
     for half in HALVES if given.half == "both" else (given.half,):

@@ -130,6 +130,9 @@ def test_a_straight_line_is_too_slow_and_a_curve_that_began_well_still_improves(
     assert verdict(np.exp(-np.arange(12) / 4)) == "still improving"  # 6% left of what was falling well
     assert verdict(1 - EPOCHS * 1e-5) == "too slow"  # the rate is lower by orders of magnitude
     assert verdict(1 - EPOCHS * 1e-5 + noise(1e-3)) == "underfitting"
+    bent = 0.6 * np.exp(-EPOCHS / 20)
+    assert verdict(bent + 0.4) == "too slow"  # a long way to go
+    assert verdict(bent + 0.02) == "still improving"
     finding = rules.too_slow(curves(LINE))
     assert finding is not None
     assert finding.evidence["late"] == pytest.approx(0.5, abs=0.04)
