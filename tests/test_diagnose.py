@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import model_selection
 from sklearn.exceptions import NotFittedError
@@ -210,6 +211,7 @@ def test_a_history_and_a_trained_member_are_curves_too() -> None:
     history.history = {"loss": list(LINE)}
     assert diagnose(history).findings == diagnose({"loss": LINE}).findings
     assert diagnose(Trained({"loss": list(LINE)}, N, None, None)).verdict == "too slow"
+    assert diagnose(dict(pd.DataFrame({"loss": LINE}))).verdict == "too slow"
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def _curve(history: Mapping[str, Any], name: str) -> np.ndarray:
         raise ValueError(f"diagnose: the curves must have one named {name!r}; got {known}")
     expected = "one number for each epoch"
     values = history[name]
-    if not is_sequence(values):
+    if not (is_sequence(values) or hasattr(values, "__array__")):  # a DataFrame's column
         raise _CHECK.wrong_type(f"the curve {name!r}", expected, values)
     try:
         curve = np.array([float(value) for value in values])
