@@ -1,0 +1,226 @@
+"""Verdicts of `diagnose` on real training runs, each of whose ailments was caused on purpose.
+
+python benchmarks/diagnosis.py [--half tune|kept|both] [--curves FILE] [--seed N]
+
+Half of the runs is kept out of setting the thresholds. FILE keeps the curves from one call to the next. The
+runs of seed 0, and others of seeds from 100 on, were looked at while the rules were written, those of seed 1
+only afterwards: diagnosis.md has its tables.
+"""
+
+import argparse
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from common import housing
+from sklearn.datasets import load_breast_cancer, load_digits, make_friedman1
+from sklearn.preprocessing import StandardScaler, scale
+
+from kerashp import build_model
+from kerashp.diagnostics import diagnose
+from kerashp.diagnostics._findings import AILMENTS
+from kerashp.training import Member, Population
+
+EXPECTED = {
+    "overfit": "overfitting",
+    "underfit": "underfitting",
+    "rate too high": "fluctuation",
+    "rate too low": "too slow",
+    "diverged": "divergence",
+    "healthy": "healthy",
+}
+EPOCHS = 150
+# Of each data set. SGD on squared errors goes from good to diverged within a factor of ten.
+RUNS = {
+    "SGD": {"overfit": 4, "underfit": 4, "rate too low": 4, "diverged": 8, "healthy": 4},
+    "Adam": {"overfit": 4, "underfit": 4, "rate too low": 4, "rate too high": 8, "healthy": 4},
+}
+WIDTH = 16
+FEW_ROWS, MANY_UNITS = 80, 64
+STRONG = (0.1, 0.3, 1.0)  # penalties that leave little of the weights
+HALVES = ("tune", "kept")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows, and the same rows with noise in the targets, of one problem."""
+
+    X: np.ndarray
+    y: np.ndarray
+    noisy: np.ndarray
+    task: str
+    n_outputs: int = 1
+
+    def loss_of_nothing(self) -> float:
+        """Of the best prediction that is the same for all rows."""
+        if self.task == "regression":
+            return float(self.y.var())
+        shares = np.unique(self.y, return_counts=True)[1] / len(self.y)
+        return float(-shares @ np.log(shares))
+
+    def loss_of_guessing(self) -> float | None:
+        """Among equally frequent classes."""
+        return None if self.task == "regression" else float(np.log(len(np.unique(self.y))))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: what was wrong by construction, and its curves."""
+
+    ailment: str
+    data: str
+    optimizer: str
+    baseline: float
+    of_classes: float | None
+    curves: dict[str, list[float]]
+
+
+def classes(X: np.ndarray, y: np.ndarray, rng: np.random.Generator, share: float = 0.3) -> Data:
+    """A classification; a share of the noisy labels is drawn anew."""
+    n_classes = len(np.unique(y))
+    drawn = rng.random(len(y)) < share
+    noisy = np.where(drawn, rng.integers(0, n_classes, len(y)), y)
+    two = n_classes == 2
+    return Data(
+        StandardScaler().fit_transform(X),
+        y,
+        noisy,
+        "binary" if two else "multiclass",
+        1 if two else n_classes,
+    )
+
+
+def numbers(X: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Data:
+    """A regression; the noisy targets have noise of the targets' own standard deviation."""
+    return Data(StandardScaler().fit_transform(X), y, y + y.std() * rng.normal(size=len(y)), "regression")
+
+
+def problems(seed: int) -> dict[str, Data]:
+    """The four data sets, in a new order."""
+    rng = np.random.default_rng([seed, 1])
+    X, y, _ = housing(20_000)
+    some = rng.permutation(len(X))[:1500]
+    friedman = make_friedman1(1500, noise=1.0, random_state=seed)
+    return {
+        "digits": classes(*load_digits(return_X_y=True), rng),
+        "breast cancer": classes(*load_breast_cancer(return_X_y=True), rng),
+        "friedman": numbers(friedman[0], scale(friedman[1]), rng),
+        "housing": numbers(X[some], y[some, 0], rng),
+    }
+
+
+def settings(ailment: str, optimizer: str, repeat: int, data: Data) -> dict[str, Any]:
+    """What of a model is chosen to cause the ailment."""
+    rate = 0.003 if optimizer == "Adam" else 0.03 if data.task == "regression" else 0.1
+    good = {"n_neurons": WIDTH, "learning_rate": rate, "l2": 3e-3 if data.task == "binary" else 1e-3}
+    bottleneck = {"n_neurons": 1} if data.task == "multiclass" else {"n_neurons": 2, "l2": STRONG[0]}
+    return (
+        good
+        | {
+            "healthy": {},
+            "overfit": {"n_neurons": MANY_UNITS, "l2": 0.0},
+            "underfit": bottleneck if repeat == len(STRONG) else {"l2": STRONG[repeat % len(STRONG)]},
+            "rate too low": {"learning_rate": rate / 100},
+            "rate too high": {"learning_rate": rate * (30, 50)[repeat % 2]},
+            "diverged": {"learning_rate": rate * 1000},
+        }[ailment]
+    )
+
+
+def member(ailment: str, optimizer: str, repeat: int, data: Data, rng: np.random.Generator) -> Member:
+    """A model with the ailment; its rows are those of the data, then those with noise."""
+    own = settings(ailment, optimizer, repeat, data)
+    keras.utils.set_random_seed(int(rng.integers(2**31)))
+    made = getattr(keras.optimizers, optimizer)()
+    model = build_model(
+        2, **own, input_shape=data.X.shape[1:], task=data.task, n_outputs=data.n_outputs, optimizer=made
+    )
+    rows = rng.permutation(len(data.X))
+    n_valid = len(rows) // 4
+    valid, train = rows[:n_valid], rows[n_valid:]
+    if ailment == "overfit":
+        valid, train = valid + len(rows), train[:FEW_ROWS] + len(rows)
+    return Member(model, train, valid, random_state=int(rng.integers(2**31)))
+
+
+def trained(seed: int) -> Iterator[Run]:
+    """All runs: those of one data set and optimizer train together."""
+    for index, (name, data) in enumerate(problems(seed).items()):
+        X = np.concatenate([data.X, data.X]).astype("float32")
+        y = np.concatenate([data.y, data.noisy]).astype("float32")
+        for optimizer, runs in RUNS.items():
+            rng = np.random.default_rng([seed, 2, index, len(optimizer)])
+            chosen = [(ailment, repeat) for ailment, times in runs.items() for repeat in range(times)]
+            members = [member(ailment, optimizer, repeat, data, rng) for ailment, repeat in chosen]
+            courses = Population(members, X, y, batch_size=32).train(EPOCHS)
+            for (ailment, _), course in zip(chosen, courses, strict=True):
+                known = data.loss_of_nothing(), data.loss_of_guessing()
+                yield Run(ailment, name, optimizer, *known, course.history)
+
+
+def kept_or_made(path: Path | None, seed: int) -> list[Run]:
+    """The runs of this seed in a file, or new ones, which are written there."""
+    if path is not None and path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["seed"] == seed:
+            return [Run(**run) for run in kept["runs"]]
+    runs = list(trained(seed))
+    if path is not None:
+        kept = {"seed": seed, "runs": [asdict(run) for run in runs]}
+        path.write_text(json.dumps(kept), encoding="utf-8")
+    return runs
+
+
+def halves(runs: list[Run], seed: int) -> dict[str, list[Run]]:
+    """Each half has as many runs of each ailment and data set."""
+    rng = np.random.default_rng([seed, 3])
+    parts: dict[str, list[Run]] = {half: [] for half in HALVES}
+    for ailment, data in sorted({(run.ailment, run.data) for run in runs}):
+        own = [run for run in runs if (run.ailment, run.data) == (ailment, data)]
+        for place, index in enumerate(rng.permutation(len(own))):
+            parts[HALVES[place % 2]].append(own[index])
+    return parts
+
+
+def table(runs: list[Run], baselines: list[float | None]) -> str:
+    """Known ailments by verdicts, and the share that agrees."""
+    verdicts = [
+        diagnose(run.curves, baseline=baseline).verdict for run, baseline in zip(runs, baselines, strict=True)
+    ]
+    counts = Counter(zip((run.ailment for run in runs), verdicts, strict=True))
+    lines = [" " * 14 + "".join(f"{name:>17}" for name in AILMENTS)]
+    lines += [
+        f"{ailment:14}" + "".join(f"{counts[ailment, name]:17d}" for name in AILMENTS) for ailment in EXPECTED
+    ]
+    agree = sum(counts[pair] for pair in EXPECTED.items())
+    return "\n".join([*lines, f"{agree} of {len(runs)} agree: {agree / len(runs):.1%}"])
+
+
+def main() -> None:
+    """Print a confusion table for each half, with and without the baseline."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--half", choices=(*HALVES, "both"), default="both")
+    parser.add_argument("--curves", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    parts = halves(kept_or_made(given.curves, given.seed), given.seed)
+    for half in HALVES if given.half == "both" else (given.half,):
+        runs = parts[half]
+        for told, baselines in {
+            "told the loss of a trivial prediction": [run.baseline for run in runs],
+            "told the number of classes, as classifiers tell it themselves": [run.of_classes for run in runs],
+            "told the curves alone": [None] * len(runs),
+        }.items():
+            print(f"\n{half} half, {told}\n{table(runs, baselines)}")
+
+
+if __name__ == "__main__":
+    main()

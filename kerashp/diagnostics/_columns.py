@@ -1,0 +1,155 @@
+"""The columns of two sets of rows, each as one array of numbers or of categories."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import _safe_indexing
+from sklearn.utils._missing import is_pandas_na, is_scalar_nan
+from sklearn.utils.validation import _get_feature_names, _num_samples
+
+from kerashp._arguments import Arguments, shown, spelled
+
+_CHECK = Arguments("compare_distributions")
+_EXPECTED = "rows of shape (n_samples, n_features), or (n_samples,) for one feature, none of them 0"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature of one set.
+
+    Attributes
+    ----------
+    values : array of shape (n_samples - n_missing,)
+        What is not missing: float64, or strings where it is categorical.
+    n_missing : int
+    categorical : bool
+    """
+
+    values: np.ndarray
+    n_missing: int
+    categorical: bool
+
+    def share_missing(self) -> float:
+        """Of all rows."""
+        return self.n_missing / (self.n_missing + len(self.values))
+
+
+def paired(X_train: Any, X_valid: Any, columns: Any) -> list[tuple[str, Column, Column]]:
+    """The features of both sets by name, checked to be the same."""
+    sets = {"X_train": _rows(X_train, "X_train"), "X_valid": _rows(X_valid, "X_valid")}
+    widths = [X.shape[1] for X in sets.values()]
+    if widths[0] != widths[1]:
+        raise ValueError(
+            f"compare_distributions: X_train and X_valid must have the same features; got {widths[0]} and "
+            f"{widths[1]} columns"
+        )
+    names = _names(X_train, X_valid, columns, widths[0])
+    pairs = []
+    for index, name in enumerate(names):
+        train, valid = (
+            _column(_safe_indexing(X, index, axis=1), f"{which}, feature {name!r},")
+            for which, X in sets.items()
+        )
+        if train.categorical != valid.categorical and len(train.values) and len(valid.values):
+            kinds = ["categories" if one.categorical else "numbers" for one in (train, valid)]
+            raise ValueError(
+                f"compare_distributions: feature {name!r} must be of one kind in both sets; got {kinds[0]} "
+                f"in X_train and {kinds[1]} in X_valid. Convert one of them"
+            )
+        pairs.append((name, train, valid))
+    return pairs
+
+
+def _rows(X: Any, name: str) -> Any:
+    """X with two axes: a DataFrame as it is, sparse by columns, anything else as an array."""
+    if sparse.issparse(X):
+        X = X.tocsc()
+    elif not hasattr(X, "columns"):
+        X = _array(X, name)
+    shape = getattr(X, "shape", ())
+    if len(shape) != 2 or 0 in shape:
+        raise _CHECK.wrong_value(name, f"{_EXPECTED} (images and sequences flattened)", X)
+    return X
+
+
+def _array(X: Any, name: str) -> np.ndarray:
+    """An array of two axes, of objects where NumPy would make strings of a list's numbers."""
+    try:
+        array = np.asarray(X)
+        if array.dtype.kind in "US" and not hasattr(X, "dtype"):
+            array = np.asarray(X, dtype=object)
+    except ValueError as error:
+        raise _CHECK.wrong_value(name, f"{_EXPECTED}, all of one length", X) from error
+    if array.ndim == 0:
+        raise _CHECK.wrong_type(name, _EXPECTED, X)
+    if hasattr(X, "dtype") and str(X.dtype) == "category":
+        array = array.astype(object).astype(str).astype(object)
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _names(X_train: Any, X_valid: Any, columns: Any, width: int) -> list[str]:
+    own = [names.tolist() for X in (X_train, X_valid) if (names := _get_feature_names(X)) is not None]
+    if len(own) == 2 and own[0] != own[1]:
+        raise ValueError(
+            "compare_distributions: X_train and X_valid must have the same columns in the same order; got "
+            f"{shown(own[0])} and {shown(own[1])}. Take X_valid[X_train.columns]"
+        )
+    if columns is not None:
+        return _given_names(columns, width)
+    return own[0] if own else [f"x{index}" for index in range(width)]
+
+
+def _given_names(columns: Any, width: int) -> list[str]:
+    expected = f"{width} different names, one a feature"
+    if isinstance(columns, str) or not isinstance(columns, Sequence | np.ndarray):
+        raise _CHECK.wrong_type("columns", expected, columns)
+    names = [str(name) for name in columns]
+    if len(names) != width or len(set(names)) != width:
+        raise ValueError(f"compare_distributions: columns must be {expected}; got {spelled(names)}")
+    return names
+
+
+def _column(values: Any, where: str) -> Column:
+    if sparse.issparse(values):
+        values = values.toarray()
+    category = str(getattr(values, "dtype", "")) == "category"
+    array = np.asarray(values).reshape(_num_samples(values))
+    if array.dtype.kind in "mM":
+        present = array[~np.isnat(array)].astype(f"{array.dtype.kind}8[us]")  # units may differ
+        return Column(present.astype("int64").astype(float), len(array) - len(present), categorical=False)
+    if array.dtype.kind == "c":
+        raise _CHECK.wrong_type(where, "numbers, dates or categories", array)
+    present = _present(array)
+    categorical = category or not _is_numeric(present)
+    kept = np.array([str(value) for value in present]) if categorical else _finite(present, where)
+    return Column(kept, len(array) - len(present), categorical)
+
+
+def _present(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "f":
+        return array[~np.isnan(array)]
+    if array.dtype.kind != "O":
+        return array
+    missing = [value is None or is_scalar_nan(value) or is_pandas_na(value) for value in array]
+    return array[~np.array(missing, bool)]
+
+
+def _is_numeric(present: np.ndarray) -> bool:
+    if present.dtype.kind == "O":
+        return all(isinstance(value, Real) and not isinstance(value, bool | np.bool_) for value in present)
+    return present.dtype.kind in "iuf"
+
+
+def _finite(present: np.ndarray, where: str) -> np.ndarray:
+    values = present.astype(float)
+    bad = len(values) - int(np.isfinite(values).sum())
+    if bad:
+        raise ValueError(
+            f"compare_distributions: {where} must hold finite numbers, or NaN for what is missing; got {bad} "
+            "infinite ones. Replace them"
+        )
+    return values

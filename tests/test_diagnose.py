@@ -1,0 +1,327 @@
+"""What learning curves are said to show: curves of known closed forms, and sources of all kinds."""
+
+import re
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import model_selection
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kerashp import KerasMLPClassifier, build_model, fit
+from kerashp.diagnostics import _curves as rules
+from kerashp.diagnostics import diagnose
+from kerashp.diagnostics._curves import Curves
+from kerashp.model_selection import GridSearchCV
+from kerashp.training import Trained
+
+N = 60
+EPOCHS = np.arange(N)
+DECAY = 0.95 * np.exp(-EPOCHS / 4) + 0.05  # from 1 to a plateau at 0.05
+LINE = np.linspace(1.0, 0.7, N)
+
+
+def noise(size: float, seed: int = 0, n: int = N) -> np.ndarray:
+    return size * np.random.default_rng(seed).normal(size=n)
+
+
+def curves(loss: np.ndarray, val_loss: np.ndarray | None = None, scale: float = 1.0) -> Curves:
+    return Curves(loss, scale, val_loss)
+
+
+def verdict(loss: Any, val_loss: Any = None, baseline: float | None = 1.0) -> str:
+    given = {"loss": loss} if val_loss is None else {"loss": loss, "val_loss": val_loss}
+    return diagnose(given, baseline=baseline).verdict
+
+
+# The rules.
+
+
+def test_levels_are_medians_of_tenths() -> None:
+    curve = np.arange(40.0)[::-1]
+    spiked = np.where(np.arange(40) == 38, 1e9, curve)
+    assert rules.end(curve) == 1.5  # of 3, 2, 1, 0
+    assert rules.end(spiked) == 2.5  # of 3, 2, a spike, 0
+    assert rules.lowest(np.concatenate([curve, curve + 7])) == 3.5  # of a tenth of 80 epochs
+    assert rules.fall(curve) == 11.5 - 1.5
+    assert rules.fall_of_half(curve) == 19 - 1.5
+    assert rules.late(curve) == pytest.approx(17.5 / 37.5)
+    assert rules.late(np.ones(10)) == 0
+
+
+def test_a_zigzag_is_what_goes_up_and_down() -> None:
+    turns = np.tile([0.0, 0.3], 20)
+    assert rules.zigzag(turns) == pytest.approx(0.3)
+    assert rules.zigzag(DECAY) == rules.zigzag(LINE) == 0
+    one_jump = DECAY.copy()
+    one_jump[50] = 5.0
+    assert rules.zigzag(one_jump) == 0
+
+
+@pytest.mark.parametrize("n_epochs", [8, 15, 60, 1000])
+@pytest.mark.parametrize("speed", [1, 2, 4])
+def test_a_decay_to_a_low_plateau_is_healthy(n_epochs: int, speed: int) -> None:
+    loss = 0.05 + 0.95 * np.exp(-speed * 8 * np.arange(n_epochs) / n_epochs)
+    assert verdict(loss, loss * 1.2) == "healthy"
+    assert verdict(loss + noise(0.002, n=n_epochs).clip(-0.04), loss) == "healthy"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_diverged_in_any_length(bad: float) -> None:
+    for n_epochs in (1, 3, 20):
+        found = diagnose({"loss": [*[1.0] * (n_epochs - 1), bad]})
+        assert found.verdict == "divergence"
+        assert found.findings[0].evidence == {"first_bad_epoch": n_epochs, "bad_epochs": 1}
+    assert verdict(DECAY, [*DECAY[:-1], bad]) == "divergence"
+    assert verdict(DECAY, [bad]) == "divergence"
+
+
+@pytest.mark.parametrize(
+    ("loss", "ailment"),
+    [
+        (np.exp(EPOCHS / 30), "divergence"),  # ends at 7
+        (np.where(EPOCHS == 3, 2e6, DECAY), "divergence"),
+        (np.where(EPOCHS == 3, 1e5, DECAY), "healthy"),
+        (np.linspace(1, 2, N), "underfitting"),
+    ],
+)
+def test_a_loss_that_was_absurd_or_ends_far_above_its_start_diverged(loss: np.ndarray, ailment: str) -> None:
+    assert verdict(loss) == ailment
+
+
+def test_a_gap_is_overfitting_from_its_threshold_on() -> None:
+    for gap, ailment in ((rules.GAP + 0.01, "overfitting"), (rules.GAP - 0.01, "healthy")):
+        assert verdict(DECAY, np.maximum(DECAY, 0.05 + gap)) == ailment
+    finding = rules.overfitting(curves(DECAY, np.maximum(DECAY, 0.85)))
+    assert finding is not None
+    assert finding.evidence["gap"] == pytest.approx(0.8, abs=1e-4)
+    assert finding.severity == pytest.approx(2.0, abs=1e-3)
+    assert "0.85, 80% of the first epoch's loss above the training loss of 0.05" in finding.text
+
+
+def test_a_validation_loss_that_rises_is_overfitting_unless_it_is_of_no_size() -> None:
+    for size, found in ((0.2, True), (0.01, False)):
+        val_loss = size * (1 + np.maximum(0, EPOCHS - 20) / 40) + 0.95 * np.exp(-EPOCHS / 4)
+        assert (rules.overfitting(curves(DECAY * 0.01, val_loss)) is not None) == found
+
+
+def test_a_gap_of_a_validation_loss_that_still_falls_is_not_judged() -> None:
+    assert rules.overfitting(curves(DECAY, 2 - EPOCHS / N)) is None
+
+
+def test_fluctuation_is_measured_by_the_scale_and_by_the_loss() -> None:
+    assert verdict(DECAY + 0.3 + noise(0.03)) == "fluctuation"
+    assert verdict(DECAY + 0.3 + noise(0.001)) == "healthy"
+    assert rules.fluctuation(curves(DECAY + noise(0.03), scale=100.0)) is None
+    assert rules.fluctuation(curves(10 + noise(0.03))) is None
+    assert verdict(DECAY, DECAY + noise(0.01)) == "healthy"  # validation rows may be few
+
+
+def test_a_straight_line_is_too_slow_and_a_curve_that_began_well_still_improves() -> None:
+    assert verdict(LINE) == verdict(LINE, LINE * 1.1) == "too slow"
+    assert verdict(np.linspace(1, 0.1, N)) == "too slow"
+    began_well = np.concatenate([[1.0], np.linspace(0.5, 0.15, N - 1)])
+    assert verdict(began_well) == "still improving"
+    assert verdict(np.exp(-np.arange(12) / 4)) == "still improving"  # 6% left of what was falling well
+    assert verdict(1 - EPOCHS * 1e-5) == "too slow"  # the rate is lower by orders of magnitude
+    assert verdict(1 - EPOCHS * 1e-5 + noise(1e-3)) == "underfitting"
+    bent = 0.6 * np.exp(-EPOCHS / 20)
+    assert verdict(bent + 0.4) == "too slow"  # a long way to go
+    assert verdict(bent + 0.02) == "still improving"
+    finding = rules.too_slow(curves(LINE))
+    assert finding is not None
+    assert finding.evidence["late"] == pytest.approx(0.5, abs=0.04)
+    assert rules.still_improving(curves(LINE)) is None
+
+
+def test_nothing_improves_while_the_validation_loss_rises() -> None:
+    assert verdict(LINE, LINE[::-1]) == "healthy"
+    assert verdict(LINE[::-1]) == "underfitting"
+
+
+def test_a_high_plateau_is_underfitting_by_the_baseline() -> None:
+    plateau = 0.6 + 0.4 * np.exp(-EPOCHS / 4)
+    assert verdict(plateau, plateau) == "underfitting"
+    assert verdict(plateau, plateau, baseline=2.0) == "healthy"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_verdicts_do_not_depend_on_units(seed: int) -> None:
+    sound, noisy, high = DECAY + noise(0.001, seed), DECAY + 0.3 + noise(0.03, seed), DECAY + 0.6
+    gap = np.maximum(sound, 0.7)
+    cases = {"healthy": (sound, sound), "fluctuation": (noisy, noisy), "too slow": (LINE, LINE)}
+    cases |= {"underfitting": (high, high), "overfitting": (sound, gap)}
+    for unit in (1e-6, 1.0, 1e9):
+        for ailment, (loss, val_loss) in cases.items():
+            assert verdict(loss * unit, val_loss * unit, unit) == ailment
+
+
+def test_findings_are_ranked_by_what_is_mended_first() -> None:
+    loss = LINE + noise(0.03)
+    found = diagnose({"loss": loss, "val_loss": np.full(N, 2.0)}, baseline=1.0)
+    assert [one.ailment for one in found.findings] == ["overfitting", "fluctuation"]
+    for one in found.findings:
+        assert one.severity >= 1
+        assert one.actions
+        assert one.avoid
+    assert found.findings[0].avoid == ("more epochs", "a lower learning rate")
+    assert any("compare_distributions" in action for action in found.findings[0].actions)
+    with pytest.raises(FrozenInstanceError):
+        found.baseline = 2.0  # type: ignore[misc]
+
+
+def test_a_diagnosis_prints_its_evidence() -> None:
+    found = diagnose({"loss": LINE})
+    text = str(found)
+    assert text.startswith(
+        "Verdict after 60 epochs: too slow\ntoo slow: The training loss still fell by 7.6%"
+    )
+    assert "1. raise the learning rate" in text
+    assert "whether it overfits cannot be told" in text
+    assert "Pass baseline" in text
+    assert ("first step", "0.005085", "0.35") in found.findings[0].measured()
+    assert re.search(r"too slow +late +0.469 +0.3", text)
+    assert found._repr_html_().count("<tr>") == 1 + len(found.findings[0].measured())
+
+
+def test_what_curves_cannot_tell_is_said() -> None:
+    assert len(diagnose({"loss": DECAY}).notes) == 2
+    assert len(diagnose({"loss": DECAY, "val_loss": DECAY[:5]}, baseline=1.0).notes) == 1
+    assert diagnose({"loss": DECAY, "val_loss": DECAY[::2]}, baseline=1.0).notes == ()
+
+
+def test_rows_that_are_classified_rightly_say_that_nothing_is_underfitted() -> None:
+    high = 0.6 + 0.4 * np.exp(-EPOCHS / 4)
+    for accuracy, ailment in ((0.97, "healthy"), (0.6, "underfitting")):
+        assert diagnose({"loss": high, "accuracy": [accuracy] * N}).verdict == ailment
+    assert diagnose({"loss": high, "accuracy": [0.97] * N}, baseline=1.0).verdict == "underfitting"
+
+
+# The sources.
+
+
+def test_a_history_and_a_trained_member_are_curves_too() -> None:
+    history = keras.callbacks.History()
+    history.history = {"loss": list(LINE)}
+    assert diagnose(history).findings == diagnose({"loss": LINE}).findings
+    assert diagnose(Trained({"loss": list(LINE)}, N, None, None)).verdict == "too slow"
+    assert diagnose(dict(pd.DataFrame({"loss": LINE}))).verdict == "too slow"
+
+
+@pytest.mark.parametrize(
+    ("loss", "n_outputs", "expected"),
+    [
+        ("binary_crossentropy", 1, np.log(2)),
+        (keras.losses.SparseCategoricalCrossentropy(), 7, np.log(7)),
+        (keras.losses.categorical_crossentropy, 3, np.log(3)),
+        ("mse", 1, None),
+    ],
+)
+def test_the_baseline_of_classes_follows_from_the_model(loss: Any, n_outputs: int, expected: Any) -> None:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(n_outputs)])
+    model.compile("sgd", loss)
+    history = keras.callbacks.History()
+    history.set_model(model)
+    history.history = {"loss": list(LINE)}
+    found = diagnose(history)
+    assert found.baseline == (None if expected is None else pytest.approx(expected))
+    assert any("equally frequent classes" in note for note in found.notes) == (expected is not None)
+    assert diagnose(history, baseline=0.5).baseline == 0.5
+
+
+def fitted_search(by_split: list[Any]) -> GridSearchCV:
+    search = GridSearchCV(KerasMLPClassifier(), {})
+    search.cv_results_, search.best_index_ = {}, 1
+    search.histories_ = [[{"loss": LINE}] * len(by_split), by_split]
+    return search
+
+
+def test_of_a_search_what_most_splits_of_the_best_show_is_taken() -> None:
+    slow, sound, noisy = ({"loss": loss} for loss in (LINE, DECAY, DECAY + 0.3 + noise(0.05)))
+    found = diagnose(fitted_search([slow, sound, slow, None]), baseline=1.0)
+    assert (found.verdict, found.n_curves) == ("too slow", 3)
+    assert found.findings[0].text.endswith("(On 2 of 3 splits; a typical one's.)")
+    assert "after 60 epochs of 3 splits" in str(found)
+    split = diagnose(fitted_search([noisy, sound, slow, sound, noisy, noisy]), baseline=1.0)
+    assert split.verdict == "fluctuation"  # half of them: no ailment is of most
+    assert diagnose(fitted_search([sound, sound, noisy]), baseline=1.0).verdict == "healthy"
+
+
+def test_a_search_without_curves_says_how_to_mend_it() -> None:
+    for search in (
+        fitted_search([None, None]),
+        model_selection.GridSearchCV(LogisticRegression(), {}, cv=2).fit([[0], [1]] * 4, [0, 1] * 4),
+    ):
+        with pytest.raises(
+            ValueError, match="this GridSearchCV has no curves of its best .* with refit=True"
+        ):
+            diagnose(search)
+
+
+def test_real_runs_in_a_pipeline_and_a_search(iris: tuple[np.ndarray, np.ndarray]) -> None:
+    X, y = iris
+    slow = KerasMLPClassifier(n_neurons=8, learning_rate=1e-5, epochs=12, random_state=0)
+    search = GridSearchCV(make_pipeline(StandardScaler(), slow), {}, cv=2, refit=True).fit(X, y)
+    best = search.best_estimator_
+    before = {name: list(curve) for name, curve in best[-1].history_.items()}
+    weights = best[-1].model_.get_weights()
+    found = diagnose(search)
+    assert (found.n_curves, found.n_epochs) == (2, 12)
+    assert found.baseline == pytest.approx(np.log(3))
+    assert found.verdict == "too slow"
+    alone = diagnose(best)
+    assert alone.verdict == diagnose(best[-1].history_, baseline=np.log(3)).verdict == "too slow"
+    del search.histories_  # as in scikit-learn's own search
+    assert diagnose(search).findings == alone.findings
+    assert {name: list(curve) for name, curve in best[-1].history_.items()} == before
+    np.testing.assert_array_equal(best[-1].model_.get_weights()[0], weights[0])
+
+
+def test_a_rate_that_is_a_thousand_times_too_high_diverges(iris: tuple[np.ndarray, np.ndarray]) -> None:
+    X, y = iris
+    model = build_model(1, 8, learning_rate=1000.0, input_shape=4)
+    assert diagnose(fit(model, X, y, epochs=8, verbose=0)).verdict == "divergence"
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ([1.0] * 20, TypeError, "diagnose: source must be a keras History, a dict of curves, or a fitted"),
+        (LogisticRegression(), TypeError, "source must be a keras History, .* got LogisticRegression"),
+        (KerasMLPClassifier(), NotFittedError, "not fitted yet"),
+        (GridSearchCV(KerasMLPClassifier(), {}), NotFittedError, "not fitted yet"),
+        ({}, ValueError, "the curves must have one named 'loss'; got nothing"),
+        ({"val_loss": DECAY}, ValueError, "the curves must have one named 'loss'; got val_loss"),
+        ({"loss": 3.0}, TypeError, "the curve 'loss' must be one number for each epoch; got 3.0"),
+        ({"loss": ["a"] * 9}, ValueError, "the curve 'loss' must be one number for each epoch; got"),
+        ({"loss": np.ones((9, 2))}, ValueError, "the curve 'loss' must be one number for each epoch; got an"),
+        ({"loss": [1.0] * 7}, ValueError, "must have 8 epochs or more to show anything; got 7. Train for lo"),
+        ({"loss": []}, ValueError, "must have 8 epochs or more to show anything; got 0"),
+        ({"loss": [1.0] * 8, "val_loss": [1.0] * 9}, ValueError, "no more values than 'loss'; got 9 and 8"),
+        ({"loss": -DECAY}, ValueError, "the first loss must be > 0 for .* got -1.0. Pass baseline"),
+    ],
+)
+def test_what_holds_no_curves_is_refused(source: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        diagnose(source)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "error"), [(0, ValueError), (-1.0, ValueError), (np.nan, ValueError), ("1", TypeError)]
+)
+def test_a_baseline_is_a_positive_number(baseline: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="diagnose: baseline must be a number > 0; got"):
+        diagnose({"loss": DECAY}, baseline=baseline)
+
+
+def test_losses_may_be_negative_where_there_is_a_baseline() -> None:
+    assert diagnose({"loss": DECAY - 1}, baseline=1.0).verdict == "healthy"
