@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler, scale
 from kerashp import build_model
 from kerashp.diagnostics import diagnose
 from kerashp.diagnostics._findings import AILMENTS
+from kerashp.estimators._losses import trivial_loss
 from kerashp.training import Member, Population
 
 EXPECTED = {
@@ -58,13 +59,6 @@ class Data:
     noisy: np.ndarray
     task: str
     n_outputs: int = 1
-
-    def loss_of_nothing(self) -> float:
-        """Of the best prediction that is the same for all rows."""
-        if self.task == "regression":
-            return float(self.y.var())
-        shares = np.unique(self.y, return_counts=True)[1] / len(self.y)
-        return float(-shares @ np.log(shares))
 
     def loss_of_guessing(self) -> float | None:
         """Among equally frequent classes."""
@@ -161,9 +155,9 @@ def trained(seed: int) -> Iterator[Run]:
             chosen = [(ailment, repeat) for ailment, times in runs.items() for repeat in range(times)]
             members = [member(ailment, optimizer, repeat, data, rng) for ailment, repeat in chosen]
             courses = Population(members, X, y, batch_size=32).train(EPOCHS)
-            for (ailment, _), course in zip(chosen, courses, strict=True):
-                known = data.loss_of_nothing(), data.loss_of_guessing()
-                yield Run(ailment, name, optimizer, *known, course.history)
+            for (ailment, _), one, course in zip(chosen, members, courses, strict=True):
+                baseline = trivial_loss(one.model, y[one.rows], None)
+                yield Run(ailment, name, optimizer, baseline, data.loss_of_guessing(), course.history)
 
 
 def kept_or_made(path: Path | None, seed: int) -> list[Run]:
@@ -215,8 +209,10 @@ def main() -> None:
     for half in HALVES if given.half == "both" else (given.half,):
         runs = parts[half]
         for told, baselines in {
-            "told the loss of a trivial prediction": [run.baseline for run in runs],
-            "told the number of classes, as classifiers tell it themselves": [run.of_classes for run in runs],
+            "told the loss of a trivial prediction, as estimators keep it or y gives it": [
+                run.baseline for run in runs
+            ],
+            "told the number of classes, as a model tells it": [run.of_classes for run in runs],
             "told the curves alone": [None] * len(runs),
         }.items():
             print(f"\n{half} half, {told}\n{table(runs, baselines)}")

@@ -8,13 +8,14 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import entropy
 from sklearn import model_selection
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kerashp import KerasMLPClassifier, build_model, fit
+from kerashp import KerasMLPClassifier, KerasMLPRegressor, build_model, fit
 from kerashp.diagnostics import _curves as rules
 from kerashp.diagnostics import diagnose
 from kerashp.diagnostics._curves import Curves
@@ -184,7 +185,7 @@ def test_a_diagnosis_prints_its_evidence() -> None:
     )
     assert "1. raise the learning rate" in text
     assert "whether it overfits cannot be told" in text
-    assert "Pass baseline" in text
+    assert "Pass y, the training targets, or baseline" in text
     assert ("first step", "0.005085", "0.35") in found.findings[0].measured()
     assert re.search(r"too slow +late +0.469 +0.3", text)
     assert found._repr_html_().count("<tr>") == 1 + len(found.findings[0].measured())
@@ -325,3 +326,58 @@ def test_a_baseline_is_a_positive_number(baseline: Any, error: type[Exception]) 
 
 def test_losses_may_be_negative_where_there_is_a_baseline() -> None:
     assert diagnose({"loss": DECAY - 1}, baseline=1.0).verdict == "healthy"
+
+
+# The baseline.
+
+
+def test_an_estimator_keeps_the_loss_of_a_trivial_prediction() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), rng.normal(size=60)
+    regressor = KerasMLPRegressor(1, 4, epochs=8).fit(X, y)
+    assert regressor.baseline_loss_ == pytest.approx(np.var(y), rel=1e-4)
+    assert diagnose(regressor).baseline == regressor.baseline_loss_
+    weights = rng.uniform(0, 2, size=60)
+    mean = np.average(y, weights=weights)
+    regressor.fit(X, y, sample_weight=weights)
+    expected = np.average((y - mean) ** 2, weights=weights)
+    assert regressor.baseline_loss_ == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("labels", [["no", "yes", "yes"], [0, 1, 1, 2]])
+def test_a_classifier_keeps_the_entropy_of_its_classes(labels: list[Any]) -> None:
+    y = np.resize(labels, 60)
+    classifier = KerasMLPClassifier(0, epochs=1).fit(np.ones((60, 2)), y)
+    shares = np.unique(y, return_counts=True)[1]
+    assert classifier.baseline_loss_ == pytest.approx(entropy(shares), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("task", "n_outputs", "y", "expected"),
+    [
+        ("regression", 2, np.array([[0.0, 1.0], [2.0, 1.0]]), 0.5),
+        ("binary", 1, np.array([0, 1, 1, 1]), entropy([1, 3])),
+        ("multiclass", 4, np.array([0, 1, 2, 2]), entropy([1, 1, 2])),
+        ("multilabel", 2, np.array([[0, 1], [1, 1], [0, 1], [1, 1]]), np.log(2) / 2),
+    ],
+)
+def test_the_targets_give_the_baseline_of_a_history(
+    task: str, n_outputs: int, y: np.ndarray, expected: float
+) -> None:
+    history = keras.callbacks.History()
+    history.set_model(build_model(1, 2, task=task, n_outputs=n_outputs))
+    history.history = {"loss": list(DECAY)}
+    assert diagnose(history, y=y).baseline == pytest.approx(expected, rel=1e-3)
+
+
+def test_what_cannot_give_a_baseline() -> None:
+    hinge = keras.callbacks.History()
+    hinge.set_model(build_model(1, 2))
+    hinge.model.compile("sgd", "hinge")
+    hinge.history = {"loss": list(DECAY)}
+    with pytest.raises(ValueError, match="the loss of a trivial prediction of y by 'hinge' is not known"):
+        diagnose(hinge, y=np.ones(3))
+    with pytest.raises(ValueError, match="y needs the model's loss, and this source has no model"):
+        diagnose({"loss": DECAY}, y=np.ones(3))
+    with pytest.raises(ValueError, match="y and baseline say the same; pass one of them"):
+        diagnose({"loss": DECAY}, y=np.ones(3), baseline=1.0)

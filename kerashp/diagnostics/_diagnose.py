@@ -9,7 +9,7 @@ from kerashp._arguments import Arguments
 from kerashp.diagnostics._curves import Curves, findings
 from kerashp.diagnostics._findings import AILMENTS, Finding
 from kerashp.diagnostics._result import Result, Table
-from kerashp.diagnostics._sources import curves_of, derived_baseline, source_of
+from kerashp.diagnostics._sources import baseline_of, curves_of, derived_baseline, source_of
 
 _CHECK = Arguments("diagnose")
 _NO_VALIDATION = (
@@ -18,8 +18,8 @@ _NO_VALIDATION = (
 )
 _NO_BASELINE = (
     "The losses are measured by the first epoch's, so that a network that learnt most in it looks as if it "
-    "underfitted, and one whose first loss is mostly penalties as if it did not. Pass baseline, the loss of "
-    "the best prediction that is the same for all rows: np.var(y) for squared errors."
+    "underfitted, and one whose first loss is mostly penalties as if it did not. Pass y, the training "
+    "targets, or baseline, the loss of the best prediction that is the same for all rows."
 )
 _CLASSES = "The baseline is that of guessing among equally frequent classes; pass theirs where they are not."
 
@@ -61,7 +61,7 @@ class Diagnosis(Result):
         return [f"Verdict after {self.n_epochs} epochs{of}: {self.verdict}", *said, *self.notes, evidence]
 
 
-def diagnose(source: Any, *, baseline: float | None = None) -> Diagnosis:
+def diagnose(source: Any, *, y: Any = None, baseline: float | None = None) -> Diagnosis:
     r"""What learning curves say of a training, with the numbers, and what to do next.
 
     All levels are medians of windows, divided by a scale $s$, the loss of a trivial prediction. With the
@@ -84,11 +84,14 @@ def diagnose(source: Any, *, baseline: float | None = None) -> Diagnosis:
         of kerashp's, fitted, alone, at the end of pipelines or in a `TransformedTargetRegressor`. Of a search
         of kerashp the curves of the best candidate are taken, on all splits: what is found on more than
         half of them. Of another search, those of its refitted best estimator.
+    y : array of shape (n_samples,) or (n_samples, n_outputs), default=None
+        For a `History`: the training targets, as they were passed to fit, from which the baseline follows.
     baseline : float, default=None
         The loss of the best prediction that is the same for all rows, in the units of the curves:
         `np.var(y)` for squared errors, `scipy.stats.entropy(np.bincount(y))` for cross-entropy. If None, it
-        is log(n_classes) where the model is known and trained by cross-entropy; otherwise the first epoch's
-        loss stands in for it, and a note says what that may hide.
+        is what the estimator kept of its fit, or follows from `y`; failing these, it is log(n_classes) where
+        the model is known and trained by cross-entropy; otherwise the first epoch's loss stands in for it,
+        and a note says what that may hide.
 
     Returns
     -------
@@ -101,7 +104,8 @@ def diagnose(source: Any, *, baseline: float | None = None) -> Diagnosis:
         If the source is none of these, or a curve does not hold numbers.
     ValueError
         If there is no loss, there are fewer than 8 epochs and the loss is finite, the first loss is not
-        positive where there is no baseline, the baseline is not positive, or a search has no curves.
+        positive where there is no baseline, the baseline is not positive, or a search has no curves; if both
+        `y` and `baseline` are passed, or `y` for a source without a model.
     sklearn.exceptions.NotFittedError
         If the estimator or the search is not fitted.
 
@@ -142,8 +146,13 @@ def diagnose(source: Any, *, baseline: float | None = None) -> Diagnosis:
     if baseline is not None:
         baseline = _CHECK.positive("baseline", baseline)
     own = source_of(source)
-    derived = derived_baseline(own.model) if baseline is None else None
-    scale = derived if baseline is None else baseline
+    if y is not None:
+        if baseline is not None:
+            raise ValueError("diagnose: y and baseline say the same; pass one of them")
+        baseline = baseline_of(own, y)
+    known = own.baseline if baseline is None else baseline
+    derived = derived_baseline(own.model) if known is None else None
+    scale = derived if known is None else known
     curves = [curves_of(history, scale) for history in own.histories]
     found = _most([findings(one) for one in curves])
     n_epochs = max(len(one.loss) for one in curves)

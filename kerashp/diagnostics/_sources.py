@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from kerashp._arguments import Arguments, is_sequence
 from kerashp.diagnostics._curves import MIN_EPOCHS, Curves
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._losses import trivial_loss
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.training import Trained
 
@@ -25,10 +26,11 @@ _ACCURACIES = ("accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sp
 
 @dataclass(frozen=True)
 class Source:
-    """Histories of the same training on one or more splits, and a model of it where there is one."""
+    """Histories of the same training on one or more splits, and what is known of it."""
 
     histories: tuple[Mapping[str, Any], ...]
     model: Any = None
+    baseline: float | None = None  # the loss of a trivial prediction, where an estimator has kept it
 
 
 def source_of(given: Any) -> Source:
@@ -45,20 +47,23 @@ def source_of(given: Any) -> Source:
     if not isinstance(estimator, BaseKerasEstimator):
         raise _CHECK.wrong_type("source", _EXPECTED, given)
     check_is_fitted(estimator)
-    return Source((estimator.history_,), getattr(estimator, "model_", None))
+    return _of_estimator(estimator, (estimator.history_,))
+
+
+def _of_estimator(estimator: Any, histories: tuple[Mapping[str, Any], ...]) -> Source:
+    return Source(histories, getattr(estimator, "model_", None), estimator.baseline_loss_)
 
 
 def _of_search(search: Any) -> Source:
     check_is_fitted(search, "cv_results_")
     best = innermost(getattr(search, "best_estimator_", None))
     of_ours = isinstance(best, BaseKerasEstimator)
-    model = getattr(best, "model_", None) if of_ours else None
     if hasattr(search, "histories_") and hasattr(search, "best_index_"):
         own = tuple(one for one in search.histories_[search.best_index_] if one is not None)
         if own:
-            return Source(own, model)
+            return _of_estimator(best, own) if of_ours else Source(own)
     if of_ours:
-        return Source((best.history_,), model)
+        return _of_estimator(best, (best.history_,))
     raise ValueError(
         f"diagnose: this {type(search).__name__} has no curves of its best candidate. Search over an "
         "estimator of kerashp with a search of kerashp.model_selection, or with refit=True (or a "
@@ -115,6 +120,22 @@ def _check_length(loss: np.ndarray, val_loss: np.ndarray | None) -> None:
 def _rightly_classified(history: Mapping[str, Any]) -> float:
     known = [name for name in _ACCURACIES if name in history]
     return float(np.median(_curve(history, known[0])[-2:])) if known else 0.0
+
+
+def baseline_of(source: Source, y: Any) -> float:
+    """The loss of a trivial prediction of these targets, by the source's own loss."""
+    if not isinstance(source.model, keras.Model) or not source.model.compiled:
+        raise ValueError(
+            "diagnose: y needs the model's loss, and this source has no model; pass baseline instead, the "
+            "loss of the best prediction that is the same for all rows"
+        )
+    baseline = trivial_loss(source.model, np.asarray(y), None)
+    if baseline is None:
+        raise ValueError(
+            f"diagnose: the loss of a trivial prediction of y by {source.model.loss!r} is not known; pass "
+            "baseline instead"
+        )
+    return baseline
 
 
 def derived_baseline(model: Any) -> float | None:

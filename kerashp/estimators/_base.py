@@ -23,7 +23,7 @@ from kerashp.estimators._handover import (
     suspend,
     taken,
 )
-from kerashp.estimators._losses import check_loss, check_values, loss_of
+from kerashp.estimators._losses import check_loss, check_values, loss_of, trivial_loss
 from kerashp.estimators._models import (
     check_compiled,
     check_optimizer,
@@ -66,6 +66,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     """A Keras model trained and asked by scikit-learn's rules; subclasses say how it is built."""
 
     history_: dict[str, list[float]]
+    baseline_loss_: float | None = None
 
     def __sklearn_clone__(self) -> Self:
         # A clone of a fitted `warm_start_from` would have forgotten what it is there for. It is only read.
@@ -260,6 +261,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         rows = fitting.rows
         with without_retracing_warnings(), isolated(fitting.seed, fitting.dtype):
             check_compiled(self.model_, rows.X, rows.y)
+            self.baseline_loss_ = trivial_loss(self.model_, rows.y, rows.sample_weight)
             return fit(
                 self.model_, rows.X, rows.y, sample_weight=rows.sample_weight, **fitting.arguments
             ).history

@@ -54,6 +54,28 @@ def loss_of(model: keras.Model) -> Loss:
     )
 
 
+def trivial_loss(model: keras.Model, y: np.ndarray, sample_weight: np.ndarray | None) -> float | None:
+    """The loss of predicting the targets' mean, or the classes' shares, for all rows; None for margins.
+
+    `y` are targets as the model takes them.
+    """
+    loss = loss_of(model)
+    if loss.margins:
+        return None
+    if loss.sparse:
+        counts = np.bincount(y.ravel().astype(int), sample_weight, minlength=model.output_shape[-1])
+        mean = counts / counts.sum()
+    else:
+        mean = np.average(y.reshape(len(y), -1), axis=0, weights=sample_weight)
+    predicted = np.broadcast_to(mean, (len(y), len(mean))).astype(keras.config.floatx())
+    try:
+        losses = keras.losses.get(model.loss)(y.reshape(len(y), -1), predicted, sample_weight)
+    except Exception:  # a loss of the user's own, that takes other things
+        return None
+    value = float(np.mean(keras.ops.convert_to_numpy(losses)))
+    return value if np.isfinite(value) and value > 0 else None
+
+
 def _name(loss: Any) -> str:
     try:
         return loss_name(loss)

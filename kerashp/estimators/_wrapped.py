@@ -273,6 +273,10 @@ class KerasClassifier(KerasClassifierMixin, _Wrapper):
         The curves: `loss`, `val_loss`, metrics, one value an epoch.
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    baseline_loss_ : float or None
+        The loss of the best prediction that is the same for all training rows; for
+        `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a
+        search trained together.
     n_features_in_ : int
         Width of the rows in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -376,6 +380,10 @@ class KerasRegressor(KerasRegressorMixin, _Wrapper):
         The curves: `loss`, `val_loss`, metrics, one value an epoch.
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    baseline_loss_ : float or None
+        The loss of the best prediction that is the same for all training rows; for
+        `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a
+        search trained together.
     n_features_in_ : int
         Width of the rows in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
