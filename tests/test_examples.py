@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import ParameterSampler
 
-from kerashp import build_model
+from kerashp import build_model, fit
 
 _EXAMPLES = Path(__file__).parent.parent / "examples"
 _BOOK = (
@@ -27,41 +27,58 @@ def _example(name: str) -> ModuleType:
     return module
 
 
-def _snippets() -> list[str]:
-    """The README's Python: a search, the textbook's, a script, rates, a population, a pipeline."""
+def _snippet(word: str) -> str:
+    """The README's Python in which a word stands, and no other's."""
     readme = (_EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    return re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (found,) = [text for text in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if word in text]
+    return found
+
+
+def _rows(n_rows: int = 100) -> dict[str, Any]:
+    X = np.random.default_rng(0).normal(size=(n_rows, 8))
+    return {"X": X, "y": X[:, 0]}
 
 
 def test_the_readmes_search_runs_and_its_pipeline_fits_its_space() -> None:
-    first, textbook, script, _, _, pipeline = _snippets()
-    for snippet in (textbook, script):
-        compile(snippet, "README.md", "exec")
-    X = np.random.default_rng(0).normal(size=(60, 8))
-    names: dict[str, Any] = {"X": X, "y": X[:, 0]}
-    exec(first.replace("KerasMLPRegressor()", "KerasMLPRegressor(epochs=2)").replace("=10", "=2"), names)
+    for word in ("def build_model", "# was: model.fit"):
+        compile(_snippet(word), "README.md", "exec")
+    names = _rows(60)
+    first = _snippet("# was: from sklearn").replace("KerasMLPRegressor()", "KerasMLPRegressor(epochs=2)")
+    exec(first.replace("=10", "=2"), names)
     assert names["search"].plan_.groups
-    exec(pipeline, names)
+    exec(_snippet("make_pipeline"), names)
     search = names["search"]
     for candidate in ParameterSampler(search.param_distributions, 5, random_state=0):
         assert clone(search.estimator).set_params(**candidate).get_params().items() >= candidate.items()
 
 
 def test_the_readmes_population_trains() -> None:
-    *_, snippet, _ = _snippets()
-    X = np.random.default_rng(0).normal(size=(300, 8))
-    names: dict[str, Any] = {"X": X, "y": X[:, 0]}
-    exec(snippet, names)
+    names = _rows(300)
+    exec(_snippet("Population("), names)
     assert [member.n_epochs for member in names["trained"]] == [20] * 4
     assert names["model"].layers[0].units == 100
 
 
 def test_the_readmes_rates_move() -> None:
-    _, _, _, snippet, _, _ = _snippets()
-    X = np.random.default_rng(0).normal(size=(100, 8))
-    names: dict[str, Any] = {"X": X, "y": X[:, 0], "model": build_model(1, 4)}
-    exec(snippet.replace("epochs=70,", "epochs=3, verbose=0,"), names)
+    names = {**_rows(), "model": build_model(1, 4)}
+    exec(_snippet("CosineRestarts").replace("epochs=70,", "epochs=3, verbose=0,"), names)
     assert len(names["model"].history.history["loss"]) == 3
+
+
+def test_the_readmes_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for epochs, first in ((3, 0), (5, 3)):
+        names = {**_rows(), "model": build_model(1, 4)}
+        exec(_snippet("ModelCheckpoint").replace("epochs=100,", f"epochs={epochs}, verbose=0,"), names)
+        assert names["first_epoch"] == first
+        assert len(names["model"].history.history["loss"]) == epochs - first
+
+
+def test_the_readmes_diagnosis(capsys: pytest.CaptureFixture) -> None:
+    names = {**_rows(), "model": build_model(1, 4), "fit": fit}
+    exec(_snippet("diagnose(").replace("epochs=50,", "epochs=10, verbose=0,"), names)
+    assert "Verdict after 10 epochs: " in capsys.readouterr().out
+    assert 1e-3 < names["rates"].suggestion < 1
 
 
 def test_textbook_search(capsys: pytest.CaptureFixture) -> None:
@@ -133,3 +150,23 @@ def test_watching_one_model(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
     best = re.findall(r"the least (\d\.\d+)", script)
     assert len(best) == 5
     assert float(best[2]) <= float(best[1])  # it went back to where it was best, and on from there
+
+
+def test_guided(capsys: pytest.CaptureFixture) -> None:
+    _example("guided").main(["--epochs", "8", "--n-iter", "2"])
+    printed = capsys.readouterr().out
+    for expected in (
+        "0 of 30 features differ",
+        "- inputs not scaled: column 23",
+        "Initialization: healthy",
+        "Gradients: right",
+        "after 2 epochs: difference",
+        "Verdict after 8 epochs: too slow",
+        "1. raise the learning rate",
+        "Suggested learning rate: 1\n",
+        "epoch.keras.json",
+        "Best: kerasmlpclassifier__n_hidden=",
+        "Verdict after 8 epochs of 5 splits",
+        "tuned: accuracy 0.9",
+    ):
+        assert expected in printed

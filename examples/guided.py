@@ -1,0 +1,121 @@
+"""From "is the input scaled" to a tuned network on breast cancer, asking at every step what to do next."""
+
+import argparse
+import os
+import tempfile
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kerashp import KerasMLPClassifier, build_model, fit
+from kerashp.callbacks import EarlyStopping, LearningRateWarmup, ModelCheckpoint
+from kerashp.diagnostics import (
+    check_gradients,
+    check_initialization,
+    compare_distributions,
+    diagnose,
+    find_learning_rate,
+    grow_capacity,
+)
+from kerashp.model_selection import RandomizedSearchCV
+from kerashp.spaces import loguniform
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--n-iter", type=int, default=20)
+    options = parser.parse_args(arguments)
+    keras.utils.set_random_seed(0)
+    data = load_breast_cancer()
+    X, X_test, y, y_test = train_test_split(data.data, data.target, stratify=data.target, random_state=0)
+    X_train, X_valid, y_train, y_valid = train_test_split(X, y, stratify=y, random_state=0)
+
+    _say("1. Are the rows to train on and those to validate on alike?")
+    print(compare_distributions(X_train, X_valid, columns=list(data.feature_names)))
+
+    _say("2. Is the input scaled, and do signals pass the network?")
+    print(check_initialization(_network(), X_train, y_train))
+    scaler = StandardScaler().fit(X_train)
+    scaled, scaled_valid = scaler.transform(X_train), scaler.transform(X_valid)
+    print("\nAnd scaled:")
+    print(check_initialization(_network(), scaled, y_train))
+
+    _say("3. Are the gradients right?")
+    print(check_gradients(_network(), scaled[:64], y_train[:64], n_weights=100, after_epochs=2))
+
+    _say("4. What does a rate that was guessed do, and which one is better?")
+    validation = (scaled_valid, y_valid)
+    guessed = {"epochs": options.epochs, "validation_data": validation, "verbose": 0}
+    print(diagnose(fit(_network(1e-3), scaled, y_train, **guessed), y=y_train))
+    rates = find_learning_rate(_network(), scaled, y_train, n_rates=13, validation_fraction=0.2)
+    print(rates)
+
+    _say("5. With that rate, warmed up, stopped early and checkpointed")
+    with tempfile.TemporaryDirectory() as folder:
+        stopping, checkpoint = (
+            EarlyStopping(patience=15),
+            ModelCheckpoint(f"{folder}/{{epoch:03d}}.keras", keep=1),
+        )
+        callbacks = [LearningRateWarmup(2), stopping, checkpoint]
+        history = fit(_network(rates.suggestion), scaled, y_train, callbacks=callbacks, **guessed)
+        print(diagnose(history, y=y_train))
+        print(f"The best epoch was {stopping.best_epoch + 1}; kept: {', '.join(sorted(os.listdir(folder)))}")
+
+    _say("6. How large should the network be?")
+    mlp = KerasMLPClassifier(
+        n_neurons=8, learning_rate=rates.suggestion, optimizer="sgd", batch_size=32, epochs=options.epochs
+    )
+    growth = grow_capacity(make_pipeline(StandardScaler(), mlp), X, y, max_depth=3, max_width=32)
+    print(growth)
+
+    _say("7. A search around that: rate, schedule and what regularises, all folds together")
+    space: dict[str, Any] = {
+        "n_hidden": [1, 2],
+        "n_neurons": [8, 16, 32],
+        "learning_rate": loguniform(rates.suggestion / 10, rates.suggestion),
+        "l2": loguniform(1e-5, 1e-1),
+        "dropout": [0.0, 0.2],
+        "schedule": ["constant", "cosine"],
+    }
+    search = RandomizedSearchCV(
+        make_pipeline(StandardScaler(), mlp),
+        {f"kerasmlpclassifier__{name}": values for name, values in space.items()},
+        n_iter=options.n_iter,
+        scoring="neg_log_loss",
+        random_state=0,
+    )
+    search.fit(X, y)
+    for name, value in search.best_params_.items():
+        print(f"{name.removeprefix('kerasmlpclassifier__')}: {value}")
+    print(diagnose(search))
+
+    _say("8. On rows that nobody has looked at")
+    by_hand = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    for name, model in {
+        "grown": growth.estimator,
+        "tuned": search,
+        "logistic regression": by_hand,
+    }.items():
+        accuracy = np.mean(model.predict(X_test) == y_test)
+        print(f"{name}: accuracy {accuracy:.3f} on {len(y_test)} rows")
+
+
+def _network(learning_rate: float = 0.01) -> keras.Model:
+    return build_model(2, 16, learning_rate, 30, task="binary")
+
+
+def _say(question: str) -> None:
+    print(f"\n{question}\n{'-' * len(question)}")
+
+
+if __name__ == "__main__":
+    main()
