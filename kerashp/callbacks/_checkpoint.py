@@ -364,8 +364,8 @@ def _callbacks_beside(callback: Any) -> Sequence[Any]:
     frame = inspect.currentframe()
     while frame is not None:
         caller = frame.f_locals.get("self")
-        if isinstance(caller, keras.callbacks.CallbackList):
-            return list(caller.callbacks)
+        if isinstance(caller, keras.callbacks.CallbackList) and callback in caller.callbacks:
+            return caller.callbacks
         frame = frame.f_back
     return [callback]
 

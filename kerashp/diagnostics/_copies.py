@@ -10,7 +10,10 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from kerashp.training import backend, is_plain, isolated, replaced, supported
+from kerashp.training import isolated
+from kerashp.training._backend import backend, supported
+from kerashp.training._layers import is_plain
+from kerashp.training._replaced import replaced
 
 _OF_ALL = ("name", "trainable", "dtype")
 _MOST_LETTERS = 200

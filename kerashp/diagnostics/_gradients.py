@@ -20,7 +20,8 @@ from kerashp.diagnostics._passes import (
     tapped,
 )
 from kerashp.diagnostics._slopes import Slopes
-from kerashp.training import backend, without_retracing_warnings
+from kerashp.training import without_retracing_warnings
+from kerashp.training._backend import backend
 
 _CHECK = Arguments("check_gradients")
 

@@ -9,7 +9,8 @@ import keras
 from keras import ops, tree
 
 from kerashp._arguments import Arguments
-from kerashp.training import are_arrays, replaced, standardized
+from kerashp.training._data import are_arrays, standardized
+from kerashp.training._replaced import replaced
 
 
 class Rows(NamedTuple):

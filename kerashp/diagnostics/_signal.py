@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerashp.diagnostics._passes import Pass, Place, Rows, layers_of, tapped
-from kerashp.training import backend
+from kerashp.training._backend import backend
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from kerashp.training import backend
+from kerashp.training._backend import backend
 
 _CLOSE = 1e-8  # of a group's largest slope: nobody looks twice
 _SHORTER = 1e-2

@@ -1,17 +1,13 @@
 """How a Keras model is trained: by `fit`, an epoch or more in one compiled call."""
 
-from kerashp.training._backend import backend, supported
 from kerashp.training._costs import Costs, measured
-from kerashp.training._data import are_arrays, standardized
 from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._isolation import isolated, without_retracing_warnings
-from kerashp.training._layers import is_plain
 from kerashp.training._member import Member, Trained
 from kerashp.training._obstacles import obstacle
 from kerashp.training._population import Population, n_cores
 from kerashp.training._programs import clear_cache
 from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
-from kerashp.training._replaced import replaced
 from kerashp.training._rowwise import is_rowwise
 from kerashp.training._template import graph_shape
 
@@ -22,20 +18,14 @@ __all__ = [
     "Member",
     "Population",
     "Trained",
-    "are_arrays",
-    "backend",
     "clear_cache",
     "fit",
     "graph_shape",
     "is_only_a_schedule",
-    "is_plain",
     "is_rowwise",
     "isolated",
     "measured",
     "n_cores",
     "obstacle",
-    "replaced",
-    "standardized",
-    "supported",
     "without_retracing_warnings",
 ]

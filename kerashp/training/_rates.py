@@ -24,6 +24,11 @@ class LearningRateCallback(keras.callbacks.Callback):
     `kerashp.fit` and the searches, which train an epoch or more in one compiled call, ask for the schedule
     instead. When the training ends, the optimizer has the rate again that it began with.
 
+    Attributes
+    ----------
+    initial_learning_rate : float
+        The rate that the optimizer had when the training began.
+
     Raises
     ------
     ValueError
