@@ -75,8 +75,13 @@ def transfer(source_model: Any, target_model: Any, layers: int | None = None, fr
         _check_alike(index, source, target)
     for source, target in pairs:
         target.set_weights(source.get_weights())
-        target.trainable = not freeze
-    _renew(target_model)
+        if freeze:
+            target.trainable = False
+    for layer in target_model._flatten_layers():
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()  # Normalization computes with copies of its weights
+    if target_model.compiled:
+        _take(target_model, _renewed(target_model.optimizer))
     return target_model
 
 
@@ -121,9 +126,10 @@ def unfreeze(model: Any, learning_rate: float) -> Any:
     _weighted(check, "model", model)
     if not model.compiled:
         raise ValueError("unfreeze: model must be compiled; got one that is not. Call its compile first")
+    optimizer = _renewed(model.optimizer, rate)
     for layer in model._flatten_layers():  # Keras hands a value on only where it is new
         layer.trainable = True
-    _renew(model, rate)
+    _take(model, optimizer)
     return model
 
 
@@ -150,19 +156,27 @@ def _check_alike(index: int, source: Any, target: Any) -> None:
 
 
 def _described(layer: Any) -> str:
-    shapes = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
-    return f"{type(layer).__name__} with {shapes}"
+    return f"{type(layer).__name__} with {', '.join(str(tuple(weight.shape)) for weight in layer.weights)}"
 
 
-def _renew(model: Any, learning_rate: float | None = None) -> None:
-    """A new optimizer like the model's: the old one knows the weights that were trained before, no others."""
-    if not model.compiled:
-        return
-    config = model.optimizer.get_config()
-    if learning_rate is not None and "learning_rate" in config:
-        config["learning_rate"] = learning_rate
-    optimizer = type(model.optimizer).from_config(config)
-    if learning_rate is not None:
-        optimizer.learning_rate = learning_rate
+def _renewed(optimizer: Any, learning_rate: float | None = None) -> Any:
+    """A new optimizer like this one, which knows the weights that were trained before and no others."""
+    config = optimizer.get_config()
+    return type(optimizer).from_config(config if learning_rate is None else _with_rate(config, learning_rate))
+
+
+def _with_rate(config: dict[str, Any], learning_rate: float) -> dict[str, Any]:
+    inner = config.get("inner_optimizer")  # of one that scales the loss
+    if inner is None:
+        return {**config, "learning_rate": learning_rate}
+    return {
+        **config,
+        "inner_optimizer": {**inner, "config": _with_rate(inner["config"], learning_rate)},
+    }
+
+
+def _take(model: Any, optimizer: Any) -> None:
+    """Let a compiled model train by another optimizer, and be saved with it."""
     model.optimizer = optimizer
+    model._compile_config.config["optimizer"] = optimizer
     model.train_function = None  # which Keras traced for the weights trained before

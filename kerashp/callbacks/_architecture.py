@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
+import keras
 from keras.src.models import Functional
 
 _FREE = ("name", "trainable", "dtype", "seed", "inbound_nodes")
@@ -18,7 +20,9 @@ def architecture(model: Any) -> list[str]:
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     line = f"{type(optimizer).__name__} with {len(optimizer.variables)} variables"
-    return [line, *map(_layer, model._flatten_layers(include_self=False)), *_connections(model)]
+    layers = list(model._flatten_layers(include_self=False))
+    graphs = [graph for graph in (model, *layers) if isinstance(graph, Functional)]
+    return [line, *map(_layer, layers), *chain.from_iterable(map(_connections, graphs))]
 
 
 def first_difference(saved: Sequence[str], own: Sequence[str]) -> str | None:
@@ -32,12 +36,12 @@ def first_difference(saved: Sequence[str], own: Sequence[str]) -> str | None:
 
 def _layer(layer: Any) -> str:
     own = layer._trainable_variables + layer._non_trainable_variables
-    shapes = [f"{variable.name} {tuple(variable.shape)}" for variable in own]
-    options = ", ".join(f"{name}={value}" for name, value in _options(layer))
+    shapes = [str(tuple(variable.shape)) for variable in own]
+    options = "" if isinstance(layer, keras.Model) else ", ".join(_options(layer))
     return " ".join([f"{type(layer).__name__}({options})", *shapes])
 
 
-def _options(layer: Any) -> Iterator[tuple[str, Any]]:
+def _options(layer: Any) -> Iterator[str]:
     """What a layer's config says in strings, whole numbers and sequences of them."""
     try:
         config = layer.get_config()
@@ -46,19 +50,20 @@ def _options(layer: Any) -> Iterator[tuple[str, Any]]:
     for name, value in config.items():
         items = value if isinstance(value, list | tuple) else [value]
         if name not in _FREE and all(isinstance(item, str | int) for item in items):
-            yield name, value
+            yield f"{name}={value}"
 
 
 def _connections(model: Any) -> Iterator[str]:
     """Which layers each layer of a functional model takes, by their positions."""
-    if not isinstance(model, Functional):
-        return
     config = model.get_config()
+    if "layers" not in config:  # of a class of the user's own, which has its own config
+        return
     positions = {layer["name"]: index for index, layer in enumerate(config["layers"])}
 
     def places(tensors: Any) -> str:
-        found = re.findall(r'\["([^"]+)", (\d+), (\d+)\]', json.dumps(tensors, default=str))
-        return ", ".join(f"{positions[name]}.{node}.{tensor}" for name, node, tensor in found)
+        text = json.dumps(tensors, default=str, ensure_ascii=False)
+        found = re.findall(r'\["([^"]+)", (\d+), (\d+)\]', text)
+        return ", ".join(f"{positions.get(name)}.{node}.{tensor}" for name, node, tensor in found)
 
     for index, layer in enumerate(config["layers"]):
         yield f"layer {index} that takes [{places(layer['inbound_nodes'])}]"

@@ -13,6 +13,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
+from kerashp.callbacks import ModelCheckpoint
 from kerashp.estimators._callbacks import best_epoch, check_monitors, copied
 from kerashp.estimators._constraints import CALL_CONSTRAINTS
 from kerashp.estimators._handover import (
@@ -411,6 +412,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
                 f"epochs={arguments['epochs']} is where training ends and initial_epoch={first} where it "
                 "begins, so nothing would be trained; pass more epochs"
             )
+        # A checkpoint saves the state of the others when their epoch is over.
+        callbacks.sort(key=lambda callback: isinstance(callback, ModelCheckpoint))
         return {**arguments, "callbacks": callbacks}
 
     def _fit_callbacks_given(self) -> Any:

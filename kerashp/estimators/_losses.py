@@ -36,9 +36,7 @@ class Loss:
 
 def loss_of(model: keras.Model) -> Loss:
     """The kind of the loss that a model was compiled with."""
-    loss = model.loss
-    if isinstance(loss, list | tuple | dict) and len(loss) == 1:
-        (loss,) = loss.values() if isinstance(loss, dict) else loss
+    loss = _one(model.loss)
     if loss is None or isinstance(loss, list | tuple | dict):
         got = "without a loss" if loss is None else f"with {len(loss)} losses"
         raise ValueError(
@@ -62,18 +60,32 @@ def trivial_loss(model: keras.Model, y: np.ndarray, sample_weight: np.ndarray | 
     loss = loss_of(model)
     if loss.margins:
         return None
+    y = y.reshape(len(y), -1)
     if loss.sparse:
-        counts = np.bincount(y.ravel().astype(int), sample_weight, minlength=model.output_shape[-1])
+        counts = np.bincount(y.ravel().astype(int), sample_weight)
         mean = counts / counts.sum()
     else:
-        mean = np.average(y.reshape(len(y), -1), axis=0, weights=sample_weight)
+        mean = np.average(y, axis=0, weights=sample_weight)
     predicted = np.broadcast_to(mean, (len(y), len(mean))).astype(keras.config.floatx())
     try:
-        losses = keras.losses.get(model.loss)(y.reshape(len(y), -1), predicted, sample_weight)
+        value = _mean_loss(keras.losses.get(_one(model.loss)), y, predicted, sample_weight)
     except Exception:  # a loss of the user's own, that takes other things
         return None
-    value = float(np.mean(keras.ops.convert_to_numpy(losses)))
     return value if np.isfinite(value) and value > 0 else None
+
+
+def _mean_loss(loss: Any, y: np.ndarray, predicted: np.ndarray, sample_weight: np.ndarray | None) -> float:
+    if isinstance(loss, keras.losses.Loss):
+        return float(keras.ops.convert_to_numpy(loss(y, predicted, sample_weight)))
+    losses = keras.ops.convert_to_numpy(loss(y, predicted))  # a function's, one a row
+    return float(np.average(losses.reshape(len(y), -1).mean(axis=1), weights=sample_weight))
+
+
+def _one(loss: Any) -> Any:
+    """The loss in a list or dict of one."""
+    if isinstance(loss, list | tuple | dict) and len(loss) == 1:
+        (loss,) = loss.values() if isinstance(loss, dict) else loss
+    return loss
 
 
 def _name(loss: Any) -> str:

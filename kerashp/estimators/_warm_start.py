@@ -47,10 +47,17 @@ def _model_of(source: Any) -> tuple[Any, np.ndarray | None]:
         return source, None
     if isinstance(source, FrozenEstimator):
         source = source.estimator
+    expected = "a fitted estimator of kerashp's, a keras.Model or the path of a .keras file"
+    if not hasattr(source, "warm_start_from"):
+        raise TypeError(
+            f"warm_start_from must be {expected}; got {source!r}. Of a pipeline take the last step, of a search "
+            "best_estimator_"
+        )
     if not hasattr(source, "model_"):
         raise ValueError(
-            "warm_start_from must be a fitted estimator of kerashp's, a keras.Model or the path of a .keras "
-            f"file; got {source!r}, which is not fitted. Fit it first"
+            f"warm_start_from must be {expected}; got {source!r}, which is not fitted. Fit it first; where "
+            "something clones it, as a search does that searches warm_start_from, pass "
+            "sklearn.frozen.FrozenEstimator of it"
         )
     return source.model_, getattr(source, "classes_", None)
 
@@ -58,5 +65,11 @@ def _model_of(source: Any) -> tuple[Any, np.ndarray | None]:
 def _loaded(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"warm_start_from={str(path)!r} is no file; pass the path of a .keras file")
-    with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    try:
+        with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise ValueError(
+            f"warm_start_from={str(path)!r} cannot be loaded ({type(error).__name__}: {error}). Pass a .keras "
+            "file that keras.Model.save wrote, whose own classes are registered with Keras"
+        ) from error

@@ -274,7 +274,7 @@ class KerasClassifier(KerasClassifierMixin, _Wrapper):
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
     baseline_loss_ : float or None
-        The loss of the best prediction that is the same for all training rows; for
+        The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
         `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a
         search trained together.
     n_features_in_ : int
@@ -381,7 +381,7 @@ class KerasRegressor(KerasRegressorMixin, _Wrapper):
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
     baseline_loss_ : float or None
-        The loss of the best prediction that is the same for all training rows; for
+        The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
         `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a
         search trained together.
     n_features_in_ : int
