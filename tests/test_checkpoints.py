@@ -1,6 +1,7 @@
 """Checkpoints: what they restore, what they keep, and what they refuse."""
 
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
@@ -210,6 +211,72 @@ def test_estimators_save_checkpoints(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+def test_an_estimators_own_callbacks_come_before_its_checkpoint(tmp_path: Path) -> None:
+    options = {"schedule": "cosine", "warmup_epochs": 1, "early_stopping": True, "epochs": 3}
+    regressor = KerasMLPRegressor(1, 5, callbacks=[ModelCheckpoint(tmp_path / EACH)], **options).fit(X, Y)
+    assert len(listed(tmp_path)) == len(regressor.history_["loss"])
+
+
+def test_a_checkpoint_that_was_resumed_is_not_what_an_estimator_copies(tmp_path: Path) -> None:
+    checkpoint = ModelCheckpoint(tmp_path / EACH, monitor="loss")
+    regressor = KerasMLPRegressor(1, 5, epochs=3, callbacks=[checkpoint]).fit(X, Y)
+    assert checkpoint.resume(regressor.model_) == 3
+    regressor.partial_fit(X, Y)
+    assert [record["epoch"] for record in listed(tmp_path)] == [0, 1, 2, 3]
+
+
+def test_one_checkpoint_of_two_trainings(tmp_path: Path) -> None:
+    checkpoint = ModelCheckpoint(tmp_path / EACH)
+    fit(model(), X, Y, epochs=3, callbacks=[checkpoint], **OPTIONS)
+    other = model(activation="tanh")
+    fit(other, X, Y, epochs=2, callbacks=[checkpoint], **OPTIONS)
+    assert [record["epoch"] for record in listed(tmp_path)] == [0, 1]
+    assert checkpoint.resume(other) == 2
+
+
+def test_the_best_value_is_known_where_its_file_is_not(tmp_path: Path) -> None:
+    for epoch, loss in enumerate((1.0, 2.0, 3.0)):
+        checkpoint = ModelCheckpoint(tmp_path / "one.keras")  # as in each call of partial_fit
+        checkpoint.set_model(model())
+        checkpoint.on_train_begin()
+        checkpoint.on_epoch_begin(epoch)
+        checkpoint.on_epoch_end(epoch, {"loss": 1.0, "val_loss": loss})
+        assert checkpoint.best == 1.0
+    with pytest.raises(ValueError, match="best=True, but no epoch"):
+        checkpoint.resume(model(), best=True)
+
+
+def test_epochs_without_validation_are_left_out(tmp_path: Path) -> None:
+    checkpoint = ModelCheckpoint(tmp_path / EACH, save_best_only=True)
+    with pytest.warns(UserWarning, match="epoch 1 is not saved, nor are others without validation: monitor"):
+        fit(model(), X, Y, epochs=4, validation_freq=2, callbacks=[checkpoint], **OPTIONS)
+    assert {record["epoch"] for record in listed(tmp_path)} <= {1, 3}
+    assert listed(tmp_path)
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends a process after its second epoch, so to speak."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_averaged_weights_are_swapped_as_before(tmp_path: Path) -> None:
+    def train(folder: Path, *more: Any) -> list[np.ndarray]:
+        own = model(optimizer=keras.optimizers.SGD(use_ema=True, ema_momentum=0.5))
+        checkpoint = ModelCheckpoint(folder / EACH)
+        callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True), checkpoint, *more]
+        fit(own, X, Y, epochs=4, initial_epoch=checkpoint.resume(own), callbacks=callbacks, **OPTIONS)
+        return own.get_weights()
+
+    undisturbed = train(tmp_path / "one")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "two", Stop())
+    for one, other in zip(train(tmp_path / "two"), undisturbed, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 # Files that are not what they were.
 
 
@@ -322,7 +389,71 @@ def test_connections_are_part_of_an_architecture() -> None:
     assert "inputs [0.0.0, 1.0.0]" in str(first_difference(straight, crossed))
 
 
+def _nested() -> Any:
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    whole, part = keras.Input((3,), name="größe"), keras.Input((3,))
+    functional = keras.Model(part, keras.layers.Dense(3)(part))
+    out = keras.layers.Dense(1)(inner(functional(whole)))
+    own = keras.Model(whole, out)
+    own.compile("sgd", "mse")
+    return own
+
+
+def test_the_same_code_builds_the_same_architecture_again() -> None:
+    class Linear(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.w = self.add_weight(shape=(shape[-1], 3))
+
+        def call(self, x: Any) -> Any:
+            return x @ self.w
+
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            x = keras.Input((3,))
+            super().__init__(inputs=x, outputs=Linear()(x))
+            self.compile("sgd", "mse")
+
+        def get_config(self) -> dict[str, Any]:
+            return {}
+
+    for build in (_nested, Own):
+        assert first_difference(architecture(build()), architecture(build())) is None
+    assert first_difference(architecture(_nested()), architecture(Own())) is not None
+
+
 # Writing.
+
+
+def test_a_new_training_in_a_used_folder_may_be_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = os.replace
+
+    def killed(one: Path, other: Path) -> None:
+        if str(other).endswith(".keras"):
+            raise KeyboardInterrupt
+        replace(one, other)
+
+    before = (folder / "01.keras").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit(model(), X, Y, epochs=1, callbacks=[ModelCheckpoint(folder / EACH)], **OPTIONS)
+    assert (folder / "01.keras").read_bytes() == before
+    assert ModelCheckpoint(folder / EACH).resume(model()) == 0
+
+
+def test_other_files_beside_the_first_checkpoint_to_come(tmp_path: Path) -> None:
+    own = model()
+    for name in ("best.keras", "final.keras", "1.weights.h5"):
+        (own.save_weights if name.endswith(".h5") else own.save)(tmp_path / name)
+    assert ModelCheckpoint(tmp_path / EACH).resume(own) == 0
+    own.save(tmp_path / "07.keras")
+    with pytest.raises(CheckpointError, match=r"07.keras cannot be resumed from"):
+        ModelCheckpoint(tmp_path / EACH).resume(own)
+    brackets = tmp_path / "run[1]"
+    brackets.mkdir()
+    own.save(brackets / "3-0.5.keras")
+    with pytest.raises(CheckpointError, match=r"3-0.5.keras cannot be resumed from"):
+        ModelCheckpoint(brackets / "{epoch}-{val_loss:.1f}.keras").resume(own)
 
 
 def test_a_write_that_fails_leaves_the_file_of_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

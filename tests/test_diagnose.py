@@ -15,10 +15,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kerashp import KerasMLPClassifier, KerasMLPRegressor, build_model, fit
+from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, build_model, fit
 from kerashp.diagnostics import _curves as rules
 from kerashp.diagnostics import diagnose
 from kerashp.diagnostics._curves import Curves
+from kerashp.estimators._losses import trivial_loss
 from kerashp.model_selection import GridSearchCV
 from kerashp.training import Trained
 
@@ -368,6 +369,43 @@ def test_the_targets_give_the_baseline_of_a_history(
     history.set_model(build_model(1, 2, task=task, n_outputs=n_outputs))
     history.history = {"loss": list(DECAY)}
     assert diagnose(history, y=y).baseline == pytest.approx(expected, rel=1e-3)
+
+
+class Own(keras.Model):
+    """Knows neither its inputs' nor its outputs' shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = keras.layers.Dense(3, "softmax")
+
+    def call(self, x: Any) -> Any:
+        return self.dense(x)
+
+
+def _sparse() -> Any:
+    own = Own()
+    own.compile("sgd", "sparse_categorical_crossentropy")
+    return own
+
+
+def test_a_model_of_ones_own_has_a_baseline() -> None:
+    y = np.resize(["a", "b", "b", "c"], 40)
+    classifier = KerasClassifier(_sparse, epochs=1).fit(np.ones((40, 2)), y)
+    assert classifier.baseline_loss_ == pytest.approx(entropy([1, 2, 1]), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "loss", ["mse", ["mse"], keras.losses.mean_squared_error, keras.losses.MeanSquaredError()]
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_losses_have_a_baseline_however_they_are_given(loss: Any, weighted: bool) -> None:
+    own = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    own.compile("sgd", loss)
+    weights = np.array([1.0, 1.0, 0.0, 2.0]) if weighted else None
+    y = np.array([0.0, 1.0, 9.0, 3.0])
+    mean = np.average(y, weights=weights)
+    expected = np.average((y - mean) ** 2, weights=weights)
+    assert trivial_loss(own, y, weights) == pytest.approx(expected, rel=1e-5)
 
 
 def test_what_cannot_give_a_baseline() -> None:

@@ -9,6 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
 
 import kerashp.diagnostics
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, build_model, fit
@@ -81,6 +82,39 @@ def test_the_optimizers_schedule_gives_way_to_the_rate() -> None:
     assert float(own.optimizer.learning_rate) == np.float32(0.001)
 
 
+def test_a_model_is_saved_with_its_new_rate(tmp_path: Path) -> None:
+    decay = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    own = unfreeze(build_model(1, 3, decay, (4,)), 0.001)
+    own.save(tmp_path / "own.keras")
+    assert float(keras.saving.load_model(tmp_path / "own.keras").optimizer.learning_rate) == np.float32(0.001)
+    scaled = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    scaled.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(decay)), "mse")
+    unfreeze(scaled, 0.001)
+    assert float(scaled.optimizer.inner_optimizer.learning_rate) == np.float32(0.001)
+
+
+def test_a_copied_normalization_computes_with_what_was_copied() -> None:
+    rows = 5 + 3 * X
+    source, target = model(normalize=rows), model(normalize=X)
+    transfer(source, target, layers=4)
+    np.testing.assert_allclose(target.predict(rows, verbose=0), source.predict(rows, verbose=0), rtol=1e-5)
+
+
+def test_weights_without_names_are_copied() -> None:
+    class Linear(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.w = self.add_weight(shape=(shape[-1], 3))
+
+        def call(self, x: Any) -> Any:
+            return x @ self.w
+
+    source, target = (
+        keras.Sequential([keras.Input((4,)), Linear(), keras.layers.Dense(1)]) for _ in range(2)
+    )
+    transfer(source, target)
+    assert_equal(target.get_weights()[:1], source.get_weights()[:1])
+
+
 def test_diagnostics_has_them_too() -> None:
     assert kerashp.diagnostics.transfer is transfer
     assert kerashp.diagnostics.unfreeze is unfreeze
@@ -101,8 +135,7 @@ def _unbuilt() -> Any:
         (
             (model, lambda: model([5, 7])),
             ValueError,
-            r"layer 2 .*'hidden_2' is Dense with kernel \(5, 5\), bias \(5,\), the target's 'hidden_2' is "
-            r"Dense with kernel \(5, 7\)",
+            r"layer 2 .*'hidden_2' is Dense with \(5, 5\), \(5,\), the target's .* is Dense with \(5, 7\)",
         ),
         ((model, lambda: model(batch_normalization=True), 2), ValueError, "layer 1 must be the same"),
     ],
@@ -166,6 +199,17 @@ def test_a_wrapped_model_function_begins_with_anothers_weights(source: Any) -> N
     assert clone(classifier).get_params()["warm_start_from"] is source
 
 
+def test_what_a_model_function_froze_stays_frozen(source: Any) -> None:
+    def build(input_shape: Any) -> Any:
+        own = build_model(1, 5, 0.1, input_shape, task="binary")
+        own.layers[0].trainable = False
+        return own
+
+    classifier = KerasClassifier(build, epochs=2, random_state=0, warm_start_from=source).fit(X, CLASSES)
+    taken = differ(classifier.model_.get_weights(), source.model_.get_weights())
+    assert taken == [False, False, True, True]
+
+
 def test_a_search_begins_with_anothers_weights(source: Any) -> None:
     classifier = KerasMLPClassifier(1, 5, epochs=2, random_state=0, warm_start_from=source)
     search = GridSearchCV(classifier, {"learning_rate": [1e-30, 1e-3]}, cv=2).fit(X, CLASSES)
@@ -182,9 +226,15 @@ def test_a_search_begins_with_anothers_weights(source: Any) -> None:
     )
 
 
-def test_what_warm_start_from_refuses() -> None:
+def test_what_warm_start_from_refuses(source: Any, tmp_path: Path) -> None:
     classifier = KerasMLPClassifier(1, 5, epochs=1)
+    (tmp_path / "damaged.keras").write_bytes(b"not a model")
+    source.model_.save_weights(tmp_path / "own.weights.h5")
+    with pytest.raises(TypeError, match="Of a pipeline take the last step"):
+        classifier.set_params(warm_start_from=make_pipeline(source)).fit(X, CLASSES)
     for start, said in (
+        (tmp_path / "damaged.keras", r"warm_start_from='.*damaged.keras' cannot be loaded .*Pass a .keras"),
+        (tmp_path / "own.weights.h5", r"warm_start_from='.*own.weights.h5' cannot be loaded"),
         (KerasMLPRegressor(), "which is not fitted. Fit it first"),
         ("nowhere.keras", "warm_start_from='nowhere.keras' is no file"),
         (KerasMLPClassifier(1, 6, epochs=1).fit(X, CLASSES), r"another network .*layer 1 .*\(4, 6\)"),

@@ -5,9 +5,11 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from glob import escape as glob_escape
 from glob import glob
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import keras
@@ -75,8 +77,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     Warns
     -----
     UserWarning
-        If epochs are not saved since the loss or a weight is not finite; if a callback whose state was saved
-        is gone.
+        If epochs are not saved since there is nothing to monitor, or the loss or a weight is not finite; if a
+        callback whose state was saved is gone.
 
     See Also
     --------
@@ -162,7 +164,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         self.best: float | None
         self._manifest = Manifest(self._manifest_path())
         self._kept: list[Any] = [self]  # the callbacks whose state is saved
-        self._diverged = False
+        self._initial_best = initial_value_threshold
+        self._begins = self._diverged = self._missed = False
         self._resumed: tuple[int, State] | None = None  # the epoch to begin with, and what to restore
 
     def resume(self, model: Any, *, best: bool = False) -> int:
@@ -210,7 +213,11 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
 
     # Keras' hooks.
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_resumed": None}  # a copy, as estimators make, is not what was resumed
+
     def on_train_begin(self, logs: Any = None) -> None:
+        self._begins = True
         callbacks = _callbacks_beside(self)
         before, after = callbacks[: callbacks.index(self)], callbacks[callbacks.index(self) + 1 :]
         late = [type(callback).__name__ for callback in after if is_kept(callback) and not _is_own(callback)]
@@ -241,17 +248,15 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
                 f"ModelCheckpoint: resume returned {self._resumed[0]}, but training begins with epoch "
                 f"{epoch}; pass initial_epoch={self._resumed[0]} to fit"
             )
-        self._resumed = None
-        if epoch and not self._manifest.records:
-            self._add_to(self._read())
+        if self._begins and self._resumed is None:
+            self._begin(epoch)
+        self._begins, self._resumed = False, None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         metrics = as_floats(logs or {})
         if self.save_best_only and self.monitor not in metrics:
-            raise ValueError(
-                f"ModelCheckpoint: monitor must be one of {', '.join(metrics)} for save_best_only=True; got "
-                f"{self.monitor!r}"
-            )
+            self._miss(epoch, metrics)
+            return
         bad = _not_finite(self.model, metrics)
         if bad:
             if not self._diverged:
@@ -265,6 +270,24 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             self._save(epoch, metrics, is_best=is_best)
 
     # Saving and loading.
+
+    def _begin(self, epoch: int) -> None:
+        """Begin anew, or go on with the checkpoints that are there, where a training begins later."""
+        if not epoch:
+            self._manifest = Manifest(self._manifest.path)
+            self.best, self._diverged, self._missed = self._initial_best, False, False
+        elif not self._manifest.records:
+            self._add_to(self._read())
+
+    def _miss(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Nothing to monitor: an error, unless it is of a validation that may come after other epochs."""
+        expected = f"one of {', '.join(metrics)} for save_best_only=True; got {self.monitor!r}"
+        if not self.monitor.startswith("val_"):
+            raise ValueError(f"ModelCheckpoint: monitor must be {expected}")
+        if not self._missed:
+            since = "is not saved, nor are others without validation"
+            warnings.warn(f"epoch {epoch + 1} {since}: monitor must be {expected}", stacklevel=2)
+        self._missed = True
 
     def _improves(self, metrics: dict[str, float]) -> bool:
         """Whether the epoch is the best so far, which it then is from now on."""
@@ -289,7 +312,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
                 epoch,
                 metrics,
                 is_best=is_best,
-                placed=False,
+                best=self.best,
+                replaces=digest(path) if path.is_file() else None,
             )
             self._manifest.coming(record).write()
         self._manifest, dropped = self._manifest.placed(record, self.keep)
@@ -312,7 +336,9 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         path = self._manifest.path
         if path.exists():
             return Manifest.read(path)
-        there = sorted(glob(re.sub(r"\{.*?\}", "*", self.filepath)))
+        there = sorted(
+            filter(self._is_one, glob(_with_placeholders(self.filepath, glob_escape, lambda _: "*")))
+        )
         if there:
             raise CheckpointError(
                 f"{there[-1]} cannot be resumed from: {path}, which vouches for it, is not there. Take "
@@ -326,9 +352,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         if not manifest.records:
             return
         _check_architecture(self.model, manifest, manifest.path)
-        self._manifest = manifest
-        for record in filter(lambda record: record.is_best, manifest.records):
-            self.best = record.metrics.get(self.monitor, self.best)
+        self._manifest, self.best = manifest, manifest.records[-1].best
 
     def _loaded(self, model: Any, manifest: Manifest, record: Record) -> State:
         path = manifest.file(record)
@@ -341,9 +365,22 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             restore_model(model, state)
         return state
 
+    def _is_one(self, path: str) -> bool:
+        """Whether a file has the name of a checkpoint."""
+        pattern = _with_placeholders(
+            self.filepath, re.escape, lambda name: r"\d+" if name == "epoch" else r"[-+.\w]+"
+        )
+        return re.fullmatch(pattern, path) is not None
+
     def _manifest_path(self) -> Path:
         """Beside the files: "run/{epoch:03d}.keras" has "run/epoch.keras.json"."""
-        return Path(re.sub(r"\{(\w*).*?\}", r"\1", self.filepath) + ".json")
+        return Path(_with_placeholders(self.filepath, str, str) + ".json")
+
+
+def _with_placeholders(template: str, text: Callable[[str], str], placeholder: Callable[[str], str]) -> str:
+    """A template with its text and the names of its placeholders replaced."""
+    parts = Formatter().parse(template)
+    return "".join(text(before) + ("" if name is None else placeholder(name)) for before, name, *_ in parts)
 
 
 def _check_architecture(model: Any, manifest: Manifest, path: Path) -> None:

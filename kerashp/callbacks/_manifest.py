@@ -36,7 +36,9 @@ class Record:
     epoch: int  # that it was saved after, counted from 0
     metrics: dict[str, float]
     is_best: bool  # of all so far
-    placed: bool  # False while its file is being moved to its place
+    best: float | None  # the best value so far
+    replaces: str | None  # the digest of the file that was in its place
+    placed: bool = False  # while its file is being moved to its place
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Manifest:
         found = self._found(coming)
         if found == coming.digest:
             return self.placed(coming, keep=None)[0]
-        if found not in [other.digest for other in others if other.file == coming.file] and found is not None:
+        if found != coming.replaces:
             raise self._error(coming)
         return replace(self, records=tuple(others))
 

@@ -50,8 +50,8 @@ def _model_of(source: Any) -> tuple[Any, np.ndarray | None]:
     expected = "a fitted estimator of kerashp's, a keras.Model or the path of a .keras file"
     if not hasattr(source, "warm_start_from"):
         raise TypeError(
-            f"warm_start_from must be {expected}; got {source!r}. Of a pipeline take the last step, of a search "
-            "best_estimator_"
+            f"warm_start_from must be {expected}; got {source!r}. Of a pipeline take the last step, of a "
+            "search best_estimator_"
         )
     if not hasattr(source, "model_"):
         raise ValueError(
@@ -70,6 +70,6 @@ def _loaded(path: Path) -> Any:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise ValueError(
-            f"warm_start_from={str(path)!r} cannot be loaded ({type(error).__name__}: {error}). Pass a .keras "
-            "file that keras.Model.save wrote, whose own classes are registered with Keras"
+            f"warm_start_from={str(path)!r} cannot be loaded ({type(error).__name__}: {error}). Pass a "
+            ".keras file that keras.Model.save wrote, whose own classes are registered with Keras"
         ) from error
