@@ -70,23 +70,27 @@ def in_a_script(folder: str, X: Any, X_valid: Any, y: Any, y_valid: Any) -> None
 
 
 def with_partial_fit(folder: str, X: Any, X_valid: Any, y: Any, y_valid: Any) -> None:
-    """The same with an estimator, an epoch a call."""
+    """The same with an estimator, an epoch a call, kept by its own `save` and `load`."""
     print("An estimator, an epoch at a time")
     path = f"{folder}/{{epoch:03d}}.keras"
-    regressor = KerasMLPRegressor(
-        1, 64, 0.05, optimizer="sgd", batch_size=32, callbacks=[ModelCheckpoint(path)], random_state=0
-    )
-    for _ in range(20):
-        regressor.partial_fit(X, y, validation_data=(X_valid, y_valid))
-    _show(regressor.history_)
+    options = {"optimizer": "sgd", "batch_size": 32, "random_state": 0}
+    regressor = KerasMLPRegressor(1, 64, 0.05, callbacks=[ModelCheckpoint(path)], **options)
+
+    def watch(n_epochs: int) -> None:
+        done = len(getattr(regressor, "history_", {"loss": []})["loss"])
+        for _ in range(n_epochs):
+            regressor.partial_fit(X, y, validation_data=(X_valid, y_valid))
+        _show({name: curve[done:] for name, curve in regressor.history_.items()})
+
+    watch(20)
+    regressor.set_params(callbacks=None).save(f"{folder}/kept")
+    regressor = KerasMLPRegressor.load(f"{folder}/kept", callbacks=[ModelCheckpoint(path)])  # another day
     best = ModelCheckpoint(path).resume(regressor.model_, best=True)
     print(
         f"  back to epoch {best}, R2 {regressor.score(X_valid, y_valid):.3f}, and on at a tenth of the rate"
     )
     regressor.model_.optimizer.learning_rate = 0.005
-    for _ in range(20):
-        regressor.partial_fit(X, y, validation_data=(X_valid, y_valid))
-    _show({name: curve[20:] for name, curve in regressor.history_.items()})
+    watch(20)
     ModelCheckpoint(path).resume(regressor.model_, best=True)
     print(f"  the best of all: R2 {regressor.score(X_valid, y_valid):.3f}")
 

@@ -436,7 +436,14 @@ def test_a_new_training_in_a_used_folder_may_be_killed(folder: Path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
-            fit(model(), X, Y, epochs=1, callbacks=[ModelCheckpoint(folder / EACH)], **OPTIONS)
+            fit(
+                model(learning_rate=0.05),
+                X,
+                Y,
+                epochs=1,
+                callbacks=[ModelCheckpoint(folder / EACH)],
+                **OPTIONS,
+            )
     assert (folder / "01.keras").read_bytes() == before
     assert ModelCheckpoint(folder / EACH).resume(model()) == 0
 
