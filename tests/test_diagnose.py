@@ -419,3 +419,26 @@ def test_what_cannot_give_a_baseline() -> None:
         diagnose({"loss": DECAY}, y=np.ones(3))
     with pytest.raises(ValueError, match="y and baseline say the same; pass one of them"):
         diagnose({"loss": DECAY}, y=np.ones(3), baseline=1.0)
+
+
+def test_targets_that_give_no_baseline() -> None:
+    history = keras.callbacks.History()
+    history.set_model(build_model(1, 2))
+    history.history = {"loss": list(DECAY)}
+    for y in (["a", "b"], [np.ones(2), np.ones((2, 3))], 3.0):
+        with pytest.raises((TypeError, ValueError), match="y must be numbers of shape .* or pass baseline"):
+            diagnose(history, y=y)
+    regressor = KerasMLPRegressor(0, epochs=8).fit(np.ones((20, 2)), np.arange(20.0))
+    with pytest.raises(
+        ValueError, match="an estimator or a search has kept the loss of a trivial prediction"
+    ):
+        diagnose(regressor, y=np.arange(20.0))
+
+
+def test_a_search_knows_the_baseline_of_its_best() -> None:
+    y = np.resize([0, 0, 0, 1], 60)
+    classifier = KerasMLPClassifier(0, epochs=8, random_state=0)
+    search = GridSearchCV(classifier, {"learning_rate": [0.01]}, cv=2).fit(np.ones((60, 2)), y)
+    found = diagnose(search)
+    assert found.baseline == pytest.approx(entropy([1, 3]), rel=1e-4)
+    assert not any("equally frequent" in note for note in found.notes)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from kerashp._arguments import Arguments, is_sequence
 from kerashp.diagnostics._curves import MIN_EPOCHS, Curves
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._losses import trivial_loss
+from kerashp.estimators._losses import loss_of, trivial_loss
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.training import Trained
 
@@ -31,6 +31,7 @@ class Source:
     histories: tuple[Mapping[str, Any], ...]
     model: Any = None
     baseline: float | None = None  # the loss of a trivial prediction, where an estimator has kept it
+    of_estimator: bool = False
 
 
 def source_of(given: Any) -> Source:
@@ -51,7 +52,8 @@ def source_of(given: Any) -> Source:
 
 
 def _of_estimator(estimator: Any, histories: tuple[Mapping[str, Any], ...]) -> Source:
-    return Source(histories, getattr(estimator, "model_", None), estimator.baseline_loss_)
+    model = getattr(estimator, "model_", None)
+    return Source(histories, model, estimator.baseline_loss_, of_estimator=True)
 
 
 def _of_search(search: Any) -> Source:
@@ -124,12 +126,17 @@ def _rightly_classified(history: Mapping[str, Any]) -> float:
 
 def baseline_of(source: Source, y: Any) -> float:
     """The loss of a trivial prediction of these targets, by the source's own loss."""
+    if source.of_estimator:
+        raise ValueError(
+            "diagnose: y is for a keras History; an estimator or a search has kept the loss of a trivial "
+            "prediction itself (baseline_loss_). Leave y out, or pass baseline"
+        )
     if not isinstance(source.model, keras.Model) or not source.model.compiled:
         raise ValueError(
             "diagnose: y needs the model's loss, and this source has no model; pass baseline instead, the "
             "loss of the best prediction that is the same for all rows"
         )
-    baseline = trivial_loss(source.model, np.asarray(y), None)
+    baseline = trivial_loss(source.model, _targets(y), None)
     if baseline is None:
         raise ValueError(
             f"diagnose: the loss of a trivial prediction of y by {source.model.loss!r} is not known; pass "
@@ -138,13 +145,28 @@ def baseline_of(source: Source, y: Any) -> float:
     return baseline
 
 
+def _targets(y: Any) -> np.ndarray:
+    expected = "numbers of shape (n_samples,) or (n_samples, n_outputs), as they were passed to fit"
+    try:
+        array = np.asarray(y)
+    except ValueError as error:  # arrays of several shapes, say of several outputs
+        raise _CHECK.wrong_value("y", f"{expected}; or pass baseline instead", y) from error
+    if array.dtype.kind not in "biuf" or array.ndim == 0 or len(array) == 0:
+        raise _CHECK.wrong_type("y", f"{expected}; or pass baseline instead", y)
+    return array
+
+
 def derived_baseline(model: Any) -> float | None:
     """The cross-entropy of guessing among classes as if they were equally frequent; None for other losses."""
-    loss = getattr(model, "loss", None)
-    name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", None))
-    if name == "binary_crossentropy":
+    try:
+        loss = loss_of(model)
+    except (AttributeError, ValueError):  # no model, or none with one loss
+        return None
+    if loss.name == "binary_crossentropy":
         return float(np.log(2))
     shape = getattr(model, "output_shape", None)
-    if name in ("categorical_crossentropy", "sparse_categorical_crossentropy") and isinstance(shape, tuple):
+    if loss.name in ("categorical_crossentropy", "sparse_categorical_crossentropy") and isinstance(
+        shape, tuple
+    ):
         return float(np.log(shape[-1]))
     return None

@@ -53,25 +53,38 @@ def loss_of(model: keras.Model) -> Loss:
 
 
 def trivial_loss(model: keras.Model, y: np.ndarray, sample_weight: np.ndarray | None) -> float | None:
-    """The loss of predicting the targets' mean, or the classes' shares, for all rows; None for margins.
+    """The loss of predicting the targets' mean, or the classes' shares, for all rows.
 
-    `y` are targets as the model takes them.
+    None where it is not known: of margins, or of a loss of the user's own that takes other things. `y` are
+    targets as the model takes them.
     """
     loss = loss_of(model)
     if loss.margins:
         return None
-    y = y.reshape(len(y), -1)
-    if loss.sparse:
-        counts = np.bincount(y.ravel().astype(int), sample_weight)
-        mean = counts / counts.sum()
-    else:
-        mean = np.average(y, axis=0, weights=sample_weight)
-    predicted = np.broadcast_to(mean, (len(y), len(mean))).astype(keras.config.floatx())
     try:
-        value = _mean_loss(keras.losses.get(_one(model.loss)), y, predicted, sample_weight)
-    except Exception:  # a loss of the user's own, that takes other things
+        told = _by_class(y, sample_weight) if loss.sparse else _by_mean(y, sample_weight)
+        value = _mean_loss(keras.losses.get(_one(model.loss)), *told)
+    except Exception:  # it is a help, and no reason for a fit to fail
         return None
     return value if np.isfinite(value) and value > 0 else None
+
+
+_Told = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # targets, predictions and weights
+
+
+def _by_class(y: np.ndarray, sample_weight: np.ndarray | None) -> _Told:
+    """One row for each class, weighted by how often it is there: rows times classes may be too many."""
+    counts = np.bincount(y.ravel().astype(int), sample_weight)
+    n_classes = len(counts)
+    predicted = np.broadcast_to(counts / counts.sum(), (n_classes, n_classes))
+    weights = counts * n_classes / len(y)
+    return np.arange(n_classes)[:, None], predicted.astype(keras.config.floatx()), weights
+
+
+def _by_mean(y: np.ndarray, sample_weight: np.ndarray | None) -> _Told:
+    y = y.reshape(len(y), -1)
+    mean = np.average(y, axis=0, weights=sample_weight)
+    return y, np.broadcast_to(mean, y.shape).astype(keras.config.floatx()), sample_weight
 
 
 def _mean_loss(loss: Any, y: np.ndarray, predicted: np.ndarray, sample_weight: np.ndarray | None) -> float:
