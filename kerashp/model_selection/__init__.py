@@ -1,6 +1,15 @@
 """scikit-learn's searches, in which all candidates and folds train together."""
 
+from kerashp.model_selection._coarse_to_fine import CoarseToFineSearchCV, Round
 from kerashp.model_selection._plan import Alone, Group, Plan
 from kerashp.model_selection._search import GridSearchCV, RandomizedSearchCV
 
-__all__ = ["Alone", "GridSearchCV", "Group", "Plan", "RandomizedSearchCV"]
+__all__ = [
+    "Alone",
+    "CoarseToFineSearchCV",
+    "GridSearchCV",
+    "Group",
+    "Plan",
+    "RandomizedSearchCV",
+    "Round",
+]

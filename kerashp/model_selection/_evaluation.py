@@ -44,19 +44,23 @@ class Evaluation:
     Attributes
     ----------
     plan : Plan
-        None until there is one.
+        Of the candidates at hand; None until there is one.
+    whole : Plan
+        Of all candidates so far; None until there is one.
     seconds : dict from str to float
         Where the time went, over all threads.
     """
 
     def __init__(self, max_memory: int | None, verbose: bool, n_jobs: int, backend: Any):
         self.plan: Any = None
+        self.whole: Any = None
         self.seconds = dict.fromkeys(("preparing", "compiling", "training", "scoring"), 0.0)
         self._max_memory = max_memory or _memory()
         self._verbose = verbose
         self._n_jobs = n_jobs
         self._backend = backend
         self._results: dict[tuple[int, int], Result] = {}
+        self._n_before = 0  # candidates
 
     def results(self, tasks: Sequence[Task]) -> list[Result]:
         """scikit-learn's results of the tasks, with the curves of their training."""
@@ -72,7 +76,16 @@ class Evaluation:
                     self._here(groups, blocks, by_place, bar)
         finally:
             random.setstate(drawn)
+            self._add_to_whole(tasks)
         return [self._results[task.place] for task in tasks]
+
+    def _add_to_whole(self, tasks: Sequence[Task]) -> None:
+        if self.plan is None:
+            return
+        later = self.plan.after(self._n_before)
+        self.whole = later if self.whole is None else self.whole.and_(later)
+        self.plan = None
+        self._n_before += len({task.candidate for task in tasks})
 
     def _here(self, groups: list[list[Ready]], blocks: Any, by_place: dict[Fit, Task], bar: Bar) -> None:
         for group, future in _trained(groups, self.plan.groups, blocks, bar):
@@ -171,7 +184,7 @@ def evaluated(tasks: Sequence[Task], max_memory: int) -> tuple[list[Result], dic
     """The work of a worker: the results, where the time went, and why the tasks were not trained together."""
     evaluation = Evaluation(max_memory, verbose=False, n_jobs=1, backend=None)
     results = evaluation.results(tasks)
-    alone = evaluation.plan.alone
+    alone = evaluation.whole.alone
     return results, evaluation.seconds, alone[0].reason if alone else None
 
 

@@ -1,7 +1,7 @@
 """The plan of a search: which fits train together, how wide, and which train by themselves."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,7 +70,7 @@ class Plan:
     Attributes
     ----------
     groups : tuple of Group
-        In the order in which they begin: the longest first.
+        In the order in which they begin: the longest first, in each round of a search that has several.
     alone : tuple of Alone
         What is not stacked.
     costs : kerashp.training.Costs or None
@@ -80,6 +80,16 @@ class Plan:
     groups: tuple[Group, ...]
     alone: tuple[Alone, ...]
     costs: Costs | None = field(repr=False)
+
+    def after(self, n_candidates: int) -> "Plan":
+        """The same with so many candidates counted before its own."""
+        groups = [replace(group, fits=_moved(group.fits, n_candidates)) for group in self.groups]
+        alone = [replace(one, fit=_moved([one.fit], n_candidates)[0]) for one in self.alone]
+        return Plan(tuple(groups), tuple(alone), self.costs)
+
+    def and_(self, later: "Plan") -> "Plan":
+        """With what trained later."""
+        return Plan(self.groups + later.groups, self.alone + later.alone, self.costs or later.costs)
 
     def __str__(self) -> str:
         lines = [_LINE.format(*_HEAD)]
@@ -96,6 +106,10 @@ class Plan:
             more = f" and {len(fits) - 5} more" if len(fits) > 5 else ""
             lines.append(f"not stacked, since {reason}: candidate/split {some}{more}")
         return "\n".join(lines)
+
+
+def _moved(fits: Sequence[Fit], n_candidates: int) -> tuple[Fit, ...]:
+    return tuple((candidate + n_candidates, split) for candidate, split in fits)
 
 
 def planned(

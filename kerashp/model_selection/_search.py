@@ -19,7 +19,7 @@ from kerashp.model_selection._joblib import AllAtOnce
 from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
 
-_CONSTRAINTS: dict[str, Any] = {
+CONSTRAINTS: dict[str, Any] = {
     "refit_epochs": [StrOptions({"cv"}), None],
     "max_memory": [Interval(Integral, 1, None, closed="left"), None],
 }
@@ -74,8 +74,8 @@ class TogetherMixin(BaseSearchCV):
             raise
         finally:
             all_at_once.release()
-            if evaluation.plan is not None:
-                self.plan_, self.seconds_ = evaluation.plan, evaluation.seconds
+            if evaluation.whole is not None:
+                self.plan_, self.seconds_ = evaluation.whole, evaluation.seconds
             del self._found
 
     def _format_results(
@@ -202,7 +202,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **model_selection.GridSearchCV._parameter_constraints,
-        **_CONSTRAINTS,
+        **CONSTRAINTS,
     }
 
     def __init__(
@@ -274,7 +274,7 @@ class RandomizedSearchCV(TogetherMixin, model_selection.RandomizedSearchCV):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **model_selection.RandomizedSearchCV._parameter_constraints,
-        **_CONSTRAINTS,
+        **CONSTRAINTS,
     }
 
     def __init__(

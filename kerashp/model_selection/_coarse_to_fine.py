@@ -1,0 +1,190 @@
+"""Rounds of random search, each in a narrower space around the best so far."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.model_selection import ParameterSampler
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+
+from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
+from kerashp.spaces import zoom
+
+_COUNT = Interval(Integral, 1, None, closed="left")
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of a search from coarse to fine.
+
+    Attributes
+    ----------
+    space : dict from str to distribution or list
+        What its candidates were drawn from.
+    candidates : range
+        Their positions in `cv_results_`.
+    best_params : dict
+        The best candidate so far, in this round or in one before it.
+    best_score : float
+        Its mean test score.
+    """
+
+    space: dict[str, Any]
+    candidates: range
+    best_params: dict[str, Any]
+    best_score: float
+
+
+class CoarseToFineSearchCV(TogetherMixin):
+    r"""Rounds of random search, each zoomed around the best candidates of all rounds so far.
+
+    Round $k = 0, 1, \ldots$ draws from a space that is $\mathrm{shrink}^k$ times as wide as the first, each
+    parameter on its own scale, centred on the median of the `top` best candidates and never outside of the
+    first; see `kerashp.spaces.zoom`. The candidates of a round train together, on all folds.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    space : dict
+        What to draw from, by parameter: lists, or distributions that `kerashp.spaces.zoom` knows.
+    n_iter : int, default=10
+        Candidates a round.
+    n_rounds : int, default=3
+        Rounds; with 1 it is a `RandomizedSearchCV`.
+    shrink : float in (0, 1], default=0.5
+        How many times as wide as the one before each round's space is.
+    top : int, default=3
+        How many of the best candidates to zoom around.
+    random_state : int, RandomState instance or None, default=None
+        Draws the candidates.
+    others
+        See `GridSearchCV`, also for the other attributes, errors and notes.
+
+    Attributes
+    ----------
+    rounds_ : list of Round
+        How the space shrank, and how far each round came. `cv_results_["round"]` has each candidate's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the space holds what cannot be narrowed, or there are several scores and `refit` names none of
+        them, before anything is trained.
+
+    References
+    ----------
+    I. Goodfellow, Y. Bengio and A. Courville, Deep Learning, 2016, section 11.4.3.
+    A. Géron, Hands-On Machine Learning, ch. 10, "Fine-Tuning Neural Network Hyperparameters".
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import make_regression
+    >>> from kerashp import KerasMLPRegressor
+    >>> from kerashp.model_selection import CoarseToFineSearchCV
+    >>> X, y = make_regression(200, 8, random_state=0)
+    >>> regressor = KerasMLPRegressor(1, 8, epochs=20, random_state=0)
+    >>> space = {"learning_rate": loguniform(1e-4, 1e-1)}
+    >>> search = CoarseToFineSearchCV(regressor, space, n_iter=4, n_rounds=2, cv=3, random_state=0)
+    >>> rounds = search.fit(X, y / y.std()).rounds_
+    >>> [float(one.space["learning_rate"].support()[1] / one.space["learning_rate"].support()[0]).__round__()
+    ...  for one in rounds]
+    [1000, 32]
+    >>> rounds[1].best_score >= rounds[0].best_score
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseSearchCV._parameter_constraints,
+        **CONSTRAINTS,
+        "space": [Mapping],
+        "n_iter": [_COUNT],
+        "n_rounds": [_COUNT],
+        "shrink": [Interval(Real, 0, 1, closed="right")],
+        "top": [_COUNT],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        space: Any,
+        *,
+        n_iter: int = 10,
+        n_rounds: int = 3,
+        shrink: float = 0.5,
+        top: int = 3,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        random_state: Any = None,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        refit_epochs: str | None = None,
+        max_memory: int | None = None,
+    ):
+        super().__init__(
+            estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.space = space
+        self.n_iter = n_iter
+        self.n_rounds = n_rounds
+        self.shrink = shrink
+        self.top = top
+        self.random_state = random_state
+        self.refit_epochs = refit_epochs
+        self.max_memory = max_memory
+
+    def _run_search(self, evaluate_candidates: Callable[..., dict[str, Any]]) -> None:
+        random = check_random_state(self.random_state)
+        space = dict(self.space)
+        _check_space(space)
+        self._check_score()
+        self.rounds_: list[Round] = []
+        n_before = 0
+        for number in range(self.n_rounds):
+            drawn = list(ParameterSampler(space, self.n_iter, random_state=random))
+            results = evaluate_candidates(drawn, more_results={"round": [number] * len(drawn)})
+            ranked = self._by_score(results)
+            best = int(np.argmin(ranked["rank_test_score"]))
+            score = float(ranked["mean_test_score"][best])
+            places = range(n_before, n_before + len(drawn))
+            self.rounds_.append(Round(space, places, ranked["params"][best], score))
+            n_before += len(drawn)
+            if number + 1 < self.n_rounds:
+                space = zoom(self.space, ranked, self.shrink ** (number + 1), n_best=self.top)
+
+    def _check_score(self) -> None:
+        if isinstance(self.scoring, list | tuple | set | dict) and not isinstance(self.refit, str):
+            raise ValueError(
+                "CoarseToFineSearchCV zooms around the best by one score; got several, and "
+                f"refit={self.refit!r}. Set refit to the name of one"
+            )
+
+    def _by_score(self, results: dict[str, Any]) -> dict[str, Any]:
+        """The columns that `zoom` looks at, of the score that decides."""
+        name = self.refit if f"mean_test_{self.refit}" in results else "score"
+        columns = {f"{what}_test_score": results[f"{what}_test_{name}"] for what in ("mean", "rank")}
+        return {"params": results["params"], **columns}
+
+
+def _check_space(space: dict[str, Any]) -> None:
+    """Let `zoom` refuse what it cannot narrow, before anything is trained."""
+    (drawn,) = ParameterSampler(space, 1, random_state=0)
+    zoom(space, {"params": [drawn], "mean_test_score": [0.0], "rank_test_score": [1]})
