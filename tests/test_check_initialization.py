@@ -116,17 +116,12 @@ def test_the_numbers_of_a_small_network_are_those_of_the_closed_forms() -> None:
     assert result.activation_growth == pytest.approx(scale(active) / scale(x), rel=1e-9)
 
 
-@pytest.fixture(scope="module")
-def of_images() -> Any:
+def test_a_mean_over_positions_is_no_vanishing() -> None:
     keras.utils.set_random_seed(1)
     he = {"activation": "relu", "kernel_initializer": "he_normal"}
     parts = [layers.Conv2D(8, 3, **he), layers.GlobalAveragePooling2D(), layers.Dense(32, **he)]
-    return keras.Sequential([keras.Input((20, 20, 1)), *parts, layers.Dense(2)])
-
-
-def test_a_mean_over_positions_is_no_vanishing(of_images: Any) -> None:
-    images = np.random.default_rng(0).normal(size=(20, 20, 20, 1))
-    result = check_initialization(of_images, images)
+    model = keras.Sequential([keras.Input((20, 20, 1)), *parts, layers.Dense(2)])
+    result = check_initialization(model, np.random.default_rng(0).normal(size=(20, 20, 20, 1)))
     assert (result.verdict, result.gradient_growth) == ("healthy", None)
     conv, dense, _ = result.layers
     assert conv.gradient_scale < 0.01 * dense.gradient_scale
@@ -328,11 +323,7 @@ def test_it_prints_a_table() -> None:
         ),
         ({"sample_weight": X[:, 0]}, ValueError, "sample_weight must be None where y is: there is no loss"),
         ({"y": X[:, 0]}, ValueError, "model 'bare' has no loss, as it is not compiled; call model.compile"),
-        (
-            {"x": iter([1])},
-            TypeError,
-            "x, y and sample_weight must be dense arrays, or lists or dicts of them",
-        ),
+        ({"x": iter([1])}, TypeError, "x must be dense arrays of numbers, or lists or dicts of them; got"),
         ({}, ValueError, "the model 'bare' has no layer with a kernel to check"),
     ],
 )

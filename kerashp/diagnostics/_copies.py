@@ -38,7 +38,8 @@ def in_float64(caller: str, seed: int) -> Iterator[None]:
 def float64_copy(caller: str, model: Any, x: Any) -> Any:
     """The model anew in float64, not compiled, with its weights; those of a model not built are drawn.
 
-    To be called `in_float64`. `x` are rows as the model takes them.
+    To be called `in_float64`. `x` are rows as the model takes them; all of them go through it once, as it may
+    take no other number.
     """
     try:
         copy = _Cloning().layer(model)
@@ -46,7 +47,7 @@ def float64_copy(caller: str, model: Any, x: Any) -> Any:
         raise ValueError(
             f"{caller}: {_shown(model)} cannot be made anew in float64: {_short(error)}. {_REMEDY}"
         ) from error
-    copy(tree.map_structure(lambda rows: ops.convert_to_tensor(rows[:1]), x), training=False)
+    copy(tree.map_structure(ops.convert_to_tensor, x), training=False)
     if model.built:
         _copy_weights(caller, model, copy)
     for layer in copy._flatten_layers():
