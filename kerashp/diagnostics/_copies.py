@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from kerashp.diagnostics._passes import states_of
 from kerashp.training import isolated
 from kerashp.training._backend import backend, supported
 from kerashp.training._layers import is_plain
@@ -50,10 +51,18 @@ def float64_copy(caller: str, model: Any, x: Any) -> Any:
     copy(tree.map_structure(ops.convert_to_tensor, x), training=False)
     if model.built:
         _copy_weights(caller, model, copy)
+    _copy_states(model, copy)
     for layer in copy._flatten_layers():
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()  # Normalization computes with copies of its weights
     return copy
+
+
+def _copy_states(model: Any, copy: Any) -> None:
+    own = [ops.convert_to_numpy(state) for state in states_of(model)]
+    states = states_of(copy)
+    for state, value in zip(states, own or [np.zeros(state.shape) for state in states], strict=True):
+        state.assign(np.asarray(value, state.dtype))
 
 
 def _short(error: Exception) -> str:

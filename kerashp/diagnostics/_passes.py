@@ -43,7 +43,7 @@ class Pass:
     def __init__(self, model: Any, rows: Rows):
         self._model = model
         self._rows = rows
-        others = [*model.non_trainable_variables, *model.metrics_variables]
+        others = [*model.non_trainable_variables, *model.metrics_variables, *states_of(model)]
         self._others = [(variable, ops.convert_to_numpy(variable)) for variable in others]
 
     def loss(self, weights: Sequence[Any]) -> Any:
@@ -85,6 +85,13 @@ def _with_own_statistics(layer: Any) -> Callable[..., Any]:
         return call(*arguments, **{**named, "training": True})
 
     return in_training
+
+
+def states_of(model: Any) -> list[Any]:
+    """What stateful recurrent layers keep from batch to batch, which Keras has not among their variables."""
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    states = tree.flatten([layer.states for layer in layers])
+    return [state for state in states if state is not None]
 
 
 def layers_of(model: Any, prefix: str = "") -> dict[str, Any]:
