@@ -129,7 +129,7 @@ def test_a_mean_over_positions_is_no_vanishing() -> None:
 
 
 def test_recurrent_layers_are_left_out_of_growth() -> None:
-    steps = [layers.LSTM(8, return_sequences=True), layers.Bidirectional(layers.SimpleRNN(4))]
+    steps = [layers.SimpleRNN(8, return_sequences=True), layers.Bidirectional(layers.SimpleRNN(4))]
     dense = [layers.Dense(16, "relu", name=name) for name in ("a", "b")]
     model = keras.Sequential([keras.Input((12, 4)), *steps, *dense, layers.Dense(1)])
     result = check_initialization(model, np.random.default_rng(0).normal(size=(20, 12, 4)))
