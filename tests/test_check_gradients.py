@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from keras import layers, ops
 
@@ -368,11 +369,15 @@ def test_verdicts_go_by_the_difference(factor: float, verdict: str) -> None:
             ValueError,
             "model 'bare' has no loss, as it is not compiled",
         ),
+        ({"x": iter([1])}, TypeError, "x must be dense arrays of numbers, or lists or dicts of them; got"),
         (
-            {"x": iter([1])},
+            {"y": np.array(["a", "b"] * 6)},
             TypeError,
-            "x, y and sample_weight must be dense arrays, or lists or dicts of them",
+            r"y must be dense arrays of numbers, .*; encode labels as integers \(LabelEncoder\); got an "
+            r"array of shape \(12,\)",
         ),
+        ({"y": pd.Series(["a", "b"] * 6)}, TypeError, "y must be dense arrays of numbers, .* encode labels"),
+        ({"sample_weight": np.array(["a"] * 12)}, TypeError, "sample_weight must be dense arrays of numbers"),
         (
             {"x": X * np.nan},
             ValueError,
@@ -384,6 +389,16 @@ def test_bad_arguments_are_refused(options: dict, error: type, message: str) -> 
     arguments = {"model": compiled(layers.Dense(1)), "x": X, "y": Y, **options}
     with pytest.raises(error, match=message):
         check_gradients(**arguments)
+
+
+def test_a_batch_of_a_fixed_size_is_taken_as_it_is() -> None:
+    inputs = keras.Input(batch_shape=(12, 2, 2))
+    model = keras.Model(inputs, layers.Dense(1)(layers.SimpleRNN(2, stateful=True)(inputs)))
+    model.compile("sgd", "mse")
+    state = model.layers[1].states[0]
+    state.assign(np.ones((12, 2)))
+    assert check_gradients(model, X.reshape(12, 2, 2), Y).verdict == "right"
+    np.testing.assert_array_equal(ops.convert_to_numpy(state), 1)
 
 
 class Coarse(layers.Layer):

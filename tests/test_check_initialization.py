@@ -116,6 +116,74 @@ def test_the_numbers_of_a_small_network_are_those_of_the_closed_forms() -> None:
     assert result.activation_growth == pytest.approx(scale(active) / scale(x), rel=1e-9)
 
 
+def test_a_mean_over_positions_is_no_vanishing() -> None:
+    keras.utils.set_random_seed(1)
+    he = {"activation": "relu", "kernel_initializer": "he_normal"}
+    parts = [layers.Conv2D(8, 3, **he), layers.GlobalAveragePooling2D(), layers.Dense(32, **he)]
+    model = keras.Sequential([keras.Input((20, 20, 1)), *parts, layers.Dense(2)])
+    result = check_initialization(model, np.random.default_rng(0).normal(size=(20, 20, 20, 1)))
+    assert (result.verdict, result.gradient_growth) == ("healthy", None)
+    conv, dense, _ = result.layers
+    assert conv.gradient_scale < 0.01 * dense.gradient_scale
+    assert result.activation_growth == pytest.approx(conv.activation_scale / result.input_scale)
+
+
+def test_recurrent_layers_are_left_out_of_growth() -> None:
+    steps = [layers.SimpleRNN(8, return_sequences=True), layers.Bidirectional(layers.SimpleRNN(4))]
+    dense = [layers.Dense(16, "relu", name=name) for name in ("a", "b")]
+    model = keras.Sequential([keras.Input((12, 4)), *steps, *dense, layers.Dense(1)])
+    result = check_initialization(model, np.random.default_rng(0).normal(size=(20, 12, 4)))
+    assert result.verdict == "healthy"
+    assert [layer.suited_initializer for layer in result.layers[:3]] == [None, None, "he_normal"]
+    first, second = result.layers[2:4]
+    assert result.activation_growth == pytest.approx(second.activation_scale / first.activation_scale)
+
+
+def test_layers_that_narrow_keep_the_norm_of_gradients() -> None:
+    keras.utils.set_random_seed(1)
+    model = build_model(2, [500, 8], 0.1, 64)
+    result = check_initialization(model, X)
+    wide, narrow, _ = result.layers
+    assert result.verdict == "healthy"
+    assert result.gradient_growth == pytest.approx(
+        np.sqrt(500 / 8) * wide.gradient_scale / narrow.gradient_scale
+    )
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_what_is_not_0_at_0_does_not_explode(activation: str) -> None:
+    result = check_initialization(build_model(1, 4, 0.1, 64, activation=activation), X / 50)
+    assert (result.verdict, result.activation_growth) == ("healthy", None)
+
+
+@pytest.mark.parametrize(("times", "verdict"), [(8, "exploding"), (1, "healthy"), (1 / 8, "vanishing")])
+def test_one_hidden_layer_explodes_and_vanishes_too(times: float, verdict: str) -> None:
+    model = build_model(1, 64, 0.1, 64, kernel_initializer=scaled(2, times))
+    assert check_initialization(model, X).verdict == verdict
+
+
+class Named(layers.Dense):
+    """A Dense whose activation is a name."""
+
+    def __init__(self, units: int, own: str, **options: Any):
+        super().__init__(units, **options)
+        self.own = self.activation = own
+
+    def call(self, inputs: Any) -> Any:
+        return ops.relu(ops.matmul(inputs, self.kernel) + self.bias)
+
+    def get_config(self) -> dict:
+        base = layers.Layer.get_config(self)
+        return base | {"units": self.units, "own": self.own}
+
+
+def test_activations_by_name_are_reported() -> None:
+    parts = [Named(4, "relu"), Named(4, "own"), layers.Dense(1)]
+    result = check_initialization(keras.Sequential([keras.Input((64,)), *parts]), X)
+    assert [layer.activation for layer in result.layers] == ["relu", "linear", "linear"]
+    assert [layer.suited_initializer for layer in result.layers[:2]] == ["he_normal", "glorot_uniform"]
+
+
 def test_dead_units_and_saturation_by_biases_are_found() -> None:
     def model(activation: str, bias: float) -> Any:
         constant = keras.initializers.Constant(bias)
@@ -255,11 +323,7 @@ def test_it_prints_a_table() -> None:
         ),
         ({"sample_weight": X[:, 0]}, ValueError, "sample_weight must be None where y is: there is no loss"),
         ({"y": X[:, 0]}, ValueError, "model 'bare' has no loss, as it is not compiled; call model.compile"),
-        (
-            {"x": iter([1])},
-            TypeError,
-            "x, y and sample_weight must be dense arrays, or lists or dicts of them",
-        ),
+        ({"x": iter([1])}, TypeError, "x must be dense arrays of numbers, or lists or dicts of them; got"),
         ({}, ValueError, "the model 'bare' has no layer with a kernel to check"),
     ],
 )

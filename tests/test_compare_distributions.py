@@ -180,6 +180,51 @@ def test_other_types_of_values() -> None:
     assert compare_distributions([True, False] * 9, [True, False] * 9).table[0].test == "chi-squared"
 
 
+@pytest.mark.parametrize("wrap", [lambda own: own, pd.Series, lambda own: pd.DataFrame({"a": own})])
+def test_categories_that_are_missing_leave_the_others_as_they_are(wrap: Any) -> None:
+    full, gaps = pd.Categorical([1, 2] * 50), pd.Categorical([*[1, 2] * 50, None])
+    (row,) = compare_distributions(wrap(full), wrap(gaps)).table
+    counts = [[50, 50, 0], [50, 50, 1]]
+    assert (row.p_value, row.missing_valid) == (stats.chi2_contingency(counts).pvalue, 1 / 101)
+    floats = pd.Categorical([1.0, 2.0] * 50)
+    assert compare_distributions(wrap(full), wrap(floats)).table[0].statistic == 0
+
+
+def aware(year: int) -> pd.Series:
+    return pd.Series(pd.date_range(str(year), periods=50, tz="Asia/Tokyo"))
+
+
+def naive(year: int) -> Any:
+    return pd.date_range(str(year), periods=50).to_numpy()
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        aware,
+        lambda year: pd.DataFrame({"a": aware(year)}),
+        lambda year: pl.DataFrame({"a": pl.Series(naive(year)).dt.replace_time_zone("Asia/Tokyo")}),
+        lambda year: pl.DataFrame({"a": list(aware(year).dt.date)}),
+        lambda year: pd.DataFrame({"a": aware(year).dt.date}),
+        lambda year: [*aware(year).dt.date, None],
+        lambda year: [*aware(year), pd.NaT],
+        lambda year: list(aware(year).dt.to_pydatetime()),
+    ],
+)
+def test_dates_of_all_kinds_are_compared_by_time(dates: Any) -> None:
+    (row,) = compare_distributions(dates(2010), dates(2020)).table
+    assert (row.test, row.statistic) == ("Kolmogorov-Smirnov", 1.0)
+    assert compare_distributions(dates(2010), dates(2010)).table[0].p_value == 1.0
+
+
+def test_dates_with_a_time_zone_are_compared_in_utc() -> None:
+    utc = aware(2010).dt.tz_convert("UTC")
+    plain = utc.dt.tz_localize(None)
+    for same in (utc, plain, plain.astype(object)):
+        (row,) = compare_distributions(aware(2010), same).table
+        assert (row.statistic, row.mean_train) == (0.0, row.mean_valid)
+
+
 def test_what_is_passed_stays_as_it_was() -> None:
     train, valid = (mixed(np.random.default_rng(seed), 40) for seed in range(2))
     before = train.copy(), valid.copy()

@@ -352,7 +352,12 @@ class Idle(KerasMLPRegressor):
         ),
         ({"X": X * np.nan}, ValueError, "the loss is not finite before any training; look for missing or"),
         ({"X": X * np.nan, "method": "range"}, ValueError, "the loss is not finite before any training"),
-        ({"X": (row for row in X)}, TypeError, "X, y and sample_weight must be arrays, or lists or dicts"),
+        (
+            {"X": (row for row in X)},
+            TypeError,
+            "X must be dense arrays of numbers, or lists or dicts of them",
+        ),
+        ({"y": Y.astype(str)}, TypeError, r"y must be .*; encode labels as integers \(LabelEncoder\); got"),
     ],
 )
 def test_what_cannot_be_done_is_refused(

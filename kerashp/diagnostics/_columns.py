@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from numbers import Real
 from typing import Any
 
@@ -79,16 +80,25 @@ def _rows(X: Any, name: str) -> Any:
 def _array(X: Any, name: str) -> np.ndarray:
     """An array of two axes, of objects where NumPy would make strings of a list's numbers."""
     try:
-        array = np.asarray(X)
+        array = _plain(X)
         if array.dtype.kind in "US" and not hasattr(X, "dtype"):
             array = np.asarray(X, dtype=object)
     except ValueError as error:
         raise _CHECK.wrong_value(name, f"{_EXPECTED}, all of one length", X) from error
     if array.ndim == 0:
         raise _CHECK.wrong_type(name, _EXPECTED, X)
-    if hasattr(X, "dtype") and str(X.dtype) == "category":
-        array = array.astype(object).astype(str).astype(object)
+    if _is_category(X):
+        array = np.array([None if _is_missing(value) else _label(value) for value in array], object)
     return array[:, None] if array.ndim == 1 else array
+
+
+def _plain(values: Any) -> np.ndarray:
+    """As an array; pandas' categories as they are, of which NumPy makes floats where one is missing."""
+    return np.asarray(values.astype(object) if _is_category(values) else values)
+
+
+def _is_category(values: Any) -> bool:
+    return str(getattr(values, "dtype", "")) == "category"
 
 
 def _names(X_train: Any, X_valid: Any, columns: Any, width: int) -> list[str]:
@@ -116,16 +126,15 @@ def _given_names(columns: Any, width: int) -> list[str]:
 def _column(values: Any, where: str) -> Column:
     if sparse.issparse(values):
         values = values.toarray()
-    category = str(getattr(values, "dtype", "")) == "category"
-    array = np.asarray(values).reshape(_num_samples(values))
+    array = _with_dates(_plain(values).reshape(_num_samples(values)))
     if array.dtype.kind in "mM":
         present = array[~np.isnat(array)].astype(f"{array.dtype.kind}8[us]")  # units may differ
         return Column(present.astype("int64").astype(float), len(array) - len(present), categorical=False)
     if array.dtype.kind == "c":
         raise _CHECK.wrong_type(where, "numbers, dates or categories", array)
     present = _present(array)
-    categorical = category or not _is_numeric(present)
-    kept = np.array([str(value) for value in present]) if categorical else _finite(present, where)
+    categorical = _is_category(values) or not _is_numeric(present)
+    kept = np.array([_label(value) for value in present]) if categorical else _finite(present, where)
     return Column(kept, len(array) - len(present), categorical)
 
 
@@ -134,8 +143,35 @@ def _present(array: np.ndarray) -> np.ndarray:
         return array[~np.isnan(array)]
     if array.dtype.kind != "O":
         return array
-    missing = [value is None or is_scalar_nan(value) or is_pandas_na(value) for value in array]
-    return array[~np.array(missing, bool)]
+    return array[~np.array([_is_missing(value) for value in array], bool)]
+
+
+def _is_missing(value: Any) -> bool:
+    not_a_time = isinstance(value, date | np.datetime64) and value != value
+    return value is None or is_scalar_nan(value) or is_pandas_na(value) or not_a_time
+
+
+def _label(value: Any) -> str:
+    """Of a category: 1.0 is 1, as pandas makes floats of integers where one is missing."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _with_dates(array: np.ndarray) -> np.ndarray:
+    """Objects that are all dates, or missing, as dates of NumPy, in UTC where they have a time zone."""
+    if array.dtype.kind != "O":
+        return array
+    missing = np.array([_is_missing(value) for value in array], bool)
+    if missing.all() or not all(isinstance(value, date) for value in array[~missing]):
+        return array
+    dates = np.full(len(array), "NaT", "datetime64[us]")
+    dates[~missing] = [_in_utc(value) for value in array[~missing]]
+    return dates
+
+
+def _in_utc(value: date) -> np.datetime64:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(UTC).replace(tzinfo=None)
+    return np.datetime64(value, "us")
 
 
 def _is_numeric(present: np.ndarray) -> bool:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from kerashp.diagnostics._passes import states_of
 from kerashp.training import isolated
 from kerashp.training._backend import backend, supported
 from kerashp.training._layers import is_plain
@@ -38,7 +39,8 @@ def in_float64(caller: str, seed: int) -> Iterator[None]:
 def float64_copy(caller: str, model: Any, x: Any) -> Any:
     """The model anew in float64, not compiled, with its weights; those of a model not built are drawn.
 
-    To be called `in_float64`. `x` are rows as the model takes them.
+    To be called `in_float64`. `x` are rows as the model takes them; all of them go through it once, as it may
+    take no other number.
     """
     try:
         copy = _Cloning().layer(model)
@@ -46,13 +48,21 @@ def float64_copy(caller: str, model: Any, x: Any) -> Any:
         raise ValueError(
             f"{caller}: {_shown(model)} cannot be made anew in float64: {_short(error)}. {_REMEDY}"
         ) from error
-    copy(tree.map_structure(lambda rows: ops.convert_to_tensor(rows[:1]), x), training=False)
+    copy(tree.map_structure(ops.convert_to_tensor, x), training=False)
     if model.built:
         _copy_weights(caller, model, copy)
+    _copy_states(model, copy)
     for layer in copy._flatten_layers():
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()  # Normalization computes with copies of its weights
     return copy
+
+
+def _copy_states(model: Any, copy: Any) -> None:
+    own = [ops.convert_to_numpy(state) for state in states_of(model)]
+    states = states_of(copy)
+    for state, value in zip(states, own or [np.zeros(state.shape) for state in states], strict=True):
+        state.assign(np.asarray(value, state.dtype))
 
 
 def _short(error: Exception) -> str:

@@ -141,9 +141,9 @@ def compare_distributions(
     -----
     Categories of which fewer than 5 rows would be expected in a set are counted together. Of integers with
     few values the Kolmogorov-Smirnov test finds less; pass them as strings to have them compared as
-    categories. A test finds the smaller differences the more rows there are: look at the statistic for
-    whether one matters. Features are compared one by one: sets that differ in how features go together only
-    are found to be alike.
+    categories. Dates with a time zone are compared in UTC. A test finds the smaller differences the more rows
+    there are: look at the statistic for whether one matters. Features are compared one by one: sets that
+    differ in how features go together only are found to be alike.
 
     References
     ----------

@@ -1,8 +1,9 @@
 """`check_initialization`: does the signal keep its scale through a model's layers at the start?"""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops, tree
@@ -13,7 +14,7 @@ from kerashp.diagnostics._copies import compiled_like, float64_copy, in_float64
 from kerashp.diagnostics._passes import Pass, checked_model, checked_rows, is_float
 from kerashp.diagnostics._result import Result, Table
 from kerashp.diagnostics._scales import COLUMNS, LayerScale, layer_scale, root_mean_square
-from kerashp.diagnostics._signal import Passed, is_activation, passed_through
+from kerashp.diagnostics._signal import Passed, is_activation, is_recurrent, passed_through
 
 _CHECK = Arguments("check_initialization")
 
@@ -28,6 +29,9 @@ INPUT_MEAN = 3.0  # times a column's standard deviation, and in absolute terms
 OFF = 1.5  # times that a kernel's variance may be that of the initializer that suits, to go unmentioned
 
 _NAMED = 3  # layers that a finding names
+
+# Activations that are not 0 at 0: the scale of what comes out does not follow that of what goes in.
+_OFFSET = ("sigmoid", "hard_sigmoid", "softmax", "Softmax", "softplus", "exponential", "log_sigmoid")
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,9 @@ class InitializationCheck(Result):
     input_scale : float or None
         Root mean square of what goes into the first layer with a kernel.
     activation_growth, gradient_growth : float or None
-        The factor by which the root mean square of hidden outputs, and of the gradients with respect to them
-        on their way back, changes a layer: the geometric mean over the depth. None with fewer than two
-        layers.
+        The factor by which the root mean square of hidden outputs, and the norm of the gradients with respect
+        to them on their way back, changes a layer: the geometric mean over the layers that can be compared
+        with the one before. None where there are none.
     """
 
     layers: tuple[LayerScale, ...]
@@ -92,29 +96,64 @@ class InitializationCheck(Result):
 # What is wrong, each by a function of the numbers alone.
 
 
-def _growth(scales: Sequence[float]) -> float | None:
-    """The factor a layer, as a geometric mean.
+class _Stage(NamedTuple):
+    """The scale at one depth."""
 
-    >>> _growth([1.0, 3.0, 4.0])
-    2.0
+    scale: float
+    positions: int | None  # of a row; None where the layer is recurrent
+    offset: bool = False  # whether the scale is the activation's own
+
+    def follows(self, before: "_Stage") -> bool:
+        """Whether the scales can be compared: a mean over positions shrinks them, and so do steps."""
+        if self.offset or self.positions is None or before.positions is None:
+            return False
+        return (self.positions == 1) == (before.positions == 1)
+
+
+class _Growth(NamedTuple):
+    times: float
+    depth: int
+
+    @property
+    def a_layer(self) -> float:
+        """The geometric mean.
+
+        >>> _Growth(4.0, 2).a_layer
+        2.0
+        """
+        return float(self.times ** (1 / self.depth))
+
+
+def _growth(stages: Sequence[_Stage]) -> _Growth | None:
+    """Over all stages that can be compared with the one before.
+
+    >>> _growth([_Stage(1.0, 1), _Stage(3.0, 1), _Stage(4.0, 1)])
+    _Growth(times=4.0, depth=2)
     """
-    if len(scales) < 2 or scales[0] == 0:
+    runs: list[list[float]] = []
+    for index, stage in enumerate(stages):
+        if index and stage.follows(stages[index - 1]):
+            runs[-1].append(stage.scale)
+        else:
+            runs.append([stage.scale])
+    compared = [run for run in runs if len(run) > 1 and run[0] != 0]
+    if not compared:
         return None
-    return float((scales[-1] / scales[0]) ** (1 / (len(scales) - 1)))
+    times = math.prod(run[-1] / run[0] for run in compared)
+    return _Growth(times, sum(len(run) - 1 for run in compared))
 
 
-def _of_growth(what: str, scales: Sequence[float], hidden: Sequence[LayerScale]) -> Iterator[Finding]:
+def _of_growth(what: str, growth: _Growth | None, hidden: Sequence[LayerScale]) -> Iterator[Finding]:
     """ "exploding" or "vanishing", where a scale changes too much over the depth, or a layer."""
-    growth = _growth(scales)
     if growth is None:
         return
-    times = scales[-1] / scales[0]
-    depth = len(scales) - 1
-    text = f"the scale of the {what} changes {growth:.3g} times a layer, {times:.3g} times over {depth}"
+    times, depth = growth
+    a_layer = growth.a_layer
+    text = f"the scale of the {what} changes {a_layer:.3g} times a layer, {times:.3g} times over {depth}"
     names = tuple(layer.name for layer in hidden)
-    if not (times <= OVER_DEPTH and growth <= PER_LAYER):
+    if not (times <= OVER_DEPTH and a_layer <= PER_LAYER):
         yield Finding("exploding", names, f"exploding {what}: {text}. {_advice(hidden)}")
-    elif not (times >= 1 / OVER_DEPTH and growth >= 1 / PER_LAYER):
+    elif not (times >= 1 / OVER_DEPTH and a_layer >= 1 / PER_LAYER):
         yield Finding("vanishing", names, f"vanishing {what}: {text}. {_advice(hidden)}")
 
 
@@ -185,15 +224,36 @@ def _of_inputs(inputs: np.ndarray) -> Iterator[Finding]:
         yield Finding("inputs not scaled", (), text)
 
 
-def _blocks(layers: Sequence[LayerScale]) -> list[list[LayerScale]]:
+def _blocks(shown: Sequence[Passed]) -> list[list[Passed]]:
     """The layers by kernel: each with the activation layers after it."""
-    blocks: list[list[LayerScale]] = []
-    for layer in layers:
-        if layer.kernel_variance is not None:
-            blocks.append([layer])
+    blocks: list[list[Passed]] = []
+    for each in shown:
+        if each.kernel is not None:
+            blocks.append([each])
         elif blocks:
-            blocks[-1].append(layer)
+            blocks[-1].append(each)
     return blocks
+
+
+def _forwards(hidden: Sequence[list[Passed]], scales: dict[str, LayerScale]) -> list[_Stage]:
+    return [
+        _Stage(
+            scales[block[-1].name].activation_scale,
+            _positions(block),
+            scales[block[-1].name].activation in _OFFSET,
+        )
+        for block in hidden
+    ]
+
+
+def _backwards(hidden: Sequence[list[Passed]]) -> list[_Stage]:
+    """By the norm, which narrowing layers and fewer positions keep, where the mean square would change."""
+    norms = [float(np.linalg.norm(block[-1].gradients)) for block in hidden]
+    return [_Stage(norm, _positions(block)) for norm, block in zip(norms, hidden, strict=True)][::-1]
+
+
+def _positions(block: Sequence[Passed]) -> int | None:
+    return None if is_recurrent(block[0].layer) else block[-1].positions
 
 
 def _first_inputs(passed: Sequence[Passed]) -> np.ndarray | None:
@@ -209,15 +269,19 @@ def _first_inputs(passed: Sequence[Passed]) -> np.ndarray | None:
 def _result(passed: Sequence[Passed]) -> InitializationCheck:
     shown = [each for each in passed if each.kernel is not None or is_activation(each.layer)]
     layers = tuple(map(layer_scale, shown))
-    hidden = _blocks(layers)[:-1]
+    hidden = _blocks(shown)[:-1]
     inputs = _first_inputs(passed)
     unscaled = [] if inputs is None else list(_of_inputs(inputs))
-    scales = [block[-1].activation_scale for block in hidden]
-    if inputs is not None and not unscaled:
-        scales = [root_mean_square(inputs), *scales]
-    gradients = [block[-1].gradient_scale for block in hidden][::-1]
-    kernels = [block[0] for block in hidden]
-    growing = [*_of_growth("activations", scales, kernels), *_of_growth("gradients", gradients, kernels)]
+    by_name = {layer.name: layer for layer in layers}
+    stages = _forwards(hidden, by_name)
+    if inputs is not None and not unscaled and stages:
+        stages = [_Stage(root_mean_square(inputs), stages[0].positions), *stages]
+    activations, gradients = _growth(stages), _growth(_backwards(hidden))
+    kernels = [by_name[block[0].name] for block in hidden if _positions(block) is not None]
+    growing = [
+        *_of_growth("activations", activations, kernels),
+        *_of_growth("gradients", gradients, kernels),
+    ]
     findings = (
         *sorted(growing, key=lambda finding: finding.kind),  # exploding before vanishing
         *_of_dead_units(layers),
@@ -228,8 +292,8 @@ def _result(passed: Sequence[Passed]) -> InitializationCheck:
         layers,
         findings,
         None if inputs is None else root_mean_square(inputs),
-        _growth(scales),
-        _growth(gradients),
+        None if activations is None else activations.a_layer,
+        None if gradients is None else gradients.a_layer,
     )
 
 
@@ -248,8 +312,10 @@ def check_initialization(
     said:
 
     - "exploding", "vanishing": the root mean square of hidden outputs (from that of the inputs on, where
-      these are scaled), or of the gradients with respect to them (from the last hidden layer back), changes
-      more than 100 times over the depth, or more than 5 times a layer;
+      these are scaled), or the norm of the gradients with respect to them (from the last hidden layer back),
+      changes more than 100 times over the depth, or more than 5 times a layer. Left out are recurrent layers,
+      the step from positions or time steps to one vector, which a mean or a last step makes smaller, and
+      forwards what sigmoid, softmax and the like give, which is near their value at 0 whatever goes in;
     - "dead units": more than 75% of a layer's units give 0 for all rows. Half of them do so in a deep ReLU
       network that is well initialized, as its layers make all rows alike;
     - "saturation": more than 25% of the outputs of tanh, sigmoid and their kin are within a hundredth of
@@ -284,7 +350,7 @@ def check_initialization(
     InitializationCheck
         With `layers`, `findings`, `verdict`, `activation_growth` and `gradient_growth`; it prints as a table,
         in which "suited initializer" is the one for the activation that the layer's outputs go through: He's
-        for ReLU and its kin, LeCun's for selu and tanh, Glorot's for the rest.
+        for ReLU and its kin, LeCun's for selu and tanh, Glorot's for the rest, none for recurrent layers.
 
     Raises
     ------

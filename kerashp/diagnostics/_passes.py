@@ -6,10 +6,11 @@ from itertools import count
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops, tree
 
 from kerashp._arguments import Arguments
-from kerashp.training._data import are_arrays, standardized
+from kerashp.training._data import are_arrays, leaves, standardized
 from kerashp.training._replaced import replaced
 
 
@@ -42,7 +43,7 @@ class Pass:
     def __init__(self, model: Any, rows: Rows):
         self._model = model
         self._rows = rows
-        others = [*model.non_trainable_variables, *model.metrics_variables]
+        others = [*model.non_trainable_variables, *model.metrics_variables, *states_of(model)]
         self._others = [(variable, ops.convert_to_numpy(variable)) for variable in others]
 
     def loss(self, weights: Sequence[Any]) -> Any:
@@ -84,6 +85,13 @@ def _with_own_statistics(layer: Any) -> Callable[..., Any]:
         return call(*arguments, **{**named, "training": True})
 
     return in_training
+
+
+def states_of(model: Any) -> list[Any]:
+    """What stateful recurrent layers keep from batch to batch, which Keras has not among their variables."""
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    states = tree.flatten([layer.states for layer in layers])
+    return [state for state in states if state is not None]
 
 
 def layers_of(model: Any, prefix: str = "") -> dict[str, Any]:
@@ -138,10 +146,24 @@ def checked_model(check: Arguments, model: Any, *, compiled: bool) -> None:
 
 def checked_rows(check: Arguments, x: Any, y: Any, sample_weight: Any, n_rows: int | None = None) -> Rows:
     """The first `n_rows` rows in Keras' float type, on the device."""
-    if not are_arrays(x, y, sample_weight):
-        raise check.wrong_type("x, y and sample_weight", "dense arrays, or lists or dicts of them", x)
+    check_arrays(check, x=x, y=y, sample_weight=sample_weight)
     data = keras.utils.unpack_x_y_sample_weight(standardized(x, y, sample_weight))
     return Rows(*tree.map_structure(lambda each: _put(each, n_rows), data))
+
+
+def check_arrays(check: Arguments, **data: Any) -> None:
+    """Refuse what a model does not train on, by the argument's name."""
+    for name, own in data.items():
+        if not are_arrays(own) or any(map(_has_text, leaves(own))):
+            remedy = "; encode labels as integers (LabelEncoder)" if name == "y" else ""
+            raise check.wrong_type(name, f"dense arrays of numbers, or lists or dicts of them{remedy}", own)
+
+
+def _has_text(leaf: Any) -> bool:
+    if not hasattr(leaf, "to_numpy"):  # a data frame or one of its columns
+        return False
+    array = np.asarray(leaf)
+    return array.dtype.kind == "O" and any(isinstance(value, str) for value in array.flat)
 
 
 def _put(array: Any, n_rows: int | None) -> Any:

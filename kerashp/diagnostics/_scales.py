@@ -8,7 +8,7 @@ import numpy as np
 from keras.src.initializers.random_initializers import compute_fans
 from keras.src.utils.naming import to_snake_case
 
-from kerashp.diagnostics._signal import Passed, is_activation, kernel_of
+from kerashp.diagnostics._signal import Passed, is_activation, is_recurrent, kernel_of
 from kerashp.models import suited_initializer
 
 NEAR_LIMIT = 0.01  # of the range of an activation: outputs as near as this to one of its ends are saturated
@@ -44,7 +44,8 @@ class LayerScale:
     kernel_variance : float or None
         The mean square of the kernel.
     suited_initializer : str or None
-        The initializer that keeps the scale through the activation that the kernel's outputs go through.
+        The initializer that keeps the scale through the activation that the kernel's outputs go through;
+        None for recurrent layers, in which gates and steps decide the scale.
     suited_variance : float or None
         The variance that it gives a kernel of this shape.
     """
@@ -88,9 +89,18 @@ def _shown(number: float | None) -> str:
 def _activation(layer: Any) -> Any:
     """The function or layer through which a layer's outputs go within it."""
     own = getattr(layer, "activation", None)
+    if isinstance(own, str):
+        own = _function_of_name(own)
     if own is None:
         return layer if is_activation(layer) else keras.activations.linear
     return own
+
+
+def _function_of_name(name: str) -> Any:
+    try:
+        return keras.activations.get(name)
+    except ValueError:  # a name that the layer alone knows
+        return None
 
 
 def _name(activation: Any) -> str:
@@ -122,7 +132,7 @@ def layer_scale(passed: Passed) -> LayerScale:
     """The numbers of one layer."""
     name = _name(_activation(passed.layer))
     suited = variance = None
-    if passed.kernel is not None:
+    if passed.kernel is not None and not is_recurrent(passed.layer):
         initializer = suited_initializer(_feeds(passed.layer))
         suited = to_snake_case(type(initializer).__name__)
         variance = _variance(initializer, passed.kernel.shape)

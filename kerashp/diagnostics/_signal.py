@@ -1,5 +1,6 @@
 """What goes into a model's layers, comes out of them, and comes back as gradients."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ class Passed:
     layer: Any
     inputs: np.ndarray
     outputs: np.ndarray
+    positions: int  # of a row in the outputs: steps of a sequence, pixels; 1 where there are units alone
     gradients: np.ndarray  # of the loss with respect to `outputs`
     kernel: np.ndarray | None
     kernel_gradient: np.ndarray | None
@@ -101,11 +103,10 @@ def _of_layer(
     name: str, layer: Any, sides: dict[str, list[np.ndarray]], of_weights: dict[int, np.ndarray]
 ) -> Passed:
     inputs, outputs, gradients = (_by_unit(sides[side], layer) for side in ("in", "out", "gradient"))
+    positions = math.prod(sides["out"][0].shape[1:]) // max(1, outputs.shape[1]) if sides["out"] else 1
     kernel = kernel_of(layer)
-    if kernel is None:
-        return Passed(name, layer, inputs, outputs, gradients, None, None)
-    own = ops.convert_to_numpy(kernel)
-    return Passed(name, layer, inputs, outputs, gradients, own, of_weights.get(id(kernel)))
+    own = None if kernel is None else ops.convert_to_numpy(kernel)
+    return Passed(name, layer, inputs, outputs, positions, gradients, own, of_weights.get(id(kernel)))
 
 
 def _by_unit(arrays: Sequence[np.ndarray], layer: Any) -> np.ndarray:
@@ -123,6 +124,11 @@ def kernel_of(layer: Any) -> Any:
     if isinstance(layer, keras.layers.Embedding) or is_activation(layer):
         return None
     return next((weight for weight in layer.weights if len(weight.shape) > 1), None)
+
+
+def is_recurrent(layer: Any) -> bool:
+    """Whether a layer goes through steps in order, with kernels for its inputs and for its state."""
+    return isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional)
 
 
 def is_activation(layer: Any) -> bool:

@@ -8,10 +8,11 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from kerashp._arguments import Arguments
+from kerashp.diagnostics._passes import check_arrays
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import Fitting, Suspended, suspending, training_for
 from kerashp.model_selection._preprocessing import innermost, within
-from kerashp.training._data import are_arrays, n_rows, standardized
+from kerashp.training._data import n_rows, standardized
 
 _BATCH_SIZE = 32  # Keras' own
 
@@ -57,8 +58,7 @@ def _of_model(
         raise check.wrong_value("model", "built: give it a keras.Input, or call model.build", model)
     if not model.trainable_variables:
         raise check.wrong_value("model", "one with weights to train", model)
-    if not are_arrays(X, y, sample_weight):
-        raise check.wrong_type("X, y and sample_weight", "arrays, or lists or dicts of them", X)
+    check_arrays(check, X=X, y=y, sample_weight=sample_weight)
     x, y, weight = keras.utils.unpack_x_y_sample_weight(standardized(X, y, sample_weight))
     return Trainable(model, x, y, weight, batch_size or _BATCH_SIZE, shuffle=True, dtype=None)
 
