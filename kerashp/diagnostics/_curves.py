@@ -26,7 +26,10 @@ SOME_RISE = 0.1
 LOST = 0.5  # ... or that half of what was learned holds for the training rows alone
 ZIGZAG = 0.006  # of the scale, up and down again from epoch to epoch
 RELATIVE_ZIGZAG = 0.015  # of the loss itself, since an untrained network's loss is noisy as well
-VAL_ZIGZAG, VAL_RELATIVE_ZIGZAG = 0.02, 0.1  # of a validation loss, which does so by itself where rows are few
+VAL_ZIGZAG, VAL_RELATIVE_ZIGZAG = (
+    0.02,
+    0.08,
+)  # of a validation loss, which does so by itself where rows are few
 FALLING = 0.02  # of the scale, that the loss fell by over the last quarter: what falls less is a plateau
 FIRST_STEP = 0.35  # of the loss, by which a good rate's falls from the first epoch to the second
 LEFT = 0.25  # of the scale, from which on a loss that falls slowly has a long way to go
@@ -193,8 +196,8 @@ def overfitting(curves: Curves) -> Finding | None:
         return None
     train, valid = end(curves.loss), end(curves.val_loss)
     gap, rise, lost = (valid - train) / curves.scale, _own_rise(curves.loss, curves.val_loss), _lost(curves)
-    enough = RISE if gap < CLEAR_GAP else SOME_RISE
-    severity = max(gap / GAP, min(rise / enough, gap / SOME_GAP), min(lost / LOST, gap / CLEAR_GAP))
+    enough, apart = (RISE, SOME_GAP) if gap < CLEAR_GAP else (SOME_RISE, CLEAR_GAP)
+    severity = max(gap / GAP, min(rise / enough, gap / apart), min(lost / LOST, gap / CLEAR_GAP))
     if severity < 1:
         return None
     evidence = {
@@ -203,7 +206,7 @@ def overfitting(curves: Curves) -> Finding | None:
         "rise": rise,
         "rise_threshold": enough,
         "gap_where_risen": gap,
-        "gap_where_risen_threshold": SOME_GAP,
+        "gap_where_risen_threshold": apart,
         "lost": lost,
         "lost_threshold": LOST,
         "gap_where_lost": gap,
@@ -304,7 +307,9 @@ def underfitting(curves: Curves) -> Finding | None:
         f"quarter of the epochs), and {left:.0%} is left (underfitting from {UNEXPLAINED:.0%} on)."
     )
     if left >= NOTHING:
-        text = f"{text} The network has learned nothing (from {NOTHING:.0%} on), in this time and at this rate."
+        text = (
+            f"{text} The network has learned nothing (from {NOTHING:.0%} on), in this time and at this rate."
+        )
     advice = NOTHING_LEARNED if left >= NOTHING else None
     return finding("underfitting", left / UNEXPLAINED, curves.levels() | evidence, text, advice)
 

@@ -22,8 +22,8 @@ _NO_BASELINE = (
     "targets, or baseline, the loss of the best prediction that is the same for all rows."
 )
 _NOISY = (
-    "Dropout, or other noise in training, makes the training loss go up and down: whether the learning rate is "
-    "too high cannot be told without a validation loss of enough epochs."
+    "Dropout, or other noise in training, makes the training loss go up and down: whether the learning rate "
+    "is too high cannot be told without a validation loss of enough epochs."
 )
 _CLASSES = "The baseline is that of guessing among equally frequent classes; pass theirs where they are not."
 
@@ -78,7 +78,8 @@ def diagnose(source: Any, *, y: Any = None, baseline: float | None = None) -> Di
       is known, with $(V - L) / (s - L) \ge 0.5$: half of what was learned does not hold for other rows. What
       $L$ itself rose by is taken from the rise of $V$;
     - "fluctuation": $L$ goes up and down by at least 0.6% of $s$ and 1.5% of itself from epoch to epoch. Of a
-      model that is known to draw noise in training, as dropout does, it is $V$, by 2% of $s$ and 10% of itself;
+      model that is known to draw noise in training, as dropout does, it is $V$, by 2% of $s$ and 8% of
+      itself;
     - "too slow": $L$ fell by 2% of $s$ or more over the last quarter of the epochs, or in a smooth and nearly
       straight line; it began by falling by less than 35% of itself in one epoch, and a quarter of $s$ is left
       or 30% of the fall in the second half;
@@ -147,7 +148,7 @@ def diagnose(source: Any, *, y: Any = None, baseline: float | None = None) -> Di
     'overfitting'
     >>> finding = diagnosis.findings[0]
     >>> round(finding.evidence["gap"], 2), round(finding.severity, 1)
-    (0.94, 2.8)
+    (0.94, 3.8)
     >>> print("\n".join(finding.actions))
     regularise: early stopping, dropout, L2, fewer or narrower layers
     check that both sets have the same statistical properties (compare_distributions)

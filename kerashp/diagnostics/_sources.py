@@ -95,13 +95,15 @@ def curves_of(history: Mapping[str, Any], baseline: float | None, noisy: bool = 
 
 
 def draws_noise(model: Any) -> bool:
-    """Whether layers drop units or add noise in training, those in layers and those of recurrent ones too."""
+    """Whether layers drop units or add noise in training, those in layers and recurrent ones too."""
     layers = model._flatten_layers() if isinstance(model, keras.Model) else ()
-    return any(
-        getattr(layer, name, 0.0)
-        for layer in layers
-        for name in ("dropout", "recurrent_dropout", *(("rate", "stddev") if isinstance(layer, _NOISE) else ()))
-    )
+    return any(_draws_noise(layer) for layer in layers)
+
+
+def _draws_noise(layer: keras.Layer) -> bool:
+    names = ("rate", "stddev") if isinstance(layer, _NOISE) else ("dropout", "recurrent_dropout")
+    sizes = [getattr(layer, name, 0.0) for name in names]
+    return any(isinstance(size, int | float) and size > 0 for size in sizes)
 
 
 def _curve(history: Mapping[str, Any], name: str) -> np.ndarray:
