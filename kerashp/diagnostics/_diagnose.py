@@ -125,7 +125,7 @@ def diagnose(source: Any, *, y: Any = None, baseline: float | None = None) -> Di
     Findings are ranked by what has to be mended first, not by severity: no plateau can be judged while the
     loss fluctuates. The thresholds were set on half of the runs of `benchmarks/diagnosis.py`, which prints
     how often verdicts agree with the ailment on the other half: for more than nine in ten where the baseline
-    is known, for fewer than seven in ten where the first epoch's loss stands in for it, above all since
+    is known, for about two in three where the first epoch's loss stands in for it, above all since
     strong penalties and a rate that is too low then look like a good fall from a high start.
 
     Curves cannot tell a network that is too small from targets that are noise: both end at a plateau. A
