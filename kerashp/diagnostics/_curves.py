@@ -26,10 +26,8 @@ SOME_RISE = 0.1
 LOST = 0.5  # ... or that half of what was learned holds for the training rows alone
 ZIGZAG = 0.006  # of the scale, up and down again from epoch to epoch
 RELATIVE_ZIGZAG = 0.015  # of the loss itself, since an untrained network's loss is noisy as well
-VAL_ZIGZAG, VAL_RELATIVE_ZIGZAG = (
-    0.02,
-    0.08,
-)  # of a validation loss, which does so by itself where rows are few
+VAL_ZIGZAG = 0.02  # of a validation loss, which does so by itself where rows are few
+VAL_RELATIVE_ZIGZAG = 0.08
 FALLING = 0.02  # of the scale, that the loss fell by over the last quarter: what falls less is a plateau
 FIRST_STEP = 0.35  # of the loss, by which a good rate's falls from the first epoch to the second
 LEFT = 0.25  # of the scale, from which on a loss that falls slowly has a long way to go
