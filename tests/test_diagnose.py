@@ -33,8 +33,15 @@ def noise(size: float, seed: int = 0, n: int = N) -> np.ndarray:
     return size * np.random.default_rng(seed).normal(size=n)
 
 
-def curves(loss: np.ndarray, val_loss: np.ndarray | None = None, scale: float = 1.0) -> Curves:
-    return Curves(loss, scale, val_loss)
+def curves(loss: np.ndarray, val_loss: np.ndarray | None = None, scale: float = 1.0, **known: bool) -> Curves:
+    return Curves(loss, scale, val_loss, **known)  # type: ignore[arg-type]
+
+
+def history_of(layers: list[keras.Layer], loss: np.ndarray, **more: np.ndarray) -> keras.callbacks.History:
+    history = keras.callbacks.History()
+    history.set_model(keras.Sequential([keras.Input((2, 3)), *layers]))
+    history.history = {"loss": list(loss)} | {name: list(curve) for name, curve in more.items()}
+    return history
 
 
 def verdict(loss: Any, val_loss: Any = None, baseline: float | None = 1.0) -> str:
@@ -97,6 +104,16 @@ def test_a_loss_that_was_absurd_or_ends_far_above_its_start_diverged(loss: np.nd
     assert verdict(loss) == ailment
 
 
+@pytest.mark.parametrize("mean", [1e5, 1e6])
+def test_a_loss_that_stays_high_is_slow_and_one_that_came_down_diverged(mean: float) -> None:
+    unscaled = 2500 + mean**2 * (1 - 7e-4 * EPOCHS / N)  # targets of standard deviation 50
+    finding = diagnose({"loss": unscaled, "val_loss": unscaled}, baseline=2500.0).findings[0]
+    assert finding.ailment == "too slow"
+    assert any("the targets of a regression" in action for action in finding.actions)
+    exploded = np.where(EPOCHS == 0, mean**2, 17.0)
+    assert verdict(exploded) == "divergence"
+
+
 def test_a_gap_is_overfitting_from_its_threshold_on() -> None:
     for gap, ailment in ((rules.GAP + 0.01, "overfitting"), (rules.GAP - 0.01, "healthy")):
         assert verdict(DECAY, np.maximum(DECAY, 0.05 + gap)) == ailment
@@ -113,6 +130,36 @@ def test_a_validation_loss_that_rises_is_overfitting_unless_it_is_of_no_size() -
         assert (rules.overfitting(curves(DECAY * 0.01, val_loss)) is not None) == found
 
 
+def test_a_clear_gap_is_overfitting_where_the_validation_loss_rises_somewhat() -> None:
+    loss = 0.16 + 0.84 * np.exp(-EPOCHS / 8)
+
+    def risen(rise: float) -> np.ndarray:
+        return 0.45 * (1 + rise * np.clip((EPOCHS - 20) / 30, 0, 1)) + 0.55 * np.exp(-EPOCHS / 2)
+
+    assert verdict(loss, risen(0.2)) == verdict(loss, risen(0.12)) == "overfitting"
+    assert verdict(loss, risen(0.08)) == "healthy"
+    finding = rules.overfitting(curves(loss, risen(0.2)))
+    assert finding is not None
+    assert finding.evidence["rise"] == pytest.approx(0.2, abs=1e-3)
+    assert finding.evidence["gap"] == pytest.approx(0.38, abs=1e-3)
+    assert finding.evidence["rise_threshold"] == rules.SOME_RISE
+    both_rose = 0.16 + 0.84 * np.exp(-EPOCHS / 2) + 0.09 * np.clip((EPOCHS - 20) / 30, 0, 1)
+    assert rules.overfitting(curves(both_rose, risen(0.2))) is None
+
+
+def test_what_was_learned_and_does_not_hold_for_other_rows_is_overfitting() -> None:
+    loss = 0.4 + 0.6 * np.exp(-EPOCHS / 4)
+    for level, ailment in ((0.79, "overfitting"), (0.71, "overfitting"), (0.69, "healthy")):
+        assert verdict(loss, np.maximum(loss, level)) == ailment
+    finding = rules.overfitting(curves(loss, np.maximum(loss, 0.79), known=True))
+    assert finding is not None
+    assert finding.evidence["lost"] == pytest.approx(0.39 / 0.6, abs=1e-3)
+    assert "65% of what was learned is lost" in finding.text
+    assert rules.overfitting(curves(loss, np.maximum(loss, 0.79))) is None  # what a guess loses is not known
+    no_better = 0.7 + 0.3 * np.exp(-EPOCHS / 4)
+    assert verdict(no_better, np.ones(N)) == "overfitting"
+
+
 def test_a_gap_of_a_validation_loss_that_still_falls_is_not_judged() -> None:
     assert rules.overfitting(curves(DECAY, 2 - EPOCHS / N)) is None
 
@@ -123,6 +170,39 @@ def test_fluctuation_is_measured_by_the_scale_and_by_the_loss() -> None:
     assert rules.fluctuation(curves(DECAY + noise(0.03), scale=100.0)) is None
     assert rules.fluctuation(curves(10 + noise(0.03))) is None
     assert verdict(DECAY, DECAY + noise(0.01)) == "healthy"  # validation rows may be few
+
+
+@pytest.mark.parametrize(
+    ("layers", "noisy"),
+    [
+        ([keras.layers.Dropout(0.2)], True),
+        ([keras.layers.SpatialDropout1D(0.2)], True),
+        ([keras.layers.GaussianNoise(0.1)], True),
+        ([keras.Sequential([keras.layers.Dense(2), keras.layers.AlphaDropout(0.5)])], True),
+        ([keras.layers.LSTM(2, dropout=0.1)], True),
+        ([keras.layers.Dropout(0.0), keras.layers.GaussianDropout(0.0), keras.layers.LSTM(2)], False),
+    ],
+)
+def test_noise_that_a_model_draws_is_no_fluctuation(layers: list[keras.Layer], noisy: bool) -> None:
+    loss, smooth = DECAY + 0.3 + noise(0.03), DECAY + 0.3
+    found = diagnose(history_of(layers, loss, val_loss=smooth), baseline=1.0)
+    assert found.verdict == ("healthy" if noisy else "fluctuation")
+
+
+def test_of_a_model_with_dropout_the_validation_loss_is_judged() -> None:
+    dropout = [keras.layers.Dropout(0.2)]
+
+    def found(loss: np.ndarray, **more: np.ndarray) -> str:
+        return diagnose(history_of(dropout, loss + noise(0.03), **more), baseline=1.0).verdict
+
+    assert found(DECAY + 0.3, val_loss=DECAY + 0.3 + noise(0.015, seed=1)) == "healthy"
+    assert found(DECAY + 0.3, val_loss=DECAY + 0.3 + noise(0.1, seed=1)) == "fluctuation"
+    assert found(np.ones(N), val_loss=1 - EPOCHS * 1e-5) == "too slow"  # a rate of nearly nothing
+    assert found(DECAY + 0.5, val_loss=DECAY + 0.3) == "healthy"  # half is left by what dropout drops
+    assert found(DECAY + 0.5, val_loss=DECAY + 0.45) == "underfitting"
+    alone = diagnose(history_of(dropout, DECAY + 0.3 + noise(0.03)), baseline=1.0)
+    assert alone.verdict == "healthy"
+    assert any("too high cannot be told without a validation loss" in note for note in alone.notes)
 
 
 def test_a_straight_line_is_too_slow_and_a_curve_that_began_well_still_improves() -> None:
@@ -143,7 +223,8 @@ def test_a_straight_line_is_too_slow_and_a_curve_that_began_well_still_improves(
 
 
 def test_nothing_improves_while_the_validation_loss_rises() -> None:
-    assert verdict(LINE, LINE[::-1]) == "healthy"
+    assert verdict(LINE, LINE[::-1]) == "overfitting"
+    assert rules.still_improving(curves(LINE, LINE[::-1])) is rules.too_slow(curves(LINE, LINE[::-1])) is None
     assert verdict(LINE[::-1]) == "underfitting"
 
 
@@ -151,6 +232,17 @@ def test_a_high_plateau_is_underfitting_by_the_baseline() -> None:
     plateau = 0.6 + 0.4 * np.exp(-EPOCHS / 4)
     assert verdict(plateau, plateau) == "underfitting"
     assert verdict(plateau, plateau, baseline=2.0) == "healthy"
+
+
+def test_a_network_that_learned_nothing_is_to_be_looked_at_before_it_grows() -> None:
+    for level, nothing in ((1.0, True), (0.96, True), (0.94, False)):
+        finding = diagnose({"loss": level + 0.2 * np.exp(-EPOCHS)}, baseline=1.0).findings[0]
+        assert finding.ailment == "underfitting"
+        assert ("learned nothing" in finding.text) == nothing
+        assert ("find_learning_rate" in finding.actions[0]) == nothing
+        assert ("a higher learning rate" in finding.avoid) != nothing
+        assert any("check_gradients" in action for action in finding.actions) == nothing
+        assert any("check_initialization" in action for action in finding.actions) == nothing
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -12,22 +12,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerashp.diagnostics._findings import Finding, finding
+from kerashp.diagnostics._findings import NOTHING_LEARNED, Finding, finding
 
 MIN_EPOCHS = 8  # of which a quarter can be told from the rest
 
-EXPLODED = 1e6  # scales that the loss once had: what comes down from there has lost all that it had learned
+EXPLODED = 1e6  # scales that the loss came down from: it has lost all that it had learned
 RISEN = 3.0  # times its start, or the scale, that the loss ends at
 GAP = 0.4  # of the scale, between validation and training: a good training leaves a quarter at the most
 RISE = 0.5  # of its best, that the validation loss ends above it ...
 SOME_GAP = 0.1  # ... where the gap is of this at least, since a fall to nearly nothing makes any rise large
+CLEAR_GAP = 0.25  # from which on less of a rise is enough ...
+SOME_RISE = 0.1
+LOST = 0.5  # ... or that half of what was learned holds for the training rows alone
 ZIGZAG = 0.006  # of the scale, up and down again from epoch to epoch
 RELATIVE_ZIGZAG = 0.015  # of the loss itself, since an untrained network's loss is noisy as well
+VAL_ZIGZAG = 0.02  # of a validation loss, which does so by itself where rows are few
+VAL_RELATIVE_ZIGZAG = 0.08
 FALLING = 0.02  # of the scale, that the loss fell by over the last quarter: what falls less is a plateau
 FIRST_STEP = 0.35  # of the loss, by which a good rate's falls from the first epoch to the second
 LEFT = 0.25  # of the scale, from which on a loss that falls slowly has a long way to go
 LINEAR = 0.3  # of the whole fall, in the second half: half is a straight line, a fifth a plateau's at most
 UNEXPLAINED = 0.45  # of the scale, at a plateau: the features, or what regularises, leave nearly half
+NOTHING = 0.95  # of the scale, at a plateau, from which on nothing was learned
 RIGHT = 0.9  # of the rows classified rightly, from which on a high loss says nothing
 
 
@@ -43,15 +49,28 @@ class Curves:
     val_loss : array of shape (n_validations,), default=None
     right : float, default=0.0
         The share of training rows that were classified rightly in the end, where that is known.
-    scale_is : str, default="the first epoch's loss"
-        What the scale is, in texts.
+    known : bool, default=False
+        Whether the scale is the loss of a trivial prediction; otherwise it is the first epoch's.
+    noisy : bool, default=False
+        Whether the model draws noise in training, as dropout does, so that the training loss is noisy too.
     """
 
     loss: np.ndarray
     scale: float
     val_loss: np.ndarray | None = None
     right: float = 0.0
-    scale_is: str = "the first epoch's loss"
+    known: bool = False
+    noisy: bool = False
+
+    @property
+    def scale_is(self) -> str:
+        """What the scale is, in texts."""
+        return "the baseline" if self.known else "the first epoch's loss"
+
+    @property
+    def steady(self) -> np.ndarray:
+        """The training loss, or the validation loss where noise is drawn in training alone."""
+        return self.val_loss if self.noisy and self.val_loss is not None else self.loss
 
     def levels(self) -> dict[str, float]:
         """Where the losses ended, in their own units."""
@@ -61,8 +80,8 @@ class Curves:
         return {**levels, "scale": self.scale}
 
     def left(self) -> float:
-        """The training loss at the end, as a share of the scale."""
-        return end(self.loss) / self.scale
+        """The training loss at the end, or what it is without its noise if that is less, as a share."""
+        return min(end(self.loss), end(self.steady)) / self.scale
 
     def fall(self) -> float:
         """What the training loss fell by over the last quarter, or half if that is less, as a share."""
@@ -72,9 +91,13 @@ class Curves:
         """What the training loss fell by from the first epoch to the second, as a share of the first."""
         return float((self.loss[0] - self.loss[1]) / abs(self.loss[0] or np.inf))
 
+    def late(self) -> float:
+        """The share of the whole fall that is in the second half."""
+        return late(self.steady)
+
     def at_plateau(self) -> bool:
         """Whether the training loss falls no more. A smooth, straight line falls, however slowly."""
-        straight = zigzag(self.loss) == 0 and late(self.loss) >= LINEAR
+        straight = zigzag(self.steady) == 0 and self.late() >= LINEAR
         return self.fall() < FALLING and not straight
 
     def is_falling(self) -> bool:
@@ -84,7 +107,7 @@ class Curves:
     def is_slow(self) -> bool:
         """Whether the first step was small, and most of the way is left or the curve nearly straight."""
         small = self.first_step() < FIRST_STEP
-        return bool(small and (self.left() >= LEFT or late(self.loss) >= LINEAR))
+        return bool(small and (self.left() >= LEFT or self.late() >= LINEAR))
 
 
 def _window(curve: np.ndarray) -> int:
@@ -149,61 +172,88 @@ def _not_finite(curves: Curves) -> Finding | None:
 
 
 def _risen(curves: Curves) -> Finding | None:
-    peak = curves.loss.max() / curves.scale
-    rise = end(curves.loss) / max(curves.scale, curves.loss[0])
+    first, last = curves.loss[0], end(curves.loss)
+    # A loss that was high and stays there has not exploded: its targets are not scaled.
+    peak = curves.loss.max() / max(curves.scale, min(first, last))
+    rise = last / max(curves.scale, first)
     severity = max(peak / EXPLODED, rise / RISEN)
     if severity < 1:
         return None
     evidence = {"peak": peak, "peak_threshold": EXPLODED, "rise": rise, "rise_threshold": RISEN}
     text = (
-        f"The training loss was once {peak:.3g} times {curves.scale_is} (at most {EXPLODED:.0e} is taken for "
-        f"sound), and ended at {rise:.3g} times what it began with (at most {RISEN:g})."
+        f"The training loss was once {peak:.3g} times {curves.scale_is}, or what it began and ended with (at "
+        f"most {EXPLODED:.0e} is taken for sound), and ended at {rise:.3g} times what it began with (at most "
+        f"{RISEN:g})."
     )
     return finding("divergence", severity, curves.levels() | evidence, text)
 
 
 def overfitting(curves: Curves) -> Finding | None:
-    """A validation loss that falls no more, far above the training loss, or far above its own best."""
+    """A validation loss that falls no more, far above the training loss or its own best, or of no use."""
     if curves.val_loss is None or fall(curves.val_loss) >= FALLING * curves.scale:
         return None
-    train, valid, best = end(curves.loss), end(curves.val_loss), lowest(curves.val_loss)
-    gap, rise = (valid - train) / curves.scale, (valid - best) / abs(best) if best else 0.0
-    severity = max(gap / GAP, min(rise / RISE, gap / SOME_GAP))
+    train, valid = end(curves.loss), end(curves.val_loss)
+    gap, rise, lost = (valid - train) / curves.scale, _own_rise(curves.loss, curves.val_loss), _lost(curves)
+    enough, apart = (RISE, SOME_GAP) if gap < CLEAR_GAP else (SOME_RISE, CLEAR_GAP)
+    severity = max(gap / GAP, min(rise / enough, gap / apart), min(lost / LOST, gap / CLEAR_GAP))
     if severity < 1:
         return None
     evidence = {
         "gap": gap,
         "gap_threshold": GAP,
         "rise": rise,
-        "rise_threshold": RISE,
+        "rise_threshold": enough,
         "gap_where_risen": gap,
-        "gap_where_risen_threshold": SOME_GAP,
+        "gap_where_risen_threshold": apart,
+        "lost": lost,
+        "lost_threshold": LOST,
+        "gap_where_lost": gap,
+        "gap_where_lost_threshold": CLEAR_GAP,
     }
+    share = f", and {lost:.0%} of what was learned is lost on it (from {LOST:.0%} on)" if lost > 0 else ""
     text = (
         f"The validation loss ended at {valid:.3g}, {gap:.0%} of {curves.scale_is} above the training "
-        f"loss of {train:.3g} (overfitting from {GAP:.0%} on), and {rise:.0%} above its own best (from "
-        f"{RISE:.0%} on)."
+        f"loss of {train:.3g} (overfitting from {GAP:.0%} on), {rise:.0%} above its own best (from "
+        f"{enough:.0%} on at this gap){share}."
     )
     return finding("overfitting", severity, curves.levels() | evidence, text)
 
 
+def _own_rise(loss: np.ndarray, val_loss: np.ndarray) -> float:
+    """What the validation loss ended above its best by, as a share, less what the training loss did."""
+    best = lowest(val_loss)
+    rise = (end(val_loss) - best) - (end(loss) - lowest(loss))
+    return rise / abs(best) if best else 0.0
+
+
+def _lost(curves: Curves) -> float:
+    """The share of what was learned, by the loss of a trivial prediction, that the validation lacks."""
+    train = end(curves.loss)
+    if not curves.known or curves.val_loss is None or train >= curves.scale:
+        return 0.0
+    return (end(curves.val_loss) - train) / (curves.scale - train)
+
+
 def fluctuation(curves: Curves) -> Finding | None:
-    """A training loss that goes up and down. The validation loss does so by itself where rows are few."""
-    size = zigzag(curves.loss)
-    of_scale, of_loss = size / curves.scale, size / abs(end(curves.loss) or np.inf)
-    severity = min(of_scale / ZIGZAG, of_loss / RELATIVE_ZIGZAG)
+    """A training loss that goes up and down, or a validation loss where dropout makes the other do so."""
+    if curves.noisy and curves.val_loss is None:
+        return None
+    name = "validation" if curves.noisy else "training"
+    most, most_of_loss = (VAL_ZIGZAG, VAL_RELATIVE_ZIGZAG) if curves.noisy else (ZIGZAG, RELATIVE_ZIGZAG)
+    size = zigzag(curves.steady)
+    of_scale, of_loss = size / curves.scale, size / abs(end(curves.steady) or np.inf)
+    severity = min(of_scale / most, of_loss / most_of_loss)
     if severity < 1:
         return None
     evidence = {
         "zigzag": of_scale,
-        "zigzag_threshold": ZIGZAG,
+        "zigzag_threshold": most,
         "relative_zigzag": of_loss,
-        "relative_zigzag_threshold": RELATIVE_ZIGZAG,
+        "relative_zigzag_threshold": most_of_loss,
     }
     text = (
-        f"The training loss goes up and down by {of_scale:.1%} of {curves.scale_is} from epoch to epoch "
-        f"(fluctuation from {ZIGZAG:.1%} on), by {of_loss:.1%} of where it ended (from "
-        f"{RELATIVE_ZIGZAG:.1%} on)."
+        f"The {name} loss goes up and down by {of_scale:.1%} of {curves.scale_is} from epoch to epoch "
+        f"(fluctuation from {most:.1%} on), by {of_loss:.1%} of where it ended (from {most_of_loss:.1%} on)."
     )
     return finding("fluctuation", severity, curves.levels() | evidence, text)
 
@@ -219,7 +269,7 @@ def still_improving(curves: Curves) -> Finding | None:
 
 
 def _still_falling(curves: Curves, ailment: str) -> Finding:
-    first, pace, share = curves.first_step(), curves.fall(), late(curves.loss)
+    first, pace, share = curves.first_step(), curves.fall(), curves.late()
     evidence = {
         "fall_of_last_quarter": pace,
         "fall_of_last_quarter_threshold": FALLING,
@@ -254,7 +304,12 @@ def underfitting(curves: Curves) -> Finding | None:
         f"The training loss is at a plateau (it fell by {pace:.1%} of {curves.scale_is} over the last "
         f"quarter of the epochs), and {left:.0%} is left (underfitting from {UNEXPLAINED:.0%} on)."
     )
-    return finding("underfitting", left / UNEXPLAINED, curves.levels() | evidence, text)
+    if left >= NOTHING:
+        text = (
+            f"{text} The network has learned nothing (from {NOTHING:.0%} on), in this time and at this rate."
+        )
+    advice = NOTHING_LEARNED if left >= NOTHING else None
+    return finding("underfitting", left / UNEXPLAINED, curves.levels() | evidence, text, advice)
 
 
 def healthy(curves: Curves) -> Finding:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from kerashp.diagnostics._result import Result, Table
 
+Advice = tuple[tuple[str, ...], tuple[str, ...]]
+
 # Ailment: (what to do, the most promising first; what does not help). In the order in which findings are
 # ranked: what is further up has to be mended before what is further down can be judged.
-_ADVICE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+_ADVICE: dict[str, Advice] = {
     "divergence": (
         (
             "lower the learning rate, by a factor of ten at first",
@@ -38,7 +40,7 @@ _ADVICE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "too slow": (
         (
             "raise the learning rate, by a factor of ten at first (find_learning_rate)",
-            "scale the inputs to mean 0 and standard deviation 1",
+            "scale the inputs, and the targets of a regression, to mean 0 and standard deviation 1",
             "take an optimizer with momentum, or Adam",
         ),
         ("a larger network, before the rate is right", "regularisation"),
@@ -61,6 +63,18 @@ _ADVICE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 AILMENTS = tuple(_ADVICE)
+# Of an underfitting network that does no better than a trivial prediction.
+NOTHING_LEARNED: Advice = (
+    (
+        "find the learning rate: one far too low or far too high learns nothing (find_learning_rate)",
+        "look whether gradients reach the first layers (check_gradients)",
+        "look for dead and saturated units (check_initialization)",
+        "check the targets: that they belong to their rows, fit the loss and the output, and are scaled",
+        "weaken what regularises the network (L1, L2, dropout)",
+        "then give it more depth and width, or features that say more about the target",
+    ),
+    ("more epochs at the same settings", "a larger network, before anything is learned"),
+)
 
 
 @dataclass(frozen=True)
@@ -106,8 +120,10 @@ class Finding(Result):
         return ["\n".join([f"{self.ailment}: {self.text}", *numbered, avoided])]
 
 
-def finding(ailment: str, severity: float, evidence: dict[str, float], text: str) -> Finding:
-    """A finding with the advice for its ailment."""
-    actions, avoid = _ADVICE[ailment]
+def finding(
+    ailment: str, severity: float, evidence: dict[str, float], text: str, advice: Advice | None = None
+) -> Finding:
+    """A finding with the advice for its ailment, or with other advice."""
+    actions, avoid = advice or _ADVICE[ailment]
     numbers = {name: float(value) for name, value in evidence.items()}
     return Finding(ailment, float(severity), numbers, text, actions, avoid)

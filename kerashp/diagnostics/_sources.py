@@ -22,6 +22,12 @@ _EXPECTED = (
     "in a TransformedTargetRegressor or in a search"
 )
 _ACCURACIES = ("accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
+_NOISE = (
+    keras.layers.Dropout,
+    keras.layers.AlphaDropout,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def _of_search(search: Any) -> Source:
     )
 
 
-def curves_of(history: Mapping[str, Any], baseline: float | None) -> Curves:
+def curves_of(history: Mapping[str, Any], baseline: float | None, noisy: bool = False) -> Curves:
     """The losses in a history, checked."""
     loss = _curve(history, "loss")
     val_loss = _curve(history, "val_loss") if "val_loss" in history else None
@@ -81,13 +87,25 @@ def curves_of(history: Mapping[str, Any], baseline: float | None) -> Curves:
     if val_loss is not None and len(val_loss) < MIN_EPOCHS and np.isfinite(val_loss).all():
         val_loss = None
     if baseline is not None:
-        return Curves(loss, baseline, val_loss, scale_is="the baseline")
+        return Curves(loss, baseline, val_loss, known=True, noisy=noisy)
     if np.isfinite(loss).all() and loss[0] <= 0:
         raise ValueError(
             f"diagnose: the first loss must be > 0 for the others to be measured by it; got {loss[0]}. Pass "
             "baseline, the loss of a prediction that is the same for all rows"
         )
-    return Curves(loss, float(loss[0]), val_loss, _rightly_classified(history))
+    return Curves(loss, float(loss[0]), val_loss, _rightly_classified(history), noisy=noisy)
+
+
+def draws_noise(model: Any) -> bool:
+    """Whether layers drop units or add noise in training, those in layers and recurrent ones too."""
+    layers = model._flatten_layers() if isinstance(model, keras.Model) else ()
+    return any(_draws_noise(layer) for layer in layers)
+
+
+def _draws_noise(layer: keras.Layer) -> bool:
+    names = ("rate", "stddev") if isinstance(layer, _NOISE) else ("dropout", "recurrent_dropout")
+    sizes = [getattr(layer, name, 0.0) for name in names]
+    return any(isinstance(size, int | float) and size > 0 for size in sizes)
 
 
 def _curve(history: Mapping[str, Any], name: str) -> np.ndarray:
