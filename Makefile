@@ -4,10 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
-# The tests of what computes on every backend.
+# The tests of what computes by itself on every backend; the rest stands on these.
 ENGINE := tests/test_fit.py tests/test_fit_agrees.py tests/test_population.py tests/test_callbacks.py \
-	tests/test_checkpoints.py tests/test_transfer.py tests/test_diagnose.py tests/test_check_gradients.py \
-	tests/test_check_initialization.py tests/test_find_learning_rate.py
+	tests/test_checkpoints.py tests/test_check_gradients.py tests/test_check_initialization.py
 
 # Most of the tests' time is compiling: take XLA's older, quicker emitters, and do not optimize what they emit.
 # TensorFlow keeps all that was ever compiled, in as few memory maps as it can be told.
