@@ -16,7 +16,7 @@ from kerashp.diagnostics._result import Result, Table
 from kerashp.diagnostics._trainable import trainable
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.model_selection import GridSearchCV
-from kerashp.model_selection._preprocessing import innermost, within
+from kerashp.model_selection._preprocessing import around, innermost
 from kerashp.training import isolated
 
 _CHECK = Arguments("grow_capacity")
@@ -225,11 +225,10 @@ def _cross_validated(
 
 def _path(estimator: Any) -> str:
     """What stands before the names of the innermost estimator's parameters."""
-    path = ""
-    while (inner := within(estimator)) is not None:
-        path += f"{estimator.steps[-1][0] if isinstance(estimator, Pipeline) else 'regressor'}__"
-        estimator = inner
-    return path
+    names = [
+        outer.steps[-1][0] if isinstance(outer, Pipeline) else "regressor" for outer in around(estimator)
+    ]
+    return "".join(f"{name}__" for name in names)
 
 
 def _parameter(estimator: Any, argument: str, name: Any) -> str | None:

@@ -146,17 +146,17 @@ def checked_model(check: Arguments, model: Any, *, compiled: bool) -> None:
 
 def checked_rows(check: Arguments, x: Any, y: Any, sample_weight: Any, n_rows: int | None = None) -> Rows:
     """The first `n_rows` rows in Keras' float type, on the device."""
-    check_arrays(check, x=x, y=y, sample_weight=sample_weight)
-    data = keras.utils.unpack_x_y_sample_weight(standardized(x, y, sample_weight))
+    data = checked_data(check, x=x, y=y, sample_weight=sample_weight)
     return Rows(*tree.map_structure(lambda each: _put(each, n_rows), data))
 
 
-def check_arrays(check: Arguments, **data: Any) -> None:
-    """Refuse what a model does not train on, by the argument's name."""
+def checked_data(check: Arguments, **data: Any) -> tuple[Any, Any, Any]:
+    """Rows, targets and weights, in this order, as Keras takes them; anything else is refused by its name."""
     for name, own in data.items():
         if not are_arrays(own) or any(map(_has_text, leaves(own))):
             remedy = "; encode labels as integers (LabelEncoder)" if name == "y" else ""
             raise check.wrong_type(name, f"dense arrays of numbers, or lists or dicts of them{remedy}", own)
+    return keras.utils.unpack_x_y_sample_weight(standardized(*data.values()))
 
 
 def _has_text(leaf: Any) -> bool:

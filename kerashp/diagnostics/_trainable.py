@@ -8,11 +8,11 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from kerashp._arguments import Arguments
-from kerashp.diagnostics._passes import check_arrays
+from kerashp.diagnostics._passes import checked_data
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import Fitting, Suspended, suspending, training_for
-from kerashp.model_selection._preprocessing import innermost, within
-from kerashp.training._data import n_rows, standardized
+from kerashp.model_selection._preprocessing import around, innermost
+from kerashp.training._data import n_rows
 
 _BATCH_SIZE = 32  # Keras' own
 
@@ -58,8 +58,7 @@ def _of_model(
         raise check.wrong_value("model", "built: give it a keras.Input, or call model.build", model)
     if not model.trainable_variables:
         raise check.wrong_value("model", "one with weights to train", model)
-    check_arrays(check, X=X, y=y, sample_weight=sample_weight)
-    x, y, weight = keras.utils.unpack_x_y_sample_weight(standardized(X, y, sample_weight))
+    x, y, weight = checked_data(check, X=X, y=y, sample_weight=sample_weight)
     return Trainable(model, x, y, weight, batch_size or _BATCH_SIZE, shuffle=True, dtype=None)
 
 
@@ -91,8 +90,4 @@ def _fitting(check: Arguments, estimator: Any, X: Any, y: Any, sample_weight: An
 
 def _steps(estimator: Any) -> str:
     """The names of the pipelines' last steps, as they come before the name of an argument of `fit`."""
-    names = ""
-    while (inner := within(estimator)) is not None:
-        names += f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
-        estimator = inner
-    return names
+    return "".join(f"{outer.steps[-1][0]}__" for outer in around(estimator) if isinstance(outer, Pipeline))

@@ -157,16 +157,15 @@ class CoarseToFineSearchCV(TogetherMixin):
         _check_space(space)
         self._check_score()
         self.rounds_: list[Round] = []
-        n_before = 0
         for number in range(self.n_rounds):
             drawn = list(ParameterSampler(space, self.n_iter, random_state=random))
             results = evaluate_candidates(drawn, more_results={"round": [number] * len(drawn)})
             ranked = self._by_score(results)
             best = int(np.argmin(ranked["rank_test_score"]))
             score = float(ranked["mean_test_score"][best])
-            places = range(n_before, n_before + len(drawn))
+            n_candidates = len(ranked["params"])
+            places = range(n_candidates - len(drawn), n_candidates)
             self.rounds_.append(Round(space, places, ranked["params"][best], score))
-            n_before += len(drawn)
             if number + 1 < self.n_rounds:
                 space = zoom(self.space, ranked, self.shrink ** (number + 1), n_best=self.top)
 

@@ -2,7 +2,7 @@
 
 import copy
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -48,10 +48,9 @@ class Memory:
 
 def remember(estimator: Any, memory: Memory) -> None:
     """Give the memory to the pipelines that lead to the last step and have none of their own."""
-    while (inner := within(estimator)) is not None:
-        if isinstance(estimator, Pipeline) and estimator.memory is None:
-            estimator.memory = memory
-        estimator = inner
+    for outer in around(estimator):
+        if isinstance(outer, Pipeline) and outer.memory is None:
+            outer.memory = memory
 
 
 def within(estimator: Any) -> Any:
@@ -61,6 +60,13 @@ def within(estimator: Any) -> Any:
     if isinstance(estimator, TransformedTargetRegressor):
         return getattr(estimator, "regressor_", estimator.regressor)
     return None
+
+
+def around(estimator: Any) -> Iterator[Any]:
+    """The pipelines and transformed targets around what is in the middle, from the outside in."""
+    while (inner := within(estimator)) is not None:
+        yield estimator
+        estimator = inner
 
 
 def innermost(estimator: Any) -> Any:
