@@ -3,7 +3,7 @@
 from kerashp.training._costs import Costs, measured
 from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._isolation import isolated, without_retracing_warnings
-from kerashp.training._member import Member, Trained
+from kerashp.training._member import Member, Paused, Trained
 from kerashp.training._obstacles import obstacle
 from kerashp.training._population import Population, n_cores
 from kerashp.training._programs import clear_cache
@@ -16,6 +16,7 @@ __all__ = [
     "FallbackWarning",
     "LearningRateCallback",
     "Member",
+    "Paused",
     "Population",
     "Trained",
     "clear_cache",
