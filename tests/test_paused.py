@@ -96,7 +96,9 @@ def test_some_go_on_beside_others() -> None:
     for place, member in enumerate([2, 0, 3]):
         assert trained[place].n_epochs == expected[member].n_epochs
         assert trained[place].best_epoch == expected[member].best_epoch
-        np.testing.assert_allclose(trained[place].history["loss"], expected[member].history["loss"], rtol=1e-4)
+        np.testing.assert_allclose(
+            trained[place].history["loss"], expected[member].history["loss"], rtol=1e-4
+        )
         for one, other in zip(weights(later, place), weights(whole, member), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 

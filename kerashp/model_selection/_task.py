@@ -4,9 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
+
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.model_selection._preprocessing import innermost
+from kerashp.training import Paused
 
 Result = dict[str, Any]
 
@@ -26,10 +31,13 @@ class Task:
     function: Callable[..., Result]
     arguments: tuple[Any, ...]  # (estimator, X, y)
     keywords: dict[str, Any]
+    n_before: int = 0  # candidates of earlier calls
+    paused: Paused | None = None  # where its training goes on from
 
     @property
     def candidate(self) -> int:
-        return self.keywords["candidate_progress"][0]
+        """The candidate's position in `cv_results_`."""
+        return self.n_before + self.keywords["candidate_progress"][0]
 
     @property
     def split(self) -> int:
@@ -43,6 +51,16 @@ class Task:
     @property
     def estimator(self) -> Any:
         return self.arguments[0]
+
+    def seeded(self, seed: int, candidate: int) -> "Task":
+        """The same, but that an estimator without a `random_state` has one that belongs to a candidate."""
+        inner = innermost(self.estimator)
+        if not isinstance(inner, BaseKerasEstimator) or inner.random_state is not None:
+            return self
+        estimator = clone(self.estimator)
+        words = np.random.SeedSequence((seed, candidate, self.split)).generate_state(1)
+        innermost(estimator).random_state = int(words[0] >> 1)
+        return replace(self, arguments=(estimator, *self.arguments[1:]))
 
     def candidates_estimator(self) -> Any:
         """A clone of the estimator with the candidate's parameters."""

@@ -1,7 +1,7 @@
 """Work spread over joblib's workers; a worker that is killed costs no more than what it was doing."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
 from threading import Event
@@ -17,7 +17,7 @@ _OF_TENSORFLOW = "TF_NUM_INTRAOP_THREADS"
 
 def spread(
     function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int, backend: Any
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any]]:
     """The function of each work's arguments, as (index, result), in the order in which they end.
 
     Parameters

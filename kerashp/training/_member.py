@@ -39,7 +39,7 @@ class Member:
         of which nobody can tell that they are alike, train together.
     paused : Paused, default=None
         Where an earlier training of this member ended (`Population.paused`), to go on from there: its model
-        is made as it was, and what it had come to, its epochs and its order of the rows go before the model's.
+        is made as it was then, and its weights, epochs and order of the rows go before the model's.
 
     Examples
     --------

@@ -156,9 +156,9 @@ class Population:
         """
         epochs = _CHECK.integer("epochs", epochs, at_least=0)
         left = self._left(epochs)
-        self._snapshots = {}
         with ThreadPoolExecutor(n_cores()) as threads:
             while times := self._times(epochs):
+                self._snapshots = {}
                 for block in self._blocks:
                     block.engine.active[:] = False
                     trains = [self._courses[member].left(epochs) > 0 for member in block.members]

@@ -90,8 +90,8 @@ class Portions:
             return None
         generator = self.generators[member]
         if isinstance(generator, np.random.Generator):
-            return copy.deepcopy(generator.bit_generator.state)
-        return generator.get_state(legacy=False)
+            return dict(copy.deepcopy(generator.bit_generator.state))
+        return dict(generator.get_state(legacy=False))
 
     @property
     def validates_on_training_data(self) -> bool:
