@@ -37,6 +37,9 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
+_RUNNING = ("_evaluation", "_found", "_limit")  # attributes while `fit` runs
+
+
 class TogetherMixin(BaseSearchCV):
     """A search of scikit-learn's whose fits are handed out all at once."""
 
@@ -100,6 +103,10 @@ class TogetherMixin(BaseSearchCV):
                 if evaluation.plan is not None:
                     self.plan_, self.seconds_ = evaluation.plan, dict(evaluation.seconds)
                 del self._found, self._evaluation, self._limit
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Its tasks have a search with them, to workers too; what belongs to the running search stays here.
+        return {name: value for name, value in super().__getstate__().items() if name not in _RUNNING}
 
     def _store(self) -> AbstractContextManager[Any]:
         """Where results and states are kept."""
