@@ -1,6 +1,8 @@
 """scikit-learn's searches, in which all candidates and folds train together."""
 
 from kerashp.model_selection._coarse_to_fine import CoarseToFineSearchCV, Round
+from kerashp.model_selection._halving import HalvingGridSearchCV, HalvingRandomSearchCV
+from kerashp.model_selection._journal import JournalError
 from kerashp.model_selection._plan import Alone, Group, Plan
 from kerashp.model_selection._search import GridSearchCV, RandomizedSearchCV
 
@@ -9,6 +11,9 @@ __all__ = [
     "CoarseToFineSearchCV",
     "GridSearchCV",
     "Group",
+    "HalvingGridSearchCV",
+    "HalvingRandomSearchCV",
+    "JournalError",
     "Plan",
     "RandomizedSearchCV",
     "Round",

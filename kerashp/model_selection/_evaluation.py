@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from joblib._parallel_backends import LokyBackend
 
 from kerashp.estimators._handover import training_for
@@ -27,8 +28,7 @@ from kerashp.model_selection._plan import Alone, Fit, Group, Plan, planned
 from kerashp.model_selection._progress import Bar
 from kerashp.model_selection._ready import Preparation, Ready
 from kerashp.model_selection._stop import Limit, Stopped
-from kerashp.model_selection._store import Unwritten
-from kerashp.model_selection._task import Result, Task
+from kerashp.model_selection._task import Resource, Result, Task
 from kerashp.model_selection._workers import spread
 from kerashp.training import measured
 
@@ -53,9 +53,8 @@ class Evaluation:
         Where results and states are kept.
     limit : Limit
         When to end before all is done.
-    resource : str, default=None
-        The parameter that says how long a candidate trains: of two that differ in nothing else, the later
-        one goes on where the earlier one was.
+    resource : Resource, default=None
+        Of two candidates that differ in nothing else, the later one goes on where the earlier one was.
 
     Attributes
     ----------
@@ -77,7 +76,7 @@ class Evaluation:
         backend: Any,
         store: Any,
         limit: Limit,
-        resource: str | None = None,
+        resource: Resource | None = None,
     ):
         self.plan: Plan | None = None
         self.finished: list[bool] = []
@@ -105,7 +104,7 @@ class Evaluation:
         self._store.check(tasks)
         tasks = self._in_line(tasks)
         left = {task.place: task for task in tasks if task.place not in self._store.results}
-        drawn = random.getstate()  # Keras draws the seeds of templates from it
+        drawn, own = random.getstate(), np.random.get_state()  # Keras draws the seeds of templates
         try:
             with training_for(None), Bar(self._verbose, sum(map(n_epochs, left.values()))) as bar:
                 self._run(tasks, left, bar)
@@ -113,6 +112,8 @@ class Evaluation:
             self._limit.stop("Ctrl-C")
         finally:
             random.setstate(drawn)
+            if self._store.seed is not None:  # whatever the fits drew, of which some may be done already
+                np.random.set_state(own)
         done = dict.fromkeys((task.candidate for task in tasks), True)
         for task in tasks:
             done[task.candidate] &= task.place in self._store.results
@@ -161,10 +162,12 @@ class Evaluation:
     ) -> Divided:
         """Each group, and each fit that trains alone, is the work of a worker."""
         on_this_machine = isinstance(self._backend, LokyBackend)
-        store = self._store.elsewhere() if on_this_machine else Unwritten(self._resource is not None)
         about: list[Group | None] = [*groups, *[None] * len(alone)]
         own = [[tasks[fit] for fit in group.fits] for group in groups] + [[task] for task in alone]
-        works = [(of, group, store, self._limit.deadline) for of, group in zip(own, about, strict=True)]
+        works = [
+            (of, group, self._store.elsewhere(on_this_machine), self._limit.deadline)
+            for of, group in zip(own, about, strict=True)
+        ]
         divided: Divided = []
         with closing(spread(evaluated, works, self._n_jobs, self._backend)) as ended:
             for index, done in ended:
@@ -205,14 +208,15 @@ class Evaluation:
         before = self._store.state((line[-2], task.split)) if len(line) > 1 else None
         if before is not None:
             self.epochs_saved += before.n_epochs
-        return replace(seeded, paused=self._store.state(task.place) or before)
+        most = None if self._resource is None else self._resource.most
+        return replace(seeded, paused=self._store.state(task.place) or before, horizon=most)
 
     def _key(self, task: Task) -> Hashable:
         """Of a candidate: the same for all that differ in their resource alone."""
         if self._resource is None:
             return task.candidate
         parameters = task.keywords["parameters"].items()
-        return tuple(sorted((name, id(value)) for name, value in parameters if name != self._resource))
+        return tuple(sorted((name, id(value)) for name, value in parameters if name != self._resource.name))
 
 
 def _beside(left: dict[Fit, Task], plan: Plan) -> set[Fit]:

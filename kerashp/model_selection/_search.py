@@ -3,8 +3,8 @@
 import os
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import compress
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -27,6 +27,7 @@ from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._stop import Limit, Stopped
 from kerashp.model_selection._store import Unwritten, new_seed
+from kerashp.model_selection._task import Resource
 
 CONSTRAINTS: dict[str, Any] = {
     "refit_epochs": [StrOptions({"cv"}), None],
@@ -37,13 +38,26 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
-_RUNNING = ("_evaluation", "_found", "_limit")  # attributes while `fit` runs
+_RUNNING = ("_evaluation", "_found", "_goes_on_by", "_limit")  # attributes while `fit` runs
+
+
+@contextmanager
+def drawing_from(seed: int | None) -> Iterator[None]:
+    """Inside, what has no `random_state` draws the same again and again; None leaves it."""
+    before = np.random.get_state()
+    if seed is not None:
+        np.random.seed(seed)
+    try:
+        yield
+    finally:
+        if seed is not None:
+            np.random.set_state(before)
 
 
 class TogetherMixin(BaseSearchCV):
     """A search of scikit-learn's whose fits are handed out all at once."""
 
-    _goes_on_by: str | None = None  # the parameter in which candidates that go on differ
+    _goes_on_by: Resource | None = None  # in which candidates that go on differ
 
     plan_: Plan
     histories_: list[list[History | None]]
@@ -84,7 +98,7 @@ class TogetherMixin(BaseSearchCV):
             )
         n_jobs, backend = joblib.effective_n_jobs(self.n_jobs), get_active_backend()[0]
         limit = Limit(None if self.timeout is None else time.time() + self.timeout)
-        with self._store() as store:
+        with self._store() as store, drawing_from(store.seed if self.journal is not None else None):
             evaluation = Evaluation(
                 self.max_memory, self.verbose > 0, n_jobs, backend, store, limit, self._goes_on_by
             )
@@ -102,7 +116,11 @@ class TogetherMixin(BaseSearchCV):
                 all_at_once.release()
                 if evaluation.plan is not None:
                     self.plan_, self.seconds_ = evaluation.plan, dict(evaluation.seconds)
-                del self._found, self._evaluation, self._limit
+                if self._goes_on_by is not None:
+                    self.epochs_saved_ = evaluation.epochs_saved
+                for name in _RUNNING:
+                    if name in vars(self):
+                        delattr(self, name)
 
     def __getstate__(self) -> dict[str, Any]:
         # Its tasks have a search with them, to workers too; what belongs to the running search stays here.

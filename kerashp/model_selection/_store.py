@@ -12,8 +12,8 @@ from kerashp.training import Paused
 
 
 def new_seed() -> int:
-    """One that nobody else has."""
-    return int(np.random.SeedSequence().generate_state(1)[0])
+    """Of which `np.random.seed` decides."""
+    return int(np.random.randint(2**31))
 
 
 class Unwritten:
@@ -65,11 +65,9 @@ class Unwritten:
         self._states.update(states)
 
     def forget_states(self, fits: Iterable[Fit]) -> None:
-        """Fits that need not go on."""
-        for fit in fits:
-            self._states.pop(fit, None)
+        """Fits are finished; what is kept of them is there for others that go on from them."""
 
-    def elsewhere(self) -> Any:
+    def elsewhere(self, on_this_machine: bool) -> Any:
         """What another process is to keep states in: a store of its own, whose states come back."""
         return Unwritten(self.keeps)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -10,10 +10,18 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._handover import scheduling_for
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.training import Paused
 
 Result = dict[str, Any]
+
+
+class Resource(NamedTuple):
+    """What candidates get more of when they go on."""
+
+    name: str  # of the parameter
+    most: int  # epochs
 
 
 class _Failing(BaseEstimator):
@@ -33,6 +41,7 @@ class Task:
     keywords: dict[str, Any]
     n_before: int = 0  # candidates of earlier calls
     paused: Paused | None = None  # where its training goes on from
+    horizon: int | None = None  # the epochs that schedules are stretched over, where they are not its own
 
     @property
     def candidate(self) -> int:
@@ -72,7 +81,9 @@ class Task:
         train = self.keywords["train"]
         params = _check_method_params(X, params=self.keywords["fit_params"] or {}, indices=train)
         X_train, y_train = _safe_split(estimator, X, y, train)
-        estimator.fit(X_train, **params) if y_train is None else estimator.fit(X_train, y_train, **params)
+        rows = (X_train,) if y_train is None else (X_train, y_train)
+        with scheduling_for(self.horizon):
+            estimator.fit(*rows, **params)
 
     def run(self) -> Result:
         """What scikit-learn makes of it; the estimator is among it.
@@ -80,7 +91,8 @@ class Task:
         An error that is not to be scored says where it came from.
         """
         try:
-            return self.function(*self.arguments, **self.keywords, return_estimator=True)
+            with scheduling_for(self.horizon):
+                return self.function(*self.arguments, **self.keywords, return_estimator=True)
         except Exception as error:
             error.add_note(self.described())
             raise

@@ -116,7 +116,9 @@ class Stack:
     def taken(self, member: int, state: Sequence[Sequence[Any]]) -> Values:
         """A member's values on its own model's variables: the inverse of `placed`."""
         start = self._starts[member]
-        values = {id(own): real for own, real in self._unplaced(member, state, self._own[id(start)])}
+        values = {
+            id(own): np.asarray(real) for own, real in self._unplaced(member, state, self._own[id(start)])
+        }
         groups = variables_of(start)[: len(state)]
         return [[values[id(own)] if id(own) in values else _value(own) for own in group] for group in groups]
 
