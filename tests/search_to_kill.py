@@ -44,9 +44,10 @@ def _tell_and_kill(told: Any, kill_at: int) -> None:
         written[0] += 1
         told.send(kind)
         if written[0] == kill_at:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute("DELETE FROM records")
-            os.kill(os.getpid(), signal.SIGKILL)
+            with self._lock:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.execute("DELETE FROM records")
+                os.kill(os.getpid(), signal.SIGKILL)
         put(self, kind, contents)
 
     Records.put = counted  # type: ignore[method-assign]
