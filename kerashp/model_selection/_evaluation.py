@@ -22,8 +22,17 @@ from kerashp.model_selection._ready import Preparation, Ready
 from kerashp.model_selection._scores import checked
 from kerashp.model_selection._task import Result, Task
 from kerashp.model_selection._together import Together
-from kerashp.model_selection._workers import spread
-from kerashp.training import FallbackWarning, isolated, measured, n_cores, without_retracing_warnings
+from kerashp.model_selection._workers import neighbours, spread
+from kerashp.training import (
+    Costs,
+    Devices,
+    FallbackWarning,
+    isolated,
+    measured,
+    n_cores,
+    n_devices,
+    without_retracing_warnings,
+)
 
 _SHARE_OF_MEMORY = 0.5
 
@@ -37,9 +46,11 @@ class Evaluation:
         Bytes that the groups in training may take; half of the machine's if None.
     verbose : bool
     n_jobs : int
-        Workers; 1 is this process.
-    backend : joblib backend
-        Where the workers are.
+        Workers.
+    backend : joblib backend or None
+        Where the workers are; None: this process does it all.
+    costs : Costs, default=None
+        By which to plan; this machine's if None.
 
     Attributes
     ----------
@@ -51,7 +62,9 @@ class Evaluation:
         Where the time went, over all threads.
     """
 
-    def __init__(self, max_memory: int | None, verbose: bool, n_jobs: int, backend: Any):
+    def __init__(
+        self, max_memory: int | None, verbose: bool, n_jobs: int, backend: Any, costs: Costs | None = None
+    ):
         self.plan: Any = None
         self.whole: Any = None
         self.seconds = dict.fromkeys(("preparing", "compiling", "training", "scoring"), 0.0)
@@ -59,6 +72,7 @@ class Evaluation:
         self._verbose = verbose
         self._n_jobs = n_jobs
         self._backend = backend
+        self._costs = costs
         self._results: dict[tuple[int, int], Result] = {}
         self._n_before = 0  # candidates
 
@@ -70,7 +84,7 @@ class Evaluation:
             with training_for(None), Bar(self._verbose, sum(map(_n_epochs, tasks))) as bar:
                 with self._timed("preparing"):
                     groups, blocks = self._planned(tasks)
-                if self._n_jobs > 1:
+                if self._backend is not None:
                     self._elsewhere(by_place, bar)
                 else:
                     self._here(groups, blocks, by_place, bar)
@@ -103,7 +117,8 @@ class Evaluation:
         """Each group, and each fit that trains alone, is the work of a worker."""
         places = [group.fits for group in self.plan.groups] + [(alone.fit,) for alone in self.plan.alone]
         undone: list[tuple[tuple[Fit, ...], str]] = []
-        works = [([by_place[place] for place in fits], self._max_memory // self._n_jobs) for fits in places]
+        memory = self._max_memory // neighbours(self._n_jobs, self._backend)
+        works = [([by_place[place] for place in fits], memory, self.plan.costs) for fits in places]
         for index, done in spread(evaluated, works, self._n_jobs, self._backend):
             own = works[index][0]
             if isinstance(done, Exception):
@@ -128,7 +143,8 @@ class Evaluation:
         if not fits:
             self.plan = Plan((), tuple(alone), None)
             return [], blocks
-        self.plan, groups = planned(fits, alone, blocks, measured(), self._max_memory // _n_groups())
+        costs, memory = self._costs or measured(), self._max_memory // _n_groups()
+        self.plan, groups = planned(fits, alone, blocks, costs, memory)
         return groups, blocks
 
     def _end(self, group: Sequence[Ready], future: Future[Together], bar: Bar) -> None:
@@ -180,9 +196,14 @@ def scored(together: Together, position: int, ready: Ready) -> Result:
     return checked(with_history(result | {"fit_time": seconds}), ready.task)
 
 
-def evaluated(tasks: Sequence[Task], max_memory: int) -> tuple[list[Result], dict[str, float], str | None]:
-    """The work of a worker: the results, where the time went, and why the tasks were not trained together."""
-    evaluation = Evaluation(max_memory, verbose=False, n_jobs=1, backend=None)
+def evaluated(
+    tasks: Sequence[Task], max_memory: int, costs: Costs | None
+) -> tuple[list[Result], dict[str, float], str | None]:
+    """The work of a worker: the results, where the time went, and why the tasks were not trained together.
+
+    By the costs of the search's own machine, what it planned as one group stays one.
+    """
+    evaluation = Evaluation(max_memory, verbose=False, n_jobs=1, backend=None, costs=costs)
     results = evaluation.results(tasks)
     alone = evaluation.whole.alone
     return results, evaluation.seconds, alone[0].reason if alone else None
@@ -195,10 +216,12 @@ def _trained(
     if not groups:
         return
     share = sum(group.seconds for group in described) / n_cores()
+    devices = Devices()
 
     def train(ready: Sequence[Ready], seconds: float) -> Together:
         alone = len(groups) < n_cores() or seconds > share
-        return Together(ready, blocks, n_cores() if alone else 1).train(bar.advance)
+        with devices.one():
+            return Together(ready, blocks, n_cores() if alone else 1).train(bar.advance)
 
     pairs = list(zip(groups, described, strict=True))
     usual = (None, keras.config.floatx())
@@ -233,8 +256,8 @@ def _threads(bar: Bar) -> Iterator[ThreadPoolExecutor]:
 
 
 def _n_groups() -> int:
-    """How many groups are at work: one more than there are cores, since only one is traced at a time."""
-    return n_cores() + 1
+    """How many groups are at work: one more than train at a time, since only one is traced at a time."""
+    return n_cores() * n_devices() + 1
 
 
 def _n_epochs(task: Task) -> int:

@@ -3,9 +3,7 @@
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
-import joblib
 import numpy as np
-from joblib.parallel import get_active_backend
 from sklearn import model_selection
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -18,6 +16,7 @@ from kerashp.model_selection._histories import History, columns, histories, mean
 from kerashp.model_selection._joblib import AllAtOnce
 from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
+from kerashp.model_selection._workers import workers
 
 CONSTRAINTS: dict[str, Any] = {
     "refit_epochs": [StrOptions({"cv"}), None],
@@ -61,8 +60,7 @@ class TogetherMixin(BaseSearchCV):
                 f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; got "
                 f"{self.estimator!r}. Set refit_epochs=None"
             )
-        n_jobs, backend = joblib.effective_n_jobs(self.n_jobs), get_active_backend()[0]
-        evaluation = Evaluation(self.max_memory, self.verbose > 0, n_jobs, backend)
+        evaluation = Evaluation(self.max_memory, self.verbose > 0, *workers(self.n_jobs))
         all_at_once = AllAtOnce(evaluation.results)
         try:
             with training_for(self._epochs_of_best if self.refit_epochs == "cv" else None):
@@ -124,7 +122,8 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
     n_jobs : int, default=None
         joblib's workers. 1, or None outside of `joblib.parallel_config`, trains in this process, which keeps
         all its cores busy; with more, each worker trains whole groups and returns scores and curves. A worker
-        that is killed costs its own group, which is trained again.
+        that is killed costs its own group, which is trained again. Under `joblib.parallel_config("dask")` or
+        `("ray")`, the workers are those of a cluster, and None takes them all.
     refit : bool, str or callable, default=True
         As in scikit-learn: whether, and by which score, the best candidate is trained on all rows.
     cv : int, splitter or iterable, default=None
@@ -143,8 +142,8 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
         For how long the best candidate is trained on all rows: None as its parameters say, early stopping
         included; "cv" for as many epochs as were best in its splits on average, with nothing held out.
     max_memory : int, default=None
-        Bytes that populations in training may take, roughly; half of the machine's memory if None. What would
-        take more is divided.
+        Bytes that populations in training may take, roughly, on each machine; half of this one's memory if
+        None. What would take more is divided.
 
     Attributes
     ----------
