@@ -13,9 +13,11 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.parallel import get_active_backend
 
 from kerashp.model_selection._clusters import by_dask, by_ray, is_dask, is_ray, n_neighbours, n_workers_of_ray
+from kerashp.training import n_devices
 
 _ATTEMPTS = 3
 _OF_TENSORFLOW = "TF_NUM_INTRAOP_THREADS"
+_OF_CUDA = "CUDA_VISIBLE_DEVICES"
 
 
 def workers(n_jobs: int | None) -> tuple[int, Any]:
@@ -74,7 +76,8 @@ def spread(
 def _by_processes(
     function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int, env: dict[str, str]
 ) -> Iterator[tuple[int, Any]]:
-    workers = [ProcessPoolExecutor(max_workers=1, env=env) for _ in range(n_jobs)]
+    envs = [env | _pinned(number) for number in range(n_jobs)]
+    workers = [ProcessPoolExecutor(max_workers=1, env=env) for env in envs]
     idle: SimpleQueue[int] = SimpleQueue()
     for number in range(n_jobs):
         idle.put(number)
@@ -91,7 +94,7 @@ def _by_processes(
                     if ended.is_set():
                         break
                     workers[number].shutdown(wait=False)
-                    workers[number] = ProcessPoolExecutor(max_workers=1, env=env)
+                    workers[number] = ProcessPoolExecutor(max_workers=1, env=envs[number])
         finally:
             idle.put(number)
         return RuntimeError(
@@ -117,6 +120,15 @@ def _environment(backend: LokyBackend, n_jobs: int) -> dict[str, str]:
     own = {"LOKY_MAX_CPU_COUNT": share, _OF_TENSORFLOW: os.environ.get(_OF_TENSORFLOW, share)}
     env: dict[str, str] = backend._prepare_worker_env(n_jobs)
     return env | own
+
+
+def _pinned(number: int) -> dict[str, str]:
+    """Of a worker: one of several accelerators, in turn."""
+    if n_devices() == 1:
+        return {}
+    visible = os.environ.get(_OF_CUDA)
+    names = visible.split(",") if visible else list(map(str, range(n_devices())))
+    return {_OF_CUDA: names[number % len(names)]}
 
 
 def _numbered(function: Callable[..., Any], index: int, work: tuple[Any, ...]) -> tuple[int, Any]:
