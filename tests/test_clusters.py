@@ -70,7 +70,8 @@ def backend(request: pytest.FixtureRequest) -> Any:
         yield joblib.parallel.get_active_backend()[0]
 
 
-def test_a_cluster_gives_what_one_process_gives(backend: Any, alone: GridSearchCV) -> None:
+@pytest.mark.usefixtures("backend")
+def test_a_cluster_gives_what_one_process_gives(alone: GridSearchCV) -> None:
     found = search()
     for key, expected in alone.cv_results_.items():
         if "_time" not in key and key != "params":
@@ -112,14 +113,14 @@ def test_all_workers_are_taken_where_nobody_says_how_many(backend: Any) -> None:
     assert neighbours(2, backend) == 2
 
 
-def test_one_worker_elsewhere_is_elsewhere(dask_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("dask_client")
+def test_one_worker_elsewhere_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     with joblib.parallel_config("dask"):
         backend = joblib.parallel.get_active_backend()[0]
         monkeypatch.setattr(backend.client, "ncores", lambda: {"tcp://10.0.0.1:1234": 1})
         assert workers(None) == (1, backend)
-        monkeypatch.setattr(
-            backend.client, "ncores", lambda: {"tcp://10.0.0.1:1": 4, "tcp://10.0.0.1:2": 2, "tcp://10.0.0.2:1": 3}
-        )
+        threads = {"tcp://10.0.0.1:1": 4, "tcp://10.0.0.1:2": 2, "tcp://10.0.0.2:1": 3}
+        monkeypatch.setattr(backend.client, "ncores", lambda: threads)
         assert workers(None) == (9, backend)
         assert neighbours(9, backend) == 6
 

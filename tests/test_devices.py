@@ -70,8 +70,6 @@ def test_one_device_needs_no_pinning() -> None:
         assert device is None
 
 
-
-
 @pytest.mark.parametrize(("visible", "expected"), [(None, ["0", "1", "0"]), ("3,5", ["3", "5", "3"])])
 def test_each_process_sees_a_gpu_of_its_own(
     visible: str | None, expected: list[str], monkeypatch: pytest.MonkeyPatch

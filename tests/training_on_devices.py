@@ -1,4 +1,4 @@
-"""The processor as two devices, taken for accelerators: what trains on both, and on one; see test_devices.py."""
+"""The processor as two devices, taken for accelerators: see test_devices.py."""
 
 import json
 from typing import Any
@@ -43,7 +43,7 @@ def watched(run: Any) -> Any:
 
 
 def population(devices: list[Any]) -> Any:
-    """On the last device: members that stop at different times, so that blocks are made anew; and predictions."""
+    """On the last device: members that stop at different times, so that blocks are made anew."""
     as_accelerators(devices)
     members = []
     for seed, stop in enumerate([None, None, EarlyStopping("loss", patience=0, min_delta=10.0)]):

@@ -36,7 +36,7 @@ def _is_of(backend: Any, module: str, name: str) -> bool:
 def by_dask(
     function: Callable[..., Any], works: Sequence[tuple[Any, ...]], backend: Any
 ) -> Iterator[tuple[int, Any]]:
-    """See `spread`. The scheduler decides how many workers there are, and has the work of a lost one done anew."""
+    """See `spread`. Dask decides how many workers there are, and has the work of a lost one done anew."""
     import dask
     from distributed import KilledWorker, as_completed
 
@@ -92,7 +92,7 @@ def by_ray(
 
 
 def n_workers_of_ray(backend: Any, n_jobs: int | None) -> int:
-    """How many workers Ray has, all there are if nobody says; a Ray of this machine's is started if need be."""
+    """How many workers Ray has, all if nobody says how many; Ray is started here if it is not there."""
     import ray
 
     if not ray.is_initialized():
@@ -143,7 +143,7 @@ def _packed(
 
 
 class _Pickler(cloudpickle.Pickler):
-    """Leaves out large arrays, but for their places in `needed`, whose values are their numbers in `arrays`."""
+    """Puts large arrays among the others' in `arrays`; of each, `needed` has the number there and the place here."""
 
     def __init__(self, file: BytesIO, arrays: dict[int, tuple[int, np.ndarray]]):
         super().__init__(file)

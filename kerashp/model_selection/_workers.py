@@ -26,7 +26,7 @@ def workers(n_jobs: int | None) -> tuple[int, Any]:
     Parameters
     ----------
     n_jobs : int or None
-        1: this process. None: what `joblib.parallel_config` says, all workers of a cluster if that says nothing.
+        1: this process. None: what `joblib.parallel_config` says; if nothing, all workers of a cluster.
     """
     backend, configured = get_active_backend()
     if n_jobs != 1 and is_ray(backend):
