@@ -143,7 +143,7 @@ def _packed(
 
 
 class _Pickler(cloudpickle.Pickler):
-    """Puts large arrays among the others' in `arrays`; of each, `needed` has the number there and the place here."""
+    """Puts large arrays into `arrays`; of each, `needed` has the number there and the place here."""
 
     def __init__(self, file: BytesIO, arrays: dict[int, tuple[int, np.ndarray]]):
         super().__init__(file)
