@@ -29,7 +29,7 @@ from kerashp.model_selection._progress import Bar
 from kerashp.model_selection._ready import Preparation, Ready
 from kerashp.model_selection._stop import Limit, Stopped
 from kerashp.model_selection._task import Resource, Result, Task
-from kerashp.model_selection._workers import spread
+from kerashp.model_selection._workers import neighbours, spread
 from kerashp.training import measured
 
 _SHARE_OF_MEMORY = 0.5
@@ -46,9 +46,9 @@ class Evaluation:
         Bytes that the groups in training may take; half of the machine's if None.
     verbose : bool
     n_jobs : int
-        Workers; 1 is this process.
-    backend : joblib backend
-        Where the workers are.
+        Workers.
+    backend : joblib backend or None
+        Where the workers are; None: this process does it all.
     store : Unwritten or Journal
         Where results and states are kept.
     limit : Limit
@@ -125,7 +125,7 @@ class Evaluation:
     def _run(self, tasks: Sequence[Task], left: dict[Fit, Task], bar: Bar) -> None:
         """Run the tasks that are left, as they were planned when they began, or as is best."""
         plan, prepared, preparation = self._store.plan(tasks), dict[Fit, Ready | str](), Preparation()
-        if plan is None or self._n_jobs == 1:
+        if plan is None or self._backend is None:
             wanted = [task for task in tasks if plan is None or task.place in _beside(left, plan)]
             with self.seconds.spent("preparing"):
                 answers = preparation.prepared(wanted)
@@ -136,7 +136,7 @@ class Evaluation:
         self.plan = before = plan if self.plan is None else self.plan.and_(plan)
         groups = [group for group in plan.groups if left.keys() & set(group.fits)]
         alone = [left[one.fit] for one in plan.alone if one.fit in left]
-        if self._n_jobs == 1:
+        if self._backend is None:
             own = [(group, [prepared[fit] for fit in group.fits]) for group in groups]
             whole, divided = whole_groups(own)
             alone += [left[fit] for group, _ in divided for fit in group.fits if fit in left]
@@ -151,7 +151,8 @@ class Evaluation:
         fits = [ready for ready in prepared.values() if isinstance(ready, Ready)]
         if not fits:
             return Plan((), tuple(alone), None)
-        at_work = n_groups_at_work() if self._n_jobs == 1 else self._n_jobs
+        here = self._backend is None
+        at_work = n_groups_at_work() if here else neighbours(self._n_jobs, self._backend)
         deadline = self._limit.deadline
         longest = _LONGEST if deadline is None else max(1.0, (deadline - time.time()) / _PARTS)
         room = self._max_memory // at_work

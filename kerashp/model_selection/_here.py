@@ -23,7 +23,14 @@ from kerashp.model_selection._scores import checked
 from kerashp.model_selection._stop import Limit, Stopped
 from kerashp.model_selection._task import Result, Task
 from kerashp.model_selection._together import States, Together
-from kerashp.training import FallbackWarning, isolated, n_cores, without_retracing_warnings
+from kerashp.training import (
+    Devices,
+    FallbackWarning,
+    isolated,
+    n_cores,
+    n_devices,
+    without_retracing_warnings,
+)
 
 Divided = list[tuple[Group, str]]  # groups that could not train together, and why
 
@@ -119,10 +126,13 @@ class Here:
         if not groups:
             return
 
+        devices = Devices()
+
         def train(group: Group, fits: Sequence[Ready]) -> Together:
             self._limit.check()
             keep = self._store.keep_states if self._store.keeps else None
-            return Together(fits, blocks, group.n_cores).train(self._report, keep, self._store.every)
+            with devices.one():
+                return Together(fits, blocks, group.n_cores).train(self._report, keep, self._store.every)
 
         dtypes = {group.fits: fits[0].dtype for group, fits in groups}
         usual = (None, keras.config.floatx())
@@ -219,8 +229,8 @@ def scored(together: Together, position: int, ready: Ready) -> Result:
 
 
 def n_groups_at_work() -> int:
-    """One more than there are cores, since only one is traced at a time."""
-    return n_cores() + 1
+    """One more than train at a time, since only one is traced at a time."""
+    return n_cores() * n_devices() + 1
 
 
 def n_epochs(task: Task) -> int:

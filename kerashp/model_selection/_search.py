@@ -9,9 +9,7 @@ from itertools import compress
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
-import joblib
 import numpy as np
-from joblib.parallel import get_active_backend
 from sklearn import model_selection
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -28,6 +26,7 @@ from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._stop import Limit, Stopped
 from kerashp.model_selection._store import Unwritten, new_seed
 from kerashp.model_selection._task import Resource
+from kerashp.model_selection._workers import workers
 
 CONSTRAINTS: dict[str, Any] = {
     "refit_epochs": [StrOptions({"cv"}), None],
@@ -96,11 +95,10 @@ class TogetherMixin(BaseSearchCV):
                 f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; got "
                 f"{self.estimator!r}. Set refit_epochs=None"
             )
-        n_jobs, backend = joblib.effective_n_jobs(self.n_jobs), get_active_backend()[0]
         limit = Limit(None if self.timeout is None else time.time() + self.timeout)
         with self._store() as store, drawing_from(store.seed if self.journal is not None else None):
             evaluation = Evaluation(
-                self.max_memory, self.verbose > 0, n_jobs, backend, store, limit, self._goes_on_by
+                self.max_memory, self.verbose > 0, *workers(self.n_jobs), store, limit, self._goes_on_by
             )
             self._evaluation, self._limit = evaluation, limit
             all_at_once = AllAtOnce(evaluation.results)
@@ -210,7 +208,8 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
     n_jobs : int, default=None
         joblib's workers. 1, or None outside of `joblib.parallel_config`, trains in this process, which keeps
         all its cores busy; with more, each worker trains whole groups and returns scores and curves. A worker
-        that is killed costs its own group, which is trained again.
+        that is killed costs its own group, which is trained again. Under `joblib.parallel_config("dask")` or
+        `("ray")`, the workers are those of a cluster, and None takes them all.
     refit : bool, str or callable, default=True
         As in scikit-learn: whether, and by which score, the best candidate is trained on all rows.
     cv : int, splitter or iterable, default=None
@@ -229,6 +228,7 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
         For how long the best candidate is trained on all rows: None as its parameters say, early stopping
         included; "cv" for as many epochs as were best in its splits on average, with nothing held out.
     max_memory : int, default=None
+<<<<<<< HEAD
         Bytes that populations in training may take, roughly; half of the machine's memory if None. What would
         take more is divided.
     journal : str or path, default=None
@@ -240,6 +240,10 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
     timeout : float, default=None
         Seconds after which the search ends with the candidates that are finished, and refits the best. The
         same does Ctrl-C. Fits that train together end at an epoch's end, others when they are done.
+=======
+        Bytes that populations in training may take, roughly, on each machine; half of this one's memory if
+        None. What would take more is divided.
+>>>>>>> cluster
 
     Attributes
     ----------

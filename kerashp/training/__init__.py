@@ -1,6 +1,7 @@
 """How a Keras model is trained: by `fit`, an epoch or more in one compiled call."""
 
 from kerashp.training._costs import Costs, measured
+from kerashp.training._devices import Devices, n_devices
 from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._isolation import isolated, without_retracing_warnings
 from kerashp.training._member import Member, Paused, Trained
@@ -13,6 +14,7 @@ from kerashp.training._template import graph_shape
 
 __all__ = [
     "Costs",
+    "Devices",
     "FallbackWarning",
     "LearningRateCallback",
     "Member",
@@ -27,6 +29,7 @@ __all__ = [
     "isolated",
     "measured",
     "n_cores",
+    "n_devices",
     "obstacle",
     "without_retracing_warnings",
 ]

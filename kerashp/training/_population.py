@@ -13,6 +13,7 @@ from kerashp._arguments import Arguments
 from kerashp.training._assembly import Assembly
 from kerashp.training._backend import backend
 from kerashp.training._block import Block, Snapshot, stacked
+from kerashp.training._devices import on, pinned
 from kerashp.training._engine import Engine
 from kerashp.training._logs import flat, native, of_validation
 from kerashp.training._member import Course, Member, Paused, Trained
@@ -105,6 +106,7 @@ class Population:
         blocks_at_a_time: int | None = None,
     ):
         self._members = list(members)
+        self._device = pinned()
         batch_size = _CHECK.integer("batch_size", batch_size, at_least=1)
         if validation_batch_size is not None:
             validation_batch_size = _CHECK.integer("validation_batch_size", validation_batch_size, at_least=1)
@@ -206,7 +208,8 @@ class Population:
             filled = own[np.minimum(np.arange(self._size), len(own) - 1)]
             states = {member: self.state(member) for member in own}
             state = stacked([states[member]._replace(optimizer=[], metrics=[]) for member in filled])
-            parts.append(self._assembly.outputs(filled, state, x)[: len(own)])
+            with on(self._device):
+                parts.append(self._assembly.outputs(filled, state, x)[: len(own)])
         return np.concatenate(parts)
 
     def write(self, member: int, model: Any = None) -> Any:
@@ -300,10 +303,11 @@ class Population:
     def _advance(self, block: Block, times: int) -> None:
         if not block.engine.active.any():
             return
-        for trained, tested in block.engine.epochs(times, validate=block.engine.validates):
-            logs = trained | of_validation(tested)
-            for epoch in range(len(trained["loss"])):
-                block.keep(self._seen(block, {name: list(log[epoch]) for name, log in logs.items()}))
+        with on(self._device):
+            for trained, tested in block.engine.epochs(times, validate=block.engine.validates):
+                logs = trained | of_validation(tested)
+                for epoch in range(len(trained["loss"])):
+                    block.keep(self._seen(block, {name: list(log[epoch]) for name, log in logs.items()}))
 
     def _seen(self, block: Block, logs: dict[str, list[Any]]) -> np.ndarray:
         """Take the logs of an epoch, each a list by member; whose weights are the best so far."""
@@ -324,7 +328,8 @@ class Population:
         for member in snapshots.keys() - set(left):
             self._ended[member] = snapshots[member]
         state = stacked([snapshots[member].state for member in left])
-        self._blocks = self._packed(np.array(left), state, [snapshots[member].best for member in left])
+        with on(self._device):
+            self._blocks = self._packed(np.array(left), state, [snapshots[member].best for member in left])
 
     def _packed(self, members: np.ndarray, state: State, best: list[Any]) -> list[Block]:
         """Blocks of these members, which begin in this state; arrays of shape `(len(members), ...)`."""
