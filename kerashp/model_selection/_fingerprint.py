@@ -86,7 +86,7 @@ def _told_object(value: Any, inside: tuple[int, ...]) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return joblib.hash(value)
     if hasattr(value, "get_config"):
-        return _told(value.get_config(), inside)
+        return _told(_unnamed(value.get_config()), inside)
     try:
         return joblib.hash(value)
     except Exception:  # what cannot be pickled
@@ -100,7 +100,14 @@ def _told_model(model: Any, inside: tuple[int, ...]) -> Any:
         config = renamed(model.get_config(), names_by_place(model, model._flatten_layers()))
     except NotImplementedError:  # of a class of the user's own
         config = type(model).__qualname__
-    return repr(config), _told(compiled, inside), weights
+    return repr(config), _told(_unnamed(compiled), inside), weights
+
+
+def _unnamed(config: Any) -> Any:
+    """Without the names that Keras counts on from one object to the next."""
+    if isinstance(config, Mapping):
+        return {key: _unnamed(own) for key, own in config.items() if key != "name"}
+    return [_unnamed(own) for own in config] if isinstance(config, list | tuple) else config
 
 
 def _told_code(code: CodeType) -> Any:
