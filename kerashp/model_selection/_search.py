@@ -18,6 +18,7 @@ from kerashp.model_selection._histories import History, columns, histories, mean
 from kerashp.model_selection._joblib import AllAtOnce
 from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
+from kerashp.model_selection._task import Result
 
 CONSTRAINTS: dict[str, Any] = {
     "refit_epochs": [StrOptions({"cv"}), None],
@@ -63,7 +64,7 @@ class TogetherMixin(BaseSearchCV):
             )
         n_jobs, backend = joblib.effective_n_jobs(self.n_jobs), get_active_backend()[0]
         evaluation = Evaluation(self.max_memory, self.verbose > 0, n_jobs, backend)
-        all_at_once = AllAtOnce(evaluation.results)
+        all_at_once = AllAtOnce(lambda tasks: self._received(evaluation.results(tasks)))
         try:
             with training_for(self._epochs_of_best if self.refit_epochs == "cv" else None):
                 return super().fit(X, y, **params)
@@ -77,6 +78,10 @@ class TogetherMixin(BaseSearchCV):
             if evaluation.whole is not None:
                 self.plan_, self.seconds_ = evaluation.whole, evaluation.seconds
             del self._found
+
+    def _received(self, results: list[Result]) -> list[Result]:
+        """The results of some tasks, before scikit-learn sees them."""
+        return results
 
     def _format_results(
         self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None

@@ -1,0 +1,237 @@
+"""keras-tuner's oracles, asked for several candidates at a time. keras-tuner is imported at use."""
+
+import copy
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.exceptions import ConvergenceWarning
+
+from kerashp.spaces import from_hyperparameters, params_from_hyperparameters, to_hyperparameters
+
+OBJECTIVE = "mean_test_score"
+NAMES = ("bayesian", "grid", "hyperband", "random")
+_DEFAULT_TRIALS = 10  # keras-tuner's own
+
+
+def named(name: str, space: Any, n_trials: int | None, seed: int, max_epochs: int | None) -> Any:
+    """A new oracle of keras-tuner's for a space.
+
+    Bayesian optimization starts from 3 random trials for each hyperparameter that is not fixed, as
+    keras-tuner's, but not from more than a third of all, lest it never begin.
+    """
+    import keras_tuner
+
+    hp = to_hyperparameters(space)
+    most = n_trials or _DEFAULT_TRIALS
+    n_free = sum(type(one).__name__ != "Fixed" for one in hp.space)
+    common = {
+        "objective": keras_tuner.Objective(OBJECTIVE, "max"),
+        "hyperparameters": hp,
+        "seed": seed,
+    }
+    oracles = keras_tuner.oracles
+    if name == "bayesian":
+        n_first = max(2, min(3 * n_free, most // 3))
+        return oracles.BayesianOptimizationOracle(max_trials=most, num_initial_points=n_first, **common)
+    if name == "hyperband":
+        return oracles.HyperbandOracle(max_epochs=max_epochs, **common)
+    if name == "grid":
+        return oracles.GridSearchOracle(max_trials=n_trials, **common)
+    return oracles.RandomSearchOracle(max_trials=most, **common)
+
+
+def joined(oracle: Any, space: Any) -> Any:
+    """A copy of somebody's oracle that searches its own hyperparameters and those of a space.
+
+    Raises
+    ------
+    ValueError
+        If it does not maximize one number, the two have a parameter with two ranges, or there is none.
+    TypeError, ValueError
+        If one of them cannot be translated.
+    """
+    from kerashp.spaces._keras_tuner import SpaceHyperParameters
+
+    objective = oracle.objective
+    if type(objective).__name__ == "MultiObjective" or objective.direction != "max":
+        raise ValueError(
+            "OracleSearchCV tells an oracle mean test scores, of which greater is better; got one with the"
+            f' objective {objective}. Make it with keras_tuner.Objective("{OBJECTIVE}", "max")'
+        )
+    parts = [oracle.hyperparameters] + ([] if space is None else [to_hyperparameters(space)])
+    hp = SpaceHyperParameters.joined(*parts)
+    _check_agree(*parts)
+    if not hp.space:
+        raise ValueError("OracleSearchCV: the oracle has no hyperparameters; give a space")
+    from_hyperparameters(hp)  # raises where something has no counterpart
+    own = copy.deepcopy(oracle)
+    own.hyperparameters = hp
+    return own
+
+
+def _check_agree(*parts: Any) -> None:
+    known: dict[str, Any] = {}
+    for one in (one for part in parts for one in part.space):
+        key = f"{one.name} {[condition.get_config() for condition in one.conditions]}"
+        if known.setdefault(key, one).get_config() != one.get_config():
+            raise ValueError(
+                f"OracleSearchCV: the oracle has {known[key]}, space has {one}; leave it out of one of them"
+            )
+
+
+def ends(oracle: Any) -> bool:
+    """Whether an oracle ends by itself."""
+    if type(oracle).__name__ == "GridSearchOracle" or oracle.max_trials:
+        return True
+    return math.isfinite(getattr(oracle, "hyperband_iterations", math.inf))
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What to try.
+
+    Attributes
+    ----------
+    trial_id : str
+        The oracle's name for it.
+    params : dict
+        The estimator's parameters.
+    epochs : int or None
+        For how long to train, where the oracle says so.
+    parent : str or None
+        The trial of the same parameters that was trained for less, and so could be gone on from.
+    bracket, round : int or None
+        Hyperband's.
+    """
+
+    trial_id: str
+    params: dict[str, Any]
+    epochs: int | None
+    parent: str | None
+    bracket: int | None
+    round: int | None
+
+
+class Proposer:
+    """Asks an oracle, and tells it. Nothing is printed, and no file is written.
+
+    A proposal that equals one before (Bayesian optimization makes such, of lists and integers) is not given
+    out: the oracle is told the score that is known.
+
+    Parameters
+    ----------
+    oracle : keras_tuner.Oracle
+        Changed; must be of nobody else's.
+    """
+
+    def __init__(self, oracle: Any):
+        self._oracle = oracle
+        self._scores: dict[Any, float | None] = {}  # None: not known yet
+        self._twins: list[Any] = []  # trials that wait for the score of an equal one
+        self._brackets: dict[str, int] = {}
+        self.stopped = False
+        self.n_asked = 0
+        oracle.verbose = 0
+        oracle.save = oracle._save_trial = _nothing
+        # error_score decides what failures do. -1 is never reached.
+        oracle.max_consecutive_failed_trials = -1
+
+    def batch(self, size: int) -> list[Proposal]:
+        """Up to so many proposals; fewer where it waits for their scores first. None where it has ended."""
+        proposals: list[Proposal] = []
+        for _ in range(size):
+            trial = self._asked()
+            if trial.status == "STOPPED":
+                self.stopped = True
+            if trial.status != "RUNNING":
+                break
+            self.n_asked += 1
+            key = _key(trial)
+            if key not in self._scores:
+                self._scores[key] = None
+                proposals.append(self._proposal(trial))
+            elif self._scores[key] is None:
+                self._twins.append(trial)
+            else:
+                self._end(trial, self._scores[key])
+        if not proposals and trial.status == "IDLE":
+            raise RuntimeError(
+                f"{type(self._oracle).__name__} waits for a trial, but none is running; use an oracle that"
+                " no other search has left in the middle"
+            )
+        return proposals
+
+    def tell(self, proposals: list[Proposal], scores: list[float]) -> None:
+        """Tell the oracle the score of each; one that is not finite is that of a failure."""
+        for proposal, score in zip(proposals, scores, strict=True):
+            trial = self._oracle.get_trial(proposal.trial_id)
+            self._scores[_key(trial)] = score
+            self._end(trial, score)
+        twins, self._twins = self._twins, []
+        for trial in twins:
+            self._end(trial, self._scores[_key(trial)])
+
+    def close(self) -> None:
+        """Let keras-tuner forget the oracle: it keeps a lock for each, for ever."""
+        from keras_tuner.src.engine import oracle as module
+
+        for kept in (module.LOCKS, module.THREADS):
+            kept.pop(self._oracle, None)
+
+    def _asked(self) -> Any:
+        with _quiet():
+            # Each running trial is another worker's.
+            trial = self._oracle.create_trial(f"kerashp{len(self._oracle.ongoing_trials)}")
+        if trial.status == "RUNNING" and hasattr(self._oracle, "_populate_next"):
+            # The grid would wait for the trial to end, in case it has new hyperparameters. None has.
+            self._oracle._populate_next.append(trial.trial_id)
+        return trial
+
+    def _end(self, trial: Any, score: Any) -> None:
+        with _quiet():
+            if math.isfinite(score):
+                self._oracle.update_trial(trial.trial_id, {self._oracle.objective.name: float(score)})
+            # Not INVALID, which the oracle may try again, to the same end.
+            trial.status = "COMPLETED" if math.isfinite(score) else "FAILED"
+            self._oracle.end_trial(trial)
+
+    def _proposal(self, trial: Any) -> Proposal:
+        values = trial.hyperparameters.values
+        parent = values.get("tuner/trial_id")
+        bracket = values.get("tuner/bracket")
+        if bracket is not None:
+            # The oracle tells a trial that goes on the bracket that is being filled, not its own.
+            bracket = self._brackets.get(parent, bracket)
+            self._brackets[trial.trial_id] = bracket
+        return Proposal(
+            trial.trial_id,
+            params_from_hyperparameters(trial.hyperparameters),
+            values.get("tuner/epochs"),
+            parent,
+            bracket,
+            values.get("tuner/round"),
+        )
+
+
+def _key(trial: Any) -> Any:
+    """Equal for trials that would be trained alike."""
+    values = trial.hyperparameters.values
+    told = ("tuner/initial_epoch", "tuner/bracket", "tuner/round", "tuner/trial_id")
+    return frozenset((name, type(value), value) for name, value in values.items() if name not in told)
+
+
+def _nothing(*_: Any) -> None:
+    """In place of writing a file."""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """keras-tuner calls what Python has renamed, and fits processes whose convergence nobody can mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
