@@ -6,9 +6,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
+from scipy.linalg import solve_triangular
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
 from threadpoolctl import threadpool_limits
 
 from kerashp.spaces import from_hyperparameters, params_from_hyperparameters, to_hyperparameters
@@ -16,6 +19,7 @@ from kerashp.spaces import from_hyperparameters, params_from_hyperparameters, to
 OBJECTIVE = "mean_test_score"
 NAMES = ("bayesian", "grid", "hyperband", "random")
 _DEFAULT_TRIALS = 10  # keras-tuner's own
+_NEAR = 0.01  # of the range of a hyperparameter
 
 
 def named(name: str, space: Any, n_trials: int | None, seed: int, max_epochs: int | None) -> Any:
@@ -120,8 +124,10 @@ class Proposal:
 class Proposer:
     """Asks an oracle, and tells it. Nothing is printed, and no file is written.
 
-    A proposal that equals one before (Bayesian optimization makes such, of lists and integers) is not given
-    out: the oracle is told the score that is known.
+    Bayesian optimization may propose what has been tried, or, where it is sure of its best, what is almost
+    that of a trial in the same batch, though it counts those as somewhat worse than expected. A random
+    proposal takes the place of such a one. What is equal to a trial before all the same is not given out: the
+    oracle is told the score that is known.
 
     Parameters
     ----------
@@ -134,31 +140,27 @@ class Proposer:
         self._scores: dict[Any, float | None] = {}  # None: not known yet
         self._twins: list[Any] = []  # trials that wait for the score of an equal one
         self._brackets: dict[str, int] = {}
+        self._running: list[dict[str, float]] = []  # where they are
         self.stopped = False
         self.n_asked = 0
         oracle.verbose = 0
         oracle.save = oracle._save_trial = _nothing
         # error_score decides what failures do. -1 is never reached.
         oracle.max_consecutive_failed_trials = -1
+        if type(getattr(oracle, "gpr", None)) is GaussianProcessRegressor:
+            oracle.gpr = Quick(**oracle.gpr.get_params(deep=False))
 
     def batch(self, size: int) -> list[Proposal]:
         """Up to so many proposals; fewer where it waits for their scores first. None where it has ended."""
         proposals: list[Proposal] = []
-        for _ in range(size):
-            trial = self._asked()
-            if trial.status == "STOPPED":
-                self.stopped = True
-            if trial.status != "RUNNING":
-                break
-            self.n_asked += 1
-            key = _key(trial)
-            if key not in self._scores:
-                self._scores[key] = None
-                proposals.append(self._proposal(trial))
-            elif self._scores[key] is None:
-                self._twins.append(trial)
-            else:
-                self._end(trial, self._scores[key])
+        with _quiet():
+            for _ in range(size):
+                trial = self._asked()
+                if trial.status != "RUNNING":
+                    break
+                self.n_asked += 1
+                proposals += self._given_out(trial)
+        self.stopped = self.stopped or trial.status == "STOPPED"
         if not proposals and trial.status == "IDLE":
             raise RuntimeError(
                 f"{type(self._oracle).__name__} waits for a trial, but none is running; use an oracle that"
@@ -166,15 +168,29 @@ class Proposer:
             )
         return proposals
 
+    def _given_out(self, trial: Any) -> list[Proposal]:
+        """The trial as a proposal; none where it equals another."""
+        key = _key(trial)
+        if key not in self._scores:
+            self._scores[key] = None
+            self._running.append(_place(trial))
+            return [self._proposal(trial)]
+        score = self._scores[key]
+        if score is None:
+            self._twins.append(trial)
+        else:
+            self._end(trial, score)
+        return []
+
     def tell(self, proposals: list[Proposal], scores: list[float]) -> None:
         """Tell the oracle the score of each; one that is not finite is that of a failure."""
-        for proposal, score in zip(proposals, scores, strict=True):
-            trial = self._oracle.get_trial(proposal.trial_id)
-            self._scores[_key(trial)] = score
-            self._end(trial, score)
-        twins, self._twins = self._twins, []
-        for trial in twins:
-            self._end(trial, self._scores[_key(trial)])
+        trials = [self._oracle.get_trial(proposal.trial_id) for proposal in proposals]
+        known = {_key(trial): score for trial, score in zip(trials, scores, strict=True)}
+        self._scores |= known
+        with _quiet():
+            for trial in trials + self._twins:
+                self._end(trial, known[_key(trial)])
+        self._running, self._twins = [], []
 
     def close(self) -> None:
         """Let keras-tuner forget the oracle: it keeps a lock for each, for ever."""
@@ -184,21 +200,34 @@ class Proposer:
             kept.pop(self._oracle, None)
 
     def _asked(self) -> Any:
-        with _quiet():
-            # Each running trial is another worker's.
-            trial = self._oracle.create_trial(f"kerashp{len(self._oracle.ongoing_trials)}")
+        # Each running trial is another worker's.
+        trial = self._oracle.create_trial(f"kerashp{len(self._oracle.ongoing_trials)}")
         if trial.status == "RUNNING" and hasattr(self._oracle, "_populate_next"):
             # The grid would wait for the trial to end, in case it has new hyperparameters. None has.
             self._oracle._populate_next.append(trial.trial_id)
+        if trial.status == "RUNNING" and hasattr(self._oracle, "gpr") and self._repeats(trial):
+            self._move(trial)
         return trial
 
-    def _end(self, trial: Any, score: Any) -> None:
-        with _quiet():
-            if math.isfinite(score):
-                self._oracle.update_trial(trial.trial_id, {self._oracle.objective.name: float(score)})
-            # Not INVALID, which the oracle may try again, to the same end.
-            trial.status = "COMPLETED" if math.isfinite(score) else "FAILED"
-            self._oracle.end_trial(trial)
+    def _repeats(self, trial: Any) -> bool:
+        place = _place(trial)
+        return _key(trial) in self._scores or any(_are_near(place, other) for other in self._running)
+
+    def _move(self, trial: Any) -> None:
+        """To a random place, if there is one that has not been tried; else the search ends."""
+        values = self._oracle._random_values()
+        if values is None:
+            self.stopped = _key(trial) in self._scores
+            return
+        trial.hyperparameters.values = values
+        self._oracle._record_values(trial)
+
+    def _end(self, trial: Any, score: float) -> None:
+        if math.isfinite(score):
+            self._oracle.update_trial(trial.trial_id, {self._oracle.objective.name: float(score)})
+        # Not INVALID, which the oracle may try again, to the same end.
+        trial.status = "COMPLETED" if math.isfinite(score) else "FAILED"
+        self._oracle.end_trial(trial)
 
     def _proposal(self, trial: Any) -> Proposal:
         values = trial.hyperparameters.values
@@ -223,6 +252,33 @@ def _key(trial: Any) -> Any:
     values = trial.hyperparameters.values
     told = ("tuner/initial_epoch", "tuner/bracket", "tuner/round", "tuner/trial_id")
     return frozenset((name, type(value), value) for name, value in values.items() if name not in told)
+
+
+def _place(trial: Any) -> dict[str, float]:
+    """Where a trial is on each hyperparameter's own scale, from 0 to 1."""
+    hp = trial.hyperparameters
+    return {one.name: one.value_to_prob(hp.values[one.name]) for one in hp.space if hp.is_active(one)}
+
+
+def _are_near(one: dict[str, float], other: dict[str, float]) -> bool:
+    return set(one) == set(other) and all(abs(one[name] - other[name]) < _NEAR for name in one)
+
+
+class Quick(GaussianProcessRegressor):
+    """scikit-learn's, to the same numbers, but quick for one row, which keras-tuner asks for by thousands."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        super().fit(X, y)
+        self._inverse = solve_triangular(self.L_, np.eye(len(self.L_)), lower=True)
+        return self
+
+    def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
+        if not return_std or return_cov or not hasattr(self, "_inverse"):
+            return super().predict(X, return_std=return_std, return_cov=return_cov)
+        near = self.kernel_(X, self.X_train_)
+        mean = self._y_train_mean + self._y_train_std * (near @ self.alpha_)
+        variance = self.kernel_.diag(X) - ((near @ self._inverse.T) ** 2).sum(axis=1)
+        return mean, self._y_train_std * np.sqrt(np.maximum(variance, 0))
 
 
 def _nothing(*_: Any) -> None:
