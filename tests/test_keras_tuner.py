@@ -17,11 +17,6 @@ from kerashp.integrations.keras_tuner import MLPHyperModel
 from kerashp.spaces import one_minus_loguniform
 from kerashp.training import FallbackWarning
 
-# keras-tuner calls what Python has renamed.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:(currentThread|getName)\\(\\) is deprecated:DeprecationWarning"
-)
-
 X = pd.DataFrame(np.random.default_rng(0).normal(size=(64, 4)), columns=list("abcd"))
 Y = X["a"] - X["b"]
 SPACE = {

@@ -72,11 +72,12 @@ class MLPHyperModel(keras_tuner.HyperModel):
     >>> from kerashp.spaces import loguniform
     >>> X = np.random.default_rng(0).normal(size=(100, 8))
     >>> hypermodel = MLPHyperModel({"learning_rate": loguniform(1e-3, 1e-1)}, input_shape=(8,))
-    >>> tuner = keras_tuner.RandomSearch(
-    ...     hypermodel, objective="val_loss", max_trials=2, seed=1, directory=tempfile.mkdtemp()
-    ... )
-    >>> tuner.search(X, X[:, 0], epochs=3, validation_split=0.2, verbose=0)
-    >>> tuner.get_best_hyperparameters()[0].values["learning_rate"] < 0.1
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tuner = keras_tuner.RandomSearch(
+    ...         hypermodel, objective="val_loss", max_trials=2, seed=1, directory=folder
+    ...     )
+    ...     tuner.search(X, X[:, 0], epochs=3, validation_split=0.2, verbose=0)
+    >>> 1e-3 <= tuner.get_best_hyperparameters()[0].values["learning_rate"] <= 1e-1
     True
     """
 

@@ -88,9 +88,9 @@ class OracleSearchCV(TogetherMixin):
     >>> X, y = make_regression(200, 8, random_state=0)
     >>> regressor = KerasMLPRegressor(1, 8, epochs=9, random_state=0)
     >>> space = {"learning_rate": loguniform(1e-4, 1e-1)}
-    >>> search = OracleSearchCV(regressor, space, oracle="hyperband", n_trials=12, batch=12, cv=3,
+    >>> search = OracleSearchCV(regressor, space, oracle="hyperband", n_trials=12, batch=9, cv=3,
     ...                         random_state=0).fit(X, y / y.std())
-    >>> search.cv_results_["n_resources"]
+    >>> search.cv_results_["n_resources"].tolist()
     [1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3]
     """
 
