@@ -76,6 +76,11 @@ def test_random_state_decides() -> None:
     assert search(n_trials=5).cv_results_["params"] == params
     assert search(n_trials=5, batch=2).cv_results_["params"] == params
     assert search(n_trials=5, random_state=1).cv_results_["params"] != params
+    guided = [
+        search({"rate": SPACE["rate"]}, oracle="bayesian", n_trials=4, batch=2).cv_results_["params"]
+        for _ in range(2)
+    ]
+    assert guided[0] == guided[1]
 
 
 def test_the_grid_is_whole_and_then_it_ends() -> None:

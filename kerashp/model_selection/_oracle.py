@@ -39,7 +39,8 @@ class OracleSearchCV(TogetherMixin):
 
         - "bayesian": Gaussian process with an upper confidence bound, after random trials: 3 for each
           parameter, or a third of all if that is fewer. Trials of a batch that have no score yet count as
-          somewhat worse than expected, so that the next ones are elsewhere.
+          somewhat worse than expected; a proposal that is nearly one of them (within a hundredth of each
+          parameter's range), or has been tried, gives way to a random one.
         - "hyperband": many candidates for few epochs, the best of them for more; `epochs` of the estimator,
           alone or at the end of pipelines, is the most. Each is trained from the start.
         - "random": independent draws, none twice.

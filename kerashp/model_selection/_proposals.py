@@ -88,9 +88,13 @@ def _check_agree(*parts: Any) -> None:
             )
 
 
+def _is_grid(oracle: Any) -> bool:
+    return hasattr(oracle, "_populate_next")
+
+
 def ends(oracle: Any) -> bool:
     """Whether an oracle ends by itself."""
-    if type(oracle).__name__ == "GridSearchOracle" or oracle.max_trials:
+    if _is_grid(oracle) or oracle.max_trials:
         return True
     return math.isfinite(getattr(oracle, "hyperband_iterations", math.inf))
 
@@ -202,7 +206,7 @@ class Proposer:
     def _asked(self) -> Any:
         # Each running trial is another worker's.
         trial = self._oracle.create_trial(f"kerashp{len(self._oracle.ongoing_trials)}")
-        if trial.status == "RUNNING" and hasattr(self._oracle, "_populate_next"):
+        if trial.status == "RUNNING" and _is_grid(self._oracle):
             # The grid would wait for the trial to end, in case it has new hyperparameters. None has.
             self._oracle._populate_next.append(trial.trial_id)
         if trial.status == "RUNNING" and hasattr(self._oracle, "gpr") and self._repeats(trial):

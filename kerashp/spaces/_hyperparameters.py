@@ -192,7 +192,8 @@ def from_hyperparameters(hp: Any) -> dict[str, Any] | list[dict[str, Any]]:
 
     The inverse of `to_hyperparameters`: lists come back as lists, whatever they were. Of hyperparameters that
     keras-tuner made, `Int` and `Float` with a `step` become lists. What has conditions becomes a list of
-    spaces, one for each value of each hyperparameter that others depend on.
+    spaces, one for each value of each hyperparameter that others depend on; scikit-learn draws from all with
+    equal chances.
 
     Parameters
     ----------
