@@ -25,6 +25,7 @@ _ROOMS = (
     "callbacks",
     "diagnostics",
     "estimators",
+    "integrations",
     "model_selection",
     "models",
     "schedules",

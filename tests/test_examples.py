@@ -52,6 +52,13 @@ def test_the_readmes_search_runs_and_its_pipeline_fits_its_space() -> None:
         assert clone(search.estimator).set_params(**candidate).get_params().items() >= candidate.items()
 
 
+def test_the_readmes_oracle_proposes() -> None:
+    names = _rows(60)
+    small = _snippet("OracleSearchCV").replace('optimizer="sgd"', 'optimizer="sgd", epochs=2')
+    exec(small.replace("n_trials=20", "n_trials=2"), names)
+    assert len(names["search"].cv_results_["params"]) == 2
+
+
 def test_the_readmes_population_trains() -> None:
     names = _rows(300)
     exec(_snippet("Population("), names)

@@ -24,7 +24,7 @@ _ROOMS = [
     "callbacks",
     "estimators",
 ]
-_ROOMS += ["model_selection", "diagnostics"]
+_ROOMS += ["model_selection", "diagnostics", "integrations"]
 
 
 def _run(code: str) -> str:
@@ -84,7 +84,15 @@ def test_dir_lists_the_public_names() -> None:
         "build_model",
         "fit",
     }
-    rooms = {"callbacks", "diagnostics", "estimators", "model_selection", "models", "schedules"}
+    rooms = {
+        "callbacks",
+        "diagnostics",
+        "estimators",
+        "integrations",
+        "model_selection",
+        "models",
+        "schedules",
+    }
     assert rooms | {"spaces", "training"} <= set(dir(kerashp))
     for name in kerashp.__all__:
         assert getattr(kerashp, name) is not None
@@ -124,6 +132,15 @@ def test_no_arrow_runs_the_wrong_way(path: Path) -> None:
     ("library", "homes"),
     [
         ("scikeras", {"estimators/_scikeras.py"}),
+        (
+            "keras_tuner",
+            {
+                "integrations/keras_tuner.py",
+                "model_selection/_proposals.py",
+                "spaces/_hyperparameters.py",
+                "spaces/_keras_tuner.py",
+            },
+        ),
         ("tensorflow", {"training/_tensorflow.py"}),
         ("jax", {"training/_jax.py"}),
         ("torch", set()),

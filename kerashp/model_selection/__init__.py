@@ -3,6 +3,7 @@
 from kerashp.model_selection._coarse_to_fine import CoarseToFineSearchCV, Round
 from kerashp.model_selection._halving import HalvingGridSearchCV, HalvingRandomSearchCV
 from kerashp.model_selection._journal import JournalError
+from kerashp.model_selection._oracle import OracleSearchCV
 from kerashp.model_selection._plan import Alone, Group, Plan
 from kerashp.model_selection._search import GridSearchCV, RandomizedSearchCV
 
@@ -14,6 +15,7 @@ __all__ = [
     "HalvingGridSearchCV",
     "HalvingRandomSearchCV",
     "JournalError",
+    "OracleSearchCV",
     "Plan",
     "RandomizedSearchCV",
     "Round",

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._handover import training_for
+from kerashp.estimators._handover import scheduling_for, training_for
 from kerashp.model_selection._evaluation import Evaluation
 from kerashp.model_selection._histories import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._joblib import AllAtOnce
@@ -25,7 +25,7 @@ from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._stop import Limit, Stopped
 from kerashp.model_selection._store import Unwritten, new_seed
-from kerashp.model_selection._task import Resource
+from kerashp.model_selection._task import Resource, Result
 from kerashp.model_selection._workers import workers
 
 CONSTRAINTS: dict[str, Any] = {
@@ -101,9 +101,11 @@ class TogetherMixin(BaseSearchCV):
                 self.max_memory, self.verbose > 0, *workers(self.n_jobs), store, limit, self._goes_on_by
             )
             self._evaluation, self._limit = evaluation, limit
-            all_at_once = AllAtOnce(evaluation.results)
+            all_at_once = AllAtOnce(lambda tasks: self._received(evaluation.results(tasks)))
+            most = None if self._goes_on_by is None else self._goes_on_by.most
+            epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
             try:
-                with training_for(self._epochs_of_best if self.refit_epochs == "cv" else None):
+                with training_for(epochs), scheduling_for(most):
                     return super().fit(X, y, **params)
             except BaseException as error:
                 if self._found is not None:
@@ -158,6 +160,10 @@ class TogetherMixin(BaseSearchCV):
         if self._limit.reason == "Ctrl-C":
             return KeyboardInterrupt(f"No candidate was finished; {later}")
         return TimeoutError(f"No candidate was finished within timeout={self.timeout} seconds; {later}")
+
+    def _received(self, results: list[Result]) -> list[Result]:
+        """The results of some tasks, before scikit-learn sees them."""
+        return results
 
     def _format_results(
         self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None
@@ -228,9 +234,8 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
         For how long the best candidate is trained on all rows: None as its parameters say, early stopping
         included; "cv" for as many epochs as were best in its splits on average, with nothing held out.
     max_memory : int, default=None
-<<<<<<< HEAD
-        Bytes that populations in training may take, roughly; half of the machine's memory if None. What would
-        take more is divided.
+        Bytes that populations in training may take, roughly, on each machine; half of this one's memory if
+        None. What would take more is divided.
     journal : str or path, default=None
         A folder in which the search is kept as it goes, each write whole or not at all. After a kill, a full
         disk or Ctrl-C, the same call goes on from there, with no finished fit done again, and ends as if
@@ -240,10 +245,6 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
     timeout : float, default=None
         Seconds after which the search ends with the candidates that are finished, and refits the best. The
         same does Ctrl-C. Fits that train together end at an epoch's end, others when they are done.
-=======
-        Bytes that populations in training may take, roughly, on each machine; half of this one's memory if
-        None. What would take more is divided.
->>>>>>> cluster
 
     Attributes
     ----------
