@@ -27,6 +27,7 @@ _ROOMS = (
     "estimators",
     "model_selection",
     "models",
+    "plotting",
     "schedules",
     "spaces",
     "training",
