@@ -64,7 +64,7 @@ def best_of(scores: np.ndarray) -> int | None:
 def worst_shown(scores: np.ndarray) -> float:
     """Where an axis of scores begins: what is much worse than most would hide how they differ.
 
-    The least score, but not below the median by more than three times what the best is above it.
+    The least score, but not below the median by more than five times what the best is above it.
 
     >>> worst_shown(np.array([0.5, 0.9, 0.7, -1e6])) > -1
     True
@@ -73,7 +73,7 @@ def worst_shown(scores: np.ndarray) -> float:
     if finite.size == 0:
         return 0.0
     least, middle, most = (float(value) for value in np.quantile(finite, [0, 0.5, 1]))
-    return least if most == middle else max(least, middle - 3 * (most - middle))
+    return least if most == middle else max(least, middle - 5 * (most - middle))
 
 
 def results_of(caller: str, search: Any) -> Mapping[str, Any]:
@@ -165,6 +165,16 @@ def parameters_of(caller: str, candidates: Candidates, parameters: Sequence[str]
             f"{shown(parameters)}"
         )
     return asked
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """What parameters are called where it is clear whose they are: without the steps of a pipeline.
+
+    >>> short_names(["mlp__l2", "scale__with_mean", "mlp__dropout"])["mlp__l2"]
+    'l2'
+    """
+    short = {name: name.rpartition("__")[2] for name in names}
+    return short if len(set(short.values())) == len(short) else {name: name for name in names}
 
 
 def _differs(candidates: Candidates, name: str) -> bool:

@@ -235,7 +235,9 @@ class LearningCurvesDisplay:
             return
         log = values.min() > 0 and values.max() / values.min() >= _LEAST_RATIO
         levels = np.log10(values) if log else values
-        low, high = float(levels.min()), -worst_shown(-levels)
+        own = [curve.values[0] for curve in self.curves if curve.candidate == self.best and len(curve.values)]
+        begin = float(np.max(np.log10(own) if log else own, initial=levels.min()))
+        low, high = float(levels.min()), max(-worst_shown(-levels), begin)
         margin = 0.05 * (high - low) or 0.5
         ends = np.array([low - margin, high + margin])
         if log:

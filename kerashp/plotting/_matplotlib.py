@@ -12,7 +12,7 @@ from kerashp._arguments import Arguments
 # Okabe and Ito's colours, which those who are colour-blind tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 BEST, OTHERS = "#D55E00", "#7f7f7f"
-COLOUR_MAP = "viridis"
+COLOUR_MAP = "viridis_r"  # the greatest dark, since light lines are lost on white
 _MOST_POINTS = 20_000  # of lines that are drawn as lines in a vector image
 _MOST_ROWS = 3  # of a grid before it grows in width
 
@@ -43,6 +43,13 @@ def axes_of(caller: str, ax: Any, size: tuple[float, float] = (6.4, 4.2)) -> Any
         return plt.subplots(figsize=size, layout="constrained")[1]
     _check_axes(caller, ax, "matplotlib Axes or None")
     return ax
+
+
+def figure_with(size: tuple[float, float]) -> Any:
+    """An empty figure of that size in inches, which pyplot does not know of."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, layout="constrained")
 
 
 def grid_of(caller: str, ax: Any, n_axes: int) -> list[Any]:
@@ -92,11 +99,11 @@ def lines(ax: Any, paths: Sequence[np.ndarray], **options: Any) -> Any:
 
 
 def stage_colours(stages: Sequence[str] | None) -> dict[str, Any]:
-    """A colour for each stage of a search, from dark to light."""
+    """A colour for each stage of a search, from light to dark."""
     known = list(dict.fromkeys(stages or ()))
     if not known:
         return {}
-    colours = require("a display").colormaps[COLOUR_MAP](np.linspace(0.0, 0.85, len(known)))
+    colours = require("a display").colormaps[COLOUR_MAP](np.linspace(0.15, 1.0, len(known)))
     return dict(zip(known, map(tuple, colours), strict=True))
 
 

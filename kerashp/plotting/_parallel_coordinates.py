@@ -10,6 +10,7 @@ from kerashp.plotting._candidates import (
     best_of,
     candidates_of,
     parameters_of,
+    short_names,
     spaces_of,
     worst_shown,
 )
@@ -149,12 +150,12 @@ class ParallelCoordinatesDisplay:
             low, high = _ends(self.numbers[name])
             self._draw_axis(place, self.scales[name], low, high)
         self._draw_axis(len(self.numbers), Scale(LINEAR), *_ends(self._shown))
-        names = [plain(name, 24) for name in [*self.numbers, self.score_name]]
+        names = [plain(name, 24) for name in [*short_names([*self.numbers]).values(), self.score_name]]
         turned = (
             {"rotation": 20, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, names)) > 50 else {}
         )
         self.ax_.set_xticks(range(len(names)), names, **turned)
-        self.ax_.set(xlim=(-0.3, len(names) - 0.55), ylim=(_ABSENT - 0.06, 1.06), yticks=[])
+        self.ax_.set(xlim=(-0.3, len(names) - 0.9), ylim=(_ABSENT - 0.06, 1.06), yticks=[])
         self.ax_.tick_params(axis="x", length=0)
         for spine in self.ax_.spines.values():
             spine.set_visible(False)
@@ -189,7 +190,7 @@ class ParallelCoordinatesDisplay:
         for height, label in zip(_share(scale.forward(at), ends), labels, strict=True):
             self._write(place, float(height), plain(label, 16))
         if not np.isfinite(self.heights[:, place]).all():
-            self._write(place, _ABSENT, "failed" if place == len(self.numbers) else "none")
+            self._write(place, _ABSENT, "failed" if place == len(self.numbers) else "absent")
 
     def _write(self, place: int, height: float, label: str) -> None:
         self.ax_.plot([place - 0.015, place], [height, height], color="black", linewidth=0.8, zorder=4)

@@ -97,10 +97,10 @@ def _kind_of_numbers(numbers: np.ndarray) -> str:
     """On which scale the median is nearest to the middle; zero has no place on a log scale."""
     low, high = numbers.min(), numbers.max()
     if low > 0 and high / low >= _LEAST_RATIO:
-        if _off_centre(np.log(numbers)) < _off_centre(numbers):
+        if _off_centre(np.log(numbers)) <= _off_centre(numbers) + 1e-9:
             return LOG
     elif low >= 0.5 and high < 1 and (1 - low) / (1 - high) >= _LEAST_RATIO:
-        if _off_centre(np.log1p(-numbers)) < _off_centre(numbers):
+        if _off_centre(np.log1p(-numbers)) <= _off_centre(numbers) + 1e-9:
             return ONE_MINUS_LOG
     elif low == 0 and len(np.unique(numbers)) <= _MOST_CATEGORIES:
         positive = numbers[numbers > 0]

@@ -149,19 +149,21 @@ class SearchHistoryDisplay:
         self.figure_ = self.ax_.figure
         x = self.elapsed if by == "time" else np.arange(1, len(self.scores) + 1)
         (self.line_,) = self.ax_.step(
-            x, self.best_scores, where="post", color=BEST, label="best so far", zorder=3
+            x, self.best_scores, where="post", color=BEST, label="best so far", zorder=1
         )
-        self._draw_candidates(x, options)
+        edge = worst_shown(self.scores)
+        self._draw_candidates(x, edge, options)
         self._draw_failed(x)
         self.ax_.set_xlabel("seconds of fitting and scoring" if by == "time" else "candidates")
         self.ax_.set_ylabel(plain(self.score_name))
         if by == "candidates":
             self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        margin = 0.05 * (np.nanmax(self.scores, initial=edge) - edge) or 0.5
+        self.ax_.set_ylim(edge - 1.5 * margin, np.nanmax(self.scores, initial=edge) + margin)
         self.ax_.legend(loc="best", fontsize="small", framealpha=0.8)
         return self
 
-    def _draw_candidates(self, x: np.ndarray, options: dict[str, Any]) -> None:
-        edge = worst_shown(self.scores)
+    def _draw_candidates(self, x: np.ndarray, edge: float, options: dict[str, Any]) -> None:
         heights = np.fmax(self.scores, edge)
         below, size = self.scores < edge, {"s": 22 if len(x) <= 300 else 8}
         colours = stage_colours(self.stages) or {"candidates": COLOURS[0]}

@@ -10,6 +10,7 @@ from kerashp.plotting._candidates import (
     best_of,
     candidates_of,
     parameters_of,
+    short_names,
     spaces_of,
     worst_shown,
 )
@@ -198,7 +199,7 @@ class SliceDisplay:
                 x[best], self.scores[best], marker="*", s=130, color=BEST, edgecolors="white", zorder=3
             )
         set_scale(ax, scale, self.numbers[name])
-        ax.set_xlabel(plain(name, 36))
+        ax.set_xlabel(plain(short_names([*self.numbers])[name], 36))
         return drawn
 
     def _draw_legend(self) -> None:
