@@ -153,7 +153,7 @@ def spaces_of(search: Any) -> dict[str, list[Any]]:
 
 
 def parameters_of(caller: str, candidates: Candidates, parameters: Sequence[str] | None) -> list[str]:
-    """The parameters asked for, or those that differ between candidates."""
+    """The parameters asked for, or those that differ between candidates; all where none does."""
     known = list(dict.fromkeys(name for params in candidates.params for name in params))
     if parameters is None:
         return [name for name in known if _differs(candidates, name)] or known
@@ -165,6 +165,14 @@ def parameters_of(caller: str, candidates: Candidates, parameters: Sequence[str]
             f"{shown(parameters)}"
         )
     return asked
+
+
+def parameters_to_draw(caller: str, candidates: Candidates, parameters: Sequence[str] | None) -> list[str]:
+    """The same, where there are any."""
+    names = parameters_of(caller, candidates, parameters)
+    if not names:
+        raise ValueError(f"{caller}: the search has no parameters to draw; its candidates are all {{}}")
+    return names
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from kerashp.plotting._candidates import (
     Candidates,
     best_of,
     candidates_of,
-    parameters_of,
+    parameters_to_draw,
     short_names,
     spaces_of,
     worst_shown,
@@ -112,9 +112,9 @@ class ParallelCoordinatesDisplay:
         caller = "ParallelCoordinatesDisplay.from_search"
         require(caller)
         found = candidates_of(caller, search, metric)
-        return cls.from_candidates(found, parameters_of(caller, found, parameters), spaces_of(search)).plot(
-            ax, **options
-        )
+        return cls.from_candidates(
+            found, parameters_to_draw(caller, found, parameters), spaces_of(search)
+        ).plot(ax, **options)
 
     @classmethod
     def from_candidates(

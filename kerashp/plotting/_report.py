@@ -4,7 +4,10 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from functools import partial
 from importlib.metadata import version
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,6 @@ from kerashp.plotting._candidates import (
     Candidates,
     candidates_of,
     parameters_of,
-    results_of,
     short_names,
     spaces_of,
 )
@@ -77,16 +79,15 @@ def _place(path: Any) -> Path:
 def report_html(search: Any, *, title: str | None, metric: str | None, n_top: int) -> str:
     """The page as text."""
     n_rows = _CHECK.integer("n_top", n_top, at_least=1)
-    results = results_of(_CALLER, search)
     found = candidates_of(_CALLER, search, metric)
     best = best_index(_CALLER, search, metric)
     name = f"{type(search).__name__} of {type(search.estimator).__name__}"
     sections = [
         Section("The best candidate", _best(found, best)),
-        Section("Leaderboard", _leaderboard(results, found, n_rows)),
+        Section("Leaderboard", _leaderboard(search, found, n_rows)),
         Section("How the search went", _pictures(search, found)),
         Section("Learning curves", _curves(search, metric)),
-        Section("Diagnosis of the best candidate", _diagnosis(search)),
+        Section("Diagnosis of the best candidate", _diagnosis(search, best)),
         Section("What trained together", _plan(search)),
         Section("Where the time went", _times(search, found)),
         Section("What was searched", _searched(search)),
@@ -107,49 +108,58 @@ def _summary(search: Any, found: Candidates, best: int) -> str:
 def _best(found: Candidates, best: int) -> list[Part]:
     if best < 0:
         return ["All candidates failed."]
-    score = f"{found.score_name} {_plus_minus(found, best)}, the mean and deviation over the splits."
+    deviation = f"a deviation of {found.deviations[best]:.2g} between splits"
+    score = f"{found.score_name}: {found.scores[best]:.4g}, with {deviation}."
     rows = [(name, written(value)) for name, value in found.params[best].items()]
     return [score, Table(("parameter", "value"), rows)]
 
 
-def _plus_minus(found: Candidates, index: int) -> str:
-    return f"{found.scores[index]:.4g} ± {found.deviations[index]:.2g}"
-
-
-def _leaderboard(results: Mapping[str, Any], found: Candidates, n_rows: int) -> list[Part]:
+def _leaderboard(search: Any, found: Candidates, n_rows: int) -> list[Part]:
     """The best candidates, with each parameter that differs, epochs and time."""
     order = np.argsort(np.where(found.failed, np.inf, -found.scores), kind="stable")
     shown = [int(index) for index in order[: min(n_rows, int((~found.failed).sum()))]]
-    parameters = parameters_of(_CALLER, found, None)
-    columns: dict[str, list[str]] = {
-        "rank": [str(rank + 1) for rank in range(len(shown))],
-        "candidate": [str(index) for index in shown],
-        found.score_name: [_plus_minus(found, index) for index in shown],
-    }
-    for name in _other_scores(results, found.metric):
-        columns[f"{name} "] = [f"{results[f'mean_test_{name}'][index]:.4g}" for index in shown]
+    columns = [
+        ("rank", [str(rank + 1) for rank in range(len(shown))]),
+        ("candidate", [str(index) for index in shown]),
+        (found.score_name, _numbers(found.scores, shown)),
+        ("deviation", _numbers(found.deviations, shown)),
+        *_more_columns(search.cv_results_, found, shown),
+        ("seconds", _numbers(found.seconds, shown)),
+    ]
+    for name, short in short_names(parameters_of(_CALLER, found, None)).items():
+        own = [found.params[index] for index in shown]
+        columns.append((short, [written(params[name]) if name in params else "" for params in own]))
+    names, cells = zip(*columns, strict=True)
+    return [Table(names, [*zip(*cells, strict=True)]), _left_out(search, found, len(shown))]
+
+
+def _more_columns(
+    results: Mapping[str, Any], found: Candidates, shown: Sequence[int]
+) -> list[tuple[str, list[str]]]:
+    """What only some searches have: other scores, stages, epochs."""
+    columns = [
+        (name, _numbers(results[f"mean_test_{name}"], shown)) for name in _other_scores(results, found.metric)
+    ]
     if found.stages:
-        columns["stage"] = [found.stages[index] for index in shown]
+        columns.append(("stage", [found.stages[index] for index in shown]))
     epochs = _mean_epochs(results)
-    if epochs is not None:
-        columns["epochs"] = ["" if np.isnan(epochs[index]) else f"{epochs[index]:.3g}" for index in shown]
-    columns["seconds"] = [f"{found.seconds[index]:.3g}" for index in shown]
-    for name, short in short_names(parameters).items():
-        columns[f" {short}"] = [
-            written(found.params[i][name]) if name in found.params[i] else "" for i in shown
-        ]
-    table = Table(tuple(columns), [*zip(*columns.values(), strict=True)])
-    return [table, _left_out(found, len(shown))]
+    return columns if epochs is None else [*columns, ("epochs", _numbers(epochs, shown))]
 
 
-def _left_out(found: Candidates, n_shown: int) -> str:
+def _numbers(column: Any, shown: Sequence[int]) -> list[str]:
+    return [f"{column[index]:.4g}" if np.isfinite(column[index]) else "" for index in shown]
+
+
+def _left_out(search: Any, found: Candidates, n_shown: int) -> str:
     n_failed = int(found.failed.sum())
     n_more = len(found.scores) - n_failed - n_shown
     more = f"{n_more} more have lower scores. " if n_more else ""
     failed = f"{n_failed} failed and have none." if n_failed else "None failed."
-    return (
-        f"{more}{failed} Scores are means ± deviations over the splits; epochs are means; seconds are of all."
-    )
+    score: Any = getattr(search, "error_score", None)
+    if isinstance(score, Real) and np.isfinite(score):
+        failed = f"Those that failed count with a score of {score:g}."
+    means = "Scores, deviations and mean epochs are over the splits; seconds are of all splits."
+    return f"{more}{failed} {means}"
 
 
 def _other_scores(results: Mapping[str, Any], metric: str) -> list[str]:
@@ -166,23 +176,27 @@ def _mean_epochs(results: Mapping[str, Any]) -> np.ndarray | None:
 
 
 def _pictures(search: Any, found: Candidates) -> list[Part]:
-    names, spaces = parameters_of(_CALLER, found, None), spaces_of(search)
-    drawn = names[:_MOST_PARAMETERS]
     history = SearchHistoryDisplay.from_candidates(found)
+    shows = f"{found.score_name} of each candidate and the best so far, against"
+    parts: list[Part] = [
+        _picture(f"{shows} {by}", partial(history.plot, by=by))
+        for by in ["candidates"] + ["time"] * bool(found.seconds.any())
+    ]
+    names = parameters_of(_CALLER, found, None)
+    return parts + _parameters(search, found, names) if names else parts
+
+
+def _parameters(search: Any, found: Candidates, names: Sequence[str]) -> list[Part]:
+    drawn, spaces = names[:_MOST_PARAMETERS], spaces_of(search)
     slices = SliceDisplay.from_candidates(found, drawn, spaces)
     parallel = ParallelCoordinatesDisplay.from_candidates(found, drawn, spaces)
-    by = ["candidates"] + (["time"] if found.seconds.any() else [])
+    figure = figure_with(grid_size(len(drawn)))
+    slices.plot(grid_in(figure, len(drawn)))
+    shows = "All parameters and the score, a line for each candidate"
     parts: list[Part] = [
-        _picture(f"{found.score_name} of each candidate and the best so far, against {one}", own)
-        for one in by
-        for own in [lambda ax, one=one: history.plot(ax, by=one)]
+        Picture(as_svg(figure), f"{found.score_name} against each parameter"),
+        _picture(shows, parallel.plot, parallel.size),
     ]
-    shows = f"{found.score_name} against each parameter"
-    slices.plot(grid_in(figure := figure_with(grid_size(len(drawn))), len(drawn)))
-    parts.append(Picture(as_svg(figure), shows))
-    parts.append(
-        _picture("All parameters and the score, a line for each candidate", parallel.plot, parallel.size)
-    )
     if len(names) > len(drawn):
         parts.append(f"Drawn are the first {len(drawn)} of {len(names)} parameters.")
     return parts
@@ -203,11 +217,21 @@ def _curves(search: Any, metric: str | None) -> list[Part]:
     return [_picture("The loss of all candidates by epoch, the best on top", display.plot)]
 
 
-def _diagnosis(search: Any) -> list[Part]:
+def _diagnosis(search: Any, best: int) -> list[Part]:
     try:
-        return [diagnose(search)]
+        return [diagnose(_decided_for(search, best))]
     except (TypeError, ValueError) as error:
         return [f"There is none: {error}."]
+
+
+def _decided_for(search: Any, best: int) -> Any:
+    """The search as if it had decided for that candidate, which `diagnose` asks it for."""
+    if best < 0 or getattr(search, "best_index_", None) == best:
+        return search
+    other = copy(search)
+    other.best_index_ = best
+    vars(other).pop("best_estimator_", None)
+    return other
 
 
 def _plan(search: Any) -> list[Part]:
@@ -246,9 +270,7 @@ def _times(search: Any, found: Candidates) -> list[Part]:
 
 
 def _searched(search: Any) -> list[Part]:
-    rows = [
-        (name, described(values)) for name, drawn_from in spaces_of(search).items() for values in drawn_from
-    ]
+    drawn_from = [(name, described(own)) for name, spaces in spaces_of(search).items() for own in spaces]
     settings = [
         (name, " ".join(repr(getattr(search, name)).split()))
         for name in ("n_iter", "n_rounds", "scoring", "cv", "refit", "refit_epochs", "random_state")
@@ -256,7 +278,7 @@ def _searched(search: Any) -> list[Part]:
     ]
     return [
         Code(repr(search.estimator)),
-        Table(("parameter", "drawn from"), rows),
+        Table(("parameter", "drawn from"), [*dict.fromkeys(drawn_from)]),
         Table(("setting", "value"), settings),
     ]
 
