@@ -148,9 +148,9 @@ class TogetherMixin(BaseSearchCV):
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> from sklearn.datasets import load_iris
-        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn.linear_model import RidgeClassifier
         >>> from kerashp.model_selection import GridSearchCV
-        >>> grid = GridSearchCV(LogisticRegression(), {"C": [0.01, 1.0]}, cv=2)
+        >>> grid = GridSearchCV(RidgeClassifier(), {"alpha": [0.01, 1.0]}, cv=2)
         >>> search = grid.fit(*load_iris(return_X_y=True))
         >>> with TemporaryDirectory() as folder:
         ...     page = search.report(f"{folder}/report.html").read_text()

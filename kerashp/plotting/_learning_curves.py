@@ -81,9 +81,9 @@ class LearningCurvesDisplay:
         >>> from kerashp.plotting import LearningCurvesDisplay
         >>> X = np.random.default_rng(0).normal(size=(60, 3))
         >>> mlp = KerasMLPRegressor(0, epochs=3, random_state=0)
-        >>> search = GridSearchCV(mlp, {"learning_rate": [0.001, 0.01]}, cv=2).fit(X, X[:, 0])
-        >>> display = LearningCurvesDisplay.from_search(search)
-        >>> len(display.curves), display.best == search.best_index_
+        >>> search = GridSearchCV(mlp, {"learning_rate": [0.001, 0.01]}, cv=2, refit=False)
+        >>> display = LearningCurvesDisplay.from_search(search.fit(X, X[:, 0]))
+        >>> len(display.curves), display.best == int(search.best_index_)
         (4, True)
         """
         caller = "LearningCurvesDisplay.from_search"

@@ -98,12 +98,17 @@ def lines(ax: Any, paths: Sequence[np.ndarray], **options: Any) -> Any:
     return ax.add_collection(drawn, autolim=False)
 
 
+def colour_map() -> Any:
+    """From the least score to the greatest, with a grey for none."""
+    return require("a display").colormaps[COLOUR_MAP].with_extremes(bad="#bbbbbb")
+
+
 def stage_colours(stages: Sequence[str] | None) -> dict[str, Any]:
     """A colour for each stage of a search, from light to dark."""
     known = list(dict.fromkeys(stages or ()))
     if not known:
         return {}
-    colours = require("a display").colormaps[COLOUR_MAP](np.linspace(0.15, 1.0, len(known)))
+    colours = colour_map()(np.linspace(0.15, 1.0, len(known)))
     return dict(zip(known, map(tuple, colours), strict=True))
 
 

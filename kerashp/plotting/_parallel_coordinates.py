@@ -14,7 +14,7 @@ from kerashp.plotting._candidates import (
     spaces_of,
     worst_shown,
 )
-from kerashp.plotting._matplotlib import BEST, COLOUR_MAP, axes_of, lines, plain, require
+from kerashp.plotting._matplotlib import BEST, axes_of, colour_map, lines, plain, require
 from kerashp.plotting._scales import LINEAR, Scale
 from kerashp.plotting._slices import Columns
 
@@ -101,10 +101,10 @@ class ParallelCoordinatesDisplay:
         Examples
         --------
         >>> from sklearn.datasets import load_iris
-        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn.linear_model import RidgeClassifier
         >>> from sklearn.model_selection import GridSearchCV
         >>> from kerashp.plotting import ParallelCoordinatesDisplay
-        >>> grid = GridSearchCV(LogisticRegression(), {"C": [0.01, 1.0, 100.0]}, cv=3)
+        >>> grid = GridSearchCV(RidgeClassifier(), {"alpha": [0.01, 1.0, 100.0]}, cv=3)
         >>> display = ParallelCoordinatesDisplay.from_search(grid.fit(*load_iris(return_X_y=True)))
         >>> display.heights[:, 0].tolist()
         [0.0, 0.5, 1.0]
@@ -170,11 +170,10 @@ class ParallelCoordinatesDisplay:
         given = {
             "linewidths": width,
             "alpha": 0.7 if len(paths) <= 100 else 0.4,
-            "cmap": COLOUR_MAP,
+            "cmap": colour_map(),
         } | options
         self.lines_ = lines(self.ax_, paths, **given)
         self.lines_.set_array(np.ma.masked_invalid(self._shown[order]))
-        self.lines_.cmap.set_bad("#bbbbbb")
         self.colorbar_ = None
         if best_of(self.scores) is not None:
             self.ax_.plot(places, heights[-1], color=BEST, linewidth=2.5, label="best", zorder=3)

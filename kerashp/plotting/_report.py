@@ -1,5 +1,6 @@
 """What a search found and how it went, on one page."""
 
+import math
 import os
 import platform
 from collections import Counter
@@ -156,7 +157,7 @@ def _left_out(search: Any, found: Candidates, n_shown: int) -> str:
     more = f"{n_more} more have lower scores. " if n_more else ""
     failed = f"{n_failed} failed and have none." if n_failed else "None failed."
     score: Any = getattr(search, "error_score", None)
-    if isinstance(score, Real) and np.isfinite(score):
+    if isinstance(score, Real) and math.isfinite(score):
         failed = f"Those that failed count with a score of {score:g}."
     means = "Scores, deviations and mean epochs are over the splits; seconds are of all splits."
     return f"{more}{failed} {means}"

@@ -106,10 +106,10 @@ class SearchHistoryDisplay:
         Examples
         --------
         >>> from sklearn.datasets import load_iris
-        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn.linear_model import RidgeClassifier
         >>> from sklearn.model_selection import GridSearchCV
         >>> from kerashp.plotting import SearchHistoryDisplay
-        >>> grid = GridSearchCV(LogisticRegression(), {"C": [0.01, 1.0, 100.0]}, cv=3)
+        >>> grid = GridSearchCV(RidgeClassifier(), {"alpha": [0.01, 1.0, 100.0]}, cv=3)
         >>> display = SearchHistoryDisplay.from_search(grid.fit(*load_iris(return_X_y=True)))
         >>> len(display.best_scores)
         3

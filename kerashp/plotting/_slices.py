@@ -127,14 +127,14 @@ class SliceDisplay:
         Examples
         --------
         >>> from sklearn.datasets import load_iris
-        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn.linear_model import RidgeClassifier
         >>> from sklearn.model_selection import GridSearchCV
         >>> from kerashp.plotting import SliceDisplay
-        >>> grid = {"C": [0.01, 1.0, 100.0], "class_weight": [None, "balanced"]}
-        >>> search = GridSearchCV(LogisticRegression(), grid, cv=3).fit(*load_iris(return_X_y=True))
+        >>> grid = {"alpha": [0.01, 1.0, 100.0], "class_weight": [None, "balanced"]}
+        >>> search = GridSearchCV(RidgeClassifier(), grid, cv=3).fit(*load_iris(return_X_y=True))
         >>> display = SliceDisplay.from_search(search)
         >>> {name: scale.kind for name, scale in display.scales.items()}
-        {'C': 'log', 'class_weight': 'categories'}
+        {'alpha': 'log', 'class_weight': 'categories'}
         """
         caller = "SliceDisplay.from_search"
         require(caller)
@@ -189,7 +189,7 @@ class SliceDisplay:
         size = {"s": 18 if len(x) <= 300 else 7}
         known = stage_colours(self.stages)
         colours = np.array([known[stage] for stage in self.stages]) if self.stages else None
-        shown = np.isfinite(x) & np.isfinite(heights) & ~below
+        shown = np.isfinite(x) & np.isfinite(self.scores) & ~below
         given = {"c": COLOURS[0] if colours is None else colours[shown], "alpha": 0.75, "linewidths": 0}
         drawn = ax.scatter(x[shown], heights[shown], **(size | given | options))
         ax.scatter(x[below], heights[below], marker="v", color=COLOURS[3], **size)
