@@ -83,6 +83,8 @@ def test_candidates_of_a_search() -> None:
     halving = searched([0.5, 0.7], more={"iter": [0, 1], "n_resources": [20, 60]})
     names = ("iteration 0, 20 resources", "iteration 1, 60 resources")
     assert candidates_of("f", halving).stages == names
+    halving.resource = "epochs"
+    assert candidates_of("f", halving).stages[1] == "iteration 1, 60 epochs"
 
 
 def test_one_of_several_scores() -> None:
@@ -197,6 +199,13 @@ def test_the_history_is_drawn_onto_the_axes_given() -> None:
     assert labels == {"best so far", "round 0", "round 1", "1 failed"}
     display.plot(axes[1], by="time")
     np.testing.assert_array_equal(display.line_.get_xdata(), [5, 10, 15])
+
+
+def test_all_failed() -> None:
+    search = searched([NAN, np.inf])
+    for display in (SearchHistoryDisplay, SliceDisplay, ParallelCoordinatesDisplay):
+        display.from_search(search).figure_.canvas.draw()
+    assert np.isnan(SearchHistoryDisplay([NAN, np.inf]).best_scores).all()
 
 
 def test_low_scores_are_drawn_at_the_edge() -> None:

@@ -61,6 +61,12 @@ def best_of(scores: np.ndarray) -> int | None:
     return int(np.argmax(finite)) if np.isfinite(finite).any() else None
 
 
+def without_infinite(scores: Any) -> np.ndarray:
+    """Scores as an array, NaN where one is not finite."""
+    numbers = np.asarray(scores, float)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
 def worst_shown(scores: np.ndarray) -> float:
     """Where an axis of scores begins: what is much worse than most would hide how they differ.
 
@@ -99,18 +105,18 @@ def candidates_of(caller: str, search: Any, metric: str | None = None) -> Candid
     name = _metric(caller, results, metric, getattr(search, "refit", None))
     if "params" not in results:
         raise ValueError(f"{caller}: cv_results_ must have 'params'; got {spelled(results)}")
-    scores = np.asarray(results[f"{_MEAN}{name}"], float)
+    scores = without_infinite(results[f"{_MEAN}{name}"])
     none = np.zeros(len(scores))
     n_splits = sum(bool(re.fullmatch(rf"split\d+_test_{re.escape(name)}", column)) for column in results)
     times = [np.asarray(results.get(f"mean_{what}_time", none), float) for what in ("fit", "score")]
     return Candidates(
         params=tuple(results["params"]),
-        scores=np.where(np.isfinite(scores), scores, np.nan),
+        scores=scores,
         deviations=np.asarray(results.get(f"std_test_{name}", none * np.nan), float),
         seconds=np.nan_to_num(sum(times, none)) * max(n_splits, 1),
         metric=name,
         score_name=_score_name(search, name),
-        stages=_stages(results),
+        stages=_stages(results, getattr(search, "resource", "resources")),
     )
 
 
@@ -132,13 +138,13 @@ def _score_name(search: Any, metric: str) -> str:
     return scoring if metric == "score" and isinstance(scoring, str) else metric
 
 
-def _stages(results: Mapping[str, Any]) -> tuple[str, ...] | None:
+def _stages(results: Mapping[str, Any], resource: str) -> tuple[str, ...] | None:
     if "iter" in results:
         resources = results.get("n_resources")
         names = [f"iteration {number}" for number in results["iter"]]
         if resources is None:
             return tuple(names)
-        return tuple(f"{name}, {n} resources" for name, n in zip(names, resources, strict=True))
+        return tuple(f"{name}, {n} {resource}" for name, n in zip(names, resources, strict=True))
     return tuple(f"round {number}" for number in results["round"]) if "round" in results else None
 
 

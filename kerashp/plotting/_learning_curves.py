@@ -180,7 +180,7 @@ class LearningCurvesDisplay:
         return self
 
     def _draw_others(self) -> None:
-        own = _shown([curve for curve in self.curves if curve.candidate != self.best])
+        own = _shown([curve for curve in self.curves if curve.candidate != self.best and len(curve.values)])
         self.others_ = None
         if own:
             paths = [_path(curve) for curve in own]

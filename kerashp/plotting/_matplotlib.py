@@ -14,7 +14,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 BEST, OTHERS = "#D55E00", "#7f7f7f"
 COLOUR_MAP = "viridis_r"  # the greatest dark, since light lines are lost on white
 _MOST_POINTS = 20_000  # of lines that are drawn as lines in a vector image
-_MOST_ROWS = 3  # of a grid before it grows in width
+_MOST_DOTS = 2_000
+_MOST_COLUMNS = 3  # of a grid before it grows in width
 
 
 def require(caller: str) -> Any:
@@ -70,13 +71,13 @@ def grid_of(caller: str, ax: Any, n_axes: int) -> list[Any]:
 
 def grid_size(n_axes: int) -> tuple[float, float]:
     """Of a figure with so many axes, in inches."""
-    n_columns = min(n_axes, _MOST_ROWS)
+    n_columns = min(n_axes, _MOST_COLUMNS)
     return max(3.1 * n_columns, 4.0), 2.8 * math.ceil(n_axes / n_columns)
 
 
 def grid_in(figure: Any, n_axes: int) -> list[Any]:
     """So many axes in an empty figure, with one scale of heights."""
-    n_columns = min(n_axes, _MOST_ROWS)
+    n_columns = min(n_axes, _MOST_COLUMNS)
     all_axes = figure.subplots(math.ceil(n_axes / n_columns), n_columns, sharey=True, squeeze=False).ravel()
     for unused in all_axes[n_axes:]:
         unused.remove()
@@ -96,6 +97,11 @@ def lines(ax: Any, paths: Sequence[np.ndarray], **options: Any) -> Any:
 
     drawn = LineCollection([*paths], rasterized=sum(map(len, paths)) > _MOST_POINTS, **options)
     return ax.add_collection(drawn, autolim=False)
+
+
+def dots(n_candidates: int) -> dict[str, Any]:
+    """How the dots of so many candidates are drawn: smaller where there are many, and as pixels if very."""
+    return {"s": 20 if n_candidates <= 300 else 8, "rasterized": n_candidates > _MOST_DOTS}
 
 
 def colour_map() -> Any:

@@ -12,6 +12,7 @@ from kerashp.plotting._candidates import (
     parameters_to_draw,
     short_names,
     spaces_of,
+    without_infinite,
     worst_shown,
 )
 from kerashp.plotting._matplotlib import BEST, axes_of, colour_map, lines, plain, require
@@ -55,12 +56,11 @@ class ParallelCoordinatesDisplay:
         *,
         score_name: str = "score",
     ):
-        self.scores = np.asarray(scores, float)
+        self.scores = without_infinite(scores)
         self.numbers = numbers
         self.scales = scales
         self.score_name = score_name
-        self._shown = np.fmax(self.scores, worst_shown(self.scores))
-        self._shown[~np.isfinite(self.scores)] = np.nan
+        self._shown = np.maximum(self.scores, worst_shown(self.scores))
         columns = [_share(scales[name].forward(own)) for name, own in numbers.items()]
         self.heights = np.column_stack([*columns, _share(self._shown)])
 

@@ -6,8 +6,8 @@ from typing import Any, Self
 import numpy as np
 
 from kerashp._arguments import Arguments
-from kerashp.plotting._candidates import Candidates, best_of, candidates_of, worst_shown
-from kerashp.plotting._matplotlib import BEST, COLOURS, axes_of, plain, require, stage_colours
+from kerashp.plotting._candidates import Candidates, best_of, candidates_of, without_infinite, worst_shown
+from kerashp.plotting._matplotlib import BEST, COLOURS, axes_of, dots, plain, require, stage_colours
 
 _BY = ("candidates", "time")
 
@@ -57,7 +57,7 @@ class SearchHistoryDisplay:
         score_name: str = "score",
         stages: Sequence[str] | None = None,
     ):
-        self.scores = np.asarray(scores, float)
+        self.scores = without_infinite(scores)
         self.seconds = np.zeros(len(self.scores)) if seconds is None else np.asarray(seconds, float)
         self.score_name = score_name
         self.stages = stages
@@ -70,7 +70,7 @@ class SearchHistoryDisplay:
                     f"SearchHistoryDisplay: {name} must have one entry a candidate, {len(self.scores)}; got "
                     f"{len(column)}"
                 )
-        self.best_scores = np.fmax.accumulate(np.where(np.isfinite(self.scores), self.scores, np.nan))
+        self.best_scores = np.fmax.accumulate(self.scores)
 
     @property
     def elapsed(self) -> np.ndarray:
@@ -158,14 +158,15 @@ class SearchHistoryDisplay:
         self.ax_.set_ylabel(plain(self.score_name))
         if by == "candidates":
             self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        margin = 0.05 * (np.nanmax(self.scores, initial=edge) - edge) or 0.5
-        self.ax_.set_ylim(edge - 1.5 * margin, np.nanmax(self.scores, initial=edge) + margin)
+        top = edge if self.best is None else self.scores[self.best]
+        margin = 0.05 * (top - edge) or 0.5
+        self.ax_.set_ylim(edge - 1.5 * margin, top + margin)
         self.ax_.legend(loc="best", fontsize="small", framealpha=0.8)
         return self
 
     def _draw_candidates(self, x: np.ndarray, edge: float, options: dict[str, Any]) -> None:
-        heights = np.fmax(self.scores, edge)
-        below, size = self.scores < edge, {"s": 22 if len(x) <= 300 else 8}
+        heights = np.maximum(self.scores, edge)
+        below, size = self.scores < edge, dots(len(x))
         colours = stage_colours(self.stages) or {"candidates": COLOURS[0]}
         stages = np.array(self.stages if self.stages is not None else ["candidates"] * len(x), dtype=object)
         self.scatters_ = []

@@ -12,9 +12,10 @@ from kerashp.plotting._candidates import (
     parameters_to_draw,
     short_names,
     spaces_of,
+    without_infinite,
     worst_shown,
 )
-from kerashp.plotting._matplotlib import BEST, COLOURS, grid_of, plain, require, stage_colours
+from kerashp.plotting._matplotlib import BEST, COLOURS, dots, grid_of, plain, require, stage_colours
 from kerashp.plotting._scales import CATEGORIES, LOG, MISSING, ONE_MINUS_LOG, Scale, scale_of
 
 _GOLDEN = 0.6180339887498949
@@ -84,7 +85,7 @@ class SliceDisplay:
         score_name: str = "score",
         stages: Sequence[str] | None = None,
     ):
-        self.scores = np.asarray(scores, float)
+        self.scores = without_infinite(scores)
         self.numbers = numbers
         self.scales = scales
         self.score_name = score_name
@@ -185,11 +186,11 @@ class SliceDisplay:
     def _draw(self, ax: Any, name: str, options: dict[str, Any]) -> Any:
         scale, x = self.scales[name], _spread(self.numbers[name], self.scales[name])
         edge = worst_shown(self.scores)
-        heights, below = np.fmax(self.scores, edge), self.scores < edge
-        size = {"s": 18 if len(x) <= 300 else 7}
+        heights, below = np.maximum(self.scores, edge), self.scores < edge
+        size = dots(len(x))
         known = stage_colours(self.stages)
         colours = np.array([known[stage] for stage in self.stages]) if self.stages else None
-        shown = np.isfinite(x) & np.isfinite(self.scores) & ~below
+        shown = np.isfinite(x) & np.isfinite(heights) & ~below
         given = {"c": COLOURS[0] if colours is None else colours[shown], "alpha": 0.75, "linewidths": 0}
         drawn = ax.scatter(x[shown], heights[shown], **(size | given | options))
         ax.scatter(x[below], heights[below], marker="v", color=COLOURS[3], **size)
