@@ -316,6 +316,10 @@ def test_many_candidates() -> None:
     wider = [dict.fromkeys("abcd", x) for x in scores]
     assert ParallelCoordinatesDisplay.from_search(searched(scores, wider)).lines_.get_rasterized()
 
+    drawn = SearchHistoryDisplay.from_search(searched(scores))
+    assert drawn.scatters_[0].get_rasterized()
+    drawn.figure_.canvas.draw()
+
 
 # Learning curves
 
@@ -337,6 +341,14 @@ def test_the_curves_of_a_search() -> None:
     assert display.ax_.get_yscale() == "log"
     labels = {text.get_text() for text in display.ax_.get_legend().get_texts()}
     assert labels >= {"2 others", "best, training", "best, validation", "best epoch", "stopped", "diverged"}
+
+
+def test_of_very_many_curves_a_part_is_drawn() -> None:
+    histories = [[{"loss": [1.0, 0.5]}] for _ in range(1500)]
+    display = LearningCurvesDisplay.from_search(searched(np.arange(1500.0), histories_=histories))
+    assert len(display.others_.get_segments()) == 500
+    assert display.others_.get_label() == "500 of 1,499 other fits"
+    assert (len(display.lines_), len(display.curves)) == (1, 1500)
 
 
 def test_candidates_that_were_asked_for_other_epochs_did_not_stop() -> None:

@@ -7,8 +7,9 @@ import numpy as np
 
 from kerashp.plotting._candidates import worst_shown
 from kerashp.plotting._curves import Curve, curves_of_estimator, curves_of_history, curves_of_search
-from kerashp.plotting._matplotlib import BEST, COLOURS, OTHERS, axes_of, lines, plain, require
+from kerashp.plotting._matplotlib import BEST, COLOURS, OTHERS, axes_of, legend, lines, plain, require
 
+_MOST_OTHERS = 500  # fits that are drawn in grey
 _LEAST_RATIO = 20.0  # of the greatest value to the least, on a log scale
 
 
@@ -37,7 +38,7 @@ class LearningCurvesDisplay:
     lines_ : list of matplotlib artists
         The best candidate's curves.
     others_ : matplotlib LineCollection or None
-        Those of the other candidates, if there are any.
+        Those of the other candidates, if there are any; a part of them where there are very many.
     """
 
     def __init__(self, curves: Sequence[Curve], *, best: int = 0, curve: str = "loss"):
@@ -175,18 +176,19 @@ class LearningCurvesDisplay:
         self._set_scale()
         self.ax_.set(xlabel="epoch", ylabel=plain(self.curve))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        if self.ax_.get_legend_handles_labels()[0]:
-            self.ax_.legend(fontsize="small", framealpha=0.8)
+        legend(self.ax_, len(self.curves))
         return self
 
     def _draw_others(self) -> None:
-        own = _shown([curve for curve in self.curves if curve.candidate != self.best and len(curve.values)])
+        every = _shown([own for own in self.curves if own.candidate != self.best and len(own.values)])
+        own = every[:: -(-len(every) // _MOST_OTHERS) or 1]
         self.others_ = None
         if own:
             paths = [_path(curve) for curve in own]
             alpha = min(0.5, max(0.08, 30 / len(paths)))
             n_candidates = len({curve.candidate for curve in own})
-            label = f"{n_candidates} other{'s' * (n_candidates > 1)}"
+            all_of = f"{n_candidates} other{'s' * (n_candidates > 1)}"
+            label = all_of if len(own) == len(every) else f"{len(own):,} of {len(every):,} other fits"
             self.others_ = lines(self.ax_, paths, colors=OTHERS, linewidths=0.8, alpha=alpha, label=label)
             self._mark_ends(own, OTHERS, alpha)
 

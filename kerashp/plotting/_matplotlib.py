@@ -15,6 +15,7 @@ BEST, OTHERS = "#D55E00", "#7f7f7f"
 COLOUR_MAP = "viridis_r"  # the greatest dark, since light lines are lost on white
 _MOST_POINTS = 20_000  # of lines that are drawn as lines in a vector image
 _MOST_DOTS = 2_000
+_MOST_LOOKED_THROUGH = 300
 _MOST_COLUMNS = 3  # of a grid before it grows in width
 
 
@@ -99,6 +100,13 @@ def lines(ax: Any, paths: Sequence[np.ndarray], **options: Any) -> Any:
     return ax.add_collection(drawn, autolim=False)
 
 
+def legend(ax: Any, n_drawn: int, **options: Any) -> None:
+    """Where it hides least, which takes long to find among many."""
+    if ax.get_legend_handles_labels()[0]:
+        where = "best" if n_drawn <= _MOST_LOOKED_THROUGH else "upper right"
+        ax.legend(**({"fontsize": "small", "framealpha": 0.8, "loc": where} | options))
+
+
 def dots(n_candidates: int) -> dict[str, Any]:
     """How the dots of so many candidates are drawn: smaller where there are many, and as pixels if very."""
     return {"s": 20 if n_candidates <= 300 else 8, "rasterized": n_candidates > _MOST_DOTS}
@@ -129,5 +137,5 @@ def as_svg(figure: Any) -> bytes:
     matplotlib = require("a report")
     written = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "kerashp", "svg.fonttype": "path", "text.usetex": False}):
-        figure.savefig(written, format="svg", dpi=150, metadata={"Date": None})
+        figure.savefig(written, format="svg", dpi=120, metadata={"Date": None})
     return written.getvalue()

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerashp._arguments import Arguments
 from kerashp.plotting._candidates import Candidates, best_of, candidates_of, without_infinite, worst_shown
-from kerashp.plotting._matplotlib import BEST, COLOURS, axes_of, dots, plain, require, stage_colours
+from kerashp.plotting._matplotlib import BEST, COLOURS, axes_of, dots, legend, plain, require, stage_colours
 
 _BY = ("candidates", "time")
 
@@ -161,7 +161,7 @@ class SearchHistoryDisplay:
         top = edge if self.best is None else self.scores[self.best]
         margin = 0.05 * (top - edge) or 0.5
         self.ax_.set_ylim(edge - 1.5 * margin, top + margin)
-        self.ax_.legend(loc="best", fontsize="small", framealpha=0.8)
+        legend(self.ax_, len(self.scores))
         return self
 
     def _draw_candidates(self, x: np.ndarray, edge: float, options: dict[str, Any]) -> None:
