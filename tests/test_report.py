@@ -116,7 +116,10 @@ def test_what_it_says(page: Page, search: RandomizedSearchCV) -> None:
     assert "RandomizedSearchCV of KerasMLPRegressor|" in page.sections[""]
     summary = f"3 candidates on 2 splits each; none failed. The best score: {score} (candidate {best})."
     assert f"|{summary}|" in page.sections[""]
-    assert f"learning_rate|{search.best_params_['learning_rate']:.6g}|" in page.sections["The best candidate"]
+    assert (
+        f"learning_rate|{float(search.best_params_['learning_rate'])!r}|"
+        in page.sections["The best candidate"]
+    )
     board = page.sections["Leaderboard"]
     assert board.startswith("\n|rank|candidate|score|deviation|epochs|seconds|learning_rate|")
     assert f"|1|{best}|{score}|" in board

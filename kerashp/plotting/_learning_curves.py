@@ -176,7 +176,7 @@ class LearningCurvesDisplay:
         self._set_scale()
         self.ax_.set(xlabel="epoch", ylabel=plain(self.curve))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        legend(self.ax_, len(self.curves))
+        legend(self.ax_, len(self.curves), "upper right")
         return self
 
     def _draw_others(self) -> None:

@@ -100,11 +100,11 @@ def lines(ax: Any, paths: Sequence[np.ndarray], **options: Any) -> Any:
     return ax.add_collection(drawn, autolim=False)
 
 
-def legend(ax: Any, n_drawn: int, **options: Any) -> None:
-    """Where it hides least, which takes long to find among many."""
+def legend(ax: Any, n_drawn: int, otherwise: str) -> None:
+    """Where it hides least; `otherwise` where that takes long to find, among many."""
     if ax.get_legend_handles_labels()[0]:
-        where = "best" if n_drawn <= _MOST_LOOKED_THROUGH else "upper right"
-        ax.legend(**({"fontsize": "small", "framealpha": 0.8, "loc": where} | options))
+        where = "best" if n_drawn <= _MOST_LOOKED_THROUGH else otherwise
+        ax.legend(loc=where, fontsize="small", framealpha=0.8)
 
 
 def dots(n_candidates: int) -> dict[str, Any]:

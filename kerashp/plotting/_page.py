@@ -22,7 +22,7 @@ th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid #ddd; text-align: lef
 th { background: #f2f2f2; } tbody tr:nth-child(even) { background: #fafafa; }
 pre { white-space: pre-wrap; background: #f2f2f2; padding: 0.7rem; font-size: 0.85rem; }
 @media print { body { max-width: none; font-size: 11px; }
-  .wide { overflow: visible; overflow-wrap: anywhere; }
+  .wide { overflow: visible; } td { overflow-wrap: anywhere; }
   table { font-size: 7.5px; } th, td { padding: 0.1rem 0.25rem; } pre { font-size: 8px; }
   tr, img { break-inside: avoid; } h2 { break-after: avoid; } }
 """

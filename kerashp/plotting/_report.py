@@ -111,8 +111,14 @@ def _best(found: Candidates, best: int) -> list[Part]:
         return ["All candidates failed."]
     deviation = f"a deviation of {found.deviations[best]:.2g} between splits"
     score = f"{found.score_name}: {found.scores[best]:.4g}, with {deviation}."
-    rows = [(name, written(value)) for name, value in found.params[best].items()]
+    rows = [(name, _exact(value)) for name, value in found.params[best].items()]
     return [score, Table(("parameter", "value"), rows)]
+
+
+def _exact(value: Any) -> str:
+    """With all digits, so that it can be set again."""
+    number = value.item() if isinstance(value, np.generic) else value
+    return repr(number) if isinstance(number, float) else written(number)
 
 
 def _leaderboard(search: Any, found: Candidates, n_rows: int) -> list[Part]:

@@ -161,7 +161,7 @@ class SearchHistoryDisplay:
         top = edge if self.best is None else self.scores[self.best]
         margin = 0.05 * (top - edge) or 0.5
         self.ax_.set_ylim(edge - 1.5 * margin, top + margin)
-        legend(self.ax_, len(self.scores))
+        legend(self.ax_, len(self.scores), "lower right")
         return self
 
     def _draw_candidates(self, x: np.ndarray, edge: float, options: dict[str, Any]) -> None:
