@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from numbers import Real
 from pathlib import Path
@@ -310,5 +311,6 @@ def described(values: Any) -> str:
 def _versions() -> Table:
     backend = keras.backend.backend()
     rows = [("Python", platform.python_version()), ("kerashp", __version__)]
-    rows += [(name, version(name)) for name in (*_LIBRARIES, backend)]
+    rows += [(name, version(name)) for name in _LIBRARIES]
+    rows += [(backend, import_module(backend).__version__)]  # its package may have another name
     return Table(("library", "version"), rows)
