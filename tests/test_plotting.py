@@ -87,6 +87,15 @@ def test_candidates_of_a_search() -> None:
     assert candidates_of("f", halving).stages[1] == "iteration 1, 60 epochs"
 
 
+def test_the_best_is_that_of_the_search() -> None:
+    search = searched([0.9, 0.5, 0.7], more={"iter": [0, 0, 1]}, best_index_=2)  # of the last iteration
+    assert candidates_of("f", search).best == 2
+    assert SliceDisplay.from_search(search).best == 2
+    parallel = ParallelCoordinatesDisplay.from_search(search)
+    np.testing.assert_allclose(parallel.ax_.lines[0].get_ydata(), [1, 0.5])
+    assert SliceDisplay([0.1, 0.3, 0.2], {}, {}).best == 1
+
+
 def test_one_of_several_scores() -> None:
     both = {"mean_test_r2": np.array([0.1, 0.2]), "mean_test_loss": np.array([5.0, 4.0])}
     search = SimpleNamespace(cv_results_={"params": [{}, {}]} | both, refit="r2")

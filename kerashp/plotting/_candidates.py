@@ -32,6 +32,9 @@ class Candidates:
         Its name in `cv_results_`.
     score_name : str
         What the score is called.
+    best : int or None
+        The position of the best; None if all failed. It is the search's own choice where that was by this
+        score: a halving search looks at its last iteration only.
     stages : tuple of str or None
         The round or iteration of each, in a search that has several.
     """
@@ -42,17 +45,13 @@ class Candidates:
     seconds: np.ndarray
     metric: str
     score_name: str
+    best: int | None
     stages: tuple[str, ...] | None = None
 
     @property
     def failed(self) -> np.ndarray:
         """Which candidates have no score."""
         return ~np.isfinite(self.scores)
-
-    @property
-    def best(self) -> int | None:
-        """The position of the best; None if all failed."""
-        return best_of(self.scores)
 
 
 def best_of(scores: np.ndarray) -> int | None:
@@ -116,6 +115,7 @@ def candidates_of(caller: str, search: Any, metric: str | None = None) -> Candid
         seconds=np.nan_to_num(sum(times, none)) * max(n_splits, 1),
         metric=name,
         score_name=_score_name(search, name),
+        best=_best(search, name, scores),
         stages=_stages(results, getattr(search, "resource", "resources")),
     )
 
@@ -131,6 +131,13 @@ def _metric(caller: str, results: Mapping[str, Any], metric: str | None, refit: 
     raise ValueError(
         f"{caller}: the search has several scores; pass metric, one of {spelled(known) or 'none'}"
     )
+
+
+def _best(search: Any, metric: str, scores: np.ndarray) -> int | None:
+    refit = getattr(search, "refit", None)
+    decided = metric == (refit if isinstance(refit, str) else "score")
+    own = getattr(search, "best_index_", None) if decided else None
+    return best_of(scores) if own is None or not np.isfinite(scores[own]) else int(own)
 
 
 def _score_name(search: Any, metric: str) -> str:

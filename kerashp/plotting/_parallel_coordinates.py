@@ -30,12 +30,12 @@ class ParallelCoordinatesDisplay:
 
     Parameters
     ----------
-    scores, numbers, scales, score_name
+    scores, numbers, scales, score_name, best
         As `SliceDisplay` has them.
 
     Attributes
     ----------
-    scores, numbers, scales, score_name
+    scores, numbers, scales, score_name, best
         As given.
     heights : ndarray of shape (n_candidates, n_parameters + 1)
         Where each line crosses the axes, 0 at the lower end and 1 at the upper; the score's is the last. NaN
@@ -55,11 +55,13 @@ class ParallelCoordinatesDisplay:
         scales: Mapping[str, Scale],
         *,
         score_name: str = "score",
+        best: int | None = None,
     ):
         self.scores = without_infinite(scores)
         self.numbers = numbers
         self.scales = scales
         self.score_name = score_name
+        self.best = best_of(self.scores) if best is None else best
         self._shown = np.maximum(self.scores, worst_shown(self.scores))
         columns = [_share(scales[name].forward(own)) for name, own in numbers.items()]
         self.heights = np.column_stack([*columns, _share(self._shown)])
@@ -122,7 +124,13 @@ class ParallelCoordinatesDisplay:
     ) -> Self:
         """Of a table of candidates; nothing is drawn."""
         columns = Columns(candidates, parameters, spaces)
-        return cls(candidates.scores, columns.numbers, columns.scales, score_name=candidates.score_name)
+        return cls(
+            candidates.scores,
+            columns.numbers,
+            columns.scales,
+            score_name=candidates.score_name,
+            best=candidates.best,
+        )
 
     @property
     def size(self) -> tuple[float, float]:
@@ -175,8 +183,9 @@ class ParallelCoordinatesDisplay:
         self.lines_ = lines(self.ax_, paths, **given)
         self.lines_.set_array(np.ma.masked_invalid(self._shown[order]))
         self.colorbar_ = None
-        if best_of(self.scores) is not None:
-            self.ax_.plot(places, heights[-1], color=BEST, linewidth=2.5, label="best", zorder=3)
+        if self.best is not None:
+            own = np.where(np.isfinite(self.heights), self.heights, _ABSENT)[self.best]
+            self.ax_.plot(places, own, color=BEST, linewidth=2.5, label="best", zorder=3)
             self.colorbar_ = self.figure_.colorbar(self.lines_, ax=self.ax_, pad=0.01, fraction=0.05)
             self.colorbar_.solids.set_alpha(1)
             self.colorbar_.set_label(plain(self.score_name))

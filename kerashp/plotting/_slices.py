@@ -65,10 +65,12 @@ class SliceDisplay:
     score_name : str, default="score"
     stages : sequence of str, default=None
         The round or iteration of each candidate, by which it is coloured.
+    best : int, default=None
+        The candidate that a star marks; that of the greatest score if None.
 
     Attributes
     ----------
-    scores, numbers, scales, score_name, stages
+    scores, numbers, scales, score_name, stages, best
         As given.
     axes_ : list of matplotlib Axes
         One for each parameter.
@@ -84,11 +86,13 @@ class SliceDisplay:
         *,
         score_name: str = "score",
         stages: Sequence[str] | None = None,
+        best: int | None = None,
     ):
         self.scores = without_infinite(scores)
         self.numbers = numbers
         self.scales = scales
         self.score_name = score_name
+        self.best = best_of(self.scores) if best is None else best
         self.stages = stages
 
     @classmethod
@@ -156,6 +160,7 @@ class SliceDisplay:
             columns.scales,
             score_name=candidates.score_name,
             stages=candidates.stages,
+            best=candidates.best,
         )
 
     def plot(self, ax: Any = None, **options: Any) -> Self:
@@ -194,11 +199,9 @@ class SliceDisplay:
         given = {"c": COLOURS[0] if colours is None else colours[shown], "alpha": 0.75, "linewidths": 0}
         drawn = ax.scatter(x[shown], heights[shown], **(size | given | options))
         ax.scatter(x[below], heights[below], marker="v", color=COLOURS[3], **size)
-        best = best_of(self.scores)
-        if best is not None:
-            ax.scatter(
-                x[best], self.scores[best], marker="*", s=130, color=BEST, edgecolors="white", zorder=3
-            )
+        if self.best is not None:
+            star = {"marker": "*", "s": 130, "color": BEST, "edgecolors": "white", "zorder": 3}
+            ax.scatter(x[self.best], heights[self.best], **star)
         set_scale(ax, scale, self.numbers[name])
         ax.set_xlabel(plain(short_names([*self.numbers])[name], 36))
         return drawn
