@@ -28,6 +28,7 @@ _ROOMS = (
     "integrations",
     "model_selection",
     "models",
+    "plotting",
     "schedules",
     "spaces",
     "training",

@@ -88,9 +88,12 @@ def test_the_readmes_diagnosis(capsys: pytest.CaptureFixture) -> None:
     assert 1e-3 < names["rates"].suggestion < 1
 
 
-def test_textbook_search(capsys: pytest.CaptureFixture) -> None:
-    _example("textbook_search").main(["--n-iter", "2", "--epochs", "3"])
+def test_textbook_search(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    report = tmp_path / "report.html"
+    _example("textbook_search").main(["--n-iter", "2", "--epochs", "3", "--report", str(report)])
     printed = capsys.readouterr().out
+    assert str(report) in printed
+    assert "<h1>The textbook&#x27;s search, on digits</h1>" in report.read_text(encoding="utf-8")
     for expected in (
         "2 candidates x 3 folds and a refit in",
         "Dense 10",

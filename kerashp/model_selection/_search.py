@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import compress
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -198,6 +199,57 @@ class TogetherMixin(BaseSearchCV):
         check_is_fitted(self, "plan_")
         times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds_.items())
         return f"{self.plan_}\n{times}"
+
+    def report(
+        self, path: Any, *, title: str | None = None, metric: str | None = None, n_top: int = 20
+    ) -> Path:
+        """Write one page of HTML: what was searched, what was found, how it went, and what to do next.
+
+        The best candidate, a leaderboard, the plots of `kerashp.plotting`, the diagnosis of the best
+        candidate's curves, the plan, where the time went, and versions. The page needs nothing from elsewhere
+        and runs no code. matplotlib has to be installed (the extra `plot`).
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, in a folder that exists. It is written whole or stays as it was.
+        title : str, default=None
+            The page's; the names of the search and its estimator if None.
+        metric : str, default=None
+            Which score, where there are several; the one that `refit` names if None.
+        n_top : int, default=20
+            How many candidates the leaderboard shows.
+
+        Returns
+        -------
+        pathlib.Path
+            Of the file.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        TypeError, ValueError
+            If the path is not one of a file in a folder that exists, or an argument is out of its range.
+        sklearn.exceptions.NotFittedError
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import RidgeClassifier
+        >>> from kerashp.model_selection import GridSearchCV
+        >>> grid = GridSearchCV(RidgeClassifier(), {"alpha": [0.01, 1.0]}, cv=2)
+        >>> search = grid.fit(*load_iris(return_X_y=True))
+        >>> with TemporaryDirectory() as folder:
+        ...     page = search.report(f"{folder}/report.html").read_text()
+        >>> "<h2>Leaderboard</h2>" in page
+        True
+        """
+        from kerashp.plotting._report import write_report
+
+        return write_report(self, path, title=title, metric=metric, n_top=n_top)
 
 
 class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
