@@ -5,6 +5,7 @@ from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._isolation import isolated, without_retracing_warnings
 from kerashp.training._member import Member, Trained
 from kerashp.training._obstacles import obstacle
+from kerashp.training._outputs import Predictor
 from kerashp.training._population import Population, n_cores
 from kerashp.training._programs import clear_cache
 from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
@@ -17,6 +18,7 @@ __all__ = [
     "LearningRateCallback",
     "Member",
     "Population",
+    "Predictor",
     "Trained",
     "clear_cache",
     "fit",
