@@ -5,7 +5,7 @@ from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._isolation import isolated, without_retracing_warnings
 from kerashp.training._member import Member, Trained
 from kerashp.training._obstacles import obstacle
-from kerashp.training._outputs import Predictor
+from kerashp.training._outputs import Predictor, predicting_shape
 from kerashp.training._population import Population, n_cores
 from kerashp.training._programs import clear_cache
 from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
@@ -29,5 +29,6 @@ __all__ = [
     "measured",
     "n_cores",
     "obstacle",
+    "predicting_shape",
     "without_retracing_warnings",
 ]

@@ -189,7 +189,7 @@ class Population:
             filled = own[np.minimum(np.arange(self._size), len(own) - 1)]
             states = {member: self.state(member) for member in own}
             state = stacked([states[member]._replace(optimizer=[], metrics=[]) for member in filled])
-            parts.append(self._assembly.outputs.of(filled, state, x[None])[: len(own)])
+            parts.append(self._assembly.outputs.of(filled, state, [x])[: len(own)])
         return np.concatenate(parts)
 
     def write(self, member: int, model: Any = None) -> Any:
