@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of an estimator, on all four and in both float types."""
+"""scikit-learn's own checks of an estimator, on all four in both float types, and on ensembles of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +10,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp.model_selection import KerasEnsembleClassifier, KerasEnsembleRegressor
 
 # Few epochs at a high rate: the checks fit more than a hundred times each.
 _MLP: dict[str, Any] = {"n_neurons": 16, "learning_rate": 0.1, "epochs": 12}
@@ -22,6 +23,7 @@ FLOAT32 = [
     KerasRegressor(**_WRAPPED),
 ]
 FLOAT64 = [KerasMLPClassifier(**_MLP, dtype="float64"), KerasMLPRegressor(**_MLP, dtype="float64")]
+FLOAT64 += [KerasEnsembleClassifier(FLOAT64[0], 2), KerasEnsembleRegressor(FLOAT64[1], 2)]
 
 _EQUIVALENCE = (
     "check_sample_weight_equivalence_on_dense_data",

@@ -1,6 +1,7 @@
 """scikit-learn's searches, in which all candidates and folds train together."""
 
 from kerashp.model_selection._coarse_to_fine import CoarseToFineSearchCV, Round
+from kerashp.model_selection._ensemble import KerasEnsembleClassifier, KerasEnsembleRegressor
 from kerashp.model_selection._plan import Alone, Group, Plan
 from kerashp.model_selection._search import GridSearchCV, RandomizedSearchCV
 
@@ -9,6 +10,8 @@ __all__ = [
     "CoarseToFineSearchCV",
     "GridSearchCV",
     "Group",
+    "KerasEnsembleClassifier",
+    "KerasEnsembleRegressor",
     "Plan",
     "RandomizedSearchCV",
     "Round",
