@@ -40,8 +40,8 @@ class Jointly:
         for places in self._alike(networks):
             found |= zip(places, self._outputs([networks[place] for place in places]), strict=True)
         return [
-            _given(predictions[place], networks[place].model, found[place]) if place in found else result
-            for place, result in enumerate(first)
+            _given(prediction, one.model, found[place]) if isinstance(one, Asked) else one
+            for place, (prediction, one) in enumerate(zip(predictions, first, strict=True))
         ]
 
     def _alike(self, networks: dict[int, Asked]) -> list[list[int]]:

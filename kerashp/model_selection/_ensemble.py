@@ -30,6 +30,7 @@ class BaseKerasEnsemble(BaseEstimator):
 
     members_: list[Any]
     weights_: np.ndarray
+    selection_scores_: list[float]
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": [HasMethods(["fit", "predict"]), None],
@@ -124,9 +125,7 @@ class BaseKerasEnsemble(BaseEstimator):
                 f"weights must have the shape ({n_members},), one for each member; got {weights.shape}"
             )
         if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-            raise ValueError(
-                f"weights must be finite, at least 0 and not all 0; got {weights.tolist()}"
-            )
+            raise ValueError(f"weights must be finite, at least 0 and not all 0; got {weights.tolist()}")
         return weights / weights.sum()
 
     def _name_of_weight(self, fit_params: dict[str, Any]) -> str:
@@ -222,7 +221,7 @@ class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
     >>> from kerashp import KerasMLPClassifier
     >>> from kerashp.model_selection import KerasEnsembleClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> mlp = KerasMLPClassifier(1, 8, epochs=20, learning_rate=0.03)
+    >>> mlp = KerasMLPClassifier(1, 8, epochs=30, learning_rate=0.1)
     >>> ensemble = KerasEnsembleClassifier(mlp, 3, random_state=0).fit(scale(X), y)
     >>> ensemble.score(scale(X), y) > 0.9
     True

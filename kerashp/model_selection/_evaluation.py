@@ -40,6 +40,8 @@ class Evaluation:
         Workers; 1 is this process.
     backend : joblib backend
         Where the workers are.
+    library : Library, default=None
+        Has the say about which predictions are kept; all are if None.
 
     Attributes
     ----------
@@ -51,7 +53,7 @@ class Evaluation:
         Where the time went, over all threads.
     """
 
-    def __init__(self, max_memory: int | None, verbose: bool, n_jobs: int, backend: Any):
+    def __init__(self, max_memory: int | None, verbose: bool, n_jobs: int, backend: Any, library: Any = None):
         self.plan: Any = None
         self.whole: Any = None
         self.seconds = dict.fromkeys(("preparing", "compiling", "training", "scoring"), 0.0)
@@ -59,6 +61,7 @@ class Evaluation:
         self._verbose = verbose
         self._n_jobs = n_jobs
         self._backend = backend
+        self._library = library
         self._results: dict[tuple[int, int], Result] = {}
         self._n_before = 0  # candidates
 
@@ -156,6 +159,8 @@ class Evaluation:
     def _keep(self, task: Task, result: Result, bar: Bar) -> None:
         if result["fit_error"] is None:
             bar.scored(result["test_scores"])
+        if self._library is not None:
+            self._library.add(self._n_before + task.candidate, result)
         self._results[task.place] = result
 
     @contextmanager

@@ -17,7 +17,7 @@ from kerashp.model_selection._task import Result, Task
 class _Training(Task):
     """A fit on all rows, which is not scored."""
 
-    epochs: int | None  # that it trains with nothing held out; None: as its parameters say
+    epochs: int | None = None  # that it trains with nothing held out; None: as its parameters say
 
     def fit(self, estimator: Any) -> None:
         _, X, y = self.arguments

@@ -7,15 +7,16 @@ import joblib
 import numpy as np
 from joblib.parallel import get_active_backend
 from sklearn import model_selection
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import training_for
+from kerashp.model_selection._ensembling import EnsemblingMixin
 from kerashp.model_selection._evaluation import Evaluation
 from kerashp.model_selection._histories import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._joblib import AllAtOnce
+from kerashp.model_selection._library import Library, held_out
 from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
 
@@ -25,7 +26,7 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
-class TogetherMixin(BaseSearchCV):
+class TogetherMixin(EnsemblingMixin):
     """A search of scikit-learn's whose fits are handed out all at once."""
 
     plan_: Plan
@@ -56,13 +57,14 @@ class TogetherMixin(BaseSearchCV):
             If the refit fails, `cv_results_` is kept.
         """
         self._found: dict[str, Any] | None = None
+        self._keep_for_ensembles(X, y)
         if self.refit_epochs is not None and not isinstance(innermost(self.estimator), BaseKerasEstimator):
             raise ValueError(
                 f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; got "
                 f"{self.estimator!r}. Set refit_epochs=None"
             )
         n_jobs, backend = joblib.effective_n_jobs(self.n_jobs), get_active_backend()[0]
-        evaluation = Evaluation(self.max_memory, self.verbose > 0, n_jobs, backend)
+        evaluation = Evaluation(self.max_memory, self.verbose > 0, n_jobs, backend, Library(self.refit))
         all_at_once = AllAtOnce(evaluation.results)
         try:
             with training_for(self._epochs_of_best if self.refit_epochs == "cv" else None):
@@ -83,6 +85,7 @@ class TogetherMixin(BaseSearchCV):
     ) -> dict[str, Any]:
         results = super()._format_results(candidate_params, n_splits, out, more_results)
         self.histories_ = histories(out, n_splits)
+        self._held_out = held_out(out, n_splits)
         self._found = results | columns(out, n_splits)
         return self._found
 

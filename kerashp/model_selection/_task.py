@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-Result = dict[str, Any]
+from kerashp.model_selection._library import Result, predicted
 
 
 class _Failing(BaseEstimator):
@@ -57,15 +57,21 @@ class Task:
         estimator.fit(X_train, **params) if y_train is None else estimator.fit(X_train, y_train, **params)
 
     def run(self) -> Result:
-        """What scikit-learn makes of it; the estimator is among it.
+        """What scikit-learn makes of it; the estimator, and what it predicts for the test rows, are among it.
 
         An error that is not to be scored says where it came from.
         """
         try:
-            return self.function(*self.arguments, **self.keywords, return_estimator=True)
+            result = self.function(*self.arguments, **self.keywords, return_estimator=True)
+            return result | self._held_out(result["estimator"])
         except Exception as error:
             error.add_note(self.described())
             raise
+
+    def _held_out(self, estimator: Any) -> Result:
+        _, X, y = self.arguments
+        train, test = self.keywords["train"], self.keywords["test"]
+        return {"predictions": predicted(estimator, X, y, test, train), "test_rows": test}
 
     def failed(self, error: Exception) -> Result:
         """What scikit-learn makes of it where its fit raises this error."""
