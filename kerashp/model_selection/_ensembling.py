@@ -214,7 +214,9 @@ class _KnownClassifier(ProbabilisticClassifierMixin, BaseEstimator):
     values_: np.ndarray
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        return self.values_
+        if self.target_encoder_.task_ == "multilabel":
+            return self.values_
+        return self.values_ / self.values_.sum(axis=1, keepdims=True)  # float32's sums are not quite 1
 
 
 def _known(y: Any) -> _KnownClassifier:
