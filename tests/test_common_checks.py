@@ -22,8 +22,15 @@ FLOAT32 = [
     KerasClassifier(**_WRAPPED),
     KerasRegressor(**_WRAPPED),
 ]
-FLOAT64 = [KerasMLPClassifier(**_MLP, dtype="float64"), KerasMLPRegressor(**_MLP, dtype="float64")]
-FLOAT64 += [KerasEnsembleClassifier(FLOAT64[0], 2), KerasEnsembleRegressor(FLOAT64[1], 2)]
+_CLASSIFIER = KerasMLPClassifier(**_MLP, dtype="float64")
+_REGRESSOR = KerasMLPRegressor(**_MLP, dtype="float64")
+# An ensemble comes after its estimator, whose compiled functions it uses.
+FLOAT64 = [
+    _CLASSIFIER,
+    KerasEnsembleClassifier(_CLASSIFIER, 2),
+    _REGRESSOR,
+    KerasEnsembleRegressor(_REGRESSOR, 2),
+]
 
 _EQUIVALENCE = (
     "check_sample_weight_equivalence_on_dense_data",

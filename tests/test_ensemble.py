@@ -305,15 +305,6 @@ def test_every_search_makes_ensembles() -> None:
         assert search.ensemble(2).members_[0].model_ is not None
 
 
-def test_workers_send_back_what_they_predicted() -> None:
-    search = GridSearchCV(mlp(), {"learning_rate": [0.03, 0.1]}, cv=2, refit=False, n_jobs=2).fit(X, Y)
-    expected = GridSearchCV(mlp(), {"learning_rate": [0.03, 0.1]}, cv=2, refit=False).fit(X, Y)
-    for candidate in range(2):
-        for own, other in zip(search._held_out[candidate], expected._held_out[candidate], strict=True):
-            np.testing.assert_array_equal(own[0], other[0])
-            np.testing.assert_allclose(own[1], other[1], rtol=1e-4, atol=1e-5)
-
-
 def test_what_a_search_cannot_make_an_ensemble_of() -> None:
     with pytest.raises(NotFittedError):
         GridSearchCV(mlp(), {}).ensemble()
