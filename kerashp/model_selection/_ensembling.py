@@ -10,7 +10,7 @@ from sklearn.metrics import check_scoring
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils.validation import _check_method_params, check_is_fitted
+from sklearn.utils.validation import _check_method_params, _num_samples, check_is_fitted
 
 from kerashp._arguments import Arguments
 from kerashp.estimators._base import BaseKerasEstimator
@@ -97,9 +97,15 @@ class EnsemblingMixin(BaseSearchCV):
         self._check_library()
         X, y = indexable(*self._data)
         scorer = self._scorer(scoring)
-        library = out_of_fold(self._held_out, self._ranked(), len(y))
+        library = out_of_fold(self._held_out, self._ranked(), _num_samples(X))
         selection = self._selected(library, scorer, X, y, n_members)
         picks = [library.candidates[pick] for pick in selection.picks]
+        ensemble = self._averaged(picks, X, y)
+        ensemble.selection_scores_ = selection.scores
+        return ensemble
+
+    def _averaged(self, picks: list[int], X: Any, y: Any) -> BaseKerasEnsemble:
+        """The candidates that were picked, fitted to all rows."""
         candidates = list(dict.fromkeys(picks))
         kind = KerasEnsembleClassifier if is_classifier(self.estimator) else KerasEnsembleRegressor
         ensemble = kind(
@@ -107,9 +113,8 @@ class EnsemblingMixin(BaseSearchCV):
             [self.cv_results_["params"][candidate] for candidate in candidates],
             weights=[picks.count(candidate) for candidate in candidates],
         )
-        ensemble._fit(X, y, self._routed.estimator.fit, [self._epochs_of(own) for own in candidates])
-        ensemble.selection_scores_ = selection.scores
-        return ensemble
+        epochs = [self._epochs_of(candidate) for candidate in candidates]
+        return ensemble._fit(X, y, self._routed.estimator.fit, epochs)
 
     def _keep_for_ensembles(self, X: Any, y: Any) -> None:
         self._data = X, y

@@ -45,8 +45,8 @@ def greedy_selection(
     --------
     >>> y = np.array([1.0, 2.0])
     >>> low, high = y - 1, y + 2
-    >>> greedy_selection([high, low], lambda mean: -abs(mean - y).mean(), 6)
-    Selection(picks=[1, 0, 1], scores=[-1.0, -0.5, 0.0])
+    >>> greedy_selection([high, low], lambda mean: 1 - abs(mean - y).mean(), 6)
+    Selection(picks=[1, 0, 1], scores=[0.0, 0.5, 1.0])
     """
     total = np.zeros(np.shape(predictions[0]))
     picks: list[int] = []
