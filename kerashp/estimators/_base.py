@@ -21,6 +21,7 @@ from kerashp.estimators._handover import (
     built_once,
     epochs_told,
     given_outputs,
+    horizon,
     suspend,
     taken,
 )
@@ -382,7 +383,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         arguments = _as_told({**own, **call}, validated=validation is not None)
         epochs = own["epochs"] if partial else call.get("epochs", own["epochs"])
         callbacks = copied([self._fit_callbacks_given(), call.get("callbacks")])
-        callbacks += named_schedule(self.schedule, self.warmup_epochs, epochs)
+        callbacks += named_schedule(self.schedule, self.warmup_epochs, horizon(epochs))
         if epochs_told() is not None:
             callbacks = [c for c in callbacks if not isinstance(c, keras.callbacks.EarlyStopping)]
         if stops:

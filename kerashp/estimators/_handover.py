@@ -68,6 +68,7 @@ _MODELS: ContextVar[dict[Hashable, Any] | None] = ContextVar("models", default=N
 _WAITING: ContextVar[Resumed | None] = ContextVar("waiting", default=None)
 _GIVEN: ContextVar[tuple[Any, Outputs] | None] = ContextVar("given", default=None)
 _ASKING: ContextVar[bool] = ContextVar("asking", default=False)
+_HORIZON: ContextVar[int | None] = ContextVar("horizon", default=None)
 _EPOCHS: ContextVar[Callable[[], int | None] | None] = ContextVar("epochs", default=None)
 
 
@@ -136,6 +137,17 @@ def given_outputs(model: Any, X: np.ndarray) -> np.ndarray | None:
 def training_for(epochs: Callable[[], int | None] | None) -> AbstractContextManager[None]:
     """Inside, fits hold out nothing and train for so many epochs; as they would otherwise if None."""
     return _holding(_EPOCHS, epochs)
+
+
+def scheduling_for(epochs: int | None) -> AbstractContextManager[None]:
+    """Inside, schedules of fits are those of so many epochs, though a fit may end before; None: its own."""
+    return _holding(_HORIZON, epochs)
+
+
+def horizon(epochs: int) -> int:
+    """The epochs that a schedule is stretched over, in a fit of so many."""
+    told = _HORIZON.get()
+    return epochs if told is None else told
 
 
 def epochs_told() -> int | None:

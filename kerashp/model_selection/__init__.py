@@ -2,6 +2,8 @@
 
 from kerashp.model_selection._coarse_to_fine import CoarseToFineSearchCV, Round
 from kerashp.model_selection._ensemble import KerasEnsembleClassifier, KerasEnsembleRegressor
+from kerashp.model_selection._halving import HalvingGridSearchCV, HalvingRandomSearchCV
+from kerashp.model_selection._journal import JournalError
 from kerashp.model_selection._plan import Alone, Group, Plan
 from kerashp.model_selection._search import GridSearchCV, RandomizedSearchCV
 
@@ -10,6 +12,9 @@ __all__ = [
     "CoarseToFineSearchCV",
     "GridSearchCV",
     "Group",
+    "HalvingGridSearchCV",
+    "HalvingRandomSearchCV",
+    "JournalError",
     "KerasEnsembleClassifier",
     "KerasEnsembleRegressor",
     "Plan",

@@ -130,6 +130,9 @@ class CoarseToFineSearchCV(TogetherMixin):
         return_train_score: bool = False,
         refit_epochs: str | None = None,
         max_memory: int | None = None,
+        journal: Any = None,
+        journal_every: float = 60.0,
+        timeout: float | None = None,
     ):
         super().__init__(
             estimator,
@@ -150,8 +153,11 @@ class CoarseToFineSearchCV(TogetherMixin):
         self.random_state = random_state
         self.refit_epochs = refit_epochs
         self.max_memory = max_memory
+        self.journal = journal
+        self.journal_every = journal_every
+        self.timeout = timeout
 
-    def _run_search(self, evaluate_candidates: Callable[..., dict[str, Any]]) -> None:
+    def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
         random = check_random_state(self.random_state)
         space = dict(self.space)
         _check_space(space)
@@ -163,8 +169,8 @@ class CoarseToFineSearchCV(TogetherMixin):
             ranked = self._by_score(results)
             best = int(np.argmin(ranked["rank_test_score"]))
             score = float(ranked["mean_test_score"][best])
-            n_candidates = len(ranked["params"])
-            places = range(n_candidates - len(drawn), n_candidates)
+            own = np.flatnonzero(results["round"] == number)
+            places = range(own[0], own[-1] + 1)
             self.rounds_.append(Round(space, places, ranked["params"][best], score))
             if number + 1 < self.n_rounds:
                 space = zoom(self.space, ranked, self.shrink ** (number + 1), n_best=self.top)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from joblib import parallel_config
@@ -18,7 +19,7 @@ class AllAtOnce(ParallelBackendBase):
     Parameters
     ----------
     run : callable
-        Takes the tasks and returns their results, in the same order.
+        Takes the tasks and returns results, in the same order; those of some tasks may be left out.
     """
 
     supports_sharedmem = True
@@ -53,7 +54,7 @@ class AllAtOnce(ParallelBackendBase):
         waiting, self._waiting = self._waiting, []
         outcomes = iter(self._run([Task(*item) for result in waiting for item in result.batch.items]))
         for result in waiting:
-            result.outcomes = [next(outcomes) for _ in result.batch.items]
+            result.outcomes = list(islice(outcomes, len(result.batch.items)))
             result.callback(result)
         yield
 

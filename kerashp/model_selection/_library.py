@@ -1,6 +1,7 @@
 """What candidates predict for the rows that their splits held out, from which an ensemble is selected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,12 +52,16 @@ class Library:
     ----------
     refit : bool, str or callable
         As in the search: of several scores, the one of this name decides; otherwise the first.
+    results : dict from (candidate, split) to dict, default={}
+        Results that there are already.
     """
 
-    def __init__(self, refit: Any):
+    def __init__(self, refit: Any, results: Mapping[tuple[int, int], Result] = MappingProxyType({})):
         self._refit = refit
         self._results: dict[int, list[Result]] = {}  # by candidate
         self._n_splits = 0
+        for (candidate, _), result in sorted(results.items(), key=lambda item: item[0]):
+            self.add(candidate, result)
 
     def add(self, candidate: int, result: Result) -> None:
         """One more result; those of the others may lose their predictions."""

@@ -1,7 +1,7 @@
 """Estimators that are trained on all rows, together where that is possible."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from sklearn.base import clone
 from kerashp.estimators._handover import training_for
 from kerashp.model_selection._evaluation import Evaluation
 from kerashp.model_selection._preprocessing import Memory, around
+from kerashp.model_selection._stop import Limit, Stopped
+from kerashp.model_selection._store import Unwritten
 from kerashp.model_selection._task import Result, Task
 
 
@@ -62,8 +64,13 @@ def fitted(
         )
         for number, (estimator, own) in enumerate(zip(estimators, epochs, strict=True))
     ]
-    evaluation = Evaluation(None, verbose=False, n_jobs=1, backend=None)
-    return [result["fitted"] for result in evaluation.results(tasks)]
+    limit = Limit()
+    evaluation = Evaluation(None, False, 1, None, Unwritten(keeps=False), limit)
+    with suppress(Stopped):
+        results = evaluation.results(tasks)
+    if limit.reason is not None:
+        raise KeyboardInterrupt
+    return [result["fitted"] for result in results]
 
 
 def _no_function(*_: Any, **__: Any) -> Result:

@@ -8,10 +8,11 @@ import numpy as np
 
 from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._ready import Ready
-from kerashp.training import Costs
+from kerashp.training import Costs, n_cores
 
 _MOST_SIZES = 128
 _ITEM = 4  # bytes of a number
+_FULL = 16  # members that a core trains as fast as it can
 _COPIES = 4  # of a member's weights: themselves, gradients, the best so far, and on their way
 _LINE = "{:>5}  {:>7}  {:>10}  {:>7}  {:>7}  {:>8}  {:>8}  {}"
 _HEAD = ("group", "members", "candidates", "weights", "padding", "MB", "seconds", "graph")
@@ -38,6 +39,8 @@ class Group:
         Of data and members in memory, roughly.
     seconds : float
         One core's, to compile and to train without early stopping, by `Plan.costs`.
+    n_cores : int
+        On how many cores its members train at a time.
     """
 
     fits: tuple[Fit, ...]
@@ -47,6 +50,7 @@ class Group:
     padding: float
     n_bytes: int
     seconds: float
+    n_cores: int = 1
 
 
 @dataclass(frozen=True)
@@ -81,15 +85,17 @@ class Plan:
     alone: tuple[Alone, ...]
     costs: Costs | None = field(repr=False)
 
-    def after(self, n_candidates: int) -> "Plan":
-        """The same with so many candidates counted before its own."""
-        groups = [replace(group, fits=_moved(group.fits, n_candidates)) for group in self.groups]
-        alone = [replace(one, fit=_moved([one.fit], n_candidates)[0]) for one in self.alone]
-        return Plan(tuple(groups), tuple(alone), self.costs)
-
     def and_(self, later: "Plan") -> "Plan":
         """With what trained later."""
         return Plan(self.groups + later.groups, self.alone + later.alone, self.costs or later.costs)
+
+    def divided(self, groups: Sequence[tuple[Group, str]]) -> "Plan":
+        """With the fits of some groups alone, each for its reason."""
+        taken = {group.fits for group, _ in groups}
+        alone = [Alone(fit, reason) for group, reason in groups for fit in group.fits]
+        return Plan(
+            tuple(own for own in self.groups if own.fits not in taken), (*self.alone, *alone), self.costs
+        )
 
     def __str__(self) -> str:
         lines = [_LINE.format(*_HEAD)]
@@ -108,15 +114,19 @@ class Plan:
         return "\n".join(lines)
 
 
-def _moved(fits: Sequence[Fit], n_candidates: int) -> tuple[Fit, ...]:
-    return tuple((candidate + n_candidates, split) for candidate, split in fits)
-
-
 def planned(
-    fits: Sequence[Ready], alone: Sequence[Alone], blocks: Blocks, costs: Costs, max_memory: int
+    fits: Sequence[Ready],
+    alone: Sequence[Alone],
+    blocks: Blocks,
+    costs: Costs,
+    max_memory: int,
+    longest: float,
 ) -> tuple[Plan, list[list[Ready]]]:
-    """The plan, and the fits of its groups, each of which needs no more memory than that."""
+    """The plan, and the fits of its groups.
 
+    None needs more memory than that, or trains longer than so many seconds of one core while it has so many
+    members that two groups would train as fast.
+    """
     alike: dict[Hashable, list[Ready]] = {}
     for ready in fits:
         alike.setdefault(ready.key, []).append(ready)
@@ -124,12 +134,22 @@ def planned(
         part
         for group in alike.values()
         for bucket in _buckets(group, costs)
-        for part in _fitting(bucket, blocks, max_memory)
+        for part in _fitting(bucket, blocks, costs, max_memory, longest)
     ]
     groups = sorted(
         [(_described(part, costs, blocks), part) for part in parts], key=lambda pair: -pair[0].seconds
     )
-    return Plan(tuple(group for group, _ in groups), tuple(alone), costs), [part for _, part in groups]
+    described = _on_cores([group for group, _ in groups])
+    return Plan(tuple(described), tuple(alone), costs), [part for _, part in groups]
+
+
+def _on_cores(groups: Sequence[Group]) -> list[Group]:
+    """Groups that would be at work when all others are done train on all cores."""
+    share = sum(group.seconds for group in groups) / n_cores()
+    return [
+        replace(group, n_cores=n_cores() if len(groups) < n_cores() or group.seconds > share else 1)
+        for group in groups
+    ]
 
 
 def _buckets(fits: list[Ready], costs: Costs) -> list[list[Ready]]:
@@ -205,13 +225,17 @@ def _n_weights(shapes: np.ndarray) -> int:
     return int(shapes.prod(axis=1).sum())
 
 
-def _fitting(fits: list[Ready], blocks: Blocks, max_memory: int) -> list[list[Ready]]:
-    """The fits in as many groups of one size as fit in memory; those of one model stay together."""
+def _fitting(
+    fits: list[Ready], blocks: Blocks, costs: Costs, max_memory: int, longest: float
+) -> list[list[Ready]]:
+    """The fits in groups of one size that fit in memory and in time; those of one model stay together."""
     own: dict[int, list[Ready]] = {}
     for ready in fits:
         own.setdefault(id(ready.model), []).append(ready)
     room = max(max_memory - blocks.n_bytes(_blocks(fits)), 1)
-    n_groups = min(len(own), -(-len(fits) * _member_bytes(fits, blocks) // room))
+    by_memory = -(-len(fits) * _member_bytes(fits, blocks) // room)
+    by_time = min(int(_Work.of(fits).seconds(costs) // longest), len(fits) // (_FULL * n_cores()))
+    n_groups = min(len(own), max(1, by_memory, by_time))
     parts = np.array_split(np.array([*own]), n_groups)
     return [[ready for model in part.tolist() for ready in own[model]] for part in parts]
 

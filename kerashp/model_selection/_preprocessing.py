@@ -69,6 +69,14 @@ def around(estimator: Any) -> Iterator[Any]:
         estimator = inner
 
 
+def path_to(estimator: Any, name: str) -> str:
+    """What a parameter of what is in the middle is called from outside."""
+    steps = [
+        outer.steps[-1][0] if isinstance(outer, Pipeline) else "regressor" for outer in around(estimator)
+    ]
+    return "__".join([*steps, name])
+
+
 def innermost(estimator: Any) -> Any:
     """What is in the middle of all pipelines and transformed targets."""
     while (inner := within(estimator)) is not None:

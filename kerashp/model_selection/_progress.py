@@ -27,7 +27,6 @@ class Bar:
         self._done = 0
         self._best: float | None = None
         self._began = time.perf_counter()
-        self._stopped = False
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -47,20 +46,8 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
-    def stop(self) -> None:
-        """Let what still trains end."""
-        self._stopped = True
-
     def advance(self, epochs: int) -> None:
-        """So many epochs have passed.
-
-        Raises
-        ------
-        RuntimeError
-            If the search has been stopped: what still trains need not go on.
-        """
-        if self._stopped:
-            raise RuntimeError("the search has been stopped")
+        """So many epochs have passed."""
         before = self._done * _LINES // self._total
         self._done += epochs
         self._progress.update(self._bar, completed=self._done)

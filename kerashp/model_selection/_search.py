@@ -1,11 +1,15 @@
 """scikit-learn's grid and randomized search over candidates x folds that train together."""
 
-from numbers import Integral
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import compress
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
-import joblib
 import numpy as np
-from joblib.parallel import get_active_backend
 from sklearn import model_selection
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -16,18 +20,44 @@ from kerashp.model_selection._ensembling import EnsemblingMixin
 from kerashp.model_selection._evaluation import Evaluation
 from kerashp.model_selection._histories import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._joblib import AllAtOnce
+from kerashp.model_selection._journal import Journal
 from kerashp.model_selection._library import Library, held_out
 from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
+from kerashp.model_selection._stop import Limit, Stopped
+from kerashp.model_selection._store import Unwritten, new_seed
+from kerashp.model_selection._task import Resource
+from kerashp.model_selection._workers import workers
 
 CONSTRAINTS: dict[str, Any] = {
     "refit_epochs": [StrOptions({"cv"}), None],
     "max_memory": [Interval(Integral, 1, None, closed="left"), None],
+    "journal": [str, os.PathLike, None],
+    "journal_every": [Interval(Real, 0, None, closed="left")],
+    "timeout": [Interval(Real, 0, None, closed="neither"), None],
 }
+
+
+_RUNNING = ("_evaluation", "_found", "_goes_on_by", "_limit")  # attributes while `fit` runs
+
+
+@contextmanager
+def drawing_from(seed: int | None) -> Iterator[None]:
+    """Inside, what has no `random_state` draws the same again and again; None leaves it."""
+    before = np.random.get_state()
+    if seed is not None:
+        np.random.seed(seed)
+    try:
+        yield
+    finally:
+        if seed is not None:
+            np.random.set_state(before)
 
 
 class TogetherMixin(EnsemblingMixin):
     """A search of scikit-learn's whose fits are handed out all at once."""
+
+    _goes_on_by: Resource | None = None  # in which candidates that go on differ
 
     plan_: Plan
     histories_: list[list[History | None]]
@@ -55,6 +85,10 @@ class TogetherMixin(EnsemblingMixin):
         ValueError
             If all fits failed, or one did and `error_score="raise"`: its notes name candidate and split.
             If the refit fails, `cv_results_` is kept.
+        JournalError
+            If the journal is another search's, in use, damaged, or cannot be written.
+        KeyboardInterrupt, TimeoutError
+            If the search was stopped before any candidate was finished.
         """
         self._found: dict[str, Any] | None = None
         self._keep_for_ensembles(X, y)
@@ -63,27 +97,78 @@ class TogetherMixin(EnsemblingMixin):
                 f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; got "
                 f"{self.estimator!r}. Set refit_epochs=None"
             )
-        n_jobs, backend = joblib.effective_n_jobs(self.n_jobs), get_active_backend()[0]
-        evaluation = Evaluation(self.max_memory, self.verbose > 0, n_jobs, backend, Library(self.refit))
-        all_at_once = AllAtOnce(evaluation.results)
+        limit = Limit(None if self.timeout is None else time.time() + self.timeout)
+        with self._store() as store, drawing_from(store.seed if self.journal is not None else None):
+            evaluation = Evaluation(
+                self.max_memory, self.verbose > 0, *workers(self.n_jobs), store, limit, self._goes_on_by
+            )
+            self._evaluation, self._limit = evaluation, limit
+            store.library = Library(self.refit, store.results)
+            all_at_once = AllAtOnce(evaluation.results)
+            try:
+                with training_for(self._epochs_of_best if self.refit_epochs == "cv" else None):
+                    return super().fit(X, y, **params)
+            except BaseException as error:
+                if self._found is not None:
+                    self.cv_results_ = self._found
+                    error.add_note("The search itself ended before: see cv_results_")
+                raise
+            finally:
+                all_at_once.release()
+                if evaluation.plan is not None:
+                    self.plan_, self.seconds_ = evaluation.plan, dict(evaluation.seconds)
+                if self._goes_on_by is not None:
+                    self.epochs_saved_ = evaluation.epochs_saved
+                for name in _RUNNING:
+                    if name in vars(self):
+                        delattr(self, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Its tasks have a search with them, to workers too; what belongs to the running search stays here.
+        return {name: value for name, value in super().__getstate__().items() if name not in _RUNNING}
+
+    def _store(self) -> AbstractContextManager[Any]:
+        """Where results and states are kept."""
+        goes_on = self._goes_on_by is not None
+        if self.journal is not None:
+            return Journal(self.journal, self.journal_every, keeps_finished=goes_on)
+        return nullcontext(Unwritten(goes_on, new_seed() if goes_on else None))
+
+    def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         try:
-            with training_for(self._epochs_of_best if self.refit_epochs == "cv" else None):
-                return super().fit(X, y, **params)
-        except Exception as error:
-            if self._found is not None:
-                self.cv_results_ = self._found
-                error.add_note("The search itself ended before: see cv_results_")
-            raise
-        finally:
-            all_at_once.release()
-            if evaluation.whole is not None:
-                self.plan_, self.seconds_ = evaluation.whole, evaluation.seconds
-            del self._found
+            self._search(evaluate_candidates, callback_ctx)
+        except Stopped:
+            if self._found is None:
+                raise self._nothing_finished() from None
+        if self._limit.reason is not None:
+            finished = self._evaluation.finished
+            warnings.warn(
+                f"The search was stopped by {self._limit.reason}: {sum(finished)} of {len(finished)} "
+                "candidates were finished, and cv_results_ has these",
+                stacklevel=2,
+            )
+
+    def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
+        """Propose candidates and have them evaluated, as often as it takes."""
+        super()._run_search(evaluate_candidates, callback_ctx=callback_ctx)
+
+    def _nothing_finished(self) -> BaseException:
+        later = (
+            "with journal=folder, the same call goes on where it was"
+            if self.journal is None
+            else "the same call goes on from the journal"
+        )
+        if self._limit.reason == "Ctrl-C":
+            return KeyboardInterrupt(f"No candidate was finished; {later}")
+        return TimeoutError(f"No candidate was finished within timeout={self.timeout} seconds; {later}")
 
     def _format_results(
         self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None
     ) -> dict[str, Any]:
-        results = super()._format_results(candidate_params, n_splits, out, more_results)
+        finished = self._evaluation.finished
+        more = {name: list(compress(values, finished)) for name, values in (more_results or {}).items()}
+        candidates = list(compress(candidate_params, finished))
+        results = super()._format_results(candidates, n_splits, out, more)
         self.histories_ = histories(out, n_splits)
         self._held_out = held_out(out, n_splits)
         self._found = results | columns(out, n_splits)
@@ -127,7 +212,8 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
     n_jobs : int, default=None
         joblib's workers. 1, or None outside of `joblib.parallel_config`, trains in this process, which keeps
         all its cores busy; with more, each worker trains whole groups and returns scores and curves. A worker
-        that is killed costs its own group, which is trained again.
+        that is killed costs its own group, which is trained again. Under `joblib.parallel_config("dask")` or
+        `("ray")`, the workers are those of a cluster, and None takes them all.
     refit : bool, str or callable, default=True
         As in scikit-learn: whether, and by which score, the best candidate is trained on all rows.
     cv : int, splitter or iterable, default=None
@@ -146,8 +232,22 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
         For how long the best candidate is trained on all rows: None as its parameters say, early stopping
         included; "cv" for as many epochs as were best in its splits on average, with nothing held out.
     max_memory : int, default=None
+<<<<<<< HEAD
         Bytes that populations in training may take, roughly; half of the machine's memory if None. What would
         take more is divided.
+    journal : str or path, default=None
+        A folder in which the search is kept as it goes, each write whole or not at all. After a kill, a full
+        disk or Ctrl-C, the same call goes on from there, with no finished fit done again, and ends as if
+        nothing had happened. A folder is one search's; another search, or a second process, is refused.
+    journal_every : float, default=60.0
+        Seconds between two states of what is in training, from which it goes on.
+    timeout : float, default=None
+        Seconds after which the search ends with the candidates that are finished, and refits the best. The
+        same does Ctrl-C. Fits that train together end at an epoch's end, others when they are done.
+=======
+        Bytes that populations in training may take, roughly, on each machine; half of this one's memory if
+        None. What would take more is divided.
+>>>>>>> cluster
 
     Attributes
     ----------
@@ -223,6 +323,9 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         return_train_score: bool = False,
         refit_epochs: str | None = None,
         max_memory: int | None = None,
+        journal: Any = None,
+        journal_every: float = 60.0,
+        timeout: float | None = None,
     ):
         super().__init__(
             estimator,
@@ -238,6 +341,9 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         )
         self.refit_epochs = refit_epochs
         self.max_memory = max_memory
+        self.journal = journal
+        self.journal_every = journal_every
+        self.timeout = timeout
 
 
 class RandomizedSearchCV(TogetherMixin, model_selection.RandomizedSearchCV):
@@ -297,6 +403,9 @@ class RandomizedSearchCV(TogetherMixin, model_selection.RandomizedSearchCV):
         return_train_score: bool = False,
         refit_epochs: str | None = None,
         max_memory: int | None = None,
+        journal: Any = None,
+        journal_every: float = 60.0,
+        timeout: float | None = None,
     ):
         super().__init__(
             estimator,
@@ -314,3 +423,6 @@ class RandomizedSearchCV(TogetherMixin, model_selection.RandomizedSearchCV):
         )
         self.refit_epochs = refit_epochs
         self.max_memory = max_memory
+        self.journal = journal
+        self.journal_every = journal_every
+        self.timeout = timeout

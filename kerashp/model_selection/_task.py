@@ -2,13 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._handover import scheduling_for
 from kerashp.model_selection._library import Result, predicted
+from kerashp.model_selection._preprocessing import innermost
+from kerashp.training import Paused
+
+
+class Resource(NamedTuple):
+    """What candidates get more of when they go on."""
+
+    name: str  # of the parameter
+    most: int  # epochs
 
 
 class _Failing(BaseEstimator):
@@ -26,10 +38,14 @@ class Task:
     function: Callable[..., Result]
     arguments: tuple[Any, ...]  # (estimator, X, y)
     keywords: dict[str, Any]
+    n_before: int = 0  # candidates of earlier calls
+    paused: Paused | None = None  # where its training goes on from
+    horizon: int | None = None  # the epochs that schedules are stretched over, where they are not its own
 
     @property
     def candidate(self) -> int:
-        return self.keywords["candidate_progress"][0]
+        """The candidate's position in `cv_results_`."""
+        return self.n_before + self.keywords["candidate_progress"][0]
 
     @property
     def split(self) -> int:
@@ -44,6 +60,16 @@ class Task:
     def estimator(self) -> Any:
         return self.arguments[0]
 
+    def seeded(self, seed: int, candidate: int) -> "Task":
+        """The same, but that an estimator without a `random_state` has one that belongs to a candidate."""
+        inner = innermost(self.estimator)
+        if not isinstance(inner, BaseKerasEstimator) or inner.random_state is not None:
+            return self
+        estimator = clone(self.estimator)
+        words = np.random.SeedSequence((seed, candidate, self.split)).generate_state(1)
+        innermost(estimator).random_state = int(words[0] >> 1)
+        return replace(self, arguments=(estimator, *self.arguments[1:]))
+
     def candidates_estimator(self) -> Any:
         """A clone of the estimator with the candidate's parameters."""
         return clone(self.estimator).set_params(**clone(self.keywords["parameters"], safe=False))
@@ -54,7 +80,9 @@ class Task:
         train = self.keywords["train"]
         params = _check_method_params(X, params=self.keywords["fit_params"] or {}, indices=train)
         X_train, y_train = _safe_split(estimator, X, y, train)
-        estimator.fit(X_train, **params) if y_train is None else estimator.fit(X_train, y_train, **params)
+        rows = (X_train,) if y_train is None else (X_train, y_train)
+        with scheduling_for(self.horizon):
+            estimator.fit(*rows, **params)
 
     def run(self) -> Result:
         """What scikit-learn makes of it; the estimator, and what it predicts for the test rows, are among it.
@@ -62,7 +90,8 @@ class Task:
         An error that is not to be scored says where it came from.
         """
         try:
-            result = self.function(*self.arguments, **self.keywords, return_estimator=True)
+            with scheduling_for(self.horizon):
+                result = self.function(*self.arguments, **self.keywords, return_estimator=True)
             return result | self._held_out(result["estimator"])
         except Exception as error:
             error.add_note(self.described())

@@ -10,7 +10,10 @@ import numpy as np
 from kerashp.estimators._handover import Resumed
 from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._ready import Ready
-from kerashp.training import Member, Population, Trained
+from kerashp.model_selection._stop import Stopped
+from kerashp.training import Member, Paused, Population, Trained
+
+States = dict[tuple[int, int], Paused]  # by candidate and split
 
 
 class Together:
@@ -42,6 +45,7 @@ class Together:
                 early_stopping=ready.stopping,
                 epochs=ready.arguments["epochs"],
                 schedule=ready.schedule,
+                paused=ready.task.paused,
             )
             for ready in fits
         ]
@@ -61,19 +65,51 @@ class Together:
         self.compile_seconds = time.perf_counter() - began
         self.train_seconds = 0.0
 
-    def train(self, report: Callable[[int], None]) -> "Together":
-        """Train all; `report` takes the number of epochs of single members that have passed since last."""
-        began = time.perf_counter()
-        self._trained = self._population.train(max(ready.arguments["epochs"] for ready in self._fits), report)
+    def train(
+        self, report: Callable[[int], None], keep: Callable[[States], None] | None, every: float
+    ) -> "Together":
+        """Train all.
+
+        Parameters
+        ----------
+        report : callable
+            Takes the number of epochs of single members that have passed since last; may raise `Stopped`.
+        keep : callable or None
+            Takes how far all have come, at the end, and when training is stopped.
+        every : float
+            Seconds after which it takes them meanwhile, too.
+        """
+        began = kept = time.perf_counter()
+
+        def between(epochs: int) -> None:
+            nonlocal kept
+            report(epochs)
+            if keep is not None and time.perf_counter() - kept >= every:
+                keep(self._states())
+                kept = time.perf_counter()
+
+        try:
+            epochs = max(ready.arguments["epochs"] for ready in self._fits)
+            self._trained = self._population.train(epochs, between)
+        except Stopped:
+            if keep is not None:
+                keep(self._states())
+            raise
+        if keep is not None:
+            keep(self._states())
         self.train_seconds = time.perf_counter() - began
         return self
+
+    def _states(self) -> States:
+        return {ready.task.place: self._population.paused(index) for index, ready in enumerate(self._fits)}
 
     def fit_seconds(self, position: int) -> float:
         """A fit's share of the time: of compiling an equal one, of training by its steps; and its own."""
         steps = [
-            trained.n_epochs * ready.n_steps for trained, ready in zip(self._trained, self._fits, strict=True)
+            (trained.n_epochs - (ready.task.paused.n_epochs if ready.task.paused else 0)) * ready.n_steps
+            for trained, ready in zip(self._trained, self._fits, strict=True)
         ]
-        share = self.compile_seconds / len(steps) + self.train_seconds * steps[position] / sum(steps)
+        share = self.compile_seconds / len(steps) + self.train_seconds * steps[position] / max(1, sum(steps))
         return self._fits[position].seconds + share
 
     def resumed(self, position: int) -> Resumed:

@@ -1,23 +1,49 @@
 """Work spread over joblib's workers; a worker that is killed costs no more than what it was doing."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
 from threading import Event
 from typing import Any
 
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
 from joblib._parallel_backends import LokyBackend
 from joblib.externals.loky import ProcessPoolExecutor
+from joblib.parallel import get_active_backend
+
+from kerashp.model_selection._clusters import by_dask, by_ray, is_dask, is_ray, n_neighbours, n_workers_of_ray
+from kerashp.training import n_devices
 
 _ATTEMPTS = 3
 _OF_TENSORFLOW = "TF_NUM_INTRAOP_THREADS"
+_OF_CUDA = "CUDA_VISIBLE_DEVICES"
+
+
+def workers(n_jobs: int | None) -> tuple[int, Any]:
+    """How many workers a search has, and joblib's backend, where they are; None: it runs in this process.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        1: this process. None: what `joblib.parallel_config` says; if nothing, all workers of a cluster.
+    """
+    backend, configured = get_active_backend()
+    if n_jobs != 1 and is_ray(backend):
+        return n_workers_of_ray(backend, configured if n_jobs is None else n_jobs), backend
+    number = effective_n_jobs(n_jobs)
+    here = number == 1 and (n_jobs == 1 or not is_dask(backend))
+    return number, None if here else backend
+
+
+def neighbours(n_jobs: int, backend: Any) -> int:
+    """How many workers at the most share a machine."""
+    return n_neighbours(backend, n_jobs) if is_dask(backend) or is_ray(backend) else n_jobs
 
 
 def spread(
     function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int, backend: Any
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any]]:
     """The function of each work's arguments, as (index, result), in the order in which they end.
 
     Parameters
@@ -27,23 +53,31 @@ def spread(
     n_jobs : int
     backend : joblib backend
         Loky's own executor gives up all its work when one worker is killed, so each of its workers gets one
-        for itself here; on other backends (Dask's, Ray's, threads) joblib spreads the work.
+        for itself here. Dask and Ray are asked directly; on other backends (threads) joblib spreads the work.
 
-    A work whose worker has been killed three times has a `RuntimeError` for its result.
+    A work whose workers have been killed time and again has a `RuntimeError` for its result.
     """
     if isinstance(backend, LokyBackend):
         n_jobs = max(1, min(n_jobs, len(works)))
         yield from _by_processes(function, works, n_jobs, _environment(backend, n_jobs))
         return
+    if is_dask(backend):
+        yield from by_dask(function, works, backend)
+        return
+    if is_ray(backend):
+        yield from by_ray(function, works, n_jobs, backend)
+        return
+    return_as = "generator_unordered" if backend.supports_return_generator else "list"
     with parallel_config(backend=backend):
-        results = Parallel(n_jobs=n_jobs, batch_size=1)(delayed(function)(*work) for work in works)
-    yield from enumerate(results)
+        parallel = Parallel(n_jobs=n_jobs, batch_size=1, return_as=return_as)
+    yield from parallel(delayed(_numbered)(function, *numbered) for numbered in enumerate(works))
 
 
 def _by_processes(
     function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int, env: dict[str, str]
 ) -> Iterator[tuple[int, Any]]:
-    workers = [ProcessPoolExecutor(max_workers=1, env=env) for _ in range(n_jobs)]
+    envs = [env | _pinned(number) for number in range(n_jobs)]
+    workers = [ProcessPoolExecutor(max_workers=1, env=env) for env in envs]
     idle: SimpleQueue[int] = SimpleQueue()
     for number in range(n_jobs):
         idle.put(number)
@@ -60,7 +94,7 @@ def _by_processes(
                     if ended.is_set():
                         break
                     workers[number].shutdown(wait=False)
-                    workers[number] = ProcessPoolExecutor(max_workers=1, env=env)
+                    workers[number] = ProcessPoolExecutor(max_workers=1, env=envs[number])
         finally:
             idle.put(number)
         return RuntimeError(
@@ -86,3 +120,16 @@ def _environment(backend: LokyBackend, n_jobs: int) -> dict[str, str]:
     own = {"LOKY_MAX_CPU_COUNT": share, _OF_TENSORFLOW: os.environ.get(_OF_TENSORFLOW, share)}
     env: dict[str, str] = backend._prepare_worker_env(n_jobs)
     return env | own
+
+
+def _pinned(number: int) -> dict[str, str]:
+    """Of a worker: one of several accelerators, in turn."""
+    if n_devices() == 1:
+        return {}
+    visible = os.environ.get(_OF_CUDA)
+    names = visible.split(",") if visible else list(map(str, range(n_devices())))
+    return {_OF_CUDA: names[number % len(names)]}
+
+
+def _numbered(function: Callable[..., Any], index: int, work: tuple[Any, ...]) -> tuple[int, Any]:
+    return index, function(*work)

@@ -1,9 +1,10 @@
 """How a Keras model is trained: by `fit`, an epoch or more in one compiled call."""
 
 from kerashp.training._costs import Costs, measured
+from kerashp.training._devices import Devices, n_devices
 from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._isolation import isolated, without_retracing_warnings
-from kerashp.training._member import Member, Trained
+from kerashp.training._member import Member, Paused, Trained
 from kerashp.training._obstacles import obstacle
 from kerashp.training._outputs import Predictor, predicting_shape
 from kerashp.training._population import Population, n_cores
@@ -14,9 +15,11 @@ from kerashp.training._template import graph_shape
 
 __all__ = [
     "Costs",
+    "Devices",
     "FallbackWarning",
     "LearningRateCallback",
     "Member",
+    "Paused",
     "Population",
     "Predictor",
     "Trained",
@@ -28,6 +31,7 @@ __all__ = [
     "isolated",
     "measured",
     "n_cores",
+    "n_devices",
     "obstacle",
     "predicting_shape",
     "without_retracing_warnings",

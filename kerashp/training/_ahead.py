@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from kerashp.training._devices import on, pinned
+
 _Item = TypeVar("_Item")
 
 
@@ -13,8 +15,14 @@ def one_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
     >>> list(one_ahead(iter("abc")))
     ['a', 'b', 'c']
     """
+    device = pinned()
+
+    def following() -> _Item | None:
+        with on(device):
+            return next(items, None)
+
     with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(lambda: next(items, None))
+        coming = thread.submit(following)
         while (item := coming.result()) is not None:
-            coming = thread.submit(lambda: next(items, None))
+            coming = thread.submit(following)
             yield item

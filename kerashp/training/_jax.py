@@ -27,6 +27,16 @@ ANY_ROWS = False  # whether `for_any_rows` is as it says
 # Placement.
 
 
+def devices() -> list[Any]:
+    """The accelerators that this process sees."""
+    return [device for device in jax.local_devices() if device.platform != "cpu"]
+
+
+def on(device: Any) -> AbstractContextManager[None]:
+    """Inside, in this thread, arrays are put and functions compiled for this device."""
+    return jax.default_device(device)
+
+
 def put(array: Any) -> jax.Array:
     """The array on the device, without the second copy that `jnp.asarray` makes meanwhile."""
     return jax.device_put(array)

@@ -1,5 +1,6 @@
 """One member of a population: what of its training is its own, and how far it has come."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,9 @@ class Member:
         A model that the same code made, say for another fold. Training begins with its weights, seeds,
         learning rate and optimizer's state instead of the model's: so models with code of your own in them,
         of which nobody can tell that they are alike, train together.
+    paused : Paused, default=None
+        Where an earlier training of this member ended (`Population.paused`), to go on from there: its model
+        is made as it was then, and its weights, epochs and order of the rows go before the model's.
 
     Examples
     --------
@@ -60,6 +64,51 @@ class Member:
     epochs: int | None = None
     start: Any = None
     schedule: LearningRateCallback | None = None
+    paused: "Paused | None" = None
+
+
+@dataclass(frozen=True)
+class Paused:
+    """Where a member's training was paused: all that it takes to go on as if it had not been.
+
+    Attributes
+    ----------
+    history : dict from str to list of float
+        Loss and metrics after every epoch so far.
+    values : list of list of ndarray
+        Of the model's trainable variables, its other variables and its optimizer's, in Keras' order.
+    best : list of list of ndarray or None
+        The first two of these where its early stopping saw the best value, if it keeps them.
+    order : dict or None
+        The state of the generator that draws the order of the rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp import build_model
+    >>> from kerashp.training import Member, Population
+    >>> X, model = np.ones((64, 2)), build_model(1, 4, input_shape=2)
+    >>> first = Population([Member(model, random_state=0)], X, X[:, 0])
+    >>> _ = first.train(epochs=2)
+    >>> later = Population([Member(model, random_state=0, paused=first.paused(0))], X, X[:, 0])
+    >>> later.train(epochs=3)[0].n_epochs
+    3
+    """
+
+    history: dict[str, list[Any]]
+    values: list[list[np.ndarray]]
+    best: list[list[np.ndarray]] | None
+    order: dict[str, Any] | None
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs it has trained."""
+        return len(next(iter(self.history.values()), []))
+
+    def epochs(self) -> Iterator[dict[str, Any]]:
+        """The logs of each epoch."""
+        for epoch in range(self.n_epochs):
+            yield {name: logs[epoch] for name, logs in self.history.items()}
 
 
 @dataclass(frozen=True)
@@ -99,6 +148,9 @@ class Course:
         self.n_epochs = 0
         self.stopped_by: str | None = None
         self._last = member.epochs
+        if member.paused is not None:
+            for logs in member.paused.epochs():
+                self.saw(logs)
 
     def left(self, epochs: int) -> int:
         """How many epochs there are until it ends, or training does."""

@@ -13,14 +13,15 @@ from kerashp._arguments import Arguments
 from kerashp.training._assembly import Assembly
 from kerashp.training._backend import backend
 from kerashp.training._block import Block, Snapshot, stacked
+from kerashp.training._devices import on, pinned
 from kerashp.training._engine import Engine
 from kerashp.training._logs import flat, native, of_validation
-from kerashp.training._member import Course, Member, Trained
+from kerashp.training._member import Course, Member, Paused, Trained
 from kerashp.training._obstacles import of_data, of_model, too_large
 from kerashp.training._portions import Portions
 from kerashp.training._rates import Constant, Rates, Taken, initial_rate
 from kerashp.training._stack import Stack
-from kerashp.training._step import State
+from kerashp.training._step import State, variables_of
 from kerashp.training._template import graph_shape
 
 _EPOCHS_BETWEEN = 10  # looks at whether members have diverged
@@ -105,6 +106,7 @@ class Population:
         blocks_at_a_time: int | None = None,
     ):
         self._members = list(members)
+        self._device = pinned()
         batch_size = _CHECK.integer("batch_size", batch_size, at_least=1)
         if validation_batch_size is not None:
             validation_batch_size = _CHECK.integer("validation_batch_size", validation_batch_size, at_least=1)
@@ -120,7 +122,9 @@ class Population:
             [member.model for member in self._members],
             portions.batch(batch_size),
             [member.start for member in self._members],
+            [None if member.paused is None else member.paused.values for member in self._members],
         )
+        _check_paused(self._members)
         self._courses = self._begun()
         at_a_time = n_cores() if blocks_at_a_time is None else blocks_at_a_time
         at_a_time = _CHECK.integer("blocks_at_a_time", at_a_time, at_least=1)
@@ -130,9 +134,10 @@ class Population:
         self._check_rows()
         self._restored = self._stack.restored()
         self._rates = self._scheduled(batch_size)
-        self._ended: dict[int, _Final] = {}  # of members that are in no block any more
+        self._ended: dict[int, Snapshot] = {}  # of members that are in no block any more
         self._snapshots: dict[int, Snapshot] = {}  # of the others, where anybody has asked
-        self._blocks = self._packed(np.arange(len(self._members)), self._stack.state(), [])
+        bests = [self._best(member) for member in range(len(self._members))]
+        self._blocks = self._packed(np.arange(len(self._members)), self._stack.state(), bests)
         self._prepare()
 
     def train(self, epochs: int, report: Callable[[int], None] | None = None) -> list[Trained]:
@@ -153,9 +158,9 @@ class Population:
         """
         epochs = _CHECK.integer("epochs", epochs, at_least=0)
         left = self._left(epochs)
-        self._snapshots = {}
         with ThreadPoolExecutor(n_cores()) as threads:
             while times := self._times(epochs):
+                self._snapshots = {}
                 for block in self._blocks:
                     block.engine.active[:] = False
                     trains = [self._courses[member].left(epochs) > 0 for member in block.members]
@@ -170,6 +175,20 @@ class Population:
     def state(self, member: int) -> State:
         """A member's values on the template's variables, with its best weights if it has any."""
         return self._final(member).state
+
+    def paused(self, member: int) -> Paused:
+        """Where a member's training is now, for a population that goes on from there.
+
+        It may have other members, and end at another epoch; the numbers are those of a training without a
+        pause.
+        """
+        state, best = self._snapshot(member)
+        return Paused(
+            history=self._courses[member].trained().history,
+            values=self._stack.taken(member, state[:3]),
+            best=None if best is None else self._stack.taken(member, best),
+            order=self._portions.order(member),
+        )
 
     def predict(self, x: Any, members: Sequence[int]) -> np.ndarray:
         """What some members predict, as their models would if they had been written.
@@ -189,7 +208,8 @@ class Population:
             filled = own[np.minimum(np.arange(self._size), len(own) - 1)]
             states = {member: self.state(member) for member in own}
             state = stacked([states[member]._replace(optimizer=[], metrics=[]) for member in filled])
-            parts.append(self._assembly.outputs.of(filled, state, [x])[: len(own)])
+            with on(self._device):
+                parts.append(self._assembly.outputs.of(filled, state, [x])[: len(own)])
         return np.concatenate(parts)
 
     def write(self, member: int, model: Any = None) -> Any:
@@ -237,8 +257,8 @@ class Population:
         rates = [initial_rate(_starts_with(member), member.schedule or one) for member in self._members]
         sizes = [-(-len(rows) // batch_size) for rows in self._portions.train_rows]
         return [
-            Constant(rate) if callback is None else Taken(callback, rate, n_steps)
-            for callback, rate, n_steps in zip(callbacks, rates, sizes, strict=True)
+            Constant(rate) if callback is None else Taken(callback, rate, n_steps, course.n_epochs)
+            for callback, rate, n_steps, course in zip(callbacks, rates, sizes, self._courses, strict=True)
         ]
 
     def _validates(self, member: int) -> bool:
@@ -283,10 +303,11 @@ class Population:
     def _advance(self, block: Block, times: int) -> None:
         if not block.engine.active.any():
             return
-        for trained, tested in block.engine.epochs(times, validate=block.engine.validates):
-            logs = trained | of_validation(tested)
-            for epoch in range(len(trained["loss"])):
-                block.keep(self._seen(block, {name: list(log[epoch]) for name, log in logs.items()}))
+        with on(self._device):
+            for trained, tested in block.engine.epochs(times, validate=block.engine.validates):
+                logs = trained | of_validation(tested)
+                for epoch in range(len(trained["loss"])):
+                    block.keep(self._seen(block, {name: list(log[epoch]) for name, log in logs.items()}))
 
     def _seen(self, block: Block, logs: dict[str, list[Any]]) -> np.ndarray:
         """Take the logs of an epoch, each a list by member; whose weights are the best so far."""
@@ -305,9 +326,10 @@ class Population:
             return
         snapshots = {member: own for block in self._blocks for member, own in block.snapshots().items()}
         for member in snapshots.keys() - set(left):
-            self._ended[member] = self._ending(member, snapshots[member])
+            self._ended[member] = snapshots[member]
         state = stacked([snapshots[member].state for member in left])
-        self._blocks = self._packed(np.array(left), state, [snapshots[member].best for member in left])
+        with on(self._device):
+            self._blocks = self._packed(np.array(left), state, [snapshots[member].best for member in left])
 
     def _packed(self, members: np.ndarray, state: State, best: list[Any]) -> list[Block]:
         """Blocks of these members, which begin in this state; arrays of shape `(len(members), ...)`."""
@@ -337,7 +359,15 @@ class Population:
         tested = [portions.test_rows[member] for member in members]
         return assembly.engine(members, state, train, assembly.feed(1, tested, None, starts), rates)
 
-    def _final(self, member: int) -> _Final:
+    def _best(self, member: int) -> tuple[list[Any], list[Any]] | None:
+        """What a member had where it was best before a pause."""
+        paused = self._members[member].paused
+        if paused is None or paused.best is None:
+            return None
+        state = self._stack.placed(member, paused.best)
+        return state.weights, state.others
+
+    def _snapshot(self, member: int) -> Snapshot:
         member = _CHECK.integer("member", member, at_least=0)
         if member >= len(self._members):
             raise IndexError(f"Population: member must be below {len(self._members)}; got {member}")
@@ -345,10 +375,10 @@ class Population:
             return self._ended[member]
         if member not in self._snapshots:
             self._snapshots |= next(block for block in self._blocks if member in block.members).snapshots()
-        return self._ending(member, self._snapshots[member])
+        return self._snapshots[member]
 
-    def _ending(self, member: int, snapshot: Snapshot) -> _Final:
-        state, best = snapshot
+    def _final(self, member: int) -> _Final:
+        state, best = self._snapshot(member)
         watch = self._courses[member].watch
         if watch is None or not watch.restores or best is None:
             return _Final(state, is_best=False)
@@ -415,6 +445,19 @@ def _check_starts(members: Sequence[Member]) -> None:
                 f"Population: members[{index}].start must be made as its model is, with weights of shapes "
                 f"{wanted} and {type(member.model.optimizer).__name__}; got {got} and "
                 f"{type(member.start.optimizer).__name__}"
+            )
+
+
+def _check_paused(members: Sequence[Member]) -> None:
+    for index, member in enumerate(members):
+        if member.paused is None:
+            continue
+        wanted = [[tuple(v.shape) for v in group] for group in variables_of(_starts_with(member))[:3]]
+        got = [[array.shape for array in group] for group in member.paused.values]
+        if got != wanted:
+            raise ValueError(
+                f"Population: members[{index}].paused must be of a model that was made as this one is, with "
+                f"variables of shapes {wanted}; got {got}"
             )
 
 

@@ -51,7 +51,7 @@ class Portions:
             _rows(f"members[{index}].rows", member.rows, n_rows) for index, member in enumerate(members)
         ]
         self.test_rows = self._tested(members, n_rows)
-        generators = [_generator(member.random_state) for member in members]
+        generators = [_generator(member) for member in members]
         self.generators = generators if shuffle else None
 
     @property
@@ -83,6 +83,15 @@ class Portions:
             return {}
         n_shared = sum(leaf is not None for leaf in _data.leaves(self._train))
         return {n_shared: (members * self._weights.shape[1]).astype(np.int32)}
+
+    def order(self, member: int) -> dict[str, Any] | None:
+        """The state of the generator that a member's rows are shuffled by."""
+        if self.generators is None:
+            return None
+        generator = self.generators[member]
+        if isinstance(generator, np.random.Generator):
+            return dict(copy.deepcopy(generator.bit_generator.state))
+        return dict(generator.get_state(legacy=False))
 
     @property
     def validates_on_training_data(self) -> bool:
@@ -129,7 +138,19 @@ def _rows(name: str, rows: Any, n_rows: int) -> np.ndarray:
     return array.astype(np.int32, copy=False)
 
 
-def _generator(random_state: Any) -> Any:
+def _generator(member: Member) -> Any:
+    generator = _new_generator(member.random_state)
+    order = None if member.paused is None else member.paused.order
+    if order is None:
+        return generator
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = order
+    else:
+        generator.set_state(order)
+    return generator
+
+
+def _new_generator(random_state: Any) -> Any:
     if random_state is None:
         return np.random.default_rng(np.random.randint(2**31))  # of which np.random.seed decides
     if isinstance(random_state, np.random.Generator):

@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from kerashp.training._devices import pinned
 from kerashp.training._identity import identity
 from kerashp.training._numbers import Number
 from kerashp.training._program import Layout, Program
@@ -23,7 +24,7 @@ def program_for(model: Any, numbers: list[Number], layout: Layout, structures: t
     A model with code of the user's own has its programs for itself, for as long as it lives and is not
     compiled anew.
     """
-    key = (layout, repr(structures))
+    key = (layout, repr(structures), pinned())
     shape = identity(model, numbers)
     with _LOCK:
         if shape is None:

@@ -1,11 +1,12 @@
 """Many models of one graph shape as one: each one's values on the variables of a template."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from kerashp.training._backend import backend
 from kerashp.training._layers import dropouts_of, is_plain
@@ -15,6 +16,9 @@ from kerashp.training._replaced import PLACES
 from kerashp.training._step import State, variables_of
 from kerashp.training._template import aligned, template_of
 
+Values = list[
+    list[np.ndarray]
+]  # of a model's variables, in the order of `variables_of`, or of the first of them
 _Masks = list[np.ndarray | None]  # an axis each
 
 
@@ -27,6 +31,8 @@ class Stack:
         Of one graph shape (see `graph_shape`); one model may be there more than once.
     starts : list of keras.Model or None, default=None
         Where to take the values from; None, or None for a model: from itself.
+    told : list of Values or None, default=None
+        Values that go before those of the starts.
     batch : structure of keras.KerasTensor, default=None
         A batch of (x, y, sample_weight), to build metrics and optimizer with where that has not been done.
 
@@ -36,7 +42,13 @@ class Stack:
         Has everything that any of the models has, and is as wide as the widest in each layer.
     """
 
-    def __init__(self, models: Sequence[Any], batch: Any = None, starts: Sequence[Any] | None = None):
+    def __init__(
+        self,
+        models: Sequence[Any],
+        batch: Any = None,
+        starts: Sequence[Any] | None = None,
+        told: Sequence[Values | None] | None = None,
+    ):
         self.template = template_of(models)
         if batch is not None:
             self.template._symbolic_build(data_batch=batch)
@@ -49,6 +61,7 @@ class Stack:
         self._units = Units(self.template, self._layers) if self._widths_differ() else None
         self._references = _slots(self.template)
         self._own = {key: self._mapping(start) for key, start in {id(s): s for s in self._starts}.items()}
+        self._told = told or [None] * len(models)
 
     @property
     def numbers(self) -> list[Number]:
@@ -76,16 +89,38 @@ class Stack:
         return [None if self._units is None else self._units.of_layer(layer) for layer in self._dropouts()]
 
     def state(self) -> State:
-        """The models' values on the template's variables; arrays of shape `(n_members, ...)`.
+        """The models' values on the template's variables; arrays of shape `(n_members, ...)`."""
+        states = [self.placed(member, told) for member, told in enumerate(self._told)]
+        return tree.map_structure(lambda *values: np.stack(values), *states)
+
+    def placed(self, member: int, told: Values | None) -> State:
+        """A member's values on the template's variables: those told, then its model's.
 
         What a model lacks (a seed, the optimizer's velocities) is as the template has it.
         """
+        start = self._starts[member]
+        own, given = self._own[id(start)], dict[int, np.ndarray]()
+        if told is not None:
+            pairs = zip(variables_of(start)[: len(told)], told, strict=True)
+            given = {id(v): array for group in pairs for v, array in zip(*group, strict=True)}
 
-        def stacked(variable: Any) -> np.ndarray:
-            default = _value(variable)
-            return np.stack([self._value(member, variable, default) for member in range(len(self._starts))])
+        def value(variable: Any) -> np.ndarray:
+            mine = own.get(id(variable))
+            if mine is None:
+                return self._defaults[id(variable)]
+            array = given[id(mine)] if id(mine) in given else _value(mine)
+            return padded(array, self._masks(member, variable))
 
-        return State(*[list(map(stacked, variables)) for variables in self._variables])
+        return State(*[list(map(value, variables)) for variables in self._variables])
+
+    def taken(self, member: int, state: Sequence[Sequence[Any]]) -> Values:
+        """A member's values on its own model's variables: the inverse of `placed`."""
+        start = self._starts[member]
+        values = {
+            id(own): np.asarray(real) for own, real in self._unplaced(member, state, self._own[id(start)])
+        }
+        groups = variables_of(start)[: len(state)]
+        return [[values[id(own)] if id(own) in values else _value(own) for own in group] for group in groups]
 
     def restored(self) -> list[bool]:
         """Which of the variables that are not trained Keras counts among the weights: all but seeds."""
@@ -94,16 +129,25 @@ class Stack:
 
     def write(self, member: int, state: State, model: Any) -> None:
         """Give a model of a member's widths this state, on the template's variables, but for metrics."""
-        mapping = self._mapping(model)
-        for variables, values in zip(self._variables[:3], state[:3], strict=True):
-            for variable, value in zip(variables, values, strict=True):
-                own = mapping.get(id(variable))
-                if own is not None:
-                    real = unpadded(ops.convert_to_numpy(value), self._masks(member, variable))
-                    backend().assign([own], [backend().put(real)])
+        for own, real in self._unplaced(member, state[:3], self._mapping(model)):
+            backend().assign([own], [backend().put(real)])
         for layer in model._flatten_layers():
             if type(layer) is keras.layers.Normalization:
                 layer.finalize_state()  # it computes with copies of its weights
+
+    def _unplaced(
+        self, member: int, state: Sequence[Sequence[Any]], mapping: dict[int, Any]
+    ) -> Iterator[tuple[Any, np.ndarray]]:
+        """The variables of a model of a member's widths, and the state's values for them."""
+        for variables, values in zip(self._variables[: len(state)], state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                own = mapping.get(id(variable))
+                if own is not None:
+                    yield own, unpadded(ops.convert_to_numpy(value), self._masks(member, variable))
+
+    @cached_property
+    def _defaults(self) -> dict[int, np.ndarray]:
+        return {id(variable): _value(variable) for group in self._variables for variable in group}
 
     def _widths_differ(self) -> bool:
         pairs = [
@@ -134,10 +178,6 @@ class Stack:
         slots = _slots(model)
         of_optimizer = {id(v): slots[key] for key, v in self._references.items() if key in slots}
         return mapping | of_optimizer
-
-    def _value(self, member: int, variable: Any, default: np.ndarray) -> np.ndarray:
-        own = self._own[id(self._starts[member])].get(id(variable))
-        return default if own is None else padded(_value(own), self._masks(member, variable))
 
     def _masks(self, member: int, variable: Any) -> _Masks:
         if self._units is None:

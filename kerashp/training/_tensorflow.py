@@ -54,6 +54,16 @@ ANY_ROWS = True  # whether `for_any_rows` is as it says
 # Placement.
 
 
+def devices() -> list[Any]:
+    """The accelerators that this process sees."""
+    return [device.name for device in tf.config.list_logical_devices("GPU")]
+
+
+def on(device: Any) -> AbstractContextManager[None]:
+    """Inside, in this thread, arrays are put and functions compiled for this device."""
+    return tf.device(device)
+
+
 def put(array: Any) -> tf.Tensor:
     """The array on the device."""
     if isinstance(array, tf.Tensor):

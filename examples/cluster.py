@@ -1,0 +1,88 @@
+"""A search over a cluster: groups of fits go to workers, results come back as they end.
+
+    python examples/cluster.py          # Dask, on two local workers
+    python examples/cluster.py --ray    # Ray
+
+On a cluster that is there already, give `Client` its address, or `ray.init` its own.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import joblib
+import numpy as np
+from sklearn.datasets import load_digits
+
+from kerashp import KerasMLPClassifier
+from kerashp.model_selection import RandomizedSearchCV
+from kerashp.spaces import loguniform
+
+# Each worker has one core: otherwise TensorFlow takes all those of the machine, for each of its workers.
+ONE_CORE = {"TF_NUM_INTRAOP_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def worker_and_accuracy(estimator: KerasMLPClassifier, X: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """A scorer, which runs where the fit trained."""
+    return {"accuracy": estimator.score(X, y), "process": float(os.getpid())}
+
+
+@contextmanager
+def dask_cluster() -> Iterator[None]:
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, env=ONE_CORE, dashboard_address=None) as cluster,
+        Client(cluster),
+        joblib.parallel_config("dask"),
+    ):
+        yield
+
+
+@contextmanager
+def ray_cluster() -> Iterator[None]:
+    import ray
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    with (
+        ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": ONE_CORE}),
+        joblib.parallel_config("ray"),
+    ):
+        yield
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--ray", action="store_true", help="Ray in place of Dask")
+    parser.add_argument("--n-iter", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=15)
+    options = parser.parse_args(arguments)
+    X, y = load_digits(return_X_y=True)
+    search = RandomizedSearchCV(
+        KerasMLPClassifier(epochs=options.epochs, random_state=0),
+        {"n_hidden": [1, 2, 3], "n_neurons": range(8, 64), "learning_rate": loguniform(1e-3, 0.3)},
+        n_iter=options.n_iter,
+        cv=3,
+        scoring=worker_and_accuracy,
+        refit="accuracy",
+        random_state=0,
+    )
+    with ray_cluster() if options.ray else dask_cluster():
+        search.fit(X / 16, y)
+    print(search.explain())
+    for number, group in enumerate(search.plan_.groups):
+        candidate, split = group.fits[0]
+        process = search.cv_results_[f"split{split}_test_process"][candidate]
+        print(f"group {number} was trained by process {process:.0f}")
+    print(f"this is process {os.getpid()}; the best was refitted here: {search.best_params_}")
+    print(f"accuracy by cross-validation: {search.best_score_:.3f}")
+
+
+if __name__ == "__main__":
+    main()

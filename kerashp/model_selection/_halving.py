@@ -1,0 +1,274 @@
+"""Successive halving in which survivors go on from their weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.model_selection import _search_successive_halving as theirs
+
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._handover import scheduling_for
+from kerashp.model_selection._preprocessing import innermost, path_to
+from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
+from kerashp.model_selection._task import Resource
+
+_EPOCHS = "epochs"
+
+
+class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
+    """Where the resource is epochs, they are the estimator's, also inside of a pipeline, and fits go on."""
+
+    epochs_saved_: int
+    resource: str
+    max_resources: Any
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Try candidates on all splits, go on with the best, and refit the best of the last on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets.
+        **params : dict
+            See `GridSearchCV.fit`; `epochs` is refused where it is the resource.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `epochs` is passed where it is the resource; and see `GridSearchCV.fit`.
+        """
+        own, inner = path_to(self.estimator, _EPOCHS), innermost(self.estimator)
+        if self.resource not in (_EPOCHS, own) or not isinstance(inner, BaseKerasEstimator):
+            return super().fit(X, y, **params)
+        passed = [name for name in (_EPOCHS, own) if name in params]
+        if passed:
+            raise ValueError(
+                f"{type(self).__name__}.fit got {passed[0]}={params[passed[0]]!r}, but epochs are the "
+                "resource that it hands out; set max_resources"
+            )
+        most = inner.epochs if self.max_resources == "auto" else self.max_resources
+        self._goes_on_by = Resource(own, most)
+        with self._resolved(own, most), scheduling_for(most):
+            return super().fit(X, y, **params)
+
+    @contextmanager
+    def _resolved(self, resource: str, max_resources: int) -> Iterator[None]:
+        """Inside, parameters are as scikit-learn takes them: it knows no pipelines, and no "auto" here."""
+        told: tuple[str, Any] = self.resource, self.max_resources
+        self.resource, self.max_resources = resource, max_resources
+        try:
+            yield
+        finally:
+            self.resource, self.max_resources = told
+
+
+class HalvingGridSearchCV(_HalvingMixin, theirs.HalvingGridSearchCV):
+    """`sklearn.model_selection.HalvingGridSearchCV`, in which the survivors go on and do not begin again.
+
+    See `HalvingRandomSearchCV`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    param_grid : dict or list of dict
+        The values to try, by parameter.
+    others
+        See `HalvingRandomSearchCV`; `min_resources` is "exhaust" if not given.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from kerashp import KerasMLPRegressor
+    >>> from kerashp.model_selection import HalvingGridSearchCV
+    >>> X, y = make_regression(200, 8, random_state=0)
+    >>> grid = {"learning_rate": [1e-4, 1e-3, 1e-2, 1e-1]}
+    >>> search = HalvingGridSearchCV(KerasMLPRegressor(1, 8, epochs=16, random_state=0), grid, factor=2, cv=2)
+    >>> search = search.fit(X, y / y.std())
+    >>> search.n_candidates_, search.n_resources_, search.epochs_saved_
+    ([4, 2, 1], [4, 8, 16], 32)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **theirs.HalvingGridSearchCV._parameter_constraints,
+        **CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any,
+        *,
+        factor: float = 3,
+        resource: str = _EPOCHS,
+        max_resources: Any = "auto",
+        min_resources: Any = "exhaust",
+        aggressive_elimination: bool = False,
+        cv: Any = 5,
+        scoring: Any = None,
+        refit: Any = True,
+        error_score: Any = np.nan,
+        return_train_score: bool = True,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        refit_epochs: str | None = None,
+        max_memory: int | None = None,
+        journal: Any = None,
+        journal_every: float = 60.0,
+        timeout: float | None = None,
+    ):
+        super().__init__(
+            estimator,
+            param_grid,
+            factor=factor,
+            resource=resource,
+            max_resources=max_resources,
+            min_resources=min_resources,
+            aggressive_elimination=aggressive_elimination,
+            cv=cv,
+            scoring=scoring,
+            refit=refit,
+            error_score=error_score,
+            return_train_score=return_train_score,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+        self.refit_epochs = refit_epochs
+        self.max_memory = max_memory
+        self.journal = journal
+        self.journal_every = journal_every
+        self.timeout = timeout
+
+
+class HalvingRandomSearchCV(_HalvingMixin, theirs.HalvingRandomSearchCV):
+    r"""`sklearn.model_selection.HalvingRandomSearchCV`, in which the survivors go on and do not begin again.
+
+    Iteration $i$ gives each of its candidates $\mathrm{factor}^i$ times the resources of the first, and the
+    best $1/\mathrm{factor}$ of them go on to the next. Where the resource is epochs, they go on from their
+    weights and their optimizer's state, on the same splits, to the numbers of a training that long without a
+    pause. A schedule of the estimator's is that of the most epochs from the start.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Cloned for each fit.
+    param_distributions : dict or list of dict
+        What to draw from, by parameter: lists, or distributions with an `rvs` method.
+    n_candidates : int or "exhaust", default="exhaust"
+        Candidates of the first iteration; "exhaust": so many that the last has the most resources.
+    factor : float, default=3
+        The share of the candidates that goes on is 1 in so many, with so many times the resources.
+    resource : "epochs", "n_samples" or another parameter of the estimator, default="epochs"
+        What a candidate gets more of. Epochs are the estimator's own, also at the end of a pipeline. With any
+        other resource, every iteration trains anew, as scikit-learn does.
+    max_resources : int or "auto", default="auto"
+        The most that any candidate gets; "auto": as many epochs as the estimator has, or all samples.
+    min_resources : int, "smallest" or "exhaust", default="smallest"
+        What each candidate of the first iteration gets; see scikit-learn.
+    aggressive_elimination : bool, default=False
+        Whether to repeat the first iteration until few enough are left; see scikit-learn.
+    cv : int, splitter or iterable, default=5
+        Must give the same splits in every iteration.
+    return_train_score : bool, default=True
+        Whether to score the training rows too.
+    random_state : int, RandomState instance or None, default=None
+        Draws the candidates.
+    others
+        See `GridSearchCV`, also for the other attributes, errors and notes.
+
+    Attributes
+    ----------
+    epochs_saved_ : int
+        How many epochs, over all fits, training anew in every iteration would have cost more.
+    n_resources_, n_candidates_, n_remaining_candidates_, n_iterations_, min_resources_, max_resources_
+        As in scikit-learn; `cv_results_` has `iter` and `n_resources`.
+
+    Notes
+    -----
+    scikit-learn's own class needs `sklearn.experimental.enable_halving_search_cv`; this one does not. Fits
+    that are not stacked (see `explain()`) train anew in every iteration. An estimator that has no
+    `random_state` gets one for each candidate and split, so that it goes on with the rows held out before.
+
+    References
+    ----------
+    K. Jamieson and A. Talwalkar, Non-stochastic best arm identification and hyperparameter optimization,
+    AISTATS 2016.
+    scikit-learn's user guide, "Searching for optimal parameters with successive halving".
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import make_regression
+    >>> from kerashp import KerasMLPRegressor
+    >>> from kerashp.model_selection import HalvingRandomSearchCV
+    >>> X, y = make_regression(200, 8, random_state=0)
+    >>> regressor = KerasMLPRegressor(1, 8, epochs=18, random_state=0)
+    >>> space = {"learning_rate": loguniform(1e-4, 1e-1)}
+    >>> search = HalvingRandomSearchCV(regressor, space, n_candidates=9, min_resources=2, cv=2)
+    >>> search = search.set_params(random_state=0).fit(X, y / y.std())
+    >>> search.n_candidates_, search.n_resources_, search.epochs_saved_
+    ([9, 3, 1], [2, 6, 18], 24)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **theirs.HalvingRandomSearchCV._parameter_constraints,
+        **CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Any,
+        *,
+        n_candidates: Any = "exhaust",
+        factor: float = 3,
+        resource: str = _EPOCHS,
+        max_resources: Any = "auto",
+        min_resources: Any = "smallest",
+        aggressive_elimination: bool = False,
+        cv: Any = 5,
+        scoring: Any = None,
+        refit: Any = True,
+        error_score: Any = np.nan,
+        return_train_score: bool = True,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        refit_epochs: str | None = None,
+        max_memory: int | None = None,
+        journal: Any = None,
+        journal_every: float = 60.0,
+        timeout: float | None = None,
+    ):
+        super().__init__(
+            estimator,
+            param_distributions,
+            n_candidates=n_candidates,
+            factor=factor,
+            resource=resource,
+            max_resources=max_resources,
+            min_resources=min_resources,
+            aggressive_elimination=aggressive_elimination,
+            cv=cv,
+            scoring=scoring,
+            refit=refit,
+            error_score=error_score,
+            return_train_score=return_train_score,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+        self.refit_epochs = refit_epochs
+        self.max_memory = max_memory
+        self.journal = journal
+        self.journal_every = journal_every
+        self.timeout = timeout

@@ -1,0 +1,224 @@
+"""A search's journal: its results as they come, and the states of what trains, in a folder."""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from kerashp.model_selection._fingerprint import of_search
+from kerashp.model_selection._library import Library
+from kerashp.model_selection._plan import Alone, Fit, Group, Plan
+from kerashp.model_selection._records import Records, RecordsError
+from kerashp.model_selection._stop import Stopped
+from kerashp.model_selection._store import Unwritten, new_seed
+from kerashp.model_selection._task import Result, Task
+from kerashp.training import Costs, Paused
+
+_FORMAT = 1
+
+
+class JournalError(Exception):
+    """A journal that cannot be used: of another search, in use, damaged, or not to be written."""
+
+
+class Journal:
+    """Keeps a search in a folder, so that the same search goes on where it was.
+
+    Parameters
+    ----------
+    folder : str or path
+        Made if it is not there.
+    every : float
+        Seconds between two states of a group in training.
+    keeps_finished : bool, default=False
+        Whether the states of finished fits are kept: something may go on from them.
+
+    Attributes
+    ----------
+    seed : int
+        What nobody has given a seed gets its own from this one.
+    results : dict from (candidate, split) to dict
+        Of the fits that are finished.
+
+    Raises
+    ------
+    JournalError
+        If another process uses the folder, or what is in it is damaged.
+    """
+
+    keeps = True
+    library: Library | None = None  # decides of which results predictions are kept in memory
+
+    def __init__(self, folder: Any, every: float, keeps_finished: bool = False):
+        self._folder = Path(os.fspath(folder))
+        self.every = every
+        self._keeps_finished = keeps_finished
+
+    def __enter__(self) -> Self:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JournalError(f"{self._folder} cannot be a journal's folder: {error}") from error
+        self._lock = _locked(self._folder)
+        try:
+            self._records = Records(self._folder / "journal.sqlite")
+            self.seed = self._begun()
+            self.results = {_fit(key): result for key, result in self._records.all("result").items()}
+        except BaseException as error:
+            self._lock.close()
+            if isinstance(error, RecordsError):
+                raise JournalError(str(error)) from error
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._records.close()
+        self._lock.close()
+        if isinstance(error, RecordsError):
+            raise JournalError(str(error)) from error
+
+    def check(self, tasks: Sequence[Task]) -> None:
+        """Refuse the tasks of another search, by what differs.
+
+        Raises
+        ------
+        JournalError
+        """
+        told = of_search(tasks)
+        key = _round(tasks)
+        kept = self._records.get("search", key)
+        if kept is None:
+            self._records.put("search", {key: told})
+            return
+        differing = [name for name in told if told[name] != kept.get(name)]
+        if differing:
+            both = "; ".join(_both(name, kept.get(name), told[name]) for name in differing)
+            raise JournalError(
+                f"{self._folder} is the journal of another search, in which these were other than here: "
+                f"{both}. Call the same search, or give this one its own folder; nothing has been changed"
+            )
+
+    def plan(self, tasks: Sequence[Task]) -> Plan | None:
+        """The plan by which these tasks began to train, if they did."""
+        kept = self._records.get("plan", _round(tasks))
+        if kept is None:
+            return None
+        groups = [Group(**own | {"fits": tuple(map(tuple, own["fits"]))}) for own in kept["groups"]]
+        alone = [Alone(tuple(own["fit"]), own["reason"]) for own in kept["alone"]]
+        return Plan(tuple(groups), tuple(alone), None if kept["costs"] is None else Costs(**kept["costs"]))
+
+    def keep_plan(self, tasks: Sequence[Task], plan: Plan) -> None:
+        """Keep it."""
+        self._records.put("plan", {_round(tasks): asdict(plan)})
+
+    def keep_result(self, fit: Fit, result: Result) -> None:
+        """A fit is finished."""
+        self._records.put("result", {_key(fit): result})
+        self.results[fit] = result
+        if self.library is not None:
+            self.library.add(fit[0], result)
+
+    def state(self, fit: Fit) -> Paused | None:
+        """How far a fit has come."""
+        return _state(self._records, fit)
+
+    def keep_states(self, states: Mapping[Fit, Paused]) -> None:
+        """Fits in training have come so far."""
+        _keep_states(self._records, states)
+
+    def forget_states(self, fits: Iterable[Fit]) -> None:
+        """Fits that need not go on."""
+        if not self._keeps_finished:
+            self._records.remove("state", map(_key, fits))
+
+    def elsewhere(self, on_this_machine: bool) -> Any:
+        """What another process keeps states in: the same journal, or on another machine its own memory."""
+        return Elsewhere(self._records, self.every) if on_this_machine else Unwritten(self._keeps_finished)
+
+    def _begun(self) -> int:
+        kept = self._records.get("journal", "journal")
+        if kept is None:
+            kept = {"format": _FORMAT, "seed": new_seed()}
+            self._records.put("journal", {"journal": kept})
+        if kept["format"] != _FORMAT:
+            raise JournalError(
+                f"{self._folder} has the format {kept['format']}, and this version of kerashp writes and "
+                f"reads the format {_FORMAT}: use the version that began it, or another folder"
+            )
+        return int(kept["seed"])
+
+
+class Elsewhere:
+    """A journal as a worker on the same machine has it: to keep states in, and to go on from them."""
+
+    keeps = True
+
+    def __init__(self, records: Records, every: float):
+        self._records = records
+        self._client = os.getpid()
+        self.every = every
+        self.results: dict[Fit, Result] = {}
+        self.states: dict[Fit, Paused] = {}  # none to be sent back: they are in the journal
+
+    def keep_result(self, fit: Fit, result: Result) -> None:
+        """The client writes it."""
+        self.results[fit] = result
+
+    def state(self, fit: Fit) -> Paused | None:
+        return _state(self._records, fit)
+
+    def keep_states(self, states: Mapping[Fit, Paused]) -> None:
+        """Fits in training have come so far; where the client has been killed, they need not go on."""
+        if self._client not in (os.getpid(), os.getppid()):
+            raise Stopped
+        _keep_states(self._records, states)
+
+    def forget_states(self, fits: Iterable[Fit]) -> None:
+        """The client forgets, when it has the results."""
+
+
+def _locked(folder: Path) -> sqlite3.Connection:
+    """A lock that ends with this process, however it ends."""
+    lock = sqlite3.connect(folder / "lock.sqlite", timeout=0, check_same_thread=False, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.DatabaseError as error:
+        lock.close()
+        if "locked" not in str(error):
+            raise JournalError(f"{folder} cannot be locked: {error}") from error
+        raise JournalError(
+            f"{folder} is in use by another search. Wait for it to end, or give this one a folder of its own"
+        ) from error
+    return lock
+
+
+def _state(records: Records, fit: Fit) -> Paused | None:
+    kept = records.get("state", _key(fit))
+    return None if kept is None else Paused(**kept)
+
+
+def _keep_states(records: Records, states: Mapping[Fit, Paused]) -> None:
+    records.put("state", {_key(fit): vars(paused) for fit, paused in states.items()})
+
+
+def _key(fit: Fit) -> str:
+    return f"{fit[0]}/{fit[1]}"
+
+
+def _fit(key: str) -> Fit:
+    candidate, split = map(int, key.split("/"))
+    return candidate, split
+
+
+def _round(tasks: Sequence[Task]) -> str:
+    """The first candidate of the tasks, which are those of one call of a search's for candidates."""
+    return str(min(task.candidate for task in tasks))
+
+
+def _both(name: str, kept: Any, told: str) -> str:
+    return f"{name} ({kept} then, {told} now)" if name == "the versions" else name

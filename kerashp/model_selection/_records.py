@@ -1,0 +1,166 @@
+"""Records in a file that a kill or a full disk leaves whole: SQLite, and a digest with each record."""
+
+import hashlib
+import io
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerashp._files import written_beside
+
+_TABLE = """CREATE TABLE records (
+    kind TEXT NOT NULL, key TEXT NOT NULL, content BLOB NOT NULL, digest BLOB NOT NULL,
+    PRIMARY KEY (kind, key)
+)"""
+_WAIT = 60.0  # seconds, for another process to end its writing
+_ARRAY = "an array"
+
+
+class RecordsError(Exception):
+    """A file of records that cannot be read or written, with what to do."""
+
+
+class Records:
+    """A file of records by kind and key; each holds numbers, strings, lists, dicts and arrays.
+
+    Parameters
+    ----------
+    path : Path
+        Made where there is none, with no record. Several processes may have it open.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._lock = threading.Lock()  # a connection is one thread's at a time
+        if not path.exists():
+            with written_beside(path, _make):
+                pass
+        self._connection = sqlite3.connect(path, timeout=_WAIT, check_same_thread=False, isolation_level=None)
+        with self._at_work() as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("SELECT COUNT(*) FROM records")
+
+    def __reduce__(self) -> Any:
+        return Records, (self._path,)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._connection.close()
+
+    def put(self, kind: str, contents: Mapping[str, Any]) -> None:
+        """Write records by key, all or none of them; those of equal keys are replaced."""
+        rows = [(kind, key, content, _digest(content)) for key, content in _packed_all(contents)]
+        with self._at_work() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", rows)
+            connection.execute("COMMIT")
+
+    def get(self, kind: str, key: str) -> Any:
+        """What a record holds; None where there is none."""
+        query = "SELECT key, content, digest FROM records WHERE kind = ? AND key = ?"
+        return self._read(kind, query, (kind, key)).get(key)
+
+    def all(self, kind: str) -> dict[str, Any]:
+        """What the records of a kind hold, by key."""
+        return self._read(kind, "SELECT key, content, digest FROM records WHERE kind = ?", (kind,))
+
+    def remove(self, kind: str, keys: Iterable[str]) -> None:
+        """Remove records, where they are there."""
+        with self._at_work() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                "DELETE FROM records WHERE kind = ? AND key = ?", [(kind, k) for k in keys]
+            )
+            connection.execute("COMMIT")
+
+    def _read(self, kind: str, query: str, values: tuple[str, ...]) -> dict[str, Any]:
+        with self._at_work() as connection:
+            rows = connection.execute(query, values).fetchall()
+        for key, content, digest in rows:
+            if _digest(content) != digest:
+                raise RecordsError(
+                    f"{self._path} is damaged: the record {kind} {key} is not what was written. Take the "
+                    "file from a backup, or move it away to begin anew; nothing has been changed"
+                )
+        return {key: unpacked(content) for key, content, _ in rows}
+
+    @contextmanager
+    def _at_work(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.OperationalError as error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                if "no such table" in str(error):
+                    raise self._no_records(error) from error
+                raise RecordsError(
+                    f"{self._path} could not be read or written: {error}. What was written before is whole; "
+                    "make room on the disk, or see to the permissions, and call again"
+                ) from error
+            except sqlite3.DatabaseError as error:
+                raise self._no_records(error) from error
+
+    def _no_records(self, error: Exception) -> RecordsError:
+        return RecordsError(
+            f"{self._path} is damaged or no journal of kerashp's: {error}. Take the file from a backup, or "
+            "move it away to begin anew; nothing has been changed"
+        )
+
+
+def _make(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    connection = sqlite3.connect(path)
+    connection.execute(_TABLE)
+    connection.commit()
+    connection.close()
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _packed_all(contents: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    for key, content in contents.items():
+        yield key, packed(content)
+
+
+def packed(content: Any) -> bytes:
+    """Nested numbers, strings, lists, dicts and arrays as bytes that run no code when they are read."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            name = str(len(arrays))
+            arrays[name] = value
+            return {_ARRAY: name}
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, Mapping):
+            return {key: plain(own) for key, own in value.items()}
+        return [plain(own) for own in value] if isinstance(value, list | tuple) else value
+
+    text = json.dumps(plain(content))
+    opened = io.BytesIO()
+    np.savez(opened, allow_pickle=False, text=np.array(text), **arrays)
+    return opened.getvalue()
+
+
+def unpacked(content: bytes) -> Any:
+    """The inverse of `packed`, but for tuples, which become lists."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+
+        def with_arrays(value: Any) -> Any:
+            if isinstance(value, dict):
+                if value.keys() == {_ARRAY}:
+                    return arrays[value[_ARRAY]]
+                return {key: with_arrays(own) for key, own in value.items()}
+            return [with_arrays(own) for own in value] if isinstance(value, list) else value
+
+        return with_arrays(json.loads(str(arrays["text"])))

@@ -1,0 +1,156 @@
+"""Searches whose groups are spread over a cluster of two workers."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.datasets import make_regression
+from sklearn.exceptions import FitFailedWarning
+
+from kerashp import KerasMLPRegressor
+from kerashp.model_selection import GridSearchCV
+from kerashp.model_selection._clusters import _done, _packed
+from kerashp.model_selection._workers import neighbours, spread, workers
+
+X, Y = make_regression(2000, 5, random_state=0)  # large enough to be sent by itself
+Y = Y / Y.std()
+SPACE = {"n_hidden": [0, 1], "learning_rate": [0.003, 0.03]}
+ENV = {"TF_NUM_INTRAOP_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+class Picky(KerasMLPRegressor):
+    """Fails where it has no hidden layer and a high rate."""
+
+    def _build(self, X: np.ndarray) -> Any:
+        if self.n_hidden == 0 and self.learning_rate > 0.01:
+            raise ValueError("too shallow for that")
+        return super()._build(X)
+
+
+def search() -> GridSearchCV:
+    regressor = Picky(1, 4, epochs=2, batch_size=200, random_state=0)
+    said = "2 fits failed out of a total of 8(.|\n)*too shallow for that"
+    with pytest.warns(FitFailedWarning, match=said):
+        return GridSearchCV(regressor, SPACE, cv=2, refit=False, error_score=-7.0).fit(X, Y)
+
+
+@pytest.fixture(scope="module")
+def alone() -> GridSearchCV:
+    return search()
+
+
+@pytest.fixture(scope="module")
+def dask_client() -> Iterator[Any]:
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": None, "dashboard_address": None}
+    with distributed.LocalCluster(**options, env=ENV) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    ray = pytest.importorskip("ray")
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": ENV})
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(params=["dask_client", "ray_cluster"])
+def backend(request: pytest.FixtureRequest) -> Any:
+    request.getfixturevalue(request.param)
+    with joblib.parallel_config(request.param.split("_")[0]):
+        yield joblib.parallel.get_active_backend()[0]
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_cluster_gives_what_one_process_gives(alone: GridSearchCV) -> None:
+    found = search()
+    for key, expected in alone.cv_results_.items():
+        if "_time" not in key and key != "params":
+            np.testing.assert_allclose(
+                np.ma.filled(found.cv_results_[key].astype(float), -1),
+                np.ma.filled(expected.astype(float), -1),
+                rtol=1e-6,
+                err_msg=key,
+            )
+    assert (found.cv_results_["mean_test_score"] == -7).sum() == 1
+    assert [sorted(group.fits) for group in found.plan_.groups] == [
+        sorted(group.fits) for group in alone.plan_.groups
+    ]
+    assert found.plan_.alone == alone.plan_.alone
+    for own, expected in zip(found.histories_, alone.histories_, strict=True):
+        for curves, one in zip(own, expected, strict=True):
+            assert (curves is None) == (one is None)
+            assert one is None or curves["loss"] == pytest.approx(one["loss"], rel=1e-6)
+
+
+def note(folder: Path, number: int, deaths: int, data: np.ndarray) -> tuple[int, int]:
+    """Notes who is at work; kills its process the first `deaths` times."""
+    (folder / f"{number} {len(list(folder.glob(f'{number} *')))} {os.getpid()}").touch()
+    if len(list(folder.glob(f"{number} *"))) <= deaths:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if deaths < 0:
+        raise ValueError("my own")
+    return number, len(data)
+
+
+def test_an_error_of_a_work_ends_the_others(backend: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="my own"):
+        list(spread(note, [(tmp_path, 0, -1, X)], 2, backend))
+
+
+def test_all_workers_are_taken_where_nobody_says_how_many(backend: Any) -> None:
+    assert workers(None) == (2, backend)
+    assert workers(1) == (1, None)
+    assert neighbours(2, backend) == 2
+
+
+@pytest.mark.usefixtures("dask_client")
+def test_one_worker_elsewhere_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    with joblib.parallel_config("dask"):
+        backend = joblib.parallel.get_active_backend()[0]
+        monkeypatch.setattr(backend.client, "ncores", lambda: {"tcp://10.0.0.1:1234": 1})
+        assert workers(None) == (1, backend)
+        threads = {"tcp://10.0.0.1:1": 4, "tcp://10.0.0.1:2": 2, "tcp://10.0.0.2:1": 3}
+        monkeypatch.setattr(backend.client, "ncores", lambda: threads)
+        assert workers(None) == (9, backend)
+        assert neighbours(9, backend) == 6
+
+
+def test_large_arrays_are_packed_once() -> None:
+    small = np.arange(3)
+    packed, arrays = _packed(max, [([X, Y, X], small.sum()), ([Y, X], 1)])
+    assert [len(array) for array in arrays] == [2000]
+    assert arrays[0] is X
+    assert all(len(one.pickled) < 40_000 for one in packed)  # Y is small, and goes along
+    packed, arrays = _packed(np.concatenate, [([X, X],)])
+    np.testing.assert_array_equal(_done(packed[0].pickled, arrays[0]), np.concatenate([X, X]))
+
+
+# The workers are killed last.
+
+
+def test_a_worker_that_is_killed_costs_its_own_work(backend: Any, tmp_path: Path) -> None:
+    works = [(tmp_path, number, int(number == 1), X) for number in range(3)]
+    found = dict(spread(note, works, 2, backend))
+    assert found == {number: (number, 2000) for number in range(3)}
+    assert len(list(tmp_path.glob("1 *"))) >= 2
+
+
+def test_a_work_that_the_scheduler_gives_up_fails_alone(
+    dask_client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_client.cluster.scheduler, "allowed_failures", 0)
+    with joblib.parallel_config("dask"):
+        ((index, found),) = spread(note, [(tmp_path, 0, 1, X)], 2, joblib.parallel.get_active_backend()[0])
+    assert index == 0
+    assert isinstance(found, RuntimeError)
+    assert "the cluster gave up a work, since the workers that did it were killed" in str(found)

@@ -1,0 +1,83 @@
+"""Several accelerators: each group of a search, and each population, is on one of them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kerashp.model_selection import _workers
+from kerashp.training import Devices, n_devices
+from kerashp.training._backend import backend
+
+_TRAINING = Path(__file__).with_name("training_on_devices.py")
+_TWO = "--xla_force_host_platform_device_count=2"
+
+
+@pytest.fixture(scope="module")
+def said() -> dict[str, Any]:
+    flags = os.environ.get("XLA_FLAGS", "")
+    if keras.backend.backend() == "jax":
+        flags = f"{flags} {_TWO}"
+    done = subprocess.run(
+        [sys.executable, str(_TRAINING)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"XLA_FLAGS": flags},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_groups_of_a_search_are_on_all_devices(said: dict[str, Any]) -> None:
+    assert len(said["search 1"]["used"]) == 1
+    assert len(said["search 2"]["used"]) == 2
+    np.testing.assert_allclose(said["search 2"]["numbers"], said["search 1"]["numbers"], rtol=1e-5)
+
+
+def test_a_population_stays_on_its_device(said: dict[str, Any]) -> None:
+    (first,), (second,) = said["population 1"]["used"], said["population 2"]["used"]
+    assert first != second
+    for one, other in zip(said["population 2"]["numbers"], said["population 1"]["numbers"], strict=True):
+        for numbers, expected in zip(one, other, strict=True):
+            np.testing.assert_allclose(numbers, expected, rtol=1e-5)
+
+
+def test_the_device_with_the_least_to_do_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend(), "devices", lambda: ["a", "b"])
+    monkeypatch.setattr(backend(), "on", lambda _: pytest.MonkeyPatch.context())
+    devices = Devices()
+    assert n_devices() == 2
+    with devices.one() as first, devices.one() as second:
+        assert (first, second) == ("a", "b")
+        with devices.one() as third:
+            assert third == "a"
+            with devices.one() as fourth:
+                assert fourth == "b"
+    with devices.one() as again:
+        assert again == "a"
+
+
+def test_one_device_needs_no_pinning() -> None:
+    assert n_devices() == 1
+    with Devices().one() as device:
+        assert device is None
+
+
+@pytest.mark.parametrize(("visible", "expected"), [(None, ["0", "1", "0"]), ("3,5", ["3", "5", "3"])])
+def test_each_process_sees_a_gpu_of_its_own(
+    visible: str | None, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(_workers, "n_devices", lambda: 2)
+    assert [_workers._pinned(number)["CUDA_VISIBLE_DEVICES"] for number in range(3)] == expected
+    monkeypatch.setattr(_workers, "n_devices", lambda: 1)
+    assert _workers._pinned(0) == {}

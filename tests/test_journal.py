@@ -1,0 +1,422 @@
+"""A search's journal: what is in it, who may use it, and when it is refused."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from scipy.stats import loguniform
+from sklearn.base import BaseEstimator
+from sklearn.datasets import make_regression
+from sklearn.model_selection import KFold
+
+from kerashp import KerasMLPRegressor
+from kerashp.model_selection import CoarseToFineSearchCV, GridSearchCV, JournalError, RandomizedSearchCV
+from kerashp.model_selection._fingerprint import digest
+from kerashp.model_selection._records import Records, RecordsError, packed, unpacked
+from kerashp.training import Population
+
+X, Y = make_regression(60, 4, random_state=0)
+Y = Y / Y.std()
+FITS: list[float] = []
+
+
+class Counted(BaseEstimator):
+    """Scores best at rate=0.01; tells of its fits."""
+
+    def __init__(self, rate: float = 1.0, fails: bool = False, seconds: float = 0.0):
+        self.rate = rate
+        self.fails = fails
+        self.seconds = seconds
+
+    def fit(self, X: Any, y: Any) -> "Counted":
+        FITS.append(self.rate)
+        time.sleep(self.seconds)
+        if self.fails:
+            raise ValueError("it fails")
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        return np.zeros(len(X))
+
+    def score(self, X: Any, y: Any) -> float:
+        return -abs(np.log10(self.rate) + 2)
+
+
+@pytest.fixture(autouse=True)
+def _no_fits() -> None:
+    FITS.clear()
+
+
+def searched(folder: Any, estimator: Any = None, **options: Any) -> GridSearchCV:
+    grid = options.pop("grid", {"rate": [0.1, 0.01, 0.001]})
+    given = {"cv": KFold(2), "refit": False, "journal": folder, **options}
+    return GridSearchCV(estimator or Counted(), grid, **given).fit(X, Y)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# What is in it.
+
+
+def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
+    first = searched(tmp_path).cv_results_
+    assert len(FITS) == 6
+    again = searched(tmp_path).cv_results_
+    assert len(FITS) == 6
+    for name in first.keys() - {"params"}:
+        np.testing.assert_array_equal(again[name], first[name])
+
+
+def test_failures_are_kept_as_they_were(tmp_path: Path) -> None:
+    grid = {"rate": [0.1], "fails": [False, True]}
+    for _ in range(2):
+        with warnings.catch_warnings(record=True, action="always") as caught:
+            results = searched(tmp_path, grid=grid).cv_results_
+        assert any("2 fits failed out of a total of 4" in str(warning.message) for warning in caught)
+        assert np.isnan(results["mean_test_score"]).tolist() == [False, True]
+    assert len(FITS) == 4
+
+
+def test_rounds_are_kept_though_nobody_has_given_a_seed(tmp_path: Path) -> None:
+    def rounds() -> Any:
+        space = {"rate": loguniform(1e-6, 1.0)}
+        return CoarseToFineSearchCV(Counted(), space, n_iter=4, n_rounds=3, cv=2, journal=tmp_path).fit(X, Y)
+
+    first, again = rounds(), rounds()
+    assert len(FITS) == 4 * 3 * 2 + 2  # and two refits
+    assert list(first.cv_results_["params"]) == list(again.cv_results_["params"])
+    drawn = np.random.get_state()[1]
+    rounds()
+    np.testing.assert_array_equal(np.random.get_state()[1], drawn)
+
+
+def test_states_go_when_results_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained, put, kinds = Population.train, Records.put, []
+    monkeypatch.setattr(
+        Records, "put", lambda self, kind, own: kinds.append((kind, len(own))) or put(self, kind, own)
+    )
+    grid = {"learning_rate": [0.01, 0.1]}
+    estimator = KerasMLPRegressor(1, 5, epochs=4, random_state=0)
+    searched(tmp_path, estimator, grid=grid, journal_every=0.0)
+    assert kinds[:3] == [("journal", 1), ("search", 1), ("plan", 1)]
+    assert set(kinds[3:-4]) == {("state", 4)}
+    assert kinds[-4:] == [("result", 1)] * 4
+    records = Records(tmp_path / "journal.sqlite")
+    assert not records.all("state")
+    assert trained is Population.train
+    records.close()
+
+
+# Who may use it.
+
+
+def test_a_journal_in_use_is_refused(tmp_path: Path) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    class Waiting(Counted):
+        def fit(self, X: Any, y: Any) -> "Waiting":
+            begun.set()
+            end.wait(60)
+            return self
+
+    thread = threading.Thread(target=searched, args=(tmp_path, Waiting()))
+    thread.start()
+    begun.wait(60)
+    try:
+        with pytest.raises(JournalError, match="is in use by another search. Wait for it to end"):
+            searched(tmp_path, Waiting())
+    finally:
+        end.set()
+        thread.join()
+
+
+_HOLD = """
+import sqlite3, sys, time
+lock = sqlite3.connect(sys.argv[1] + "/lock.sqlite", isolation_level=None)
+lock.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_lock_of_a_process_that_was_killed_does_not_count(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", _HOLD, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"locked\n"
+        with pytest.raises(JournalError, match="in use"):
+            searched(tmp_path)
+        process.kill()
+    assert len(searched(tmp_path).cv_results_["params"]) == 3
+
+
+# When it is refused.
+
+
+def build() -> Any:
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "the candidates": {"grid": {"rate": [0.1, 0.01, 0.002]}},
+    "the splits": {"cv": KFold(2, shuffle=True, random_state=0)},
+    "the estimator": {"estimator": Counted(seconds=1e-9)},
+    "the scoring": {"scoring": "r2"},
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_another_search_is_refused_by_what_differs(tmp_path: Path, what: str) -> None:
+    searched(tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(JournalError, match=f"is the journal of another search, .* other than here: .*{what}"):
+        searched(tmp_path, **OTHERS[what])
+    assert contents(tmp_path) == before
+    assert len(FITS) == 6
+
+
+def test_other_data_and_versions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = searched(tmp_path)
+    with pytest.raises(JournalError, match="other than here: X; y. "):
+        search.fit(X[::-1], Y[::-1])
+    with pytest.raises(JournalError, match="other than here: the fit parameters. "):
+        search.fit(X, Y, verbose=1)
+    monkeypatch.setattr(keras, "__version__", "2.0")
+    with pytest.raises(JournalError, match=r"the versions \(.*keras \d.* then, .*keras 2.0"):
+        search.fit(X, Y)
+
+
+DAMAGES: dict[str, Any] = {
+    "bits": lambda raw: bytes(byte ^ 1 for byte in raw[:4096]) + raw[4096:],
+    "cut": lambda raw: raw[: len(raw) // 2],
+    "cut in a page": lambda raw: raw[: len(raw) - 100],
+    "empty": lambda raw: raw[:0],
+    "noise": lambda raw: np.random.default_rng(0).bytes(len(raw)),
+    "text": lambda raw: b"no database" * len(raw),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path, damage: str) -> None:
+    searched(tmp_path)
+    path = tmp_path / "journal.sqlite"
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match=r"journal.sqlite is damaged.*nothing has been changed"):
+        searched(tmp_path)
+    assert path.read_bytes() == before
+    assert len(FITS) == 6
+
+
+def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
+    searched(tmp_path)
+    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
+        connection.execute(
+            "UPDATE records SET content = substr(content, 1, 20) WHERE kind = 'result' AND key = '1/0'"
+        )
+    connection.close()
+    with pytest.raises(JournalError, match="damaged: the record result 1/0 is not what was written"):
+        searched(tmp_path)
+
+
+def test_a_format_of_later_is_refused(tmp_path: Path) -> None:
+    searched(tmp_path)
+    records = Records(tmp_path / "journal.sqlite")
+    records.put("journal", {"journal": {"format": 2, "seed": 0}})
+    records.close()
+    with pytest.raises(JournalError, match="has the format 2, and this version of kerashp writes and reads"):
+        searched(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="file cannot be a journal's folder"):
+        searched(tmp_path / "file")
+
+
+def test_a_full_disk_ends_the_search_and_keeps_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, left = Records.put, [5]
+
+    def full(self: Records, kind: str, own: Any) -> None:
+        left[0] -= 1
+        if not left[0]:
+            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+            self._connection.execute(f"PRAGMA max_page_count = {pages}")
+            own = {**own, "9/9": np.zeros(10**5)}
+        put(self, kind, own)
+
+    monkeypatch.setattr(Records, "put", full)
+    with pytest.raises(
+        JournalError, match="database or disk is full. What was written before is whole; make room"
+    ):
+        searched(tmp_path)
+    done = len(FITS)
+    monkeypatch.setattr(Records, "put", put)
+    assert len(searched(tmp_path).cv_results_["params"]) == 3
+    assert len(FITS) == done + 6 - 1  # the fit that could not be written is done again
+
+
+# Records and digests.
+
+
+def test_records_hold_what_results_hold() -> None:
+    content = {
+        "scores": {"a": 0.1 + 0.2, "b": float("nan"), "c": float("-inf")},
+        "history": {"loss": [1.0, 0.5]},
+        "none": None,
+        "arrays": [np.arange(6, dtype="uint32").reshape(2, 3), np.array(0.5, "float32")],
+        "number": np.float64(0.25),
+        "state": 2**127 + 1,
+    }
+    again = unpacked(packed(content))
+    assert json.dumps({**again, "arrays": None}) == json.dumps({**content, "arrays": None, "number": 0.25})
+    for one, other in zip(again["arrays"], content["arrays"], strict=True):
+        assert one.dtype == other.dtype
+        assert one.shape == other.shape
+        np.testing.assert_array_equal(one, other)
+
+
+def test_records_that_run_code_are_not_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        packed({"own": np.array([Counted()])})
+    (tmp_path / "x").write_bytes(b"no database" * 100)
+    with pytest.raises(RecordsError, match="damaged or no journal"):
+        Records(tmp_path / "x")
+
+
+def test_equal_values_have_equal_digests() -> None:
+    def model(rate: float = 0.1) -> Any:
+        keras.utils.set_random_seed(0)
+        own = build()
+        own.optimizer.learning_rate = rate
+        return own
+
+    pairs = [
+        (Counted(0.1), Counted(0.1), Counted(0.2)),
+        (np.arange(3), np.arange(3), np.arange(3.0)),
+        ({"a": [1, {2}]}, {"a": [1, {2}]}, {"a": [1, {3}]}),
+        (lambda x: x + 1, lambda x: x + 1, lambda x: x + 2),
+        (keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.2)),
+        tuple(keras.callbacks.EarlyStopping(patience=patience) for patience in (3, 3, 4)),
+        (np.random.RandomState(0), np.random.RandomState(0), np.random.RandomState(1)),
+        (loguniform(0.1, 1), loguniform(0.1, 1), loguniform(0.1, 2)),
+        (model(), model(), build()),
+        (Counted, Counted, KerasMLPRegressor),
+        (len, len, max),
+        (test_equal_values_have_equal_digests, test_equal_values_have_equal_digests, build),
+        (KFold(2).split, KFold(2).split, KFold(3).split),
+    ]
+    for one, same, other in pairs:
+        assert digest(one) == digest(same), one
+        assert digest(one) != digest(other), one
+    itself: list[Any] = []
+    itself.append(itself)
+    assert digest(itself) == digest(itself)
+
+
+# Ctrl-C and timeouts.
+
+
+def slow(**options: Any) -> RandomizedSearchCV:
+    given = {"n_iter": 40, "cv": 2, "random_state": 0, **options}
+    return RandomizedSearchCV(Counted(seconds=0.05), {"rate": loguniform(1e-6, 1.0)}, **given)
+
+
+def test_a_timeout_ends_a_search_with_what_is_finished(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"stopped by its timeout: \d+ of 40 candidates were finished"):
+        search = slow(timeout=1.0, journal=tmp_path).fit(X, Y)
+    n_finished = len(search.cv_results_["params"])
+    assert 1 <= n_finished < 40
+    assert search.best_score_ == search.cv_results_["mean_test_score"].max()
+    assert hasattr(search, "best_estimator_")
+    FITS.clear()
+    rest = slow(journal=tmp_path, refit=False).fit(X, Y)
+    assert len(rest.cv_results_["params"]) == 40
+    assert len(FITS) in (80 - 2 * n_finished, 79 - 2 * n_finished)
+    assert list(rest.cv_results_["params"][:n_finished]) == list(search.cv_results_["params"])
+
+
+def interrupting(at: int) -> Any:
+    class Interrupting(Counted):
+        def fit(self, X: Any, y: Any) -> "Counted":
+            if len(FITS) == at:
+                FITS.append(0.0)
+                raise KeyboardInterrupt
+            return super().fit(X, y)
+
+    return Interrupting()
+
+
+def test_ctrl_c_ends_a_search_with_what_is_finished() -> None:
+    with pytest.warns(
+        UserWarning, match="stopped by Ctrl-C: 2 of 3 candidates were finished, and cv_results_ has"
+    ):
+        search = searched(None, interrupting(5), refit=True)
+    assert [params["rate"] for params in search.cv_results_["params"]] == [0.1, 0.01]
+    assert search.best_params_ == {"rate": 0.01}
+    assert len(search.histories_) == 2
+
+
+def test_ctrl_c_ends_all_rounds() -> None:
+    space = {"rate": loguniform(1e-6, 1.0)}
+    with pytest.warns(UserWarning, match="stopped by Ctrl-C: 5 of 8 candidates were finished"):
+        search = CoarseToFineSearchCV(interrupting(11), space, n_iter=4, n_rounds=3, cv=2).fit(X, Y)
+    assert search.cv_results_["round"].tolist() == [0, 0, 0, 0, 1]
+    assert [one.candidates for one in search.rounds_] == [range(4), range(4, 5)]
+
+
+def test_a_search_that_finished_nothing_says_so(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt, match="No candidate was finished; with journal=folder"):
+        searched(None, interrupting(1))
+    with pytest.raises(
+        TimeoutError, match="No candidate was finished within timeout=1e-09 seconds; the same call"
+    ):
+        searched(tmp_path, timeout=1e-9)
+
+
+def test_a_group_in_training_ends_and_goes_on(tmp_path: Path) -> None:
+    def stacked(**options: Any) -> Any:
+        estimator = KerasMLPRegressor(1, 5, epochs=300, random_state=0, shuffle=True)
+        grid = {"learning_rate": [0.01, 0.1]}
+        return searched(options.pop("journal", None), estimator, grid=grid, **options)
+
+    whole = stacked()
+    with pytest.raises(TimeoutError, match="the same call goes on from the journal"):
+        stacked(journal=tmp_path, timeout=1e-9)
+    records = Records(tmp_path / "journal.sqlite")
+    trained = Population.train
+    stopped: list[int] = []
+
+    def train(self: Population, epochs: int, report: Any) -> Any:
+        def between(passed: int) -> None:
+            stopped.append(passed)
+            if len(stopped) == 3:
+                raise KeyboardInterrupt
+            report(passed)
+
+        return trained(self, epochs, between)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Population, "train", train)
+        with pytest.raises(KeyboardInterrupt, match="No candidate was finished; the same call goes on from"):
+            stacked(journal=tmp_path, journal_every=0.0)
+    state = records.get("state", "0/0")
+    assert 0 < len(state["history"]["loss"]) < 300
+    records.close()
+    rest = stacked(journal=tmp_path)
+    for name in ("split0_test_score", "split1_test_score"):
+        np.testing.assert_array_equal(rest.cv_results_[name], whole.cv_results_[name])

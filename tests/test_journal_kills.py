@@ -1,0 +1,156 @@
+"""A search is killed at any moment, called again, and ends as if it had not been killed."""
+
+import multiprocessing
+import runpy
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kerashp.model_selection import _here
+from kerashp.model_selection._records import Records
+
+_SEARCH = str(Path(__file__).with_name("search_to_kill.py"))
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["keras", "kerashp.estimators", "kerashp.model_selection"])
+_KILLS, _IN_ONE = 25, 10
+_NEVER = -1
+
+
+@pytest.fixture(scope="module")
+def search() -> dict[str, Any]:
+    return runpy.run_path(_SEARCH)
+
+
+@pytest.fixture(scope="module")
+def seeded(search: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Any]:
+    """A journal that has begun, with its seed, and the results of the search that goes on from it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    victim = Victim(folder, kill_at=2)
+    victim.ended_by(-signal.SIGKILL)
+    begun = (folder / "journal.sqlite").read_bytes()
+    return begun, search["searched"](str(folder))
+
+
+class Victim:
+    """The search in a process of its own."""
+
+    def __init__(self, folder: Path, kill_at: int = _NEVER, n_jobs: int | None = None):
+        self._told, told = _PROCESSES.Pipe(duplex=False)
+        names = {"folder": str(folder), "kill_at": kill_at, "told": told, "n_jobs": n_jobs}
+        self._process = _PROCESSES.Process(target=runpy.run_path, args=(_SEARCH, names, "__run__"))
+        self._process.start()
+        told.close()
+
+    def has_written(self, times: int) -> bool:
+        """Wait until it begins to write so often; whether it has not ended before."""
+        return all(self._told.recv() != "end" for _ in range(times))
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join(60)
+
+    def ended_by(self, code: int) -> None:
+        self._process.join(120)
+        assert self._process.exitcode == code
+
+
+@pytest.fixture(scope="module")
+def n_writes(seeded: Any, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How often a search writes, roughly: its groups train in threads."""
+    folder = begun(seeded, tmp_path_factory.mktemp("counted"))
+    victim, count = Victim(folder), 0
+    while victim.has_written(1):
+        count += 1
+    victim.ended_by(0)
+    assert count > 30
+    return count
+
+
+def begun(seeded: Any, folder: Path) -> Path:
+    (folder / "journal.sqlite").write_bytes(seeded[0])
+    return folder
+
+
+def finished(folder: Path) -> int:
+    """How many fits the journal has."""
+    records = Records(folder / "journal.sqlite")
+    count = len(records.all("result"))
+    records.close()
+    return count
+
+
+def check(search: Any, folder: Path, seeded: Any, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Search on here: results are those of a search not killed, and no finished fit is done again."""
+    done, scored = finished(folder), _here.scored
+    calls: list[Any] = []
+    monkeypatch.setattr(_here, "scored", lambda *given: calls.append(given) or scored(*given))
+    results = search["searched"](str(folder)).cv_results_
+    monkeypatch.setattr(_here, "scored", scored)
+    assert len(calls) == search["N_CANDIDATES"] * search["N_SPLITS"] - done
+    same(results, seeded[1].cv_results_)
+    return done
+
+
+def same(results: dict[str, Any], expected: dict[str, Any], **within: float) -> None:
+    assert results.keys() == expected.keys()
+    for name in results:
+        if name.endswith("_time"):
+            continue
+        if name == "params":
+            assert list(results[name]) == list(expected[name])
+        elif within and results[name].dtype.kind == "f":
+            np.testing.assert_allclose(results[name], expected[name], **within)
+        else:
+            np.testing.assert_array_equal(results[name], expected[name])
+
+
+def test_killed_at_random_moments(
+    search: Any, seeded: Any, n_writes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    went_on_with = []
+    for kill, moment in enumerate(np.random.default_rng(0).uniform(0, n_writes, _KILLS)):
+        folder = tmp_path / str(kill)
+        folder.mkdir()
+        begun(seeded, folder)
+        if kill % 2:  # inside a write
+            Victim(folder, kill_at=1 + int(moment)).ended_by(-signal.SIGKILL)
+        else:
+            victim = Victim(folder)
+            victim.has_written(1 + int(moment))
+            time.sleep(moment % 1 / 100)
+            victim.kill()
+        went_on_with.append(check(search, folder, seeded, monkeypatch))
+    assert len(set(went_on_with)) >= 4  # the moments were different ones
+
+
+def test_killed_ten_times_in_one_search(
+    search: Any, seeded: Any, n_writes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = begun(seeded, tmp_path)
+    done = []
+    for kill in range(_IN_ONE):
+        victim = Victim(folder)
+        victim.has_written(2 + n_writes // _IN_ONE - kill % 3)
+        victim.kill()
+        done.append(finished(folder))
+    assert done == sorted(done)
+    assert done[0] < done[-1]
+    check(search, folder, seeded, monkeypatch)
+
+
+def test_killed_with_workers(search: Any, seeded: Any, tmp_path: Path) -> None:
+    folder = begun(seeded, tmp_path)
+    done = []
+    for _ in range(2):
+        victim = Victim(folder, n_jobs=2)
+        while victim.has_written(1) and finished(folder) <= (done[-1] if done else 0):
+            pass
+        victim.kill()
+        done.append(finished(folder))
+    assert 0 < done[0] < done[1]
+    results = search["searched"](str(folder), 2).cv_results_
+    same(results, seeded[1].cv_results_, rtol=1e-4, atol=1e-6)

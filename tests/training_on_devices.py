@@ -1,0 +1,81 @@
+"""The processor as two devices, taken for accelerators: see test_devices.py."""
+
+import json
+from typing import Any
+
+import keras
+import numpy as np
+from keras.callbacks import EarlyStopping
+
+from kerashp import KerasMLPRegressor, build_model
+from kerashp.model_selection import GridSearchCV
+from kerashp.training import Devices, Member, Population
+from kerashp.training._backend import backend
+from kerashp.training._program import Program
+
+X = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
+USED: list[str] = []  # where the weights were that a call handed back
+
+
+def two_devices() -> list[Any]:
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.devices()
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    return [device.name for device in tf.config.list_logical_devices("CPU")]
+
+
+def as_accelerators(devices: list[Any]) -> None:
+    backend().devices = lambda: devices
+
+
+def watched(run: Any) -> Any:
+    def noting(*arguments: Any, **options: Any) -> Any:
+        carry, *logs = run(*arguments, **options)
+        USED.append(str(carry.state.weights[0].device))
+        return carry, *logs
+
+    return noting
+
+
+def population(devices: list[Any]) -> Any:
+    """On the last device: members that stop at different times, so that blocks are made anew."""
+    as_accelerators(devices)
+    members = []
+    for seed, stop in enumerate([None, None, EarlyStopping("loss", patience=0, min_delta=10.0)]):
+        keras.utils.set_random_seed(seed)
+        model = build_model(1, 4, 0.05, 3, dropout=0.2)
+        members.append(Member(model, random_state=seed, early_stopping=stop))
+    own = Devices()
+    with own.one(), own.one():
+        made = Population(members, X, X[:, 0], blocks_at_a_time=1)
+    trained = made.train(epochs=3)
+    outputs = made.predict(X, [0, 1, 2])
+    return [one.history["loss"] for one in trained], outputs.tolist()
+
+
+def search(devices: list[Any]) -> Any:
+    as_accelerators(devices)
+    mlp = KerasMLPRegressor(1, 4, epochs=3, batch_size=32, random_state=0)
+    found = GridSearchCV(mlp, {"n_hidden": [0, 1]}, cv=2, refit=False).fit(X, X[:, 0])
+    return [found.cv_results_[f"split{split}_test_score"].tolist() for split in range(2)]
+
+
+def main() -> None:
+    Program.run = watched(Program.run)
+    devices = two_devices()
+    said = {}
+    for work in (population, search):
+        for own in (devices[:1], devices):
+            USED.clear()
+            numbers = work(own)
+            said[f"{work.__name__} {len(own)}"] = {"numbers": numbers, "used": sorted(set(USED))}
+    print(json.dumps(said | {"devices": list(map(str, devices))}))
+
+
+if __name__ == "__main__":
+    main()
