@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,13 @@ from kerashp.estimators import _jointly
 from kerashp.model_selection import (
     CoarseToFineSearchCV,
     GridSearchCV,
+    HalvingGridSearchCV,
     KerasEnsembleClassifier,
     KerasEnsembleRegressor,
     RandomizedSearchCV,
     _library,
 )
+from kerashp.model_selection._here import Here
 from kerashp.model_selection._library import Library, held_out, out_of_fold, predicted
 from kerashp.model_selection._selection import greedy_selection
 from kerashp.training import FallbackWarning, Population, Predictor
@@ -35,6 +38,7 @@ from kerashp.training import FallbackWarning, Population, Predictor
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))
 Y = X[:, 0] - X[:, 1] ** 2 + RNG.normal(0, 0.1, 90)
+RATES = {"learning_rate": [0.03, 0.1]}
 LABELS = np.where(Y > 0.3, "up", np.where(Y > -1, "even", "down"))
 
 
@@ -109,8 +113,8 @@ def test_predictions_are_kept_within_a_limit_by_the_score_that_refits(
 ) -> None:
     monkeypatch.setattr(_library, "MOST_BYTES", 3 * 16)
     results = [result({"a": number, "b": -number}) for number in range(5)]
-    library = Library("b")
-    for number, one in enumerate(results):
+    library = Library("b", {(0, 0): results[0]})  # the first was there before
+    for number, one in enumerate(results[1:], 1):
         library.add(number, one)
     assert [one["predictions"] is not None for one in results] == [True, True, True, False, False]
     assert list(held_out(results, 1)) == [0, 1, 2]
@@ -301,8 +305,24 @@ def test_every_search_makes_ensembles() -> None:
     random = RandomizedSearchCV(mlp(), space, **options).fit(X, Y)
     fine = CoarseToFineSearchCV(mlp(), space, n_rounds=2, **options).fit(X, Y)
     assert sorted(fine._held_out) == [0, 1, 2, 3]
-    for search in (random, fine):
-        assert search.ensemble(2).members_[0].model_ is not None
+    halving = HalvingGridSearchCV(mlp(), space, cv=2, factor=2, max_resources=4, refit=False).fit(X, Y)
+    assert len(halving._held_out) == len(halving.cv_results_["params"]) > 4
+    for search in (random, fine, halving):
+        found = search.ensemble(2)
+        assert [member.epochs for member in found.members_] == [
+            params.get("epochs", 3) for params in found.candidates
+        ]
+
+
+def test_a_search_that_is_resumed_has_the_predictions_of_what_was_finished(tmp_path: Path) -> None:
+    searches = [GridSearchCV(mlp(), RATES, cv=2, journal=tmp_path, refit=False).fit(X, Y) for _ in range(2)]
+    first, again = [search._held_out for search in searches]
+    assert first.keys() == again.keys() == {0, 1}
+    for candidate, held in first.items():
+        for (rows, values), (same_rows, same_values) in zip(held, again[candidate], strict=True):
+            np.testing.assert_array_equal(rows, same_rows)
+            np.testing.assert_array_equal(values, same_values)
+    assert searches[0].ensemble(2).candidates == searches[1].ensemble(2).candidates
 
 
 def test_what_a_search_cannot_make_an_ensemble_of() -> None:
@@ -468,6 +488,15 @@ def test_a_classifier_takes_classifiers_and_predicts_when_fitted() -> None:
         KerasEnsembleClassifier(LogisticRegression()).fit(X, LABELS)
     with pytest.raises(NotFittedError):
         KerasEnsembleClassifier().predict(X)
+
+
+def test_an_interrupt_ends_the_training_of_an_ensemble(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Here, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        KerasEnsembleRegressor(mlp(), 2).fit(X, Y)
 
 
 def test_a_member_that_diverges_is_named() -> None:
