@@ -15,7 +15,7 @@ test test-jax: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_cpu_
 
 .PHONY: demo test test-jax lint package clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/installed-plot
 	$(BIN)/python examples/textbook_search.py
 
 test: $(VENV)/installed-test
@@ -45,10 +45,6 @@ clean:
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kerashp needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(INSTALL) .
-	touch $@
 
 $(VENV)/installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) .[$*]

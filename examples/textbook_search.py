@@ -78,7 +78,7 @@ def seconds_with_scikeras(search: RandomizedSearchCV, X: np.ndarray, y: np.ndarr
 
 def run(
     title: str, split: list[np.ndarray], mlp: BaseEstimator, peers: list[BaseEstimator], n_iter: int
-) -> None:
+) -> RandomizedSearchCV:
     X_train, X_test, y_train, y_test = split
     print(f"\n=== {title}: {len(X_train)} training rows, {X_train.shape[1]} features ===", flush=True)
     search = search_over(mlp, n_iter)
@@ -98,6 +98,7 @@ def run(
     for peer in peers:
         fitted = make_pipeline(StandardScaler(), peer).fit(X_train, y_train)
         print(f"  {type(peer).__name__:30s} {fitted.score(X_test, y_test):.3f}", flush=True)
+    return search
 
 
 def digits() -> list[np.ndarray]:
@@ -117,6 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n-iter", type=int, default=20, help="candidates to try for each data set")
     parser.add_argument("--epochs", type=int, default=60, help="the most epochs a candidate trains")
+    parser.add_argument("--report", default="report.html", help="where the page about digits is written")
     options = parser.parse_args(arguments)
     training = {
         "batch_size": 64,
@@ -128,7 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     peer = {"early_stopping": True, "max_iter": 400, "random_state": 0}
     classifiers = [MLPClassifier(**peer), LogisticRegression(max_iter=1000)]
-    run("digits", digits(), KerasMLPClassifier(**training), classifiers, options.n_iter)
+    search = run("digits", digits(), KerasMLPClassifier(**training), classifiers, options.n_iter)
     run(
         "diabetes",
         diabetes(),
@@ -136,6 +138,8 @@ def main(arguments: list[str] | None = None) -> None:
         [MLPRegressor(**peer), RidgeCV()],
         options.n_iter,
     )
+    report = search.report(options.report, title="The textbook's search, on digits")
+    print(f"\nThe search on digits, with plots and what to do next: {report.resolve()}")
 
 
 if __name__ == "__main__":

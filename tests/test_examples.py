@@ -52,6 +52,13 @@ def test_the_readmes_search_runs_and_its_pipeline_fits_its_space() -> None:
         assert clone(search.estimator).set_params(**candidate).get_params().items() >= candidate.items()
 
 
+def test_the_readmes_oracle_proposes() -> None:
+    names = _rows(60)
+    small = _snippet("OracleSearchCV").replace('optimizer="sgd"', 'optimizer="sgd", epochs=2')
+    exec(small.replace("n_trials=20", "n_trials=2"), names)
+    assert len(names["search"].cv_results_["params"]) == 2
+
+
 def test_the_readmes_population_trains() -> None:
     names = _rows(300)
     exec(_snippet("Population("), names)
@@ -81,9 +88,12 @@ def test_the_readmes_diagnosis(capsys: pytest.CaptureFixture) -> None:
     assert 1e-3 < names["rates"].suggestion < 1
 
 
-def test_textbook_search(capsys: pytest.CaptureFixture) -> None:
-    _example("textbook_search").main(["--n-iter", "2", "--epochs", "3"])
+def test_textbook_search(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    report = tmp_path / "report.html"
+    _example("textbook_search").main(["--n-iter", "2", "--epochs", "3", "--report", str(report)])
     printed = capsys.readouterr().out
+    assert str(report) in printed
+    assert "<h1>The textbook&#x27;s search, on digits</h1>" in report.read_text(encoding="utf-8")
     for expected in (
         "2 candidates x 3 folds and a refit in",
         "Dense 10",

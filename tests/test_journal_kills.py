@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from kerashp.model_selection import _here
@@ -52,6 +53,9 @@ class Victim:
     def kill(self) -> None:
         self._process.kill()
         self._process.join(60)
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self._process.pid).children(recursive=True)
 
     def ended_by(self, code: int) -> None:
         self._process.join(120)
@@ -149,7 +153,11 @@ def test_killed_with_workers(search: Any, seeded: Any, tmp_path: Path) -> None:
         victim = Victim(folder, n_jobs=2)
         while victim.has_written(1) and finished(folder) <= (done[-1] if done else 0):
             pass
+        workers = victim.children()
         victim.kill()
+        _, left = psutil.wait_procs(workers, timeout=30)
+        assert len(workers) >= 2
+        assert not left
         done.append(finished(folder))
     assert 0 < done[0] < done[1]
     results = search["searched"](str(folder), 2).cv_results_

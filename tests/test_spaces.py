@@ -51,16 +51,19 @@ def log_width(dist):
 def test_loguniform_is_scipys():
     assert kerashp.spaces.loguniform is scipy.stats.loguniform
     assert set(kerashp.spaces.__all__) == {
+        "from_hyperparameters",
         "int_loguniform",
         "loguniform",
         "one_minus_loguniform",
+        "params_from_hyperparameters",
         "recommended_space",
+        "to_hyperparameters",
         "zoom",
     }
 
 
 def test_import_loads_no_framework():
-    frameworks = {"tensorflow", "keras", "sklearn", "jax"}
+    frameworks = {"tensorflow", "keras", "keras_tuner", "sklearn", "jax"}
     code = f"import sys, kerashp.spaces; print(sorted({frameworks} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

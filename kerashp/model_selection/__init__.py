@@ -4,6 +4,7 @@ from kerashp.model_selection._coarse_to_fine import CoarseToFineSearchCV, Round
 from kerashp.model_selection._ensemble import KerasEnsembleClassifier, KerasEnsembleRegressor
 from kerashp.model_selection._halving import HalvingGridSearchCV, HalvingRandomSearchCV
 from kerashp.model_selection._journal import JournalError
+from kerashp.model_selection._oracle import OracleSearchCV
 from kerashp.model_selection._plan import Alone, Group, Plan
 from kerashp.model_selection._search import GridSearchCV, RandomizedSearchCV
 
@@ -17,6 +18,7 @@ __all__ = [
     "JournalError",
     "KerasEnsembleClassifier",
     "KerasEnsembleRegressor",
+    "OracleSearchCV",
     "Plan",
     "RandomizedSearchCV",
     "Round",

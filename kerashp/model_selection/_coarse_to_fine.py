@@ -11,6 +11,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
+from kerashp.model_selection._deciding import check_one_decides, deciding
 from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
 from kerashp.spaces import zoom
 
@@ -161,12 +162,12 @@ class CoarseToFineSearchCV(TogetherMixin):
         random = check_random_state(self.random_state)
         space = dict(self.space)
         _check_space(space)
-        self._check_score()
+        check_one_decides(self)
         self.rounds_: list[Round] = []
         for number in range(self.n_rounds):
             drawn = list(ParameterSampler(space, self.n_iter, random_state=random))
             results = evaluate_candidates(drawn, more_results={"round": [number] * len(drawn)})
-            ranked = self._by_score(results)
+            ranked = deciding(self, results)
             best = int(np.argmin(ranked["rank_test_score"]))
             score = float(ranked["mean_test_score"][best])
             own = np.flatnonzero(results["round"] == number)
@@ -174,19 +175,6 @@ class CoarseToFineSearchCV(TogetherMixin):
             self.rounds_.append(Round(space, places, ranked["params"][best], score))
             if number + 1 < self.n_rounds:
                 space = zoom(self.space, ranked, self.shrink ** (number + 1), n_best=self.top)
-
-    def _check_score(self) -> None:
-        if isinstance(self.scoring, list | tuple | set | dict) and not isinstance(self.refit, str):
-            raise ValueError(
-                "CoarseToFineSearchCV zooms around the best by one score; got several, and "
-                f"refit={self.refit!r}. Set refit to the name of one"
-            )
-
-    def _by_score(self, results: dict[str, Any]) -> dict[str, Any]:
-        """The columns that `zoom` looks at, of the score that decides."""
-        name = self.refit if f"mean_test_{self.refit}" in results else "score"
-        columns = {f"{what}_test_score": results[f"{what}_test_{name}"] for what in ("mean", "rank")}
-        return {"params": results["params"], **columns}
 
 
 def _check_space(space: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples, check_i
 
 from kerashp._arguments import Arguments
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._handover import scheduling_for
 from kerashp.estimators._mixins import ProbabilisticClassifierMixin
 from kerashp.estimators._rows import checked_labels
 from kerashp.estimators._targets import ClassEncoder
@@ -28,7 +29,7 @@ from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._selection import Selection, greedy_selection
 
 _CHECK = Arguments("ensemble")
-_ONLY_HERE = ("_data", "_routed", "_held_out")  # not copied or pickled
+_ONLY_HERE = ("_data", "_horizon", "_routed", "_held_out")  # not copied or pickled
 _REMEDY = "Pass scoring, such as 'neg_log_loss' or 'neg_mean_squared_error'"
 
 
@@ -36,6 +37,7 @@ class EnsemblingMixin(BaseSearchCV):
     """A search that makes ensembles of its candidates."""
 
     _held_out: dict[int, Held]
+    _horizon: int | None  # of the schedules of learning rates
 
     def ensemble(self, n_members: int = 10, *, scoring: Any = None) -> BaseKerasEnsemble:
         """Average the candidates that together predict held-out rows best, each trained on all rows.
@@ -114,7 +116,8 @@ class EnsemblingMixin(BaseSearchCV):
             weights=[picks.count(candidate) for candidate in candidates],
         )
         epochs = [self._epochs_of(candidate) for candidate in candidates]
-        return ensemble._fit(X, y, self._routed.estimator.fit, epochs)
+        with scheduling_for(self._horizon):
+            return ensemble._fit(X, y, self._routed.estimator.fit, epochs)
 
     def _keep_for_ensembles(self, X: Any, y: Any) -> None:
         self._data = X, y

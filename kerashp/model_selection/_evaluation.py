@@ -3,7 +3,7 @@
 import os
 import random
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from joblib._parallel_backends import LokyBackend
 
 from kerashp.estimators._handover import training_for
+from kerashp.model_selection._fingerprint import digest
 from kerashp.model_selection._here import (
     Divided,
     Done,
@@ -30,7 +31,7 @@ from kerashp.model_selection._ready import Preparation, Ready
 from kerashp.model_selection._stop import Limit, Stopped
 from kerashp.model_selection._task import Resource, Result, Task
 from kerashp.model_selection._workers import neighbours, spread
-from kerashp.training import measured
+from kerashp.training import Paused, measured
 
 _SHARE_OF_MEMORY = 0.5
 _LONGEST = 60.0  # seconds of one core that a group trains, roughly, so that some end before others
@@ -89,7 +90,7 @@ class Evaluation:
         self._store = store
         self._limit = limit
         self._resource = resource
-        self._lines: dict[Hashable, list[int]] = {}  # the positions of candidates that are one and the same
+        self._lines: dict[Any, list[int]] = {}  # the positions of candidates that are one and the same
 
     def results(self, tasks: Sequence[Task]) -> list[Result]:
         """scikit-learn's results of the candidates that are finished, with the curves of their training.
@@ -206,18 +207,26 @@ class Evaluation:
 
     def _seeded(self, task: Task, line: Sequence[int]) -> Task:
         seeded = task if self._store.seed is None else task.seeded(self._store.seed, line[0])
-        before = self._store.state((line[-2], task.split)) if len(line) > 1 else None
-        if before is not None:
-            self.epochs_saved += before.n_epochs
-        most = None if self._resource is None else self._resource.most
-        return replace(seeded, paused=self._store.state(task.place) or before, horizon=most)
+        own = self._store.state(task.place)
+        if self._resource is None:
+            return replace(seeded, paused=own)
+        before = self._before(task, line, self._resource)
+        self.epochs_saved += 0 if before is None else before.n_epochs
+        return replace(seeded, paused=own or before, horizon=self._resource.most)
 
-    def _key(self, task: Task) -> Hashable:
+    def _before(self, task: Task, line: Sequence[int], resource: Resource) -> Paused | None:
+        """The latest state of the same fit in earlier calls, unless it trained for longer then."""
+        most = task.keywords["parameters"][resource.name]
+        earlier = [candidate for candidate in reversed(line) if candidate < task.n_before]
+        states = (self._store.state((candidate, task.split)) for candidate in earlier)
+        return next((state for state in states if state is not None and state.n_epochs <= most), None)
+
+    def _key(self, task: Task) -> Any:
         """Of a candidate: the same for all that differ in their resource alone."""
         if self._resource is None:
             return task.candidate
         parameters = task.keywords["parameters"].items()
-        return tuple(sorted((name, id(value)) for name, value in parameters if name != self._resource.name))
+        return digest({name: value for name, value in parameters if name != self._resource.name})
 
 
 def _beside(left: dict[Fit, Task], plan: Plan) -> set[Fit]:

@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.model_selection import _search_successive_halving as theirs
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._handover import scheduling_for
 from kerashp.model_selection._preprocessing import innermost, path_to
 from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
 from kerashp.model_selection._task import Resource
@@ -55,7 +54,7 @@ class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
             )
         most = inner.epochs if self.max_resources == "auto" else self.max_resources
         self._goes_on_by = Resource(own, most)
-        with self._resolved(own, most), scheduling_for(most):
+        with self._resolved(own, most):
             return super().fit(X, y, **params)
 
     @contextmanager

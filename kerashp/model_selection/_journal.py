@@ -12,7 +12,6 @@ from kerashp.model_selection._fingerprint import of_search
 from kerashp.model_selection._library import Library
 from kerashp.model_selection._plan import Alone, Fit, Group, Plan
 from kerashp.model_selection._records import Records, RecordsError
-from kerashp.model_selection._stop import Stopped
 from kerashp.model_selection._store import Unwritten, new_seed
 from kerashp.model_selection._task import Result, Task
 from kerashp.training import Costs, Paused
@@ -160,7 +159,6 @@ class Elsewhere:
 
     def __init__(self, records: Records, every: float):
         self._records = records
-        self._client = os.getpid()
         self.every = every
         self.results: dict[Fit, Result] = {}
         self.states: dict[Fit, Paused] = {}  # none to be sent back: they are in the journal
@@ -173,9 +171,6 @@ class Elsewhere:
         return _state(self._records, fit)
 
     def keep_states(self, states: Mapping[Fit, Paused]) -> None:
-        """Fits in training have come so far; where the client has been killed, they need not go on."""
-        if self._client not in (os.getpid(), os.getppid()):
-            raise Stopped
         _keep_states(self._records, states)
 
     def forget_states(self, fits: Iterable[Fit]) -> None:

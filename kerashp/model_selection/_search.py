@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import compress
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._handover import training_for
+from kerashp.estimators._handover import scheduling_for, training_for
 from kerashp.model_selection._ensembling import EnsemblingMixin
 from kerashp.model_selection._evaluation import Evaluation
 from kerashp.model_selection._histories import History, columns, histories, mean_best_epochs
@@ -26,7 +27,7 @@ from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._stop import Limit, Stopped
 from kerashp.model_selection._store import Unwritten, new_seed
-from kerashp.model_selection._task import Resource
+from kerashp.model_selection._task import Resource, Result
 from kerashp.model_selection._workers import workers
 
 CONSTRAINTS: dict[str, Any] = {
@@ -104,9 +105,12 @@ class TogetherMixin(EnsemblingMixin):
             )
             self._evaluation, self._limit = evaluation, limit
             store.library = Library(self.refit, store.results)
-            all_at_once = AllAtOnce(evaluation.results)
+            all_at_once = AllAtOnce(lambda tasks: self._received(evaluation.results(tasks)))
+            most = None if self._goes_on_by is None else self._goes_on_by.most
+            epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
+            self._horizon = most
             try:
-                with training_for(self._epochs_of_best if self.refit_epochs == "cv" else None):
+                with training_for(epochs), scheduling_for(most):
                     return super().fit(X, y, **params)
             except BaseException as error:
                 if self._found is not None:
@@ -162,6 +166,10 @@ class TogetherMixin(EnsemblingMixin):
             return KeyboardInterrupt(f"No candidate was finished; {later}")
         return TimeoutError(f"No candidate was finished within timeout={self.timeout} seconds; {later}")
 
+    def _received(self, results: list[Result]) -> list[Result]:
+        """The results of some tasks, before scikit-learn sees them."""
+        return results
+
     def _format_results(
         self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None
     ) -> dict[str, Any]:
@@ -196,6 +204,57 @@ class TogetherMixin(EnsemblingMixin):
         check_is_fitted(self, "plan_")
         times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds_.items())
         return f"{self.plan_}\n{times}"
+
+    def report(
+        self, path: Any, *, title: str | None = None, metric: str | None = None, n_top: int = 20
+    ) -> Path:
+        """Write one page of HTML: what was searched, what was found, how it went, and what to do next.
+
+        The best candidate, a leaderboard, the plots of `kerashp.plotting`, the diagnosis of the best
+        candidate's curves, the plan, where the time went, and versions. The page needs nothing from elsewhere
+        and runs no code. matplotlib has to be installed (the extra `plot`).
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, in a folder that exists. It is written whole or stays as it was.
+        title : str, default=None
+            The page's; the names of the search and its estimator if None.
+        metric : str, default=None
+            Which score, where there are several; the one that `refit` names if None.
+        n_top : int, default=20
+            How many candidates the leaderboard shows.
+
+        Returns
+        -------
+        pathlib.Path
+            Of the file.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        TypeError, ValueError
+            If the path is not one of a file in a folder that exists, or an argument is out of its range.
+        sklearn.exceptions.NotFittedError
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import RidgeClassifier
+        >>> from kerashp.model_selection import GridSearchCV
+        >>> grid = GridSearchCV(RidgeClassifier(), {"alpha": [0.01, 1.0]}, cv=2)
+        >>> search = grid.fit(*load_iris(return_X_y=True))
+        >>> with TemporaryDirectory() as folder:
+        ...     page = search.report(f"{folder}/report.html").read_text()
+        >>> "<h2>Leaderboard</h2>" in page
+        True
+        """
+        from kerashp.plotting._report import write_report
+
+        return write_report(self, path, title=title, metric=metric, n_top=n_top)
 
 
 class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
@@ -232,9 +291,8 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
         For how long the best candidate is trained on all rows: None as its parameters say, early stopping
         included; "cv" for as many epochs as were best in its splits on average, with nothing held out.
     max_memory : int, default=None
-<<<<<<< HEAD
-        Bytes that populations in training may take, roughly; half of the machine's memory if None. What would
-        take more is divided.
+        Bytes that populations in training may take, roughly, on each machine; half of this one's memory if
+        None. What would take more is divided.
     journal : str or path, default=None
         A folder in which the search is kept as it goes, each write whole or not at all. After a kill, a full
         disk or Ctrl-C, the same call goes on from there, with no finished fit done again, and ends as if
@@ -244,10 +302,6 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
     timeout : float, default=None
         Seconds after which the search ends with the candidates that are finished, and refits the best. The
         same does Ctrl-C. Fits that train together end at an epoch's end, others when they are done.
-=======
-        Bytes that populations in training may take, roughly, on each machine; half of this one's memory if
-        None. What would take more is divided.
->>>>>>> cluster
 
     Attributes
     ----------

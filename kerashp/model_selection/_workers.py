@@ -1,10 +1,11 @@
 """Work spread over joblib's workers; a worker that is killed costs no more than what it was doing."""
 
 import os
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
@@ -77,7 +78,7 @@ def _by_processes(
     function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int, env: dict[str, str]
 ) -> Iterator[tuple[int, Any]]:
     envs = [env | _pinned(number) for number in range(n_jobs)]
-    workers = [ProcessPoolExecutor(max_workers=1, env=env) for env in envs]
+    workers = [_worker(env) for env in envs]
     idle: SimpleQueue[int] = SimpleQueue()
     for number in range(n_jobs):
         idle.put(number)
@@ -94,7 +95,7 @@ def _by_processes(
                     if ended.is_set():
                         break
                     workers[number].shutdown(wait=False)
-                    workers[number] = ProcessPoolExecutor(max_workers=1, env=envs[number])
+                    workers[number] = _worker(envs[number])
         finally:
             idle.put(number)
         return RuntimeError(
@@ -112,6 +113,21 @@ def _by_processes(
         threads.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.shutdown(kill_workers=True)
+
+
+def _worker(env: dict[str, str]) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(max_workers=1, env=env, initializer=_ends_with, initargs=(os.getpid(),))
+
+
+def _ends_with(client: int) -> None:
+    """Let this process end where the one that it works for has been killed."""
+
+    def watch() -> None:
+        while os.getppid() == client:
+            time.sleep(1)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _environment(backend: LokyBackend, n_jobs: int) -> dict[str, str]:

@@ -1,172 +1,17 @@
-"""Where to look for hyperparameters: distributions, a first space, and `zoom` into the best of it.
-
-The distributions have `rvs(size, random_state)` as SciPy's, so that scikit-learn's `ParameterSampler` and
-searches take them. A parameter's "own scale" below is the one on which its distribution is uniform.
-"""
+"""A space narrowed around its best candidates."""
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import singledispatch
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy.stats import loguniform, uniform
 
-__all__ = ["int_loguniform", "loguniform", "one_minus_loguniform", "recommended_space", "zoom"]
+from kerashp.spaces._checks import number, positive_integer
+from kerashp.spaces._distributions import int_loguniform, one_minus_loguniform
 
-_TASKS = ("regression", "binary", "multiclass", "multilabel")
 _RESULT_KEYS = ("params", "rank_test_score", "mean_test_score")
-_LEAST_MAX_NEURONS = 32
-
-
-class _Bounded(ABC):
-    low: Any
-    high: Any
-
-    @abstractmethod
-    def ppf(self, q: Any) -> Any:
-        """The inverse of the cdf."""
-
-    def rvs(self, size: Any = None, random_state: Any = None) -> Any:
-        """One Python number (`size` None) or an array of shape `size`; `random_state` as in SciPy."""
-        return self.ppf(uniform.rvs(size=size, random_state=random_state))
-
-    def support(self) -> tuple[Any, Any]:
-        """The least and the greatest value."""
-        return self.low, self.high
-
-    def _within(self, numbers: Any, dtype: type) -> Any:
-        bounded = np.clip(numbers, self.low, self.high).astype(dtype)
-        return bounded.item() if bounded.ndim == 0 else bounded  # Keras wants `int`, not `np.int64`
-
-
-@dataclass(frozen=True)
-class int_loguniform(_Bounded):
-    """Integers from `low` to `high`, both included, log-uniform.
-
-    The law is the floor of a log-uniform number on [low, high + 1):
-    P(k) = log((k + 1) / k) / log((high + 1) / low).
-
-    Args:
-        low: least integer, 1 or more.
-        high: greatest integer, above `low` and below 2**53 (from there on floats skip integers).
-
-    Raises:
-        TypeError: a bound is not an integer.
-        ValueError: not 1 <= low < high < 2**53.
-
-    >>> int_loguniform(10, 1000).ppf([0.0, 0.5, 1.0])
-    array([  10,  100, 1000])
-    >>> type(int_loguniform(10, 1000).rvs(random_state=0))
-    <class 'int'>
-
-    Source: Bergstra & Bengio, Random Search for Hyper-Parameter Optimization, JMLR 2012 ("drawn
-    geometrically"; there rounded to the nearest integer, which halves the chance of both ends).
-    """
-
-    low: int
-    high: int
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "low", _integer("int_loguniform", "low", self.low))
-        object.__setattr__(self, "high", _integer("int_loguniform", "high", self.high))
-        _check_order(self, 1 <= self.low < self.high < 2**53, "1 <= low < high < 2**53")
-
-    def cdf(self, k: Any) -> Any:
-        """P(X <= k); arrays element by element."""
-        return self._real_law().cdf(np.floor(k) + 1)
-
-    def ppf(self, q: Any) -> Any:
-        """The least integer k with cdf(k) >= q, for q in [0, 1] (`low` at 0); ValueError elsewhere."""
-        return self._within(np.ceil(self._real_law().ppf(_quantiles(self, q))) - 1, int)
-
-    def _real_law(self) -> Any:
-        return loguniform(float(self.low), float(self.high + 1))
-
-
-@dataclass(frozen=True)
-class one_minus_loguniform(_Bounded):
-    """Numbers near 1, such as momentum: beta in [low, high] with 1 - beta log-uniform.
-
-    Its density is 1 / ((1 - beta) log((1 - low) / (1 - high))); its median is
-    1 - sqrt((1 - low) (1 - high)), which is 0.99 on [0.9, 0.999].
-
-    Args:
-        low: least beta, 0 or more.
-        high: greatest beta, above `low` and below 1.
-
-    Raises:
-        TypeError: a bound is not a real number.
-        ValueError: not 0 <= low < high < 1.
-
-    >>> round(one_minus_loguniform(0.9, 0.999).ppf(0.5), 6)
-    0.99
-    >>> one_minus_loguniform(0.9, 0.999).support()
-    (0.9, 0.999)
-
-    Source: A. Ng, Improving Deep Neural Networks (deeplearning.ai), week 3, "Using an appropriate scale to
-    pick hyperparameters".
-    """
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "low", _number("one_minus_loguniform", "low", self.low))
-        object.__setattr__(self, "high", _number("one_minus_loguniform", "high", self.high))
-        _check_order(self, 0 <= self.low < self.high < 1, "0 <= low < high < 1")
-
-    def cdf(self, beta: Any) -> Any:
-        """P(X <= beta); arrays element by element."""
-        return self._gap_law().sf(1 - np.asarray(beta))
-
-    def ppf(self, q: Any) -> Any:
-        """The beta with cdf(beta) = q, for q in [0, 1]; ValueError elsewhere."""
-        return self._within(1 - self._gap_law().isf(_quantiles(self, q)), float)
-
-    def _gap_law(self) -> Any:
-        return loguniform(1 - self.high, 1 - self.low)
-
-
-def recommended_space(n_features: int, n_samples: int, task: str) -> dict[str, Any]:
-    """A first search space for `KerasMLPClassifier` and `KerasMLPRegressor`.
-
-    Args:
-        n_features: the input's width (columns after preprocessing), 1 or more. `n_neurons` runs from
-            n_features / 4 (at least 1) to 4 n_features (at least 32).
-        n_samples: training rows, 1 or more. `batch_size` runs from 10 to min(1000, n_samples); with 10 rows
-            or fewer it is the list `[n_samples]`.
-        task: "regression", "binary", "multiclass" or "multilabel"; all four share one space.
-
-    Returns:
-        Parameter name -> distribution or list.
-
-    Raises:
-        TypeError: `n_features` or `n_samples` is not an integer.
-        ValueError: one of them is below 1, or the task is unknown.
-
-    >>> space = recommended_space(n_features=20, n_samples=500, task="binary")
-    >>> space["n_neurons"], space["batch_size"]
-    (int_loguniform(low=5, high=80), int_loguniform(low=10, high=500))
-
-    Source: the log scales follow Bengio, Practical Recommendations for Gradient-Based Training of Deep
-    Architectures, 2012 (arXiv:1206.5533); the ends are kerashp's.
-    """
-    n_features = _positive_integer("recommended_space", "n_features", n_features)
-    n_samples = _positive_integer("recommended_space", "n_samples", n_samples)
-    if task not in _TASKS:
-        raise ValueError(f"recommended_space: task must be one of {', '.join(_TASKS)}; got {task!r}")
-    return {
-        "learning_rate": loguniform(1e-4, 1.0),
-        "n_hidden": [0, 1, 2, 3],
-        "n_neurons": int_loguniform(max(1, n_features // 4), max(4 * n_features, _LEAST_MAX_NEURONS)),
-        "dropout": uniform(0.1, 0.4),
-        "l2": loguniform(1e-5, 1e-1),
-        "batch_size": int_loguniform(10, min(1000, n_samples)) if n_samples > 10 else [n_samples],
-    }
 
 
 def zoom(space: Mapping[str, Any], results: Any, shrink: float = 0.5, *, n_best: int = 3) -> dict[str, Any]:
@@ -194,6 +39,7 @@ def zoom(space: Mapping[str, Any], results: Any, shrink: float = 0.5, *, n_best:
         ValueError: `shrink` or `n_best` out of range; `results` lacks a key, finite scores or a parameter;
             a list is empty or has none of the best values; a range is as narrow as floats allow.
 
+    >>> from scipy.stats import loguniform
     >>> results = {"params": [{"mlp__l2": 1e-3, "mlp__init": "he"}, {"mlp__l2": 0.1, "mlp__init": "lecun"}],
     ...            "mean_test_score": [0.9, 0.6], "rank_test_score": [1, 2]}
     >>> space = {"mlp__l2": loguniform(1e-5, 1e-1), "mlp__init": ["glorot", "he", "lecun"]}
@@ -204,10 +50,10 @@ def zoom(space: Mapping[str, Any], results: Any, shrink: float = 0.5, *, n_best:
     Source: Goodfellow, Bengio & Courville, Deep Learning, 2016, section 11.4.3 (a search repeated on a finer
     range around the best of the last).
     """
-    shrink = _number("zoom", "shrink", shrink)
+    shrink = number("zoom", "shrink", shrink)
     if not 0 < shrink <= 1:
         raise ValueError(f"zoom: shrink must be in (0, 1], got {shrink!r}; 0.5 halves every range")
-    n_best = _positive_integer("zoom", "n_best", n_best)
+    n_best = positive_integer("zoom", "n_best", n_best)
     if not isinstance(space, Mapping):
         raise TypeError(
             f"zoom: space must be a dict of name -> distribution or list, got {type(space).__name__};"
@@ -384,36 +230,3 @@ def _floats(name: str, values: Iterable[Any]) -> np.ndarray:
 
 def _is_finite_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _quantiles(dist: Any, q: Any) -> np.ndarray:
-    quantiles = np.asarray(q, dtype=float)
-    if not np.all((quantiles >= 0) & (quantiles <= 1)):
-        raise ValueError(f"{type(dist).__name__}: q must be in [0, 1], got {q!r}")
-    return quantiles
-
-
-def _number(owner: str, name: str, value: Any) -> float:
-    if isinstance(value, Real) and not isinstance(value, bool):
-        return float(value)
-    raise TypeError(f"{owner}: {name} must be a number such as 0.9, got {value!r} ({type(value).__name__})")
-
-
-def _integer(owner: str, name: str, value: Any) -> int:
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
-    raise TypeError(f"{owner}: {name} must be an integer such as 16, got {value!r} ({type(value).__name__})")
-
-
-def _positive_integer(owner: str, name: str, value: Any) -> int:
-    if (number := _integer(owner, name, value)) < 1:
-        raise ValueError(f"{owner}: {name} must be 1 or more, got {number}")
-    return number
-
-
-def _check_order(dist: Any, in_order: bool, expected: str) -> None:
-    if not in_order:
-        mend = "; swap them" if dist.low > dist.high else ""
-        raise ValueError(
-            f"{type(dist).__name__}: expected {expected}, got low={dist.low!r}, high={dist.high!r}{mend}"
-        )

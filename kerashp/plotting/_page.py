@@ -1,0 +1,93 @@
+"""A page of HTML that needs nothing from elsewhere."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from kerashp.diagnostics._result import Result, Table
+
+# Nothing is fetched and nothing is run, whatever the text may hold.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 60rem; margin: auto;
+  padding: 0 1rem 3rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin-top: 2.5rem;
+  border-bottom: 1px solid #ccc; }
+img { max-width: 100%; height: auto; display: block; margin: 1rem 0; }
+.wide { overflow-x: auto; overflow-wrap: normal; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+th { background: #f2f2f2; } tbody tr:nth-child(even) { background: #fafafa; }
+pre { white-space: pre-wrap; background: #f2f2f2; padding: 0.7rem; font-size: 0.85rem; }
+@media print { body { max-width: none; font-size: 11px; }
+  .wide { overflow: visible; } td { overflow-wrap: anywhere; }
+  table { font-size: 7.5px; } th, td { padding: 0.1rem 0.25rem; } pre { font-size: 8px; }
+  tr, img { break-inside: avoid; } h2 { break-after: avoid; } }
+"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An SVG image, and what it shows in words."""
+
+    svg: bytes
+    shows: str
+
+    def html(self) -> str:
+        """As an image whose data are in the page."""
+        data = base64.b64encode(self.svg).decode("ascii")
+        return f'<img alt="{escape(self.shows)}" src="data:image/svg+xml;base64,{data}">'
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text whose line breaks and spaces count."""
+
+    text: str
+
+    def html(self) -> str:
+        """As it is, escaped."""
+        return f"<pre>{escape(self.text)}</pre>"
+
+
+Part = str | Table | Picture | Code | Result
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, and what stands under it."""
+
+    heading: str
+    parts: Sequence[Part]
+
+    def html(self) -> str:
+        """The section, all its text escaped."""
+        return (
+            f"<section><h2>{escape(self.heading)}</h2>\n" + "\n".join(map(_html, self.parts)) + "</section>"
+        )
+
+
+def _html(part: Part) -> str:
+    if isinstance(part, str):
+        return f"<p>{escape(part)}</p>"
+    if isinstance(part, Result):
+        return f'<div class="wide">{part._repr_html_()}</div>'
+    return f'<div class="wide">{part.html()}</div>' if isinstance(part, Table) else part.html()
+
+
+def page(title: str, lead: Sequence[Part], sections: Sequence[Section]) -> str:
+    """The whole page.
+
+    >>> "&lt;script&gt;" in page("<script>", [], []), "<script>" in page("<script>", [], [])
+    (True, False)
+    """
+    body = "\n".join([*map(_html, lead), *(section.html() for section in sections)])
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
+    )

@@ -1,0 +1,22 @@
+"""Checks of numbers that spaces are made of."""
+
+from numbers import Integral, Real
+from typing import Any
+
+
+def number(owner: str, name: str, value: Any) -> float:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    raise TypeError(f"{owner}: {name} must be a number such as 0.9, got {value!r} ({type(value).__name__})")
+
+
+def integer(owner: str, name: str, value: Any) -> int:
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    raise TypeError(f"{owner}: {name} must be an integer such as 16, got {value!r} ({type(value).__name__})")
+
+
+def positive_integer(owner: str, name: str, value: Any) -> int:
+    if (number := integer(owner, name, value)) < 1:
+        raise ValueError(f"{owner}: {name} must be 1 or more, got {number}")
+    return number
