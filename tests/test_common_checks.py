@@ -12,9 +12,11 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import KerasEnsembleClassifier, KerasEnsembleRegressor
 
-# Few epochs at a high rate: the checks fit more than a hundred times each.
-_MLP: dict[str, Any] = {"n_neurons": 16, "learning_rate": 0.1, "epochs": 12}
-_WRAPPED: dict[str, Any] = {"optimizer": "adam", "learning_rate": 0.1, "epochs": 12, "batch_size": -1}
+# Few epochs at a high rate: the checks fit more than a hundred times each. One size of batches: a shape
+# is compiled once, however many rows a check has; and it takes all rows of the checks of sample weights.
+_FEW: dict[str, Any] = {"learning_rate": 0.1, "epochs": 12, "batch_size": 64}
+_MLP: dict[str, Any] = {"n_neurons": 16, **_FEW}
+_WRAPPED: dict[str, Any] = {"optimizer": "adam", **_FEW}
 
 FLOAT32 = [
     KerasMLPClassifier(**_MLP),
@@ -22,14 +24,12 @@ FLOAT32 = [
     KerasClassifier(**_WRAPPED),
     KerasRegressor(**_WRAPPED),
 ]
-_CLASSIFIER = KerasMLPClassifier(**_MLP, dtype="float64")
-_REGRESSOR = KerasMLPRegressor(**_MLP, dtype="float64")
-# An ensemble comes after its estimator, whose compiled functions it uses.
+_AUTO = {**_MLP, "batch_size": "auto"}
 FLOAT64 = [
-    _CLASSIFIER,
-    KerasEnsembleClassifier(_CLASSIFIER, 2),
-    _REGRESSOR,
-    KerasEnsembleRegressor(_REGRESSOR, 2),
+    KerasMLPClassifier(**_AUTO, dtype="float64"),
+    KerasEnsembleClassifier(KerasMLPClassifier(**_MLP, dtype="float64"), 2),
+    KerasMLPRegressor(**_MLP, dtype="float64"),
+    KerasEnsembleRegressor(KerasMLPRegressor(**_MLP, dtype="float64"), 2),
 ]
 
 _EQUIVALENCE = (
