@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of an estimator, on all four and in both float types."""
+"""scikit-learn's own checks of an estimator, on all four in both float types, and on ensembles of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +10,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp.model_selection import KerasEnsembleClassifier, KerasEnsembleRegressor
 
 # Few epochs at a high rate: the checks fit more than a hundred times each. One size of batches: a shape
 # is compiled once, however many rows a check has; and it takes all rows of the checks of sample weights.
@@ -24,7 +25,12 @@ FLOAT32 = [
     KerasRegressor(**_WRAPPED),
 ]
 _AUTO = {**_MLP, "batch_size": "auto"}
-FLOAT64 = [KerasMLPClassifier(**_AUTO, dtype="float64"), KerasMLPRegressor(**_MLP, dtype="float64")]
+FLOAT64 = [
+    KerasMLPClassifier(**_AUTO, dtype="float64"),
+    KerasEnsembleClassifier(KerasMLPClassifier(**_MLP, dtype="float64"), 2),
+    KerasMLPRegressor(**_MLP, dtype="float64"),
+    KerasEnsembleRegressor(KerasMLPRegressor(**_MLP, dtype="float64"), 2),
+]
 
 _EQUIVALENCE = (
     "check_sample_weight_equivalence_on_dense_data",

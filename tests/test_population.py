@@ -449,7 +449,7 @@ def test_as_many_blocks_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_members_predict_what_their_models_would(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kerashp.training._population._FEW", 2)
-    monkeypatch.setattr("kerashp.training._assembly._ROWS", 64)
+    monkeypatch.setattr("kerashp.training._outputs._ROWS", 64)
     X, y = table()
     build = [lambda w=w: compiled(stack(layers.Dense(w, "tanh"), layers.Dropout(0.2))) for w in (5, 9, 7)]
     models = made(build)
