@@ -25,7 +25,7 @@ from kerashp.model_selection._journal import Journal
 from kerashp.model_selection._library import Library, held_out
 from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
-from kerashp.model_selection._stop import Limit, Stopped
+from kerashp.model_selection._stop import CTRL_C, Limit, Stopped
 from kerashp.model_selection._store import Unwritten, new_seed
 from kerashp.model_selection._task import Resource, Result
 from kerashp.model_selection._workers import workers
@@ -162,7 +162,7 @@ class TogetherMixin(EnsemblingMixin):
             if self.journal is None
             else "the same call goes on from the journal"
         )
-        if self._limit.reason == "Ctrl-C":
+        if self._limit.reason == CTRL_C:
             return KeyboardInterrupt(f"No candidate was finished; {later}")
         return TimeoutError(f"No candidate was finished within timeout={self.timeout} seconds; {later}")
 
