@@ -212,6 +212,10 @@ def test_hyperbands_epochs_are_the_innermost_estimators() -> None:
     assert list(found.cv_results_["split0_epochs"]) == list(found.cv_results_["n_resources"])
     assert len(found.plan_.groups[0].fits) == 12
     assert "graph" in found.explain()
+    parent = found.cv_results_["parent"][5]  # from whose weights it goes on
+    for curves, before in zip(found.histories_[5], found.histories_[parent], strict=True):
+        assert curves["loss"][:2] == before["loss"]
+    assert found.epochs_saved_ == 2 * 2
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
