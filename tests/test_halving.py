@@ -18,9 +18,11 @@ from sklearn.model_selection import HalvingRandomSearchCV as TheirRandom
 from sklearn.model_selection import KFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.random_projection import GaussianRandomProjection
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
-from kerashp.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV
+from kerashp.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV, JournalError
+from kerashp.model_selection._evaluation import Evaluation
 from kerashp.training import FallbackWarning
 
 X, Y = make_regression(90, 4, random_state=0)
@@ -197,6 +199,55 @@ def test_workers_and_a_journal_give_the_same(tmp_path: Path) -> None:
         np.testing.assert_allclose(
             other.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"], rtol=1e-4
         )
+
+
+def test_a_step_without_a_seed_gives_survivors_the_same_inputs() -> None:
+    pipeline = make_pipeline(GaussianRandomProjection(3), KerasMLPRegressor(**MLP))
+    grid = {"kerasmlpregressor__learning_rate": [1e-3, 1e-2]}
+    search = halving(pipeline, grid, max_resources=4).fit(X, Y)
+    rates = search.cv_results_["param_kerasmlpregressor__learning_rate"]
+    before = int(rates[1] == rates[2])
+    for curves, earlier in zip(search.histories_[2], search.histories_[before], strict=True):
+        assert curves["loss"][:2] == earlier["loss"]
+        assert curves["loss"][2] < earlier["loss"][1]
+
+
+def test_another_most_is_another_search_to_a_journal(tmp_path: Path) -> None:
+    regressor, grid = KerasMLPRegressor(**MLP), {"learning_rate": [1e-3, 1e-2]}
+    with pytest.raises(TimeoutError):
+        halving(regressor, grid, journal=tmp_path, timeout=0.5).fit(np.tile(X, (300, 1)), np.tile(Y, 300))
+    with pytest.raises(JournalError, match="the resource"):
+        halving(regressor, grid, journal=tmp_path, max_resources=16).fit(
+            np.tile(X, (300, 1)), np.tile(Y, 300)
+        )
+
+
+def test_a_search_that_was_refused_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    search = halving(KerasMLPRegressor(**MLP), {"learning_rate": [1e-3]}, journal=tmp_path / "file")
+    with pytest.raises(JournalError, match="cannot be a journal's folder"):
+        search.fit(X, Y)
+    assert not {name for name in vars(search) if name.startswith("_goes") or name == "_found"}
+
+
+def test_a_stopped_search_has_the_attributes_of_what_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    results, calls = Evaluation.results, []
+
+    def interrupted(self: Evaluation, tasks: Any) -> Any:
+        calls.append(tasks)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return results(self, tasks)
+
+    monkeypatch.setattr(Evaluation, "results", interrupted)
+    search = HalvingGridSearchCV(Peak(), {"rate": [1e-4, 1e-3, 1e-2, 1e-1]}, factor=2, cv=2)
+    search.set_params(resource="resources", max_resources=8, min_resources=2)
+    with pytest.warns(UserWarning, match="stopped by Ctrl-C: 6 of 6 candidates"):
+        search.fit(X, Y)
+    assert (search.n_iterations_, search.n_candidates_, search.n_resources_) == (2, [4, 2], [2, 4])
+    assert (search.n_required_iterations_, search.n_possible_iterations_) == (3, 3)
+    assert search.n_remaining_candidates_ == 1
+    assert search.best_params_ == {"rate": 1e-2, "resources": 4}
 
 
 def test_what_is_refused() -> None:

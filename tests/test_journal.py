@@ -1,17 +1,20 @@
 """A search's journal: what is in it, who may use it, and when it is refused."""
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import joblib
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 from scipy.stats import loguniform
@@ -20,10 +23,18 @@ from sklearn.datasets import make_regression
 from sklearn.model_selection import KFold
 
 from kerashp import KerasMLPRegressor
-from kerashp.model_selection import CoarseToFineSearchCV, GridSearchCV, JournalError, RandomizedSearchCV
+from kerashp.model_selection import (
+    CoarseToFineSearchCV,
+    GridSearchCV,
+    JournalError,
+    RandomizedSearchCV,
+    _evaluation,
+    _here,
+)
 from kerashp.model_selection._fingerprint import digest
+from kerashp.model_selection._journal import Journal
 from kerashp.model_selection._records import Records, RecordsError, packed, unpacked
-from kerashp.training import Population
+from kerashp.training import FallbackWarning, Population
 
 X, Y = make_regression(60, 4, random_state=0)
 Y = Y / Y.std()
@@ -103,7 +114,7 @@ def test_rounds_are_kept_though_nobody_has_given_a_seed(tmp_path: Path) -> None:
 
 
 def test_states_go_when_results_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained, put, kinds = Population.train, Records.put, []
+    put, kinds = Records.put, []
     monkeypatch.setattr(
         Records, "put", lambda self, kind, own: kinds.append((kind, len(own))) or put(self, kind, own)
     )
@@ -115,7 +126,6 @@ def test_states_go_when_results_come(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert kinds[-4:] == [("result", 1)] * 4
     records = Records(tmp_path / "journal.sqlite")
     assert not records.all("state")
-    assert trained is Population.train
     records.close()
 
 
@@ -232,6 +242,17 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
         searched(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["lock.sqlite", "journal.sqlite"])
+def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(JournalError, match=f"{name} cannot be made"):
+        searched(tmp_path)
+    (tmp_path / name).rmdir()
+    assert len(searched(tmp_path).cv_results_["params"]) == 3
+    with pytest.raises(ValueError, match="journal must be the path of a folder; got ''"):
+        searched("")
+
+
 def test_a_format_of_later_is_refused(tmp_path: Path) -> None:
     searched(tmp_path)
     records = Records(tmp_path / "journal.sqlite")
@@ -271,6 +292,92 @@ def test_a_full_disk_ends_the_search_and_keeps_what_was_written(
     assert len(FITS) == done + 6 - 1  # the fit that could not be written is done again
 
 
+def test_a_group_that_could_not_train_together_does_no_finished_fit_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise ValueError("it cannot be compiled")
+
+    scored: list[Any] = []
+
+    def finished(task: Any, stop_at: int) -> Any:
+        scored.append(task.place)
+        if len(scored) == stop_at:
+            raise KeyboardInterrupt
+        return _here.checked(_here.with_history(task.run()), task)
+
+    monkeypatch.setattr(_here.Together, "train", refused)
+    estimator, grid = KerasMLPRegressor(0, epochs=1, random_state=0), {"learning_rate": [0.01, 0.1]}
+    monkeypatch.setattr(_here, "finished", lambda task: finished(task, 4))
+    with pytest.warns(UserWarning, match="stopped by Ctrl-C: 1 of 2 candidates"):
+        searched(tmp_path, estimator, grid=grid)
+    monkeypatch.setattr(_here, "finished", lambda task: finished(task, 99))
+    with pytest.warns(
+        FallbackWarning, match="4 fits are trained one by one: ValueError: it cannot be compiled"
+    ):
+        searched(tmp_path, estimator, grid=grid)
+    assert scored == [(0, 0), (0, 1), (1, 0), (1, 1), (1, 1)]
+
+
+def test_what_lost_workers_left_is_kept_when_more_depends_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rounds() -> Any:
+        space = {"rate": loguniform(1e-6, 1.0)}
+        options = {"n_iter": 4, "n_rounds": 2, "cv": 2, "refit": False, "n_jobs": 2, "error_score": -99.0}
+        with joblib.parallel_config("threading"), warnings.catch_warnings(action="ignore"):
+            return CoarseToFineSearchCV(Counted(), space, journal=tmp_path, **options).fit(X, Y).cv_results_
+
+    def losing(function: Any, works: Any, n_jobs: int, backend: Any) -> Any:
+        for index, done in spread(function, works, n_jobs, backend):
+            yield index, RuntimeError("a worker was killed") if index == 0 else done
+
+    spread = _evaluation.spread
+    monkeypatch.setattr(_evaluation, "spread", losing)
+    first = rounds()
+    monkeypatch.setattr(_evaluation, "spread", spread)
+    again = rounds()
+    assert list(first["params"]) == list(again["params"])
+    lost = [results["split0_test_score"] == -99.0 for results in (first, again)]
+    assert [list(np.flatnonzero(own)) for own in lost] == [
+        [0, 4],
+        [0],
+    ]  # those of the last round are tried again
+
+
+class Drawing(Counted):
+    """Its score is drawn."""
+
+    def fit(self, X: Any, y: Any) -> "Drawing":
+        super().fit(X, y)
+        self.drawn_ = np.random.random()
+        return self
+
+    def score(self, X: Any, y: Any) -> float:
+        return self.drawn_
+
+
+class Interrupted(Drawing):
+    def fit(self, X: Any, y: Any) -> "Interrupted":
+        if len(FITS) == 3:
+            FITS.append(0.0)
+            raise KeyboardInterrupt
+        super().fit(X, y)
+        return self
+
+
+def test_what_has_no_seed_draws_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kerashp.model_selection._journal.new_seed", lambda: 7)
+    whole = searched(tmp_path / "whole", Drawing()).cv_results_
+    FITS.clear()
+    with pytest.warns(UserWarning, match="stopped by Ctrl-C: 1 of 3 candidates"):
+        searched(tmp_path / "other", Interrupted())
+    rest = searched(tmp_path / "other", Interrupted()).cv_results_
+    assert len(set(whole["split0_test_score"])) == 3
+    for name in ("split0_test_score", "split1_test_score"):
+        np.testing.assert_array_equal(rest[name], whole[name])
+
+
 # Records and digests.
 
 
@@ -289,6 +396,30 @@ def test_records_hold_what_results_hold() -> None:
         assert one.dtype == other.dtype
         assert one.shape == other.shape
         np.testing.assert_array_equal(one, other)
+
+
+def test_records_of_bfloat16() -> None:
+    array = np.array([[1.5, -2.0]], ml_dtypes.bfloat16)
+    again = unpacked(packed([array, array[0, 0:1]]))
+    assert [one.dtype for one in again] == [ml_dtypes.bfloat16] * 2
+    np.testing.assert_array_equal(again[0], array)
+
+
+def test_an_interrupt_leaves_no_transaction_open(tmp_path: Path) -> None:
+    records = Records(tmp_path / "x.sqlite")
+
+    def interrupted() -> None:
+        with records._at_work() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    records.put("kind", {"a": 1})
+    assert records.get("kind", "a") == 1
+    records.close()
+    with pytest.raises(RecordsError, match="has been closed"):
+        records.put("kind", {"a": 1})
 
 
 def test_records_that_run_code_are_not_read(tmp_path: Path) -> None:
@@ -327,6 +458,40 @@ def test_equal_values_have_equal_digests() -> None:
     itself: list[Any] = []
     itself.append(itself)
     assert digest(itself) == digest(itself)
+
+
+_VALUES = """
+from functools import partial
+import keras
+from scipy.stats import loguniform
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import KFold
+from kerashp import KerasRegressor
+from kerashp.model_selection._fingerprint import digest
+SIZE = 3
+def helper(x, *, to=1):
+    return x in {"relu", "tanh", "selu"} and SIZE
+def build(x):
+    return helper(x)
+estimator = KerasRegressor(build, optimizer=keras.optimizers.Adam(), loss=keras.losses.Huber())
+values = [build, partial(build, "relu"), check_scoring(estimator), estimator, loguniform(0.1, 1)]
+values += [KFold(3, shuffle=True, random_state=0), keras.callbacks.EarlyStopping(patience=3)]
+digests = [digest(value) for value in values]
+"""
+
+
+def test_digests_are_the_same_in_another_process() -> None:
+    here: dict[str, Any] = {}
+    exec(_VALUES, here)
+    code = f"{_VALUES}\nprint(*digests)"
+    env = {**os.environ, "PYTHONHASHSEED": "1"}
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert told.stdout.split() == here["digests"]
+    for changed in ("SIZE = 4", 'def helper(x, *, to=2):\n    return x in {"relu", "tanh", "selu"} and SIZE'):
+        exec(changed, here)
+        assert digest(here["build"]) != here["digests"][0]
+    assert digest(partial(here["build"], "tanh")) != digest(partial(here["build"], "relu"))
+    assert digest(threading.Lock()) != digest(threading.Lock())
 
 
 # Ctrl-C and timeouts.
@@ -384,6 +549,22 @@ def test_ctrl_c_ends_all_rounds() -> None:
         search = CoarseToFineSearchCV(interrupting(11), space, n_iter=4, n_rounds=3, cv=2).fit(X, Y)
     assert search.cv_results_["round"].tolist() == [0, 0, 0, 0, 1]
     assert [one.candidates for one in search.rounds_] == [range(4), range(4, 5)]
+
+
+def test_ctrl_c_between_rounds_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check, rounds = Journal.check, []
+
+    def interrupted(self: Journal, *given: Any) -> None:
+        rounds.append(given)
+        if len(rounds) == 2:
+            raise KeyboardInterrupt
+        check(self, *given)
+
+    monkeypatch.setattr(Journal, "check", interrupted)
+    space = {"rate": loguniform(1e-6, 1.0)}
+    with pytest.warns(UserWarning, match="stopped by Ctrl-C: 4 of 4 candidates were finished"):
+        search = CoarseToFineSearchCV(Counted(), space, n_iter=4, cv=2, journal=tmp_path).fit(X, Y)
+    assert search.best_score_ == search.cv_results_["mean_test_score"].max()
 
 
 def test_a_search_that_finished_nothing_says_so(tmp_path: Path) -> None:

@@ -90,6 +90,8 @@ class Evaluation:
         self._store = store
         self._limit = limit
         self._resource = resource
+        self._epochs_before: dict[Fit, int] = {}  # of fits that go on
+        self._lost_fits: list[Fit] = []
         self._lines: dict[Any, list[int]] = {}  # the positions of candidates that are one and the same
 
     def results(self, tasks: Sequence[Task]) -> list[Result]:
@@ -102,7 +104,10 @@ class Evaluation:
         """
         self._limit.check()
         tasks = [replace(task, n_before=len(self.finished)) for task in tasks]
-        self._store.check(tasks)
+        for fit in self._lost_fits:  # on which the next candidates depend
+            self._store.keep_result(fit, self._store.results[fit])
+        self._lost_fits.clear()
+        self._store.check(tasks, self._resource)
         tasks = self._in_line(tasks)
         left = {task.place: task for task in tasks if task.place not in self._store.results}
         drawn, own = random.getstate(), np.random.get_state()  # Keras draws the seeds of templates
@@ -111,6 +116,8 @@ class Evaluation:
                 self._run(tasks, left, bar)
         except KeyboardInterrupt:
             self._limit.stop(CTRL_C)
+        except Stopped:  # while tasks were prepared
+            pass
         finally:
             random.setstate(drawn)
             if self._store.seed is not None:  # whatever the fits drew, of which some may be done already
@@ -127,11 +134,15 @@ class Evaluation:
 
     def _run(self, tasks: Sequence[Task], left: dict[Fit, Task], bar: Bar) -> None:
         """Run the tasks that are left, as they were planned when they began, or as is best."""
-        plan, prepared, preparation = self._store.plan(tasks), dict[Fit, Ready | str](), Preparation()
+        plan, prepared, preparation = (
+            self._store.plan(tasks),
+            dict[Fit, Ready | str](),
+            Preparation(self._store.seed),
+        )
         if plan is None or self._backend is None:
             wanted = [task for task in tasks if plan is None or task.place in _beside(left, plan)]
             with self.seconds.spent("preparing"):
-                answers = preparation.prepared(wanted)
+                answers = preparation.prepared(wanted, self._limit)
             prepared = dict(zip([task.place for task in wanted], answers, strict=True))
         if plan is None:
             plan = self._planned(prepared, preparation)
@@ -148,6 +159,9 @@ class Evaluation:
             divided = self._elsewhere(groups, alone, {task.place: task for task in tasks}, bar)
         warn_of(divided)
         self.plan = before.divided(divided)
+        together = {fit for group in plan.divided(divided).groups for fit in group.fits}
+        self.epochs_saved += sum(epochs for fit, epochs in self._epochs_before.items() if fit in together)
+        self._epochs_before.clear()
 
     def _planned(self, prepared: dict[Fit, Ready | str], preparation: Preparation) -> Plan:
         alone = [Alone(place, reason) for place, reason in prepared.items() if isinstance(reason, str)]
@@ -197,8 +211,9 @@ class Evaluation:
         bar.advance(sum(map(n_epochs, tasks)))
 
     def _lost(self, tasks: Sequence[Task], error: Exception) -> None:
-        """Fits whose workers were killed have failed here; if the search is resumed, they are tried again."""
+        """Fits whose workers were killed have failed; if the search ends with them, they are not written."""
         self._store.results |= {task.place: with_history(task.failed(error)) for task in tasks}
+        self._lost_fits += [task.place for task in tasks]
 
     def _in_line(self, tasks: Sequence[Task]) -> list[Task]:
         """The tasks with their seeds, and from where they go on."""
@@ -213,7 +228,8 @@ class Evaluation:
         if self._resource is None:
             return replace(seeded, paused=own)
         before = self._before(task, line, self._resource)
-        self.epochs_saved += 0 if before is None else before.n_epochs
+        if before is not None:
+            self._epochs_before[task.place] = before.n_epochs
         return replace(seeded, paused=own or before, horizon=self._resource.most)
 
     def _before(self, task: Task, line: Sequence[int], resource: Resource) -> Paused | None:

@@ -3,6 +3,7 @@
 import inspect
 import platform
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -14,13 +15,13 @@ import sklearn
 from sklearn.base import BaseEstimator
 
 from kerashp._version import __version__
-from kerashp.model_selection._task import Task
+from kerashp.model_selection._task import Resource, Task
 from kerashp.training._identity import names_by_place, renamed
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic)
 
 
-def of_search(tasks: Sequence[Task]) -> dict[str, str]:
+def of_search(tasks: Sequence[Task], resource: Resource | None) -> dict[str, str]:
     """Of all that decides about the results of a round's tasks, by what it is called in errors."""
     first = tasks[0]
     estimator, X, y = first.arguments
@@ -36,6 +37,7 @@ def of_search(tasks: Sequence[Task]) -> dict[str, str]:
         "the splits": digest(splits),
         "the candidates": digest(candidates),
         "the scoring": digest(scoring),
+        "the resource": digest(resource),
         "the versions": versions(),
     }
 
@@ -73,8 +75,9 @@ def _told(value: Any, within: tuple[int, ...]) -> Any:
 
 def _told_object(value: Any, inside: tuple[int, ...]) -> Any:
     if isinstance(value, FunctionType):
-        closure = inspect.getclosurevars(value).nonlocals
-        return value.__qualname__, _told_code(value.__code__), _told((value.__defaults__, closure), inside)
+        return _told_function(value, inside)
+    if isinstance(value, partial):
+        return _told((value.func, value.args, value.keywords), inside)
     if isinstance(value, MethodType):
         return value.__name__, _told(value.__self__, inside)
     if isinstance(value, keras.Model):
@@ -86,11 +89,37 @@ def _told_object(value: Any, inside: tuple[int, ...]) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return joblib.hash(value)
     if hasattr(value, "get_config"):
-        return _told(_unnamed(value.get_config()), inside)
+        weights = [joblib.hash(array) for array in getattr(value, "get_weights", list)()]
+        return _told(_unnamed(value.get_config()), inside), weights
+    if hasattr(value, "dist") and hasattr(value, "kwds"):  # a distribution of SciPy's with its arguments
+        return _told((value.dist.name, value.args, value.kwds), inside)
+    if _is_its_attributes(value):
+        return _told(vars(value), inside)
     try:
         return joblib.hash(value)
-    except Exception:  # what cannot be pickled
-        return _told(vars(value), inside) if hasattr(value, "__dict__") else type(value).__name__
+    except Exception:  # what cannot be pickled is equal to nothing else
+        return f"at {id(value)}"
+
+
+def _is_its_attributes(value: Any) -> bool:
+    """Whether an object is pickled as Python does it by itself, by its attributes."""
+    kind = type(value)
+    names = ("__reduce_ex__", "__reduce__", "__getstate__")
+    own = all(getattr(kind, name) is getattr(object, name) for name in names)
+    return own and hasattr(value, "__dict__") and not any(vars(c).get("__slots__") for c in kind.__mro__)
+
+
+def _told_function(function: FunctionType, inside: tuple[int, ...]) -> Any:
+    """A function's code, and what it takes from around it, as far as that does not change by itself."""
+    around = inspect.getclosurevars(function)
+    others = {
+        name: value
+        for name, value in around.globals.items()
+        if isinstance(value, (*_PLAIN, tuple, frozenset))
+        or (isinstance(value, FunctionType) and value.__module__ == function.__module__)
+    }
+    told = (function.__defaults__, function.__kwdefaults__, around.nonlocals, others)
+    return function.__qualname__, _told_code(function.__code__), _told(told, inside)
 
 
 def _told_model(model: Any, inside: tuple[int, ...]) -> Any:
@@ -111,5 +140,5 @@ def _unnamed(config: Any) -> Any:
 
 
 def _told_code(code: CodeType) -> Any:
-    constants = [_told_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    constants = [_told_code(c) if isinstance(c, CodeType) else _told(c, ()) for c in code.co_consts]
     return code.co_code.hex(), code.co_names, constants

@@ -1,6 +1,7 @@
 """Successive halving in which survivors go on from their weights."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
@@ -10,6 +11,7 @@ from sklearn.model_selection import _search_successive_halving as theirs
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.model_selection._preprocessing import innermost, path_to
 from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
+from kerashp.model_selection._stop import Stopped
 from kerashp.model_selection._task import Resource
 
 _EPOCHS = "epochs"
@@ -56,6 +58,23 @@ class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
         self._goes_on_by = Resource(own, most)
         with self._resolved(own, most):
             return super().fit(X, y, **params)
+
+    def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
+        try:
+            super()._search(evaluate_candidates, callback_ctx)
+        except (Stopped, KeyboardInterrupt):
+            if self._found is not None:
+                self._end_with(int(np.max(self._found["iter"])) + 1)
+            raise
+
+    def _end_with(self, n_iterations: int) -> None:
+        """The attributes of so many iterations, the last of which may not be whole."""
+        first, ratio = self.n_candidates_[0], self.max_resources_ // self.min_resources_
+        del self.n_resources_[n_iterations:], self.n_candidates_[n_iterations:]
+        self.n_iterations_ = n_iterations
+        self.n_remaining_candidates_ = math.ceil(self.n_candidates_[-1] / self.factor)
+        self.n_required_iterations_ = 1 + math.floor(math.log(first, self.factor))
+        self.n_possible_iterations_ = 1 + math.floor(math.log(ratio, self.factor))
 
     @contextmanager
     def _resolved(self, resource: str, max_resources: int) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -86,7 +86,7 @@ class Here:
                     reason = self._score(fits, future)
                 if reason is not None:
                     divided.append((group, reason))
-                    one_by_one += [ready.task for ready in fits]
+                    one_by_one += [own for own in _tasks(fits) if own.place not in self._store.results]
                 for ready in fits:
                     ready.state.clear()  # so that its model can go while others train
         for task in one_by_one:
@@ -111,7 +111,7 @@ class Here:
         for position, ready in enumerate(fits):
             if ready.task.place not in self._store.results:
                 self._keep(ready.task, scored(together, position, ready))
-        self._store.forget_states([ready.task.place for ready in fits])
+        self._store.forget_states([task.place for task in _tasks(fits)])
         return None
 
     def _keep(self, task: Task, result: Result) -> None:
@@ -145,6 +145,7 @@ class Here:
             with isolated(dtype=dtype), without_retracing_warnings(), self._threads() as threads:
                 own_type = [own for own in groups if dtypes[own[0].fits] == dtype]
                 ended = [(own, threads.submit(train, *own)) for own in own_type]
+                wait([future for _, future in ended])
             yield from ended
 
     def _report(self, epochs: int) -> None:
@@ -167,6 +168,10 @@ class Here:
             threads.shutdown(cancel_futures=True)
 
 
+def _tasks(fits: Sequence[Ready]) -> list[Task]:
+    return [ready.task for ready in fits]
+
+
 class Done(NamedTuple):
     """What a worker sends back."""
 
@@ -179,14 +184,18 @@ class Done(NamedTuple):
 def evaluated(tasks: Sequence[Task], group: Group | None, store: Any, deadline: float | None) -> Done:
     """The work of a worker: a group, or if there is none fits that train alone."""
     seconds, limit = Seconds(), Limit(deadline)
+    tasks = [replace(task, paused=store.state(task.place) or task.paused) for task in tasks]
     here = Here(store, limit, Bar(False, 0), seconds)
     with training_for(None):
         if group is None:
             here.run([], Blocks(), tasks)
             return Done(store.results, dict(seconds), None, {})
-        with seconds.spent("preparing"):
-            preparation = Preparation()
-            prepared = preparation.prepared(tasks)
+        preparation = Preparation(store.seed)
+        try:
+            with seconds.spent("preparing"):
+                prepared = preparation.prepared(tasks, limit)
+        except Stopped:
+            return Done({}, dict(seconds), None, {})
         whole, divided = whole_groups([(replace(group, n_cores=n_cores()), prepared)])
         one_by_one = [task for task in tasks if divided]
         divided += here.run(whole, preparation.blocks, one_by_one)

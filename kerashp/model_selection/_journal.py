@@ -12,8 +12,9 @@ from kerashp.model_selection._fingerprint import of_search
 from kerashp.model_selection._library import Library
 from kerashp.model_selection._plan import Alone, Fit, Group, Plan
 from kerashp.model_selection._records import Records, RecordsError
-from kerashp.model_selection._store import Unwritten, new_seed
-from kerashp.model_selection._task import Result, Task
+from kerashp.model_selection._seeds import new_seed
+from kerashp.model_selection._store import Unwritten
+from kerashp.model_selection._task import Resource, Result, Task
 from kerashp.training import Costs, Paused
 
 _FORMAT = 1
@@ -52,6 +53,8 @@ class Journal:
     library: Library | None = None  # decides of which results predictions are kept in memory
 
     def __init__(self, folder: Any, every: float, keeps_finished: bool = False):
+        if not os.fspath(folder):
+            raise ValueError("journal must be the path of a folder; got ''")
         self._folder = Path(os.fspath(folder))
         self.every = every
         self._keeps_finished = keeps_finished
@@ -64,9 +67,14 @@ class Journal:
         self._lock = _locked(self._folder)
         try:
             self._records = Records(self._folder / "journal.sqlite")
+        except RecordsError as error:
+            self._lock.close()
+            raise JournalError(str(error)) from error
+        try:
             self.seed = self._begun()
             self.results = {_fit(key): result for key, result in self._records.all("result").items()}
         except BaseException as error:
+            self._records.close()
             self._lock.close()
             if isinstance(error, RecordsError):
                 raise JournalError(str(error)) from error
@@ -81,14 +89,14 @@ class Journal:
         if isinstance(error, RecordsError):
             raise JournalError(str(error)) from error
 
-    def check(self, tasks: Sequence[Task]) -> None:
+    def check(self, tasks: Sequence[Task], resource: Resource | None) -> None:
         """Refuse the tasks of another search, by what differs.
 
         Raises
         ------
         JournalError
         """
-        told = of_search(tasks)
+        told = of_search(tasks, resource)
         key = _round(tasks)
         kept = self._records.get("search", key)
         if kept is None:
@@ -137,7 +145,9 @@ class Journal:
 
     def elsewhere(self, on_this_machine: bool) -> Any:
         """What another process keeps states in: the same journal, or on another machine its own memory."""
-        return Elsewhere(self._records, self.every) if on_this_machine else Unwritten(self._keeps_finished)
+        if on_this_machine:
+            return Elsewhere(self._records, self.every, self.seed)
+        return Unwritten(self._keeps_finished, self.seed)
 
     def _begun(self) -> int:
         kept = self._records.get("journal", "journal")
@@ -157,8 +167,9 @@ class Elsewhere:
 
     keeps = True
 
-    def __init__(self, records: Records, every: float):
+    def __init__(self, records: Records, every: float, seed: int):
         self._records = records
+        self.seed = seed
         self.every = every
         self.results: dict[Fit, Result] = {}
         self.states: dict[Fit, Paused] = {}  # none to be sent back: they are in the journal
@@ -179,13 +190,17 @@ class Elsewhere:
 
 def _locked(folder: Path) -> sqlite3.Connection:
     """A lock that ends with this process, however it ends."""
-    lock = sqlite3.connect(folder / "lock.sqlite", timeout=0, check_same_thread=False, isolation_level=None)
+    path = folder / "lock.sqlite"
+    try:
+        lock = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
+    except sqlite3.Error as error:
+        raise JournalError(f"{path} cannot be made: {error}") from error
     try:
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.DatabaseError as error:
         lock.close()
         if "locked" not in str(error):
-            raise JournalError(f"{folder} cannot be locked: {error}") from error
+            raise JournalError(f"{path} cannot be locked: {error}") from error
         raise JournalError(
             f"{folder} is in use by another search. Wait for it to end, or give this one a folder of its own"
         ) from error

@@ -11,20 +11,29 @@ import joblib
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
+from kerashp.model_selection._seeds import drawing_from, seed_of
+
 
 class Memory:
-    """What `joblib.Memory` is to a pipeline, in this process."""
+    """What `joblib.Memory` is to a pipeline, in this process.
+
+    Parameters
+    ----------
+    seed : int or None, default=None
+        From it and from what it is given draws what has no `random_state`; None lets it draw its own.
+    """
 
     location = "memory"
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int | None = None) -> None:
+        self._seed = seed
         self._results: dict[str, Any] = {}
 
     def __deepcopy__(self, memo: Any) -> "Memory":
         return self  # for sklearn.clone
 
     def __reduce__(self) -> Any:
-        return Memory, ()  # a worker has its own
+        return Memory, (self._seed,)  # a worker has its own
 
     def cache(self, function: Callable[..., Any], ignore: Sequence[str] = ()) -> Callable[..., Any]:
         """The function, which computes nothing twice; some keywords make no difference to it."""
@@ -40,7 +49,8 @@ class Memory:
             return function(*arguments, **keywords)
         if key in self._results:
             return copy.deepcopy(self._results[key])  # later steps may work in place
-        result = function(*arguments, **keywords)
+        with drawing_from(None if self._seed is None else seed_of(self._seed, int(key, 16))):
+            result = function(*arguments, **keywords)
         with suppress(Exception):  # what cannot be copied is computed again
             self._results[key] = copy.deepcopy(result)
         return result

@@ -18,6 +18,7 @@ from kerashp.estimators._models import check_compiled
 from kerashp.estimators._rows import Rows
 from kerashp.model_selection._blocks import Blocks, Portion
 from kerashp.model_selection._preprocessing import Memory, innermost, remember
+from kerashp.model_selection._stop import Limit
 from kerashp.model_selection._task import Task
 from kerashp.training import fit, graph_shape, is_only_a_schedule, is_rowwise, isolated, obstacle
 
@@ -83,20 +84,35 @@ _BATCH_SIZE = 32  # Keras' own
 
 
 class Preparation:
-    """Runs fits up to their training, each distinct preprocessing once."""
+    """Runs fits up to their training, each distinct preprocessing once.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    seed : int or None
+        Of preprocessing that has none; None lets it draw its own.
+    """
+
+    def __init__(self, seed: int | None) -> None:
         self.blocks = Blocks()
-        self._memory = Memory()
+        self._memory = Memory(seed)
         self._candidate = -1  # the one at hand
         self._models: dict[Hashable, Any] = {}  # its models
         self._keys: dict[Any, Hashable] = {}  # the groups that they are in
         self._known: tuple[Any, Hashable] = (None, None)  # the last model, and its shape
         self._rowwise: dict[Hashable, bool] = {}
 
-    def prepared(self, tasks: Sequence[Task]) -> list[Ready | str]:
-        """What trains together, or why it does not."""
-        return [self._prepared(task) for task in tasks]
+    def prepared(self, tasks: Sequence[Task], limit: Limit) -> list[Ready | str]:
+        """What trains together, or why it does not.
+
+        Raises
+        ------
+        Stopped
+        """
+        answers = []
+        for task in tasks:
+            limit.check()
+            answers.append(self._prepared(task))
+        return answers
 
     def _prepared(self, task: Task) -> Ready | str:
         began = time.perf_counter()

@@ -19,7 +19,7 @@ _TABLE = """CREATE TABLE records (
     PRIMARY KEY (kind, key)
 )"""
 _WAIT = 60.0  # seconds, for another process to end its writing
-_ARRAY = "an array"
+_ARRAY, _OF = "an array", "of"
 
 
 class RecordsError(Exception):
@@ -38,20 +38,30 @@ class Records:
     def __init__(self, path: Path):
         self._path = path
         self._lock = threading.Lock()  # a connection is one thread's at a time
-        if not path.exists():
-            with written_beside(path, _make):
-                pass
-        self._connection = sqlite3.connect(path, timeout=_WAIT, check_same_thread=False, isolation_level=None)
-        with self._at_work() as connection:
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("SELECT COUNT(*) FROM records")
+        try:
+            if not path.exists():
+                with written_beside(path, _make):
+                    pass
+            self._connection = sqlite3.connect(
+                path, timeout=_WAIT, check_same_thread=False, isolation_level=None
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise RecordsError(f"{path} cannot be made or opened: {error}") from error
+        try:
+            with self._at_work() as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("SELECT COUNT(*) FROM records")
+        except BaseException:
+            self.close()
+            raise
 
     def __reduce__(self) -> Any:
         return Records, (self._path,)
 
     def close(self) -> None:
         """Let the file go."""
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
     def put(self, kind: str, contents: Mapping[str, Any]) -> None:
         """Write records by key, all or none of them; those of equal keys are replaced."""
@@ -95,17 +105,21 @@ class Records:
         with self._lock:
             try:
                 yield self._connection
-            except sqlite3.OperationalError as error:
+            except sqlite3.ProgrammingError as error:
+                raise RecordsError(f"{self._path} has been closed: {error}") from error
+            except BaseException as error:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                if not isinstance(error, sqlite3.DatabaseError):
+                    raise
+                if not isinstance(error, sqlite3.OperationalError):
+                    raise self._no_records(error) from error
                 if "no such table" in str(error):
                     raise self._no_records(error) from error
                 raise RecordsError(
                     f"{self._path} could not be read or written: {error}. What was written before is whole; "
                     "make room on the disk, or see to the permissions, and call again"
                 ) from error
-            except sqlite3.DatabaseError as error:
-                raise self._no_records(error) from error
 
     def _no_records(self, error: Exception) -> RecordsError:
         return RecordsError(
@@ -138,6 +152,9 @@ def packed(content: Any) -> bytes:
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):
             name = str(len(arrays))
+            if value.dtype.kind == "V":  # bfloat16, of which NumPy's files know only the bytes
+                arrays[name] = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+                return {_ARRAY: name, _OF: [value.dtype.name, list(value.shape)]}
             arrays[name] = value
             return {_ARRAY: name}
         if isinstance(value, np.generic):
@@ -158,8 +175,12 @@ def unpacked(content: bytes) -> Any:
 
         def with_arrays(value: Any) -> Any:
             if isinstance(value, dict):
-                if value.keys() == {_ARRAY}:
-                    return arrays[value[_ARRAY]]
+                if _ARRAY in value:
+                    array = arrays[value[_ARRAY]]
+                    if _OF not in value:
+                        return array
+                    name, shape = value[_OF]
+                    return array.view(np.dtype(name)).reshape(shape)
                 return {key: with_arrays(own) for key, own in value.items()}
             return [with_arrays(own) for own in value] if isinstance(value, list) else value
 

@@ -3,8 +3,8 @@
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import compress
 from numbers import Integral, Real
 from pathlib import Path
@@ -25,8 +25,9 @@ from kerashp.model_selection._journal import Journal
 from kerashp.model_selection._library import Library, held_out
 from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
+from kerashp.model_selection._seeds import drawing_from, new_seed
 from kerashp.model_selection._stop import CTRL_C, Limit, Stopped
-from kerashp.model_selection._store import Unwritten, new_seed
+from kerashp.model_selection._store import Unwritten
 from kerashp.model_selection._task import Resource, Result
 from kerashp.model_selection._workers import workers
 
@@ -40,19 +41,6 @@ CONSTRAINTS: dict[str, Any] = {
 
 
 _RUNNING = ("_evaluation", "_found", "_goes_on_by", "_limit")  # attributes while `fit` runs
-
-
-@contextmanager
-def drawing_from(seed: int | None) -> Iterator[None]:
-    """Inside, what has no `random_state` draws the same again and again; None leaves it."""
-    before = np.random.get_state()
-    if seed is not None:
-        np.random.seed(seed)
-    try:
-        yield
-    finally:
-        if seed is not None:
-            np.random.set_state(before)
 
 
 class TogetherMixin(EnsemblingMixin):
@@ -98,6 +86,14 @@ class TogetherMixin(EnsemblingMixin):
                 f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; got "
                 f"{self.estimator!r}. Set refit_epochs=None"
             )
+        try:
+            return self._fit_together(X, y, params)
+        finally:
+            for name in _RUNNING:
+                if name in vars(self):
+                    delattr(self, name)
+
+    def _fit_together(self, X: Any, y: Any, params: dict[str, Any]) -> Self:
         limit = Limit(None if self.timeout is None else time.time() + self.timeout)
         with self._store() as store, drawing_from(store.seed if self.journal is not None else None):
             evaluation = Evaluation(
@@ -123,9 +119,6 @@ class TogetherMixin(EnsemblingMixin):
                     self.plan_, self.seconds_ = evaluation.plan, dict(evaluation.seconds)
                 if self._goes_on_by is not None:
                     self.epochs_saved_ = evaluation.epochs_saved
-                for name in _RUNNING:
-                    if name in vars(self):
-                        delattr(self, name)
 
     def __getstate__(self) -> dict[str, Any]:
         # Its tasks have a search with them, to workers too; what belongs to the running search stays here.
@@ -141,7 +134,9 @@ class TogetherMixin(EnsemblingMixin):
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         try:
             self._search(evaluate_candidates, callback_ctx)
-        except Stopped:
+        except (Stopped, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt):  # between two rounds
+                self._limit.stop(CTRL_C)
             if self._found is None:
                 raise self._nothing_finished() from None
         if self._limit.reason is not None:
@@ -296,7 +291,8 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
     journal : str or path, default=None
         A folder in which the search is kept as it goes, each write whole or not at all. After a kill, a full
         disk or Ctrl-C, the same call goes on from there, with no finished fit done again, and ends as if
-        nothing had happened. A folder is one search's; another search, or a second process, is refused.
+        nothing had happened. A folder is one search's; another search, or a second process, is refused. (So
+        nested cross-validation needs a folder for each of its searches.)
     journal_every : float, default=60.0
         Seconds between two states of what is in training, from which it goes on.
     timeout : float, default=None

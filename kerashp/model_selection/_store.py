@@ -4,17 +4,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from kerashp.model_selection._library import Library
 from kerashp.model_selection._plan import Fit, Plan
-from kerashp.model_selection._task import Result, Task
+from kerashp.model_selection._task import Resource, Result, Task
 from kerashp.training import Paused
-
-
-def new_seed() -> int:
-    """Of which `np.random.seed` decides."""
-    return int(np.random.randint(2**31))
 
 
 class Unwritten:
@@ -44,7 +37,7 @@ class Unwritten:
         self.results: dict[Fit, Result] = {}
         self._states: dict[Fit, Paused] = {}
 
-    def check(self, tasks: Iterable[Task]) -> None:
+    def check(self, tasks: Iterable[Task], resource: Resource | None) -> None:
         """Refuse the tasks of another search."""
 
     def plan(self, tasks: Iterable[Task]) -> Plan | None:
@@ -73,7 +66,7 @@ class Unwritten:
 
     def elsewhere(self, on_this_machine: bool) -> Any:
         """What another process is to keep states in: a store of its own, whose states come back."""
-        return Unwritten(self.keeps)
+        return Unwritten(self.keeps, self.seed)
 
     @property
     def states(self) -> dict[Fit, Paused]:

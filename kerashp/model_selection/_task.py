@@ -13,6 +13,7 @@ from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import scheduling_for
 from kerashp.model_selection._library import Result, predicted
 from kerashp.model_selection._preprocessing import innermost
+from kerashp.model_selection._seeds import drawing_from, seed_of
 from kerashp.training import Paused
 
 
@@ -40,6 +41,7 @@ class Task:
     keywords: dict[str, Any]
     n_before: int = 0  # candidates of earlier calls
     paused: Paused | None = None  # where its training goes on from
+    seed: int | None = None  # of what has no `random_state`; None: it draws its own
     horizon: int | None = None  # the epochs that schedules are stretched over, where they are not its own
 
     @property
@@ -61,14 +63,13 @@ class Task:
         return self.arguments[0]
 
     def seeded(self, seed: int, candidate: int) -> "Task":
-        """The same, but that an estimator without a `random_state` has one that belongs to a candidate."""
-        inner = innermost(self.estimator)
+        """The same, but that what has no `random_state` draws from a seed that belongs to a candidate."""
+        own, inner = seed_of(seed, candidate, self.split), innermost(self.estimator)
         if not isinstance(inner, BaseKerasEstimator) or inner.random_state is not None:
-            return self
+            return replace(self, seed=own)
         estimator = clone(self.estimator)
-        words = np.random.SeedSequence((seed, candidate, self.split)).generate_state(1)
-        innermost(estimator).random_state = int(words[0] >> 1)
-        return replace(self, arguments=(estimator, *self.arguments[1:]))
+        innermost(estimator).random_state = own
+        return replace(self, arguments=(estimator, *self.arguments[1:]), seed=own)
 
     def candidates_estimator(self) -> Any:
         """A clone of the estimator with the candidate's parameters."""
@@ -81,7 +82,7 @@ class Task:
         params = _check_method_params(X, params=self.keywords["fit_params"] or {}, indices=train)
         X_train, y_train = _safe_split(estimator, X, y, train)
         rows = (X_train,) if y_train is None else (X_train, y_train)
-        with scheduling_for(self.horizon):
+        with scheduling_for(self.horizon), drawing_from(self.seed):
             estimator.fit(*rows, **params)
 
     def run(self) -> Result:
@@ -90,7 +91,7 @@ class Task:
         An error that is not to be scored says where it came from.
         """
         try:
-            with scheduling_for(self.horizon):
+            with scheduling_for(self.horizon), drawing_from(self.seed):
                 result = self.function(*self.arguments, **self.keywords, return_estimator=True)
             return result | self._held_out(result["estimator"])
         except Exception as error:
@@ -100,7 +101,7 @@ class Task:
     def _held_out(self, estimator: Any) -> Result:
         _, X, y = self.arguments
         train, test = self.keywords["train"], self.keywords["test"]
-        return {"predictions": predicted(estimator, X, y, test, train), "test_rows": test}
+        return {"predictions": predicted(estimator, X, y, test, train), "test_rows": np.asarray(test)}
 
     def failed(self, error: Exception) -> Result:
         """What scikit-learn makes of it where its fit raises this error."""
