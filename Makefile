@@ -23,23 +23,25 @@ test: $(VENV)/installed-test
 
 test-jax: $(VENV)/installed-test $(VENV)/installed-jax
 	KERAS_BACKEND=jax $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ENGINE)
-	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest tests/test_fit_agrees.py -k double
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses 2 tests/test_fit_agrees.py -k double
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-package: $(VENV)/installed-dev
+package:
 	rm -rf dist
-	$(BIN)/python -m build
-	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv --clear $(VENV)-build
+	$(VENV)-build/bin/pip install --quiet --constraint constraints.txt build twine
+	$(VENV)-build/bin/python -m build
+	$(VENV)-build/bin/twine check --strict dist/*
 	$(PYTHON) -m venv --clear $(VENV)-wheel
 	$(VENV)-wheel/bin/pip install --quiet --constraint constraints.txt dist/*.whl
 	cd dist && ../$(VENV)-wheel/bin/python -c 'import kerashp; print(kerashp.__file__, kerashp.build_model())'
 
 clean:
-	rm -rf $(VENV) $(VENV)-wheel build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(VENV)-build $(VENV)-wheel build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of an estimator, on all four and in both float types."""
+"""scikit-learn's own checks of an estimator, on all four in both float types, and on ensembles of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +10,13 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp.model_selection import KerasEnsembleClassifier, KerasEnsembleRegressor
 
-# Few epochs at a high rate: the checks fit more than a hundred times each.
-_MLP: dict[str, Any] = {"n_neurons": 16, "learning_rate": 0.1, "epochs": 12}
-_WRAPPED: dict[str, Any] = {"optimizer": "adam", "learning_rate": 0.1, "epochs": 12, "batch_size": -1}
+# Few epochs at a high rate: the checks fit more than a hundred times each. One size of batches: a shape
+# is compiled once, however many rows a check has; and it takes all rows of the checks of sample weights.
+_FEW: dict[str, Any] = {"learning_rate": 0.1, "epochs": 12, "batch_size": 64}
+_MLP: dict[str, Any] = {"n_neurons": 16, **_FEW}
+_WRAPPED: dict[str, Any] = {"optimizer": "adam", **_FEW}
 
 FLOAT32 = [
     KerasMLPClassifier(**_MLP),
@@ -21,7 +24,13 @@ FLOAT32 = [
     KerasClassifier(**_WRAPPED),
     KerasRegressor(**_WRAPPED),
 ]
-FLOAT64 = [KerasMLPClassifier(**_MLP, dtype="float64"), KerasMLPRegressor(**_MLP, dtype="float64")]
+_AUTO = {**_MLP, "batch_size": "auto"}
+FLOAT64 = [
+    KerasMLPClassifier(**_AUTO, dtype="float64"),
+    KerasEnsembleClassifier(KerasMLPClassifier(**_MLP, dtype="float64"), 2),
+    KerasMLPRegressor(**_MLP, dtype="float64"),
+    KerasEnsembleRegressor(KerasMLPRegressor(**_MLP, dtype="float64"), 2),
+]
 
 _EQUIVALENCE = (
     "check_sample_weight_equivalence_on_dense_data",

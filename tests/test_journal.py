@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import joblib
 import keras
 import numpy as np
 import pytest
@@ -348,6 +349,12 @@ def test_a_timeout_ends_a_search_with_what_is_finished(tmp_path: Path) -> None:
     assert len(rest.cv_results_["params"]) == 40
     assert len(FITS) in (80 - 2 * n_finished, 79 - 2 * n_finished)
     assert list(rest.cv_results_["params"][:n_finished]) == list(search.cv_results_["params"])
+
+
+def test_a_timeout_ends_the_work_of_workers() -> None:
+    with joblib.parallel_config("threading"), pytest.warns(UserWarning, match="stopped by its timeout: "):
+        search = slow(timeout=1.0, n_jobs=2, refit=False).fit(X, Y)
+    assert 1 <= len(search.cv_results_["params"]) < 40
 
 
 def interrupting(at: int) -> Any:

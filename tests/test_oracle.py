@@ -205,13 +205,24 @@ def test_hyperbands_epochs_are_the_innermost_estimators() -> None:
     pipeline = TransformedTargetRegressor(make_pipeline(StandardScaler(), mlp), transformer=StandardScaler())
     name = "regressor__kerasmlpregressor__learning_rate"
     oracle = OracleSearchCV(
-        pipeline, {name: loguniform(1e-3, 1e-1)}, oracle="hyperband", n_trials=6, cv=2, random_state=0
+        pipeline,
+        {name: loguniform(1e-3, 1e-1)},
+        oracle="hyperband",
+        n_trials=6,
+        batch=5,
+        cv=2,
+        random_state=0,
     )
     found = oracle.fit(X, Y)
     assert list(found.cv_results_["n_resources"]) == [2, 2, 2, 2, 2, 4]
     assert list(found.cv_results_["split0_epochs"]) == list(found.cv_results_["n_resources"])
-    assert len(found.plan_.groups[0].fits) == 12
+    assert [len(group.fits) for group in found.plan_.groups] == [10, 2]
     assert "graph" in found.explain()
+    parent = found.cv_results_["parent"][5]  # from whose weights it goes on
+    assert parent >= 0
+    for curves, before in zip(found.histories_[5], found.histories_[parent], strict=True):
+        assert curves["loss"][:2] == before["loss"]
+    assert found.epochs_saved_ == 2 * 2
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")

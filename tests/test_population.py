@@ -164,17 +164,15 @@ def test_optimizers_of_other_numbers(name: str) -> None:
 
 ACTIVATIONS = [
     ("relu", "softmax"),
-    ("elu", "log_softmax"),
-    ("selu", "sparsemax"),
-    ("softplus", "softsign"),
-    ("gelu", "exponential"),
-    ("silu", "mish"),
-    ("sigmoid", "tanh"),
+    ("elu", "softsign", "log_softmax"),
+    ("selu", "tanh", "sparsemax"),
+    ("softplus", "sigmoid", "gelu"),
+    ("silu", "mish", "exponential"),
 ]
 
 
 @pytest.mark.parametrize("activations", ACTIVATIONS, ids=" and ".join)
-def test_widths_under_every_activation(activations: tuple[str, str]) -> None:
+def test_widths_under_every_activation(activations: tuple[str, ...]) -> None:
     makers = [
         lambda width=width: compiled(stack(*[layers.Dense(width, name) for name in activations]))
         for width in WIDTHS
@@ -195,14 +193,21 @@ LAYERS: dict[str, Callable[[int], list[Any]]] = {
         layers.LayerNormalization(center=False, scale=False, epsilon=0.01),
     ],
     "dropout": lambda n: [layers.Dense(n, "sigmoid"), layers.Dropout(0.02 * n)],
-    "l1": lambda n: [layers.Dense(n, "sigmoid", kernel_regularizer=keras.regularizers.L1(n / 1e3))],
-    "l2 of outputs": lambda n: [layers.Dense(n, "sigmoid", activity_regularizer="l2")],
-    "l2 of biases": lambda n: [layers.Dense(n, "tanh", bias_regularizer=keras.regularizers.L2(0.01))],
-    "norms": lambda n: [layers.Dense(n, "tanh", kernel_constraint=keras.constraints.MaxNorm(0.5))],
-    "unit norms": lambda n: [layers.Dense(n, "tanh", kernel_constraint="unit_norm")],
-    "not negative": lambda n: [layers.Dense(n, "tanh", kernel_constraint="non_neg")],
-    "without bias": lambda n: [layers.Dense(n, "tanh", use_bias=False)],
-    "frozen": lambda n: [layers.Dense(n, "tanh", trainable=False), layers.Dense(n, "tanh")],
+    "penalties": lambda n: [
+        layers.Dense(n, "sigmoid", kernel_regularizer=keras.regularizers.L1(n / 1e3)),
+        layers.Dense(n, "sigmoid", activity_regularizer="l2"),
+        layers.Dense(n, "tanh", bias_regularizer=keras.regularizers.L2(0.01)),
+    ],
+    "constraints": lambda n: [
+        layers.Dense(n, "tanh", kernel_constraint=keras.constraints.MaxNorm(0.5)),
+        layers.Dense(n, "tanh", kernel_constraint="unit_norm"),
+        layers.Dense(n, "tanh", kernel_constraint="non_neg"),
+    ],
+    "without bias, and frozen": lambda n: [
+        layers.Dense(n, "tanh", use_bias=False),
+        layers.Dense(n, "tanh", trainable=False),
+        layers.Dense(n, "tanh"),
+    ],
 }
 
 
@@ -444,7 +449,7 @@ def test_as_many_blocks_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_members_predict_what_their_models_would(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kerashp.training._population._FEW", 2)
-    monkeypatch.setattr("kerashp.training._assembly._ROWS", 64)
+    monkeypatch.setattr("kerashp.training._outputs._ROWS", 64)
     X, y = table()
     build = [lambda w=w: compiled(stack(layers.Dense(w, "tanh"), layers.Dropout(0.2))) for w in (5, 9, 7)]
     models = made(build)

@@ -789,6 +789,8 @@ def test_workers_give_what_one_process_gives(backend: str) -> None:
     assert search.histories_[0][0].keys() == {"loss"}
     assert search.best_params_ == alone.best_params_
     assert search.seconds_["training"] > 0
+    for candidate, held in alone._held_out.items():
+        np.testing.assert_allclose(search._held_out[candidate][1][1], held[1][1], atol=1e-6)
 
 
 class Faraway(joblib._parallel_backends.ThreadingBackend):

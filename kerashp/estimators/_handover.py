@@ -2,7 +2,8 @@
 
 The first time, a fit runs up to its training and stops there: whatever stands around the estimator (a
 pipeline, a transformed target) has done its part by then, and nothing of it has to be known. The second time,
-the fit goes on from there, with what has been trained meanwhile.
+the fit goes on from there, with what has been trained meanwhile. An ensemble takes the network's outputs out
+of a prediction in the same way.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -11,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
 from kerashp.estimators._rows import Rows
@@ -52,9 +54,20 @@ class Suspended(BaseException):
         self.passed = passed
 
 
+class Asked(BaseException):
+    """A prediction stops where it needs the outputs of a model for rows X. No error, like `Suspended`."""
+
+    def __init__(self, model: Any, X: np.ndarray):
+        super().__init__()
+        self.model = model
+        self.X = X
+        self.floatx: str = keras.config.floatx()  # that it computes in
+
+
 _MODELS: ContextVar[dict[Hashable, Any] | None] = ContextVar("models", default=None)
 _WAITING: ContextVar[Resumed | None] = ContextVar("waiting", default=None)
 _GIVEN: ContextVar[tuple[Any, Outputs] | None] = ContextVar("given", default=None)
+_ASKING: ContextVar[bool] = ContextVar("asking", default=False)
 _HORIZON: ContextVar[int | None] = ContextVar("horizon", default=None)
 _EPOCHS: ContextVar[Callable[[], int | None] | None] = ContextVar("epochs", default=None)
 
@@ -92,9 +105,18 @@ def built_once(key: Hashable | None, build: Callable[[], Any]) -> Any:
 @contextmanager
 def resuming(resumed: Resumed) -> Iterator[None]:
     """Inside, the first fit goes on from there, and the predictions of its model are those given."""
-    given = (resumed.state["model_"], resumed.outputs)
-    with _holding(_WAITING, resumed), _holding(_GIVEN, given):
+    with _holding(_WAITING, resumed), giving(resumed.state["model_"], resumed.outputs):
         yield
+
+
+def giving(model: Any, outputs: Outputs) -> AbstractContextManager[None]:
+    """Inside, the predictions of this model are those given."""
+    return _holding(_GIVEN, (model, outputs))
+
+
+def asking() -> AbstractContextManager[None]:
+    """Inside, an estimator's prediction raises `Asked`."""
+    return _holding(_ASKING, True)
 
 
 def taken() -> Resumed | None:
@@ -106,6 +128,8 @@ def taken() -> Resumed | None:
 
 def given_outputs(model: Any, X: np.ndarray) -> np.ndarray | None:
     """The model's outputs for rows X, where somebody computes them."""
+    if _ASKING.get():
+        raise Asked(model, X)
     given = _GIVEN.get()
     return given[1](X) if given is not None and given[0] is model else None
 

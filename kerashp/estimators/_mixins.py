@@ -1,5 +1,6 @@
 """What a classifier gives and what a regressor gives, on top of the network's outputs."""
 
+from abc import abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -11,8 +12,14 @@ from kerashp.estimators._rows import Rows, check_listed, checked_classes
 from kerashp.estimators._targets import ClassEncoder, ValueEncoder
 
 
-class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
-    """Binary, multiclass and multilabel classification."""
+class ProbabilisticClassifierMixin(ClassifierMixin):
+    """What follows from the `predict_proba` of a classifier that has a `target_encoder_`."""
+
+    target_encoder_: ClassEncoder
+
+    @abstractmethod
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probabilities of the classes, in the order of `classes_`."""
 
     @property
     def classes_(self) -> np.ndarray:
@@ -28,6 +35,65 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
         if "target_encoder_" not in vars(self):
             raise AttributeError(f"This {type(self).__name__} is not fitted: it has no classes_ yet")
         return self.target_encoder_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels, or for a multilabel target 1 where a label is more probable than not.
+        """
+        proba = self.predict_proba(X)
+        return self.target_encoder_.labels(proba)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithms of `predict_proba`, -inf where it is 0.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """The log-odds of the second class or of each label; log-probabilities where there are more classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+            Above 0 (binary, multilabel) or greatest (multiclass) where `predict` says so.
+        """
+        proba = self.predict_proba(X)
+        if self.target_encoder_.task_ == "binary":
+            return _log(proba[:, 1]) - _log(proba[:, 0])
+        return _log(proba) if self.target_encoder_.task_ == "multiclass" else _log(proba) - _log(1 - proba)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
+    """Binary, multiclass and multilabel classification."""
 
     def _new_target_encoder(self, classes: np.ndarray | None) -> ClassEncoder:
         return ClassEncoder(categories="auto" if classes is None else [classes])
@@ -85,22 +151,6 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
                 )
         return self._fit_epoch(X, y, sample_weight, validation_data, classes)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """The most probable labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels, or for a multilabel target 1 where a label is more probable than not.
-        """
-        raw = self._raw_outputs(X)
-        return self.target_encoder_.inverse_transform(raw)
-
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probabilities of the classes, in the order of `classes_`.
 
@@ -116,45 +166,6 @@ class KerasClassifierMixin(ClassifierMixin, BaseKerasEstimator):
         """
         raw = self._raw_outputs(X)
         return self.target_encoder_.inverse_transform(raw, return_proba=True)
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """The logarithms of `predict_proba`, -inf where it is 0.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """The log-odds of the second class or of each label; log-probabilities where there are more classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
-            Above 0 (binary, multilabel) or greatest (multiclass) where `predict` says so.
-        """
-        proba = self.predict_proba(X)
-        if self.target_encoder_.task_ == "binary":
-            return _log(proba[:, 1]) - _log(proba[:, 0])
-        return _log(proba) if self.target_encoder_.task_ == "multiclass" else _log(proba) - _log(1 - proba)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags
 
 
 def _log(proba: np.ndarray) -> np.ndarray:

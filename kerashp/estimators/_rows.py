@@ -47,7 +47,7 @@ def checked_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, floatx: str
     _check_targets(y, numeric=numeric)
     X, y = _validated(estimator, X, y, reset=reset, multi_output=True, y_numeric=numeric)
     X = _as_float(estimator, X, floatx, reset=reset)
-    y = _checked_values(y, floatx) if numeric else _checked_labels(y)
+    y = _checked_values(y, floatx) if numeric else checked_labels(y)
     if sample_weight is not None:
         sample_weight = _checked_weight(sample_weight, X, floatx)
     return Rows(X, y, sample_weight)
@@ -123,7 +123,8 @@ def _narrowed(array: np.ndarray, floatx: str, name: str) -> np.ndarray:
     return array
 
 
-def _checked_labels(y: Any) -> np.ndarray:
+def checked_labels(y: Any) -> np.ndarray:
+    """Labels, or an indicator matrix, that a classifier can have."""
     if sparse.issparse(y):
         y = y.toarray()
     if y.dtype.kind == "O" and not all(isinstance(label, str) for label in y.ravel()):
@@ -150,7 +151,7 @@ def checked_classes(classes: Any) -> np.ndarray:
     if classes.ndim != 1 or len(classes) < 2:
         raise ValueError(f"classes must list 2 labels or more, shape (n_classes,); got shape {classes.shape}")
     assert_all_finite(classes, input_name="classes")
-    return np.unique(_checked_labels(classes))
+    return np.unique(checked_labels(classes))
 
 
 def check_listed(classes: np.ndarray, y: np.ndarray) -> None:

@@ -42,8 +42,10 @@ class ClassEncoder(ClassifierLabelEncoder):
 
     def inverse_transform(self, y: np.ndarray, return_proba: bool = False) -> np.ndarray:
         proba = self._probabilities(np.asarray(y, dtype=float))
-        if return_proba:
-            return proba
+        return proba if return_proba else self.labels(proba)
+
+    def labels(self, proba: np.ndarray) -> np.ndarray:
+        """The most probable labels; for a multilabel target 1 where a label is more probable than not."""
         if self.exclusive_:
             best = proba.argmax(axis=1)
             return (

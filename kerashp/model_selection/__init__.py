@@ -1,6 +1,7 @@
 """scikit-learn's searches, in which all candidates and folds train together."""
 
 from kerashp.model_selection._coarse_to_fine import CoarseToFineSearchCV, Round
+from kerashp.model_selection._ensemble import KerasEnsembleClassifier, KerasEnsembleRegressor
 from kerashp.model_selection._halving import HalvingGridSearchCV, HalvingRandomSearchCV
 from kerashp.model_selection._journal import JournalError
 from kerashp.model_selection._oracle import OracleSearchCV
@@ -15,6 +16,8 @@ __all__ = [
     "HalvingGridSearchCV",
     "HalvingRandomSearchCV",
     "JournalError",
+    "KerasEnsembleClassifier",
+    "KerasEnsembleRegressor",
     "OracleSearchCV",
     "Plan",
     "RandomizedSearchCV",

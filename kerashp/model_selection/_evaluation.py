@@ -28,7 +28,7 @@ from kerashp.model_selection._histories import with_history
 from kerashp.model_selection._plan import Alone, Fit, Group, Plan, planned
 from kerashp.model_selection._progress import Bar
 from kerashp.model_selection._ready import Preparation, Ready
-from kerashp.model_selection._stop import Limit, Stopped
+from kerashp.model_selection._stop import CTRL_C, TIMEOUT, Limit, Stopped
 from kerashp.model_selection._task import Resource, Result, Task
 from kerashp.model_selection._workers import neighbours, spread
 from kerashp.training import Paused, measured
@@ -110,7 +110,7 @@ class Evaluation:
             with training_for(None), Bar(self._verbose, sum(map(n_epochs, left.values()))) as bar:
                 self._run(tasks, left, bar)
         except KeyboardInterrupt:
-            self._limit.stop("Ctrl-C")
+            self._limit.stop(CTRL_C)
         finally:
             random.setstate(drawn)
             if self._store.seed is not None:  # whatever the fits drew, of which some may be done already
@@ -119,6 +119,8 @@ class Evaluation:
         for task in tasks:
             done[task.candidate] &= task.place in self._store.results
         self.finished += done.values()
+        if not all(done.values()) and self._limit.reason is None:  # it was over for the workers
+            self._limit.stop(TIMEOUT)
         if not any(done.values()):
             raise Stopped
         return [self._store.results[task.place] for task in tasks if done[task.candidate]]

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from kerashp.model_selection._fingerprint import of_search
+from kerashp.model_selection._library import Library
 from kerashp.model_selection._plan import Alone, Fit, Group, Plan
 from kerashp.model_selection._records import Records, RecordsError
 from kerashp.model_selection._store import Unwritten, new_seed
@@ -48,6 +49,7 @@ class Journal:
     """
 
     keeps = True
+    library: Library | None = None  # decides of which results predictions are kept in memory
 
     def __init__(self, folder: Any, every: float, keeps_finished: bool = False):
         self._folder = Path(os.fspath(folder))
@@ -117,6 +119,8 @@ class Journal:
         """A fit is finished."""
         self._records.put("result", {_key(fit): result})
         self.results[fit] = result
+        if self.library is not None:
+            self.library.add(fit[0], result)
 
     def state(self, fit: Fit) -> Paused | None:
         """How far a fit has come."""

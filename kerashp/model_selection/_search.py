@@ -12,19 +12,20 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn import model_selection
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import scheduling_for, training_for
+from kerashp.model_selection._ensembling import EnsemblingMixin
 from kerashp.model_selection._evaluation import Evaluation
 from kerashp.model_selection._histories import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._joblib import AllAtOnce
 from kerashp.model_selection._journal import Journal
+from kerashp.model_selection._library import Library, held_out
 from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
-from kerashp.model_selection._stop import Limit, Stopped
+from kerashp.model_selection._stop import CTRL_C, Limit, Stopped
 from kerashp.model_selection._store import Unwritten, new_seed
 from kerashp.model_selection._task import Resource, Result
 from kerashp.model_selection._workers import workers
@@ -54,7 +55,7 @@ def drawing_from(seed: int | None) -> Iterator[None]:
             np.random.set_state(before)
 
 
-class TogetherMixin(BaseSearchCV):
+class TogetherMixin(EnsemblingMixin):
     """A search of scikit-learn's whose fits are handed out all at once."""
 
     _goes_on_by: Resource | None = None  # in which candidates that go on differ
@@ -91,6 +92,7 @@ class TogetherMixin(BaseSearchCV):
             If the search was stopped before any candidate was finished.
         """
         self._found: dict[str, Any] | None = None
+        self._keep_for_ensembles(X, y)
         if self.refit_epochs is not None and not isinstance(innermost(self.estimator), BaseKerasEstimator):
             raise ValueError(
                 f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; got "
@@ -102,9 +104,11 @@ class TogetherMixin(BaseSearchCV):
                 self.max_memory, self.verbose > 0, *workers(self.n_jobs), store, limit, self._goes_on_by
             )
             self._evaluation, self._limit = evaluation, limit
+            store.library = Library(self.refit, store.results)
             all_at_once = AllAtOnce(lambda tasks: self._received(evaluation.results(tasks)))
             most = None if self._goes_on_by is None else self._goes_on_by.most
             epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
+            self._horizon = most
             try:
                 with training_for(epochs), scheduling_for(most):
                     return super().fit(X, y, **params)
@@ -158,7 +162,7 @@ class TogetherMixin(BaseSearchCV):
             if self.journal is None
             else "the same call goes on from the journal"
         )
-        if self._limit.reason == "Ctrl-C":
+        if self._limit.reason == CTRL_C:
             return KeyboardInterrupt(f"No candidate was finished; {later}")
         return TimeoutError(f"No candidate was finished within timeout={self.timeout} seconds; {later}")
 
@@ -174,6 +178,7 @@ class TogetherMixin(BaseSearchCV):
         candidates = list(compress(candidate_params, finished))
         results = super()._format_results(candidates, n_splits, out, more)
         self.histories_ = histories(out, n_splits)
+        self._held_out = held_out(out, n_splits)
         self._found = results | columns(out, n_splits)
         return self._found
 

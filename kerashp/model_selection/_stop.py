@@ -2,6 +2,8 @@
 
 import time
 
+CTRL_C, TIMEOUT = "Ctrl-C", "its timeout"
+
 
 class Stopped(Exception):
     """The search has been stopped: what still trains need not go on."""
@@ -34,7 +36,7 @@ class Limit:
     def reached(self) -> bool:
         """Whether the search is to end."""
         if self.reason is None and self.deadline is not None and time.time() >= self.deadline:
-            self.stop("its timeout")
+            self.stop(TIMEOUT)
         return self.reason is not None
 
     def check(self) -> None:

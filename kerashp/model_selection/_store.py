@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kerashp.model_selection._library import Library
 from kerashp.model_selection._plan import Fit, Plan
 from kerashp.model_selection._task import Result, Task
 from kerashp.training import Paused
@@ -35,6 +36,7 @@ class Unwritten:
     """
 
     every = math.inf
+    library: Library | None = None  # decides of which results predictions are kept
 
     def __init__(self, keeps: bool, seed: int | None = None):
         self.keeps = keeps
@@ -55,6 +57,8 @@ class Unwritten:
     def keep_result(self, fit: Fit, result: Result) -> None:
         """A fit is finished."""
         self.results[fit] = result
+        if self.library is not None:
+            self.library.add(fit[0], result)
 
     def state(self, fit: Fit) -> Paused | None:
         """How far a fit has come."""

@@ -11,10 +11,9 @@ from sklearn.utils.validation import _check_method_params
 
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import scheduling_for
+from kerashp.model_selection._library import Result, predicted
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.training import Paused
-
-Result = dict[str, Any]
 
 
 class Resource(NamedTuple):
@@ -86,16 +85,22 @@ class Task:
             estimator.fit(*rows, **params)
 
     def run(self) -> Result:
-        """What scikit-learn makes of it; the estimator is among it.
+        """What scikit-learn makes of it; the estimator, and what it predicts for the test rows, are among it.
 
         An error that is not to be scored says where it came from.
         """
         try:
             with scheduling_for(self.horizon):
-                return self.function(*self.arguments, **self.keywords, return_estimator=True)
+                result = self.function(*self.arguments, **self.keywords, return_estimator=True)
+            return result | self._held_out(result["estimator"])
         except Exception as error:
             error.add_note(self.described())
             raise
+
+    def _held_out(self, estimator: Any) -> Result:
+        _, X, y = self.arguments
+        train, test = self.keywords["train"], self.keywords["test"]
+        return {"predictions": predicted(estimator, X, y, test, train), "test_rows": test}
 
     def failed(self, error: Exception) -> Result:
         """What scikit-learn makes of it where its fit raises this error."""

@@ -6,6 +6,7 @@ from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._isolation import isolated, without_retracing_warnings
 from kerashp.training._member import Member, Paused, Trained
 from kerashp.training._obstacles import obstacle
+from kerashp.training._outputs import Predictor, predicting_shape
 from kerashp.training._population import Population, n_cores
 from kerashp.training._programs import clear_cache
 from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
@@ -20,6 +21,7 @@ __all__ = [
     "Member",
     "Paused",
     "Population",
+    "Predictor",
     "Trained",
     "clear_cache",
     "fit",
@@ -31,5 +33,6 @@ __all__ = [
     "n_cores",
     "n_devices",
     "obstacle",
+    "predicting_shape",
     "without_retracing_warnings",
 ]

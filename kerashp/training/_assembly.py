@@ -1,6 +1,7 @@
 """From models and data to the engines that train them."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -13,7 +14,8 @@ from kerashp.training._draws import Draws
 from kerashp.training._engine import Engine
 from kerashp.training._feed import Feed
 from kerashp.training._layers import dropouts_of
-from kerashp.training._program import Carry, Layout, Program, Side
+from kerashp.training._outputs import Outputs
+from kerashp.training._program import NO_SIDE, Carry, Layout, Program, Side
 from kerashp.training._programs import program_for
 from kerashp.training._rates import Rates
 from kerashp.training._rowwise import is_rowwise
@@ -22,8 +24,6 @@ from kerashp.training._step import State
 
 _MOST_STEPS = 1024
 _BYTES_IN_FLIGHT = 16 * 2**20
-_ROWS, _VALUES = 512, 2**18  # of one call that predicts
-_NO_SIDE = Side(steps=0, batch_size=0, row=(), rows_vary=False)
 
 
 class Assembly:
@@ -96,36 +96,21 @@ class Assembly:
             validation=validation,
         )
 
-    def outputs(self, members: np.ndarray, state: State, x: np.ndarray) -> np.ndarray:
-        """What these members, by index in the stack, predict in this state; `(len(members), n_rows, ...)`.
-
-        Some hundred rows at a time, filled up, so that one compiled call serves any number of rows.
-        """
-        size = max(1, min(_ROWS, _VALUES // max(1, x[0].size)))
-        model = self._stack.template
-        program = self._program(self._layout_of_outputs(), (self._data[0].structure, None))
-        state = tree.map_structure(backend().put, state)
-        constants = [backend().put(constant[members]) for constant in self._constants]
-        parts = []
-        for first in range(0, len(x), size):
-            rows = x[np.minimum(np.arange(first, first + size), len(x) - 1)]
-            outputs = program.outputs(model, state, constants, rows)
-            parts.append(backend().fetched(outputs)[:, : len(x) - first])
-        return np.concatenate(parts, axis=1)
+    @cached_property
+    def outputs(self) -> Outputs:
+        """Computes what so many members of the stack predict."""
+        return Outputs(self._stack, self._n_members)
 
     def _program(self, layout: Layout, structures: tuple[Any, Any]) -> Program:
         if layout not in self._programs:
             self._programs[layout] = program_for(self._stack.template, self._numbers, layout, structures)
         return self._programs[layout]
 
-    def _layout_of_outputs(self) -> Layout:
-        return Layout(self._n_members, _NO_SIDE, _NO_SIDE, masked=False, padding=self._stack.padding)
-
     def _layout(self, train: Feed, validation: Feed | None, *, scheduled: bool) -> Layout:
         return Layout(
             n_members=self._n_members,
             train=self._side(train, _units(self._stack.template)),
-            validation=_NO_SIDE if validation is None else self._side(validation, 0),
+            validation=NO_SIDE if validation is None else self._side(validation, 0),
             masked=self.masked,
             padding=self._stack.padding,
             scheduled=scheduled,

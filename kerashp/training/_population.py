@@ -209,7 +209,7 @@ class Population:
             states = {member: self.state(member) for member in own}
             state = stacked([states[member]._replace(optimizer=[], metrics=[]) for member in filled])
             with on(self._device):
-                parts.append(self._assembly.outputs(filled, state, x)[: len(own)])
+                parts.append(self._assembly.outputs.of(filled, state, [x])[: len(own)])
         return np.concatenate(parts)
 
     def write(self, member: int, model: Any = None) -> Any:

@@ -37,6 +37,9 @@ class Side:
     rows_vary: bool
 
 
+NO_SIDE = Side(steps=0, batch_size=0, row=(), rows_vary=False)
+
+
 @dataclass(frozen=True)
 class Layout:
     """What a program is compiled for.
@@ -144,6 +147,8 @@ class Epochs:
 
     def outputs(self, state: State, constants: list[Any], x: Any) -> Any:
         """See `Program.outputs`."""
+        if x.shape[0] == self._layout.n_members:
+            return self._each(self._step.outputs, state, constants, x)
         return self._each(
             lambda state, constants: self._step.outputs(state, constants, x[0]), state, constants
         )
@@ -247,16 +252,16 @@ class Program:
         )
 
     def outputs(self, model: Any, state: State, constants: list[Any], x: Any) -> Any:
-        """The outputs `(n_members, n_rows, ...)` for rows x, the same for all members.
+        """The outputs `(n_members, n_rows, ...)` for rows x of that shape, or `(1, n_rows, ...)`: for all.
 
         Of the state only weights and other variables are asked for.
         """
         return self._call(
-            ("outputs", str(x.dtype), None if backend().ANY_ROWS else len(x)),
+            ("outputs", len(x), str(x.dtype), None if backend().ANY_ROWS else x.shape[1]),
             model,
             lambda epochs: epochs.outputs,
             partial(backend().for_any_rows, n_batch=1),
-            (state, constants, x[None]),
+            (state, constants, x),
         )
 
     def _call(self, key: Any, model: Any, chosen: Callable, compiler: Callable, arguments: tuple) -> Any:

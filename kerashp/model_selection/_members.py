@@ -1,0 +1,84 @@
+"""Estimators that are trained on all rows, together where that is possible."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import clone
+
+from kerashp.estimators._handover import training_for
+from kerashp.model_selection._evaluation import Evaluation
+from kerashp.model_selection._preprocessing import Memory, around
+from kerashp.model_selection._stop import Limit, Stopped
+from kerashp.model_selection._store import Unwritten
+from kerashp.model_selection._task import Result, Task
+
+
+@dataclass(frozen=True)
+class _Training(Task):
+    """A fit on all rows, which is not scored."""
+
+    epochs: int | None = None  # that it trains with nothing held out; None: as its parameters say
+
+    def fit(self, estimator: Any) -> None:
+        _, X, y = self.arguments
+        told = nullcontext() if self.epochs is None else training_for(lambda: self.epochs)
+        with told:
+            estimator.fit(X, y, **self.keywords["fit_params"])
+
+    def run(self) -> Result:
+        estimator = self.candidates_estimator()
+        try:
+            self.fit(estimator)
+        except Exception as error:
+            error.add_note(self.described())
+            raise
+        _forget_memory(estimator)
+        return {"estimator": estimator, "fitted": estimator, **_UNSCORED}
+
+    def described(self) -> str:
+        return f"In the member at index {self.candidate}, {self.estimator!r}."
+
+
+_UNSCORED: Result = {"fit_error": None, "fit_time": 0.0, "test_scores": {}}
+
+
+def fitted(
+    estimators: Sequence[Any], X: Any, y: Any, fit_params: dict[str, Any], epochs: Sequence[int | None]
+) -> list[Any]:
+    """Clones of the estimators, fitted on all rows; each for so many epochs, where that is not None."""
+    n_members = len(estimators)
+    tasks = [
+        _Training(
+            function=_no_function,
+            arguments=(clone(estimator), X, y),
+            keywords={
+                "parameters": {},
+                "fit_params": fit_params,
+                "candidate_progress": (number, n_members),
+                "split_progress": (0, 1),
+                "error_score": "raise",
+            },
+            epochs=own,
+        )
+        for number, (estimator, own) in enumerate(zip(estimators, epochs, strict=True))
+    ]
+    limit = Limit()
+    evaluation = Evaluation(None, False, 1, None, Unwritten(keeps=False), limit)
+    with suppress(Stopped):
+        results = evaluation.results(tasks)
+    if limit.reason is not None:
+        raise KeyboardInterrupt
+    return [result["fitted"] for result in results]
+
+
+def _no_function(*_: Any, **__: Any) -> Result:
+    """In the place of scikit-learn's function, which would score."""
+    raise NotImplementedError
+
+
+def _forget_memory(estimator: Any) -> None:
+    for outer in around(estimator):
+        if isinstance(getattr(outer, "memory", None), Memory):
+            outer.memory = None
