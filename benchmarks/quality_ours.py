@@ -14,10 +14,16 @@ from kerashp.model_selection import (
     RandomizedSearchCV,
 )
 
-# As many candidates as two slow cores try in a second of the budget; `timeout` ends what takes longer.
-CANDIDATES = {"housing": 0.6, "digits": 1.5}
-RESERVE, LEAST_RESERVE = 0.12, 2.0  # left to the refits: a share of the budget, and seconds
-N_MEMBERS = 10
+REFIT, REFITS = 3.0, 15.0  # seconds that are left to the refit, and to those of an ensemble
+ENSEMBLES_FROM, N_MEMBERS = 60.0, 5  # seconds of a budget, and picks: most refits compile
+
+
+def n_candidates(budget: float) -> int:
+    """Few where most of the time is compiling, which every depth, batch size and optimizer costs once.
+
+    Two slow cores try about as many; `timeout` ends what takes longer.
+    """
+    return max(2, round(2 * (budget / 10) ** 1.5))
 
 
 def random(estimator: Any, n_iter: int) -> Any:
@@ -41,15 +47,16 @@ def bayesian(estimator: Any, n_iter: int) -> Any:
 def searched(make: Callable[[Any, int], Any], data: Data, budget: float) -> Outcome:
     """The winner, refitted to all rows, and the ensemble."""
     began = time.perf_counter()
+    averages = budget >= ENSEMBLES_FROM
     kind = KerasRegressor if data.is_regression else KerasClassifier
     estimator = kind(network, epochs=EPOCHS, early_stopping=True, patience=PATIENCE, random_state=data.seed)
-    search = make(estimator, max(4, round(CANDIDATES[data.name] * budget)))
+    search = make(estimator, n_candidates(budget))
     search.set_params(
         cv=N_FOLDS,
         scoring="neg_mean_squared_error" if data.is_regression else "neg_log_loss",
         refit_epochs="cv",
         random_state=data.seed,
-        timeout=budget - max(LEAST_RESERVE, RESERVE * budget),
+        timeout=budget - REFIT - (REFITS if averages else 0.0),
     )
     try:
         search.fit(data.X, data.y)
@@ -57,8 +64,9 @@ def searched(make: Callable[[Any, int], Any], data: Data, budget: float) -> Outc
         return Outcome(budget, {}, {}, 0, {})
     ended = {"winner": time.perf_counter() - began}
     predictors = {"winner": search.predict}
-    if hasattr(search, "ensemble"):
+    if averages:
         predictors["ensemble"] = search.ensemble(N_MEMBERS).predict
         ended["ensemble"] = time.perf_counter() - began
+    found = len(search.cv_results_["params"])
     errors = {name: data.error(predict) for name, predict in predictors.items()}
-    return Outcome(budget, errors, ended, len(search.cv_results_["params"]), search.best_params_)
+    return Outcome(budget, errors, ended, found, search.best_params_)
