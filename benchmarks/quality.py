@@ -68,8 +68,16 @@ def child(options: argparse.Namespace) -> None:
     """Run one side and print what came of it as JSON."""
     warnings.simplefilter("ignore")
     (side,), (data,), (seed,) = options.sides, options.data, options.seeds
+    narrow(options)
     found = run(side, data, seed, options.budgets, options.csv)
     print(json.dumps([asdict(outcome) for outcome in found], default=lambda number: number.item()))
+
+
+def narrow(options: argparse.Namespace) -> None:
+    """Leave only these choices to all sides."""
+    import quality_data
+
+    quality_data.BATCHES[:], quality_data.OPTIMIZERS[:] = options.batches, options.optimizers
 
 
 def runs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, list[float]]]:
@@ -82,10 +90,11 @@ def runs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, list[floa
                     yield data, side, seed, own
 
 
-def measured(data: str, side: str, seed: int, budgets: list[float], csv: Path) -> list[Row]:
+def measured(data: str, side: str, seed: int, budgets: list[float], options: argparse.Namespace) -> list[Row]:
     """The results of one process."""
-    options = {"data": [data], "sides": [side], "seeds": [seed], "budgets": budgets, "csv": [csv]}
-    arguments = [str(word) for name, words in options.items() for word in (f"--{name}", *words)]
+    own = {"data": [data], "sides": [side], "seeds": [seed], "budgets": budgets, "csv": [options.csv]}
+    own |= {"batches": options.batches, "optimizers": options.optimizers}
+    arguments = [str(word) for name, words in own.items() for word in (f"--{name}", *words)]
     command = [sys.executable, __file__, "--child", *arguments]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode:
@@ -106,12 +115,13 @@ def run_all(options: argparse.Namespace) -> None:
     """Run what the file does not have."""
     done = {key(row) for row in read(options.results) if "side" in row}
     with options.results.open("a") as file:
-        print(json.dumps({"heading": heading(len(options.seeds))}), file=file, flush=True)
+        about = f"batches of {options.batches}, optimizers {options.optimizers}"
+        print(json.dumps({"heading": heading(len(options.seeds), about)}), file=file, flush=True)
         for data, side, seed, budgets in runs(options):
             wanted = [None] if side == TREES else budgets
             if {(data, side, seed, budget) for budget in wanted} <= done:
                 continue
-            for row in measured(data, side, seed, budgets, options.csv):
+            for row in measured(data, side, seed, budgets, options):
                 if key(row) not in done:
                     print(json.dumps(row), file=file, flush=True)
                 print(said(row), file=sys.stderr, flush=True)
@@ -220,6 +230,8 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES)
     parser.add_argument("--budgets", nargs="+", type=float, default=BUDGETS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--batches", nargs="+", type=int, default=[32, 128], help="sizes to choose from")
+    parser.add_argument("--optimizers", nargs="+", default=["adam", "sgd"], help="those to choose from")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:

@@ -41,7 +41,8 @@ def coarse_to_fine(estimator: Any, n_iter: int) -> Any:
 
 
 def bayesian(estimator: Any, n_iter: int) -> Any:
-    return OracleSearchCV(estimator, SPACE, n_trials=n_iter, batch=max(8, n_iter // 6))
+    """In few batches, since each compiles anew."""
+    return OracleSearchCV(estimator, SPACE, n_trials=n_iter, batch=max(8, -(-n_iter // 4)))
 
 
 def searched(make: Callable[[Any, int], Any], data: Data, budget: float) -> Outcome:
