@@ -167,7 +167,8 @@ class Line:
 
     def reaches(self, error: float) -> float | None:
         """The least budget with this median error, or one below."""
-        return next((budget for budget in self.rows if budget and self.median(budget) <= error), None)
+        reached = (budget for budget in self.rows if budget and self.median(budget) <= error < math.inf)
+        return next(reached, None)
 
 
 def budgets_of(rows: list[Row]) -> list[float]:
@@ -197,7 +198,7 @@ def table(rows: list[Row], data: str) -> str:
         shown = [line.cell(budget, spelled) for budget in budgets]
         if line.side == TREES:
             shown[0] = line.cell(None, spelled)
-        reached = line.reaches(goal) if best is not None and line.side in OURS else None
+        reached = line.reaches(goal) if line.side in OURS else None
         text.append(f"| {' | '.join([line.name, *shown, f'{reached:g} s' if reached else ''])} |")
     ours = [(line.reaches(goal), line.name) for line in lines if line.side in OURS and line.reaches(goal)]
     if best is not None and ours:
