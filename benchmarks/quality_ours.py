@@ -31,9 +31,11 @@ def random(estimator: Any, n_iter: int) -> Any:
 
 
 def halving(estimator: Any, n_iter: int) -> Any:
-    """Of three times as many candidates, since few of them are trained to the end."""
-    resources = {"n_candidates": 3 * n_iter, "min_resources": 11}
-    return HalvingRandomSearchCV(estimator, SPACE, return_train_score=False, **resources)
+    """Of 11, 33 and 99 epochs; of few candidates none would be trained to the end."""
+    first = 11 if n_iter >= 9 else "exhaust"
+    return HalvingRandomSearchCV(
+        estimator, SPACE, n_candidates=n_iter, min_resources=first, return_train_score=False
+    )
 
 
 def coarse_to_fine(estimator: Any, n_iter: int) -> Any:
