@@ -1,0 +1,247 @@
+"""Test error against time: our searches, and others', each within budgets from seconds to minutes.
+
+python benchmarks/quality.py --results quality.jsonl [--csv housing.csv] [--data housing digits]
+    [--sides ...] [--budgets 10 15 30 60 120 300] [--seeds 0 1 2]
+python benchmarks/quality.py --results quality.jsonl --table > benchmarks/quality.md
+
+Each run is a process of its own, one after the other; importing is not counted, compiling is. Results are
+appended to the file as they come, and what is in it is not run again: stop it and go on at will.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from common import HOUSING, heading
+
+# Name: the module's function and its first arguments.
+OURS = {
+    "RandomizedSearchCV": "random",
+    "HalvingRandomSearchCV": "halving",
+    "CoarseToFineSearchCV": "coarse_to_fine",
+    'OracleSearchCV("bayesian")': "bayesian",
+}
+TUNERS = {
+    "keras-tuner RandomSearch": "RandomSearch",
+    "keras-tuner BayesianOptimization": "BayesianOptimization",
+    "keras-tuner Hyperband": "Hyperband",
+}
+OPTUNA, MLP, TREES = "Optuna TPE, Keras", "scikit-learn MLP, random", "HistGradientBoosting, defaults"
+SIDES = [*OURS, *TUNERS, OPTUNA, MLP, TREES]
+BUDGETS = [10.0, 15.0, 30.0, 60.0, 120.0, 300.0]
+ERRORS = {"digits": "wrong labels", "housing": "RMSE, $100,000"}
+SPELLED = {"digits": "{:.2%}".format, "housing": "{:.4f}".format}
+ABOUT = """\
+`benchmarks/quality.py`: median test error [least, largest] of {n_seeds} seeds, which divide the rows, draw
+the candidates and the weights. All look through the same networks for the time given, compiling included, and
+refitting where it is ours. A peer ran once; what it had found by then was kept (the weights of its best
+candidate) or refitted (trained again on all rows, which is not counted). "nothing": no candidate was
+finished. Where a run took longer than its budget, its cell says how long."""
+Row = dict[str, Any]
+
+
+def run(side: str, data: str, seed: int, budgets: Sequence[float], csv: Path) -> list[Any]:
+    """What a side has at the end of each budget."""
+    import quality_ours
+    import quality_peers
+    from quality_data import divided
+
+    rows = divided(data, seed, csv)
+    if side in OURS:
+        return [quality_ours.searched(getattr(quality_ours, OURS[side]), rows, budget) for budget in budgets]
+    if side in TUNERS:
+        return quality_peers.tuner(TUNERS[side], rows, budgets)
+    if side == TREES:
+        return [quality_peers.trees(rows)]
+    return {OPTUNA: quality_peers.optuna, MLP: quality_peers.perceptrons}[side](rows, budgets)
+
+
+def child(options: argparse.Namespace) -> None:
+    """Run one side and print what came of it as JSON."""
+    warnings.simplefilter("ignore")
+    (side,), (data,), (seed,) = options.sides, options.data, options.seeds
+    narrow(options)
+    found = run(side, data, seed, options.budgets, options.csv)
+    print(json.dumps([asdict(outcome) for outcome in found], default=lambda number: number.item()))
+
+
+def narrow(options: argparse.Namespace) -> None:
+    """Leave only these choices to all sides."""
+    import quality_data
+
+    quality_data.BATCHES[:], quality_data.OPTIMIZERS[:] = options.batches, options.optimizers
+
+
+def runs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, list[float]]]:
+    """Data, side, seed and budgets of each process: ours have one for each budget."""
+    budgets = sorted(options.budgets)
+    for seed in options.seeds:
+        for data in options.data:
+            for side in options.sides:
+                for own in [[budget] for budget in budgets] if side in OURS else [budgets]:
+                    yield data, side, seed, own
+
+
+def measured(data: str, side: str, seed: int, budgets: list[float], options: argparse.Namespace) -> list[Row]:
+    """The results of one process."""
+    own = {"data": [data], "sides": [side], "seeds": [seed], "budgets": budgets, "csv": [options.csv]}
+    own |= {"batches": options.batches, "optimizers": options.optimizers}
+    arguments = [str(word) for name, words in own.items() for word in (f"--{name}", *words)]
+    command = [sys.executable, __file__, "--child", *arguments]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        sys.exit(process.stderr)
+    about = {"data": data, "side": side, "seed": seed}
+    return [about | outcome for outcome in json.loads(process.stdout.splitlines()[-1])]
+
+
+def read(path: Path) -> list[Row]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def key(row: Row) -> tuple[Any, ...]:
+    return row["data"], row["side"], row["seed"], row["budget"]
+
+
+def run_all(options: argparse.Namespace) -> None:
+    """Run what the file does not have."""
+    done = {key(row) for row in read(options.results) if "side" in row}
+    with options.results.open("a") as file:
+        about = f"batches of {options.batches}, optimizers {options.optimizers}"
+        print(json.dumps({"heading": heading(len(options.seeds), about)}), file=file, flush=True)
+        for data, side, seed, budgets in runs(options):
+            wanted = [None] if side == TREES else budgets
+            if {(data, side, seed, budget) for budget in wanted} <= done:
+                continue
+            for row in measured(data, side, seed, budgets, options):
+                if key(row) not in done:
+                    print(json.dumps(row), file=file, flush=True)
+                print(said(row), file=sys.stderr, flush=True)
+
+
+def said(row: Row) -> str:
+    errors = ", ".join(
+        f"{name} {error:.4f} at {row['seconds'][name]:.1f} s" for name, error in row["errors"].items()
+    )
+    about = f"{row['data']}, {row['side']}, seed {row['seed']}, {row['budget']} s"
+    return f"{about}: {errors or 'nothing'}; {row['candidates']} candidates"
+
+
+# The table.
+
+
+class Line:
+    """A side and what is judged of it: the rows of all seeds by budget."""
+
+    def __init__(self, side: str, judged: str, rows: list[Row]):
+        self.side, self.judged = side, judged
+        self.rows = {budget: [row for row in rows if row["budget"] == budget] for budget in budgets_of(rows)}
+
+    @property
+    def name(self) -> str:
+        return self.side if self.judged == "winner" else f"{self.side}, {self.judged}"
+
+    def values(self, budget: float | None, what: str = "errors") -> list[float]:
+        """Of each seed; infinite where there is nothing."""
+        return [row[what].get(self.judged, math.inf) for row in self.rows.get(budget, [])]
+
+    def median(self, budget: float | None) -> float:
+        return median(self.values(budget) or [math.inf])
+
+    def cell(self, budget: float | None, spelled: Callable[[float], str]) -> str:
+        """The median, least and largest error; and the seconds where they were more than the budget."""
+        errors = self.values(budget)
+        if not errors or math.isinf(median(errors)):
+            return "nothing" if errors else ""
+        text = f"{spelled(median(errors))} [{spelled(min(errors))}, {spelled(max(errors))}]"
+        took = median(self.values(budget, "seconds"))
+        return f"{text} in {took:.1f} s" if budget is None or took > 1.05 * budget else text
+
+    def reaches(self, error: float) -> float | None:
+        """The least budget with this median error, or one below."""
+        reached = (budget for budget in self.rows if budget and self.median(budget) <= error < math.inf)
+        return next(reached, None)
+
+
+def budgets_of(rows: list[Row]) -> list[float]:
+    return sorted({row["budget"] for row in rows}, key=lambda budget: budget or 0)
+
+
+def lines_of(rows: list[Row]) -> list[Line]:
+    lines = []
+    for side in SIDES:
+        own = [row for row in rows if row["side"] == side]
+        judged = dict.fromkeys(name for row in own for name in row["errors"]) or (["winner"] if own else [])
+        lines += [Line(side, name, own) for name in judged]
+    return lines
+
+
+def table(rows: list[Row], data: str) -> str:
+    """The errors of one data set, and how soon ours are where the best peer ends."""
+    lines, budgets = lines_of(rows), [budget for budget in budgets_of(rows) if budget]
+    last = budgets[-1]
+    peers = [line for line in lines if line.side not in OURS and line.side != TREES]
+    best = min(peers, key=lambda line: line.median(last), default=None)
+    goal = math.inf if best is None else best.median(last)
+    spelled = SPELLED[data]
+    heads = [ERRORS[data], *(f"{budget:g} s" for budget in budgets), f"the best peer's of {last:g} s in"]
+    text = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for line in lines:
+        shown = [line.cell(budget, spelled) for budget in budgets]
+        if line.side == TREES:
+            shown[0] = line.cell(None, spelled)
+        reached = line.reaches(goal) if line.side in OURS else None
+        text.append(f"| {' | '.join([line.name, *shown, f'{reached:g} s' if reached else ''])} |")
+    ours = [(line.reaches(goal), line.name) for line in lines if line.side in OURS and line.reaches(goal)]
+    if best is not None and ours:
+        soonest, name = min(ours)
+        text += [
+            "",
+            f"What the best peer ({best.name}) reaches in {last:g} s, {spelled(goal)}, we reach in "
+            f"{soonest:g} s ({name}).",
+        ]
+    return "\n".join(text)
+
+
+def print_table(path: Path) -> None:
+    """All that the file has, as Markdown."""
+    rows = read(path)
+    headings = [row["heading"] for row in rows if "heading" in row]
+    results = [row for row in rows if "side" in row]
+    n_seeds = len({row["seed"] for row in results})
+    print(f"# Test error against time\n\n{ABOUT.format(n_seeds=n_seeds)}\n\n```\n{headings[-1]}\n```")
+    for data in dict.fromkeys(row["data"] for row in results):
+        print(f"\n## {data}\n\n{table([row for row in results if row['data'] == data], data)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path("quality.jsonl"))
+    parser.add_argument("--table", action="store_true", help="print what the file has, and run nothing")
+    parser.add_argument("--csv", type=Path, default=HOUSING)
+    parser.add_argument("--data", nargs="+", choices=ERRORS, default=["digits", "housing"])
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES)
+    parser.add_argument("--budgets", nargs="+", type=float, default=BUDGETS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--batches", nargs="+", type=int, default=[32, 128], help="sizes to choose from")
+    parser.add_argument("--optimizers", nargs="+", default=["adam", "sgd"], help="those to choose from")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(options)
+    elif options.table:
+        print_table(options.results)
+    else:
+        run_all(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Our sides of benchmarks/quality.py: a search for each budget, which ends, refitted, before it is over."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from quality_data import EPOCHS, N_FOLDS, PATIENCE, SPACE, Data, Outcome, network
+
+from kerashp import KerasClassifier, KerasRegressor
+from kerashp.model_selection import (
+    CoarseToFineSearchCV,
+    HalvingRandomSearchCV,
+    OracleSearchCV,
+    RandomizedSearchCV,
+)
+
+REFIT, REFITS = 3.0, 15.0  # seconds that are left to the refit, and to those of an ensemble
+ENSEMBLES_FROM, N_MEMBERS = 60.0, 5  # seconds of a budget, and picks: most refits compile
+
+
+def n_candidates(budget: float) -> int:
+    """Few where most of the time is compiling, which every depth, batch size and optimizer costs once.
+
+    Two slow cores try about as many; `timeout` ends what takes longer.
+    """
+    return max(2, round(2 * (budget / 10) ** 1.5))
+
+
+def random(estimator: Any, n_iter: int) -> Any:
+    return RandomizedSearchCV(estimator, SPACE, n_iter=n_iter)
+
+
+def halving(estimator: Any, n_iter: int) -> Any:
+    """Of 11, 33 and 99 epochs; of few candidates none would be trained to the end."""
+    first = 11 if n_iter >= 9 else "exhaust"
+    return HalvingRandomSearchCV(
+        estimator, SPACE, n_candidates=n_iter, min_resources=first, return_train_score=False
+    )
+
+
+def coarse_to_fine(estimator: Any, n_iter: int) -> Any:
+    return CoarseToFineSearchCV(estimator, SPACE, n_iter=-(-n_iter // 3))
+
+
+def bayesian(estimator: Any, n_iter: int) -> Any:
+    """In few batches, since each compiles anew."""
+    return OracleSearchCV(estimator, SPACE, n_trials=n_iter, batch=max(8, -(-n_iter // 4)))
+
+
+def searched(make: Callable[[Any, int], Any], data: Data, budget: float) -> Outcome:
+    """The winner, refitted to all rows, and the ensemble."""
+    began = time.perf_counter()
+    averages = budget >= ENSEMBLES_FROM
+    kind = KerasRegressor if data.is_regression else KerasClassifier
+    estimator = kind(network, epochs=EPOCHS, early_stopping=True, patience=PATIENCE, random_state=data.seed)
+    search = make(estimator, n_candidates(budget))
+    search.set_params(
+        cv=N_FOLDS,
+        scoring="neg_mean_squared_error" if data.is_regression else "neg_log_loss",
+        refit_epochs="cv",
+        random_state=data.seed,
+        timeout=budget - REFIT - (REFITS if averages else 0.0),
+    )
+    try:
+        search.fit(data.X, data.y)
+    except TimeoutError:
+        return Outcome(budget, {}, {}, 0, {})
+    ended = {"winner": time.perf_counter() - began}
+    predictors = {"winner": search.predict}
+    if averages:
+        predictors["ensemble"] = search.ensemble(N_MEMBERS).predict
+        ended["ensemble"] = time.perf_counter() - began
+    found = len(search.cv_results_["params"])
+    errors = {name: data.error(predict) for name, predict in predictors.items()}
+    return Outcome(budget, errors, ended, found, search.best_params_)
