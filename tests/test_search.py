@@ -508,6 +508,14 @@ def test_folds_in_different_groups_share_no_model() -> None:
     np.testing.assert_allclose(scores(search), scores(expected), atol=1e-4)
 
 
+def test_more_groups_of_another_float_type_than_train_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kerashp.model_selection._here.n_groups_at_work", lambda: 2)
+    grid = {"learning_rate": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06]}
+    search = GridSearchCV(mlp(dtype="float64", epochs=1), grid, cv=2, max_memory=1, refit=False).fit(X, Y)
+    assert len(search.plan_.groups) == 6
+    assert np.isfinite(scores(search)).all()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_scorer_may_predict_from_threads(dtype: str) -> None:
     def score(estimator: Any, X: Any, y: Any) -> float:
