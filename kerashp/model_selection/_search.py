@@ -39,7 +39,7 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
-_RUNNING = ("_evaluation", "_found", "_goes_on_by", "_limit")  # attributes while `fit` runs
+_RUNNING = ("_evaluation", "_found", "_goes_on_by", "_like", "_limit")  # attributes while `fit` runs
 
 
 @contextmanager
