@@ -264,12 +264,12 @@ def test_where_all_failed() -> None:
         search({"kind": ["bad"]}, error_score="raise")
 
 
-def size_of(estimator: Any, X: Any, y: Any) -> float:
+def size_of(estimator: Any, *_: Any) -> float:
     return -float(estimator.width)
 
 
-def sizes_of(estimator: Any, X: Any, y: Any) -> dict[str, float]:
-    return {"size": size_of(estimator, X, y), "zero": 0.0}
+def sizes_of(estimator: Any, *_: Any) -> dict[str, float]:
+    return {"size": size_of(estimator), "zero": 0.0}
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the (test|train) scores are non-finite")
