@@ -123,6 +123,8 @@ def test_one_worker_elsewhere_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(backend.client, "ncores", lambda: threads)
         assert workers(None) == (9, backend)
         assert neighbours(9, backend) == 6
+        monkeypatch.setattr(backend.client, "ncores", dict)  # they have just gone
+        assert neighbours(1, backend) == 1
 
 
 def test_large_arrays_are_packed_once() -> None:

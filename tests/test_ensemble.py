@@ -230,6 +230,15 @@ def test_scores_of_splits_need_no_second_computation(monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(found.predict(X), one_by_one(found, X), rtol=1e-5, atol=1e-6)
 
 
+def test_a_large_offset_of_the_targets_makes_no_difference() -> None:
+    target = TransformedTargetRegressor(mlp(), transformer=StandardScaler())
+    options = {"param_grid": {"regressor__learning_rate": [0.01, 0.1]}, "cv": 2, "refit": False}
+    near, far = (GridSearchCV(target, **options).fit(X, 60 * Y + offset).ensemble(3) for offset in (0, 1.7e9))
+    for pick in (0, -1):
+        assert far.selection_scores_[pick] == pytest.approx(near.selection_scores_[pick], rel=1e-4)
+    assert far.candidates == near.candidates
+
+
 def classifier_search(**options: Any) -> GridSearchCV:
     given = {"cv": 2, "refit": False}
     grid = {"learning_rate": [0.03, 0.1, 0.3]}
@@ -297,6 +306,7 @@ def test_members_train_for_as_long_as_was_best_in_the_splits() -> None:
         best = [search.cv_results_[f"split{split}_best_epoch"][place] for split in range(2)]
         assert len(member.history_["loss"]) == round(np.mean(best)) + 1
         assert "val_loss" not in member.history_
+    assert all("val_loss" in member.history_ for member in clone(found).fit(X, Y).members_)
 
 
 def test_every_search_makes_ensembles() -> None:
@@ -335,12 +345,19 @@ def test_what_a_search_cannot_make_an_ensemble_of() -> None:
         others.ensemble()
 
 
+def count(estimator: Any, *_: Any) -> int:
+    return estimator.model_.count_params()
+
+
 def test_wrong_arguments_of_ensemble(searched: GridSearchCV, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="ensemble: n_members must be an integer >= 1; got 0"):
         searched.ensemble(0)
-    with pytest.raises(ValueError, match="asks for more than predictions: AttributeError: .*Pass scoring"):
-        searched.ensemble(scoring=lambda estimator, *_: estimator.model_.count_params())
-    with pytest.raises(ValueError, match="gives no finite score for any candidate. Pass scoring"):
+    said = "^scoring=<function .*count.* asks for more than predictions: AttributeError: .*Pass scoring"
+    with pytest.raises(ValueError, match=said):
+        searched.ensemble(scoring=count)
+    with pytest.raises(TypeError, match=r"ensemble: scoring must be a str, a callable or None; got \['r2'\]"):
+        searched.ensemble(scoring=["r2"])
+    with pytest.raises(ValueError, match="^scoring=.* gives no finite score for any candidate. Pass scoring"):
         searched.ensemble(scoring=lambda *_: np.nan)
     monkeypatch.setattr(searched, "_held_out", {})
     with pytest.raises(ValueError, match="No candidate has predictions for all of its held-out rows"):

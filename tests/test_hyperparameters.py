@@ -70,6 +70,8 @@ def test_a_round_trip_gives_several_spaces_back() -> None:
     ]
     assert from_hyperparameters(to_hyperparameters(spaces)) == spaces
     assert from_hyperparameters(to_hyperparameters(spaces[:1])) == spaces[:1]
+    assert from_hyperparameters(to_hyperparameters([{}])) == [{}]
+    assert from_hyperparameters(to_hyperparameters([{}, {"a": [1]}])) == [{}, {"a": [1]}]
     recommended = recommended_space(20, 500, "binary")
     back = from_hyperparameters(to_hyperparameters(recommended))
     assert {name: described(back[name]) for name in back} == {
@@ -106,7 +108,20 @@ def test_lists_tuples_ranges_and_arrays_are_lists() -> None:
     json.dumps(hp.get_config())  # as keras-tuner saves it
 
 
-@pytest.mark.parametrize("values", [[1, 1, 2], [1.0, math.inf], [True, 1], ["a", None], [np.zeros(2), "a"]])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 1, 2],
+        [1.0, math.inf],
+        [True, 1],
+        ["a", None],
+        [np.zeros(2), "a"],
+        [1.0, None],
+        [0.9, "a"],
+        [0.1, (1, 2)],
+        [0.5, 1, None],
+    ],
+)
 def test_what_a_choice_cannot_hold_or_tell_apart_goes_by_position(values: list[Any]) -> None:
     hp = to_hyperparameters({"p": values})
     assert (hp.space[0].name, hp.space[0].values) == ("position of p", list(range(len(values))))

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import make_regression
 from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import make_scorer, mean_squared_error
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -254,8 +255,66 @@ def test_where_all_failed() -> None:
         pytest.raises(ValueError, match="all 3 candidates failed"),
     ):
         search({"kind": ["bad"], "rate": [1.0, 0.1, 0.01]}, oracle="grid")
+    with (
+        pytest.warns(FitFailedWarning, match="it is bad"),
+        pytest.raises(ValueError, match="all 1 candidates failed"),
+    ):
+        search({"kind": ["bad"]}, oracle="grid", error_score=-9.0)
     with pytest.raises(ValueError, match="it is bad"):
         search({"kind": ["bad"]}, error_score="raise")
+
+
+def size_of(estimator: Any, *_: Any) -> float:
+    return -float(estimator.width)
+
+
+def sizes_of(estimator: Any, *_: Any) -> dict[str, float]:
+    return {"size": size_of(estimator), "zero": 0.0}
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the (test|train) scores are non-finite")
+@pytest.mark.parametrize(
+    ("kinds", "scoring", "options"),
+    [
+        (["bad", "b"], make_scorer(mean_squared_error, greater_is_better=False), {}),
+        (["b", "bad"], size_of, {"error_score": -9.0}),
+        (["b", "bad"], sizes_of, {"refit": "size", "return_train_score": True}),
+        (["bad", "b"], ["neg_mean_squared_error", "r2"], {"refit": "r2"}),
+    ],
+    ids=["scorer", "function", "function of several", "names"],
+)
+def test_a_batch_that_failed_does_not_end_a_search_by_functions(
+    kinds: list[str], scoring: Any, options: dict[str, Any]
+) -> None:
+    with pytest.warns(FitFailedWarning, match="All 2 fits of a batch failed, the last by: .*it is bad"):
+        found = search({"kind": [*kinds, "c"]}, oracle="grid", batch=1, scoring=scoring, **options)
+    failed = np.array([kind == "bad" for kind in (*kinds, "c")])
+    means = [name for name in found.cv_results_ if name.startswith(("mean_test_", "mean_train_"))]
+    assert len(means) == len(set(means)) >= 1 + options.get("return_train_score", False)
+    expected = options.get("error_score", np.nan)
+    for name in means:
+        np.testing.assert_array_equal(found.cv_results_[name][failed], expected)
+        assert (found.cv_results_[name][~failed] != expected).all()
+    assert "_like" not in vars(found)
+
+
+def test_a_first_batch_that_failed_ends_a_search_by_a_function() -> None:
+    with pytest.raises(ValueError, match="All the 2 fits failed(.|\n)*it is bad"):
+        search({"kind": ["bad", "b"]}, oracle="grid", batch=1, scoring=size_of)
+    with pytest.raises(ValueError, match="it is bad"):
+        search({"kind": ["b", "bad"]}, oracle="grid", batch=1, scoring=size_of, error_score="raise")
+
+
+def test_hyperband_on_few_candidates_says_that_it_trained_none_to_the_end() -> None:
+    few = {"rate": [0.1, 0.01, 0.001], "kind": ["a", "b"]}
+    options = {"oracle": "hyperband", "cv": 2, "random_state": 0}
+    said = "hyperband ran out of different candidates; none .* more than 1 of 81 epochs. Use HalvingGrid"
+    with pytest.warns(UserWarning, match=said):
+        OracleSearchCV(Peak(epochs=81), few, **options).fit(X, Y)
+    OracleSearchCV(Peak(epochs=81), few, **options, n_trials=3).fit(X, Y)  # its end was asked for
+    limited = keras_tuner.oracles.HyperbandOracle(objective=MAXIMIZE, max_epochs=81, seed=1)
+    limited.max_trials = 3
+    OracleSearchCV(Peak(), few, oracle=limited, cv=2).fit(X, Y)
 
 
 def test_an_oracle_of_ones_own() -> None:

@@ -27,6 +27,8 @@ from kerashp.plotting import (
     SliceDisplay,
 )
 from kerashp.plotting._candidates import candidates_of, worst_shown
+from kerashp.plotting._curves import best_index
+from kerashp.plotting._matplotlib import as_svg, plain
 from kerashp.plotting._scales import MISSING, linear_ticks, log_ticks, scale_of
 from kerashp.spaces import int_loguniform, one_minus_loguniform
 
@@ -94,6 +96,13 @@ def test_the_best_is_that_of_the_search() -> None:
     parallel = ParallelCoordinatesDisplay.from_search(search)
     np.testing.assert_allclose(parallel.ax_.lines[0].get_ydata(), [1, 0.5])
     assert SliceDisplay([0.1, 0.3, 0.2], {}, {}).best == 1
+    failed = searched([NAN, NAN], best_index_=0)  # as scikit-learn has it
+    assert (candidates_of("f", failed).best, best_index("f", failed, None)) == (None, -1)
+    infinite = searched([np.inf, 0.5], best_index_=0)
+    assert candidates_of("f", infinite).best == best_index("f", infinite, None) == 1
+    weighed = searched([], more={"mean_test_r2": [0.1, 0.2], "mean_test_loss": [5.0, 4.0]}, best_index_=1)
+    weighed.multimetric_, weighed.refit = True, lambda _: 1
+    assert best_index("f", weighed, None) == 1
 
 
 def test_one_of_several_scores() -> None:
@@ -155,6 +164,12 @@ def test_scores_far_below_most_are_not_shown_to_scale() -> None:
         ([None, 1.0], [], "categories"),
         (["relu", "tanh"], [], "categories"),
         ([MISSING], [], "categories"),
+        ([1, 10**400], [], "categories"),
+        ([1, 3], [[1, 2, 3, 10**400]], "linear"),
+        ([1, 3], [[1, 2, 3, "all"]], "linear"),
+        ([1e-300, 1e300, 1.0], [], "log"),
+        ([10, 80], [], "log"),
+        ([10, 79], [], "linear"),
     ],
 )
 def test_the_scale_of_a_parameter(values: Any, spaces: Any, kind: str) -> None:
@@ -184,6 +199,7 @@ def test_ticks() -> None:
     near_one = scale_of([0.9, 0.99, 0.999])
     assert near_one.ticks(0.9, 0.999) == (pytest.approx([0.9, 0.99, 0.999]), ["0.9", "0.99", "0.999"])
     np.testing.assert_allclose(near_one.forward([0.9, 0.99, 0.999]), [1, 2, 3])
+    assert len(log_ticks(1e-300, 1.7e308)) <= 7
     many = scale_of([f"kind {number}" for number in range(100)])
     assert len(many.ticks(0, 99)[1]) <= 14
 
@@ -315,6 +331,20 @@ def test_text_is_no_formula() -> None:
     params = [{"$x_{": "$\\frac{"}, {"$x_{": "<script>"}]
     for display in (SliceDisplay, ParallelCoordinatesDisplay):
         display.from_search(searched([0.1, 0.2], params)).figure_.canvas.draw()
+
+
+def test_text_that_no_font_has() -> None:
+    assert plain("a\x00\ud800$") == r"a\x00\ud800\$"
+    assert len(plain("\x00" * 10)) == 28
+    params = [{"tag": tag} for tag in ("\ud800", "\x00", "漢字")]
+    for display in (SliceDisplay, ParallelCoordinatesDisplay):
+        assert b"<svg" in as_svg(display.from_search(searched([0.1, 0.2, 0.3], params)).figure_)
+
+
+def test_numbers_as_far_apart_as_floats_can_be() -> None:
+    params = [{"rate": rate, "size": size} for rate, size in [(1e-300, 1), (1.0, 10**400), (1e300, 2)]]
+    for display in (SliceDisplay, ParallelCoordinatesDisplay):
+        display.from_search(searched([0.1, 0.2, 0.3], params)).figure_.canvas.draw()
 
 
 def test_many_candidates() -> None:

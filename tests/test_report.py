@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 
 from kerashp import KerasMLPRegressor
-from kerashp.model_selection import GridSearchCV, RandomizedSearchCV
+from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, OracleSearchCV, RandomizedSearchCV
 from kerashp.plotting._report import described
 from kerashp.spaces import int_loguniform
 
@@ -154,6 +154,31 @@ def test_all_text_is_escaped(tmp_path: Path) -> None:
     assert "There is none: diagnose: " in page.sections["Diagnosis of the best candidate"]
     assert "|12|" in page.sections["What trained together"]  # fits that were not stacked
     assert "The best <script>" in page.sections[""]
+
+
+@pytest.mark.usefixtures("blank")
+def test_text_that_has_no_utf_8(tmp_path: Path) -> None:
+    search = GridSearchCV(Named(), {"name": ["\ud800", "\x00\x1b", "漢字"]}, cv=2).fit(X, X[:, 0])
+    text = search.report(tmp_path / "a.html", title="\ud800\x07").read_text(encoding="utf-8")
+    assert "<h1>\\ud800\\x07</h1>" in text
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
+    assert "name|\\ud800, \\x00\\x1b, 漢字|" in Page(text).sections["What was searched"]
+
+
+@pytest.mark.usefixtures("blank")
+def test_settings_that_decide_what_is_found(tmp_path: Path) -> None:
+    space, options = {"size": [1.0, 2.0, 3.0, 4.0]}, {"cv": 2, "refit": False, "timeout": 900.0}
+    oracle = OracleSearchCV(Named(), space, oracle="random", n_trials=3, batch=2, random_state=5, **options)
+    halving = HalvingGridSearchCV(Named(), space, factor=2, resource="n_samples", min_resources=10, **options)
+    for search, own in (
+        (oracle, ("batch|2", "oracle|'random'", "n_trials|3", "random_state|5")),
+        (halving, ("factor|2", "resource|'n_samples'", "min_resources|10", "aggressive_elimination|False")),
+    ):
+        page = Page(search.fit(X, X[:, 0]).report(tmp_path / "a.html").read_text(encoding="utf-8"))
+        shown = page.sections["What was searched"]
+        for setting in (*own, "timeout|900.0", "error_score|nan"):
+            assert f"|{setting}|" in shown
+        assert not re.search(r"\|(verbose|n_jobs|pre_dispatch|journal|max_memory|space|param_grid)\|", shown)
 
 
 @pytest.mark.usefixtures("blank")

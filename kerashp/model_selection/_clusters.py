@@ -107,7 +107,7 @@ def n_neighbours(backend: Any, n_jobs: int) -> int:
         on_machines: Counter[str] = Counter()
         for address, n_threads in backend.client.ncores().items():
             on_machines[address.rpartition(":")[0]] += n_threads
-        return max(on_machines.values())
+        return max(on_machines.values(), default=1)
     import ray
 
     cores = [node["Resources"].get("CPU", 1) for node in ray.nodes() if node["Alive"]]

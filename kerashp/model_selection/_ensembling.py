@@ -12,7 +12,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import _check_method_params, _num_samples, check_is_fitted
 
-from kerashp._arguments import Arguments
+from kerashp._arguments import Arguments, shown
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import scheduling_for
 from kerashp.estimators._mixins import ProbabilisticClassifierMixin
@@ -62,6 +62,8 @@ class EnsemblingMixin(BaseSearchCV):
 
         Raises
         ------
+        TypeError
+            If an argument is of the wrong type.
         ValueError
             If there is nothing to pick from: the search is of no estimators of kerashp's, or was copied or
             pickled; or if the scorer asks for more than predictions.
@@ -74,6 +76,9 @@ class EnsemblingMixin(BaseSearchCV):
         The score is of all held-out rows at once, with the sample weights that the search's own scorer gets;
         of a row that several splits held out, the predictions are averaged; rows that none did do not count.
         It is a little too good, since it was looked at for every pick: judge the ensemble by other rows.
+
+        A clone of the ensemble trains as its parameters say: not for the epochs that `refit_epochs="cv"`
+        found, and with schedules of each member's own epochs where the search's were those of its most.
 
         References
         ----------
@@ -100,7 +105,8 @@ class EnsemblingMixin(BaseSearchCV):
         X, y = indexable(*self._data)
         scorer = self._scorer(scoring)
         library = out_of_fold(self._held_out, self._ranked(), _num_samples(X))
-        selection = self._selected(library, scorer, X, y, n_members)
+        asked = "The search's own score" if scoring is None else f"scoring={shown(scoring)}"
+        selection = self._selected(library, scorer, asked, X, y, n_members)
         picks = [library.candidates[pick] for pick in selection.picks]
         ensemble = self._averaged(picks, X, y)
         ensemble.selection_scores_ = selection.scores
@@ -156,6 +162,8 @@ class EnsemblingMixin(BaseSearchCV):
 
     def _scorer(self, scoring: Any) -> Callable[..., float]:
         """Takes an estimator, X, y and what is routed to the search's own scorer."""
+        if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
+            raise _CHECK.wrong_type("scoring", "a str, a callable or None", scoring)
         scorers, _ = self._get_scorers()
         if scoring is None and not self.multimetric_:
             return scorers
@@ -174,7 +182,7 @@ class EnsemblingMixin(BaseSearchCV):
         return _alone(check_scoring(self.estimator, scoring=name))
 
     def _selected(
-        self, library: OutOfFold, scorer: Callable[..., float], X: Any, y: Any, n_members: int
+        self, library: OutOfFold, scorer: Callable[..., float], asked: str, X: Any, y: Any, n_members: int
     ) -> Selection:
         params = _check_method_params(X, params=self._routed.scorer.score, indices=library.rows)
         X, truth = _safe_indexing(X, library.rows), _safe_indexing(y, library.rows)
@@ -186,13 +194,12 @@ class EnsemblingMixin(BaseSearchCV):
                 return float(scorer(known, X, truth, **params))
             except Exception as error:
                 raise ValueError(
-                    f"The scorer {scorer!r} asks for more than predictions: {type(error).__name__}: {error}. "
-                    f"{_REMEDY}"
+                    f"{asked} asks for more than predictions: {type(error).__name__}: {error}. {_REMEDY}"
                 ) from error
 
         selection = greedy_selection(library.predictions, score, n_members)
         if not selection.picks:
-            raise ValueError(f"The scorer {scorer!r} gives no finite score for any candidate. {_REMEDY}")
+            raise ValueError(f"{asked} gives no finite score for any candidate. {_REMEDY}")
         return selection
 
     def _epochs_of(self, candidate: int) -> int | None:

@@ -28,7 +28,7 @@ def predicted(estimator: Any, X: Any, y: Any, rows: np.ndarray, train: np.ndarra
     X_test, _ = _safe_split(estimator, X, y, rows, train)
     try:
         if not is_classifier(estimator):
-            return np.asarray(estimator.predict(X_test), np.float32)
+            return np.asarray(estimator.predict(X_test))
         proba = np.asarray(estimator.predict_proba(X_test), np.float32)
     except Exception:  # its score has failed likewise
         return None

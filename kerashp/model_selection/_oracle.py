@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics._scorer import _BaseScorer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -71,7 +72,8 @@ class OracleSearchCV(TogetherMixin):
     ------
     TypeError, ValueError
         If space and oracle do not fit together, a part of the space cannot be translated, or there are
-        several scores and `refit` names none of them, before anything is trained. If all candidates failed.
+        several scores and `refit` names none of them, before anything is trained. If all candidates failed,
+        or all of the first batch where `scoring` is a function: how many scores it returns is not known yet.
 
     Notes
     -----
@@ -107,6 +109,8 @@ class OracleSearchCV(TogetherMixin):
         "batch": [_COUNT],
         "random_state": ["random_state"],
     }
+
+    _like: Any = None  # the scores of a fit that did not fail
 
     def __init__(
         self,
@@ -178,6 +182,7 @@ class OracleSearchCV(TogetherMixin):
 
     def _propose(self, proposer: Proposer, evaluate_candidates: Callable[..., dict[str, Any]]) -> None:
         places: dict[str, int] = {}  # of trials among the candidates
+        results: dict[str, Any] = {}
         scores = np.array([])
         batch = 0
         while not proposer.stopped and proposer.n_asked != self.n_trials:
@@ -193,10 +198,17 @@ class OracleSearchCV(TogetherMixin):
                 return
             proposer.tell(proposals, scores[-len(proposals) :].tolist())
             batch += 1
-        if not np.isfinite(scores).any():
+        if self._like is None or not np.isfinite(scores).any():
             raise ValueError(
                 f"OracleSearchCV: all {len(places)} candidates failed; the warnings before this say why, and "
                 "error_score='raise' raises the first error"
+            )
+        longest = max(results.get("n_resources", [0]))
+        if proposer.ran_out and 0 < longest < proposer.max_epochs:
+            warnings.warn(
+                "OracleSearchCV: hyperband ran out of different candidates; none was trained for more than "
+                f"{longest} of {proposer.max_epochs} epochs. Use HalvingGridSearchCV, or oracle='grid'",
+                stacklevel=2,
             )
 
     def _own_oracle(self) -> Any:
@@ -252,9 +264,10 @@ class OracleSearchCV(TogetherMixin):
 
     def _received(self, results: list[Result]) -> list[Result]:
         """Lets the search go on where all of a batch failed, which scikit-learn takes for the end."""
-        failed = all(result["fit_error"] is not None for result in results)
-        # Only a callable itself knows how many scores it would have returned.
-        if not failed or callable(self.scoring):
+        done = [result["test_scores"] for result in results if result["fit_error"] is None]
+        self._like = done[0] if done else self._like
+        unknown = self._like is None and callable(self.scoring) and not isinstance(self.scoring, _BaseScorer)
+        if done or unknown:
             return results
         reason = results[-1]["fit_error"].strip().splitlines()[-1]
         warnings.warn(
@@ -262,7 +275,14 @@ class OracleSearchCV(TogetherMixin):
             FitFailedWarning,
             stacklevel=2,
         )
-        return [result | {"fit_error": None} for result in results]
+        return [result | {"fit_error": None} | self._error_scores(result) for result in results]
+
+    def _error_scores(self, result: Result) -> dict[str, Any]:
+        """One for each of the scores, where a function has shown how many there are."""
+        if not isinstance(self._like, dict):
+            return {}
+        names = [name for name in ("test_scores", "train_scores") if name in result]
+        return {name: dict.fromkeys(self._like, self.error_score) for name in names}
 
 
 def _columns(proposals: list[Proposal], batch: int, places: Mapping[Any, int]) -> dict[str, list[Any]]:

@@ -147,12 +147,19 @@ class Proposer:
         self._running: list[dict[str, float]] = []  # where they are
         self.stopped = False
         self.n_asked = 0
+        self.max_epochs = getattr(oracle, "max_epochs", 0)  # of Hyperband
         oracle.verbose = 0
         oracle.save = oracle._save_trial = _nothing
         # error_score decides what failures do. -1 is never reached.
         oracle.max_consecutive_failed_trials = -1
         if type(getattr(oracle, "gpr", None)) is GaussianProcessRegressor:
             oracle.gpr = Quick(**oracle.gpr.get_params(deep=False))
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether the oracle has ended for want of different trials, before its `max_trials`."""
+        at_limit = self._oracle.max_trials and len(self._oracle.trials) >= self._oracle.max_trials
+        return self.stopped and not at_limit
 
     def batch(self, size: int) -> list[Proposal]:
         """Up to so many proposals; fewer where it waits for their scores first. None where it has ended."""

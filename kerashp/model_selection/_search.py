@@ -40,7 +40,7 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
-_RUNNING = ("_evaluation", "_found", "_goes_on_by", "_limit")  # attributes while `fit` runs
+_RUNNING = ("_evaluation", "_found", "_goes_on_by", "_like", "_limit")  # attributes while `fit` runs
 
 
 class TogetherMixin(EnsemblingMixin):

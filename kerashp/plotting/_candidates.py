@@ -12,7 +12,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from kerashp._arguments import Arguments, shown, spelled
 
 _MEAN = "mean_test_"
-_SPACES = ("param_distributions", "param_grid", "space")
+SPACES = ("param_distributions", "param_grid", "space")
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _stages(results: Mapping[str, Any], resource: str) -> tuple[str, ...] | None
 
 def spaces_of(search: Any) -> dict[str, list[Any]]:
     """What a search drew each parameter from, once for each of its spaces."""
-    given: Any = next((getattr(search, name) for name in _SPACES if hasattr(search, name)), {})
+    given: Any = next((getattr(search, name) for name in SPACES if hasattr(search, name)), {})
     found: dict[str, list[Any]] = {}
     for space in [given] if isinstance(given, Mapping) else given if isinstance(given, Sequence) else []:
         for name, values in space.items():

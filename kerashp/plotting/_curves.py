@@ -70,8 +70,11 @@ def curves_of_search(caller: str, search: Any, name: str, metric: str | None) ->
 
 
 def best_index(caller: str, search: Any, metric: str | None) -> int:
-    """The position of the best candidate: by a score, or as the search decided; -1 if all failed."""
-    if metric is None and hasattr(search, "best_index_"):
+    """The position of the best candidate, as `candidates_of` has it; -1 if all failed.
+
+    Of several scores that a function weighed, without `metric`, it is that function's choice.
+    """
+    if metric is None and callable(getattr(search, "refit", None)) and getattr(search, "multimetric_", False):
         return int(search.best_index_)
     best = candidates_of(caller, search, metric).best
     return -1 if best is None else best

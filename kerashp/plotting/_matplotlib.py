@@ -2,12 +2,14 @@
 
 import io
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from kerashp._arguments import Arguments
+from kerashp.plotting._text import printable
 
 # Okabe and Ito's colours, which those who are colour-blind tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -128,6 +130,7 @@ def stage_colours(stages: Sequence[str] | None) -> dict[str, Any]:
 
 def plain(text: str, most: int = 28) -> str:
     """Text that is shown as it is, not as a formula, and not longer than that."""
+    text = printable(text)
     short = text if len(text) <= most else f"{text[: most - 1]}…"
     return short.replace("$", r"\$")
 
@@ -136,6 +139,8 @@ def as_svg(figure: Any) -> bytes:
     """A figure as an SVG image that is the same every time."""
     matplotlib = require("a report")
     written = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "kerashp", "svg.fonttype": "path", "text.usetex": False}):
+    settings = {"svg.hashsalt": "kerashp", "svg.fonttype": "path", "text.usetex": False}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the page's own text has it
         figure.savefig(written, format="svg", dpi=120, metadata={"Date": None})
     return written.getvalue()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from kerashp.diagnostics._result import Result, Table
+from kerashp.plotting._text import printable
 
 # Nothing is fetched and nothing is run, whatever the text may hold.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -84,7 +85,7 @@ def page(title: str, lead: Sequence[Part], sections: Sequence[Section]) -> str:
     (True, False)
     """
     body = "\n".join([*map(_html, lead), *(section.html() for section in sections)])
-    return (
+    return printable(
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -22,6 +22,7 @@ from kerashp._version import __version__
 from kerashp.diagnostics import diagnose
 from kerashp.diagnostics._result import Table
 from kerashp.plotting._candidates import (
+    SPACES,
     Candidates,
     candidates_of,
     parameters_of,
@@ -41,6 +42,10 @@ _CALLER = "report"
 _CHECK = Arguments(_CALLER)
 _MOST_ROWS = 50  # of a table but the leaderboard
 _MOST_PARAMETERS = 24  # that are drawn
+_NO_SETTINGS = {  # shown by themselves, or without effect on what is found
+    *("estimator", *SPACES),
+    *("verbose", "n_jobs", "pre_dispatch", "journal", "journal_every", "max_memory"),
+}
 _LIBRARIES = ("keras", "scikit-learn", "scipy", "numpy", "matplotlib")
 
 
@@ -53,8 +58,7 @@ def write_report(
     if title is not None and not isinstance(title, str):
         raise _CHECK.wrong_type("title", "a str or None", title)
     text = report_html(search, title=title, metric=metric, n_top=n_top)
-    content = text.encode("utf-8", "xmlcharrefreplace")  # half a surrogate pair has no UTF-8
-    with written_beside(place, lambda beside: _write(beside, content)):
+    with written_beside(place, lambda beside: _write(beside, text.encode("utf-8"))):
         pass
     return place
 
@@ -280,9 +284,9 @@ def _times(search: Any, found: Candidates) -> list[Part]:
 def _searched(search: Any) -> list[Part]:
     drawn_from = [(name, described(own)) for name, spaces in spaces_of(search).items() for own in spaces]
     settings = [
-        (name, " ".join(repr(getattr(search, name)).split()))
-        for name in ("n_iter", "n_rounds", "scoring", "cv", "refit", "refit_epochs", "random_state")
-        if hasattr(search, name)
+        (name, " ".join(repr(value).split()))
+        for name, value in search.get_params(deep=False).items()
+        if name not in _NO_SETTINGS
     ]
     return [
         Code(repr(search.estimator)),

@@ -15,6 +15,7 @@ MISSING = object()  # the value of a parameter that a candidate does not have
 
 _BY_NAME = {"loguniform": LOG, "reciprocal": LOG, "uniform": LINEAR, "randint": LINEAR}
 _LEAST_RATIO = 8.0  # of the greatest value to the least, on a log scale
+_MOST_EXPONENT = 307  # of a power of ten, also of its inverse, that is a float
 _MOST_CATEGORIES = 14  # that are written at an axis
 
 
@@ -54,9 +55,10 @@ class Scale:
     def backward(self, places: Any) -> np.ndarray:
         """The inverse of `forward`."""
         places = np.asarray(places, float)
-        if self.kind == LOG:
-            return 10.0**places
-        return 1 - 10.0**-places if self.kind == ONE_MINUS_LOG else places
+        if self.kind in (LINEAR, CATEGORIES):
+            return places
+        exponents = np.clip(places, -_MOST_EXPONENT, _MOST_EXPONENT)  # matplotlib asks for places outside
+        return 10.0**exponents if self.kind == LOG else 1 - 10.0**-exponents
 
     def ticks(self, low: float, high: float) -> tuple[list[float], list[str]]:
         """Where an axis from `low` to `high` is marked, and what is written there."""
@@ -81,7 +83,9 @@ def scale_of(values: Sequence[Any], spaces: Sequence[Any] = ()) -> Scale:
     whole = all(isinstance(value, Integral) for value in present)
     kinds = {_kind_of(space) for space in spaces}
     kind = kinds.pop() if len(kinds) == 1 else None
-    kind = kind or _kind_of_numbers(np.array(_choices(spaces) or present, float))
+    choices = _choices(spaces)
+    listed = choices if choices and all(map(_is_number, choices)) else present
+    kind = kind or _kind_of_numbers(np.array(listed, float))
     return Scale(kind, _categories(present, spaces) if kind == CATEGORIES else (), whole)
 
 
@@ -96,7 +100,7 @@ def _kind_of(space: Any) -> str | None:
 def _kind_of_numbers(numbers: np.ndarray) -> str:
     """On which scale the median is nearest to the middle; zero has no place on a log scale."""
     low, high = numbers.min(), numbers.max()
-    if low > 0 and high / low >= _LEAST_RATIO:
+    if low > 0 and math.log(high) - math.log(low) >= math.log(_LEAST_RATIO) - 1e-9:
         if _off_centre(np.log(numbers)) <= _off_centre(numbers) + 1e-9:
             return LOG
     elif low >= 0.5 and high < 1 and (1 - low) / (1 - high) >= _LEAST_RATIO:
@@ -130,7 +134,12 @@ def _choices(spaces: Sequence[Any]) -> list[Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that is no float
+        return False
 
 
 def written(value: Any) -> str:
@@ -179,7 +188,8 @@ def log_ticks(low: float, high: float) -> list[float]:
     >>> log_ticks(1e-5, 1e-1), log_ticks(0.003, 0.03)
     ([1e-05, 0.0001, 0.001, 0.01, 0.1], [0.005, 0.01, 0.02])
     """
-    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    least, most = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    exponents = range(max(least, -_MOST_EXPONENT), min(most, _MOST_EXPONENT) + 1)
     powers = _within([10.0**exponent for exponent in exponents], low, high)
     if len(powers) >= 3:
         return powers[:: -(-len(powers) // 6)]

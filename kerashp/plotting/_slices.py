@@ -219,14 +219,15 @@ def set_scale(ax: Any, scale: Scale, numbers: np.ndarray) -> None:
     """Give an x axis a parameter's scale, and what is written at it."""
     present = numbers[np.isfinite(numbers)]
     low, high = (float(present.min()), float(present.max())) if present.size else (0.0, 0.0)
+    places = scale.forward([low, high])
+    margin = 0.5 if scale.kind == CATEGORIES else 0.06 * (places[1] - places[0]) or 0.5
+    # Before the scale, which would look for limits itself, beyond what floats can be.
+    ax.set_xlim(*scale.backward([places[0] - margin, places[1] + margin]))
     if scale.kind == LOG:
         ax.set_xscale("log")
         ax.minorticks_off()
     elif scale.kind == ONE_MINUS_LOG:
         ax.set_xscale("function", functions=(scale.forward, scale.backward))
-    places = scale.forward([low, high])
-    margin = 0.5 if scale.kind == CATEGORIES else 0.06 * (places[1] - places[0]) or 0.5
-    ax.set_xlim(*scale.backward([places[0] - margin, places[1] + margin]))
     at, labels = scale.ticks(low, high)
     crowded = sum(map(len, labels)) > 26
     turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}

@@ -175,9 +175,11 @@ def _(values: list | tuple | range | np.ndarray, name: str, hp: Any) -> None:
 
 def _held(choices: list[Any]) -> bool:
     """Whether keras-tuner can hold the values themselves, and tell them apart."""
-    (kind, *others) = {type(choice) for choice in choices}
-    finite = kind is not float or all(map(math.isfinite, choices))
-    return not others and kind in _HELD and finite and len(set(choices)) == len(choices)
+    kinds = {type(choice) for choice in choices}
+    if len(kinds) != 1 or not kinds <= set(_HELD):
+        return False
+    finite = kinds != {float} or all(map(math.isfinite, choices))
+    return finite and len(set(choices)) == len(choices)
 
 
 def _cannot_translate(name: str, received: str) -> TypeError:
@@ -228,7 +230,8 @@ def from_hyperparameters(hp: Any) -> dict[str, Any] | list[dict[str, Any]]:
     parents = {condition.name for one in hp.space for condition in one.conditions}
     branches = [_Branch({}, {})]
     for one in hp.space:
-        extend = _Branch.split if one.name in parents else _Branch.extended
+        splits = one.name in parents or one.name == _SELECTOR
+        extend = _Branch.split if splits else _Branch.extended
         branches = list(
             itertools.chain.from_iterable(
                 extend(branch, one, choices) if branch.activates(one) else [branch] for branch in branches
