@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import config as tf_config
 
-from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor, build_model
 from kerashp.training import isolated
 
 
@@ -201,3 +201,25 @@ def test_isolated_restores_after_an_error() -> None:
     with pytest.raises(ArithmeticError), isolated(seed=1, dtype="float64"):
         fail()
     assert pickle.dumps((random.getstate(), keras.config.floatx())) == before
+
+
+def test_other_threads_that_draw_do_not_change_initial_weights() -> None:
+    def weights() -> np.ndarray:
+        with isolated(seed=3):
+            return build_model(1, 4, 0.1, 3).get_weights()[0]
+
+    expected, ended = weights(), threading.Event()
+
+    def draw() -> None:
+        while not ended.is_set():
+            random.random()
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        found = [weights() for _ in range(5)]
+    finally:
+        ended.set()
+        thread.join()
+    for one in found:
+        np.testing.assert_array_equal(one, expected)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import keras
 import numpy as np
 from keras.src.backend.common import global_state
+from keras.src.random import seed_generator
 
 _SEED_GENERATOR = "global_seed_generator"
 _DTYPE_POLICY = "dtype_policy"
@@ -94,15 +95,18 @@ def _random_states(seed: int | None) -> Iterator[None]:
     if seed is None:
         yield
         return
-    python, numpy = random.getstate(), np.random.get_state()
+    python, numpy, keras_own = random.getstate(), np.random.get_state(), seed_generator.python_random
     generator = global_state.get_global_attribute(_SEED_GENERATOR)
     random.seed(seed)
     np.random.seed(seed)
+    # Keras draws the seeds of layers from Python's generator, and so may other threads, such as Dask's.
+    seed_generator.python_random = random.Random(seed)
     global_state.set_global_attribute(_SEED_GENERATOR, None)
     try:
         with _backend_random_state(seed):
             yield
     finally:
+        seed_generator.python_random = keras_own
         random.setstate(python)
         np.random.set_state(numpy)
         global_state.set_global_attribute(_SEED_GENERATOR, generator)
