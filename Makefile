@@ -6,7 +6,7 @@ INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
 # The tests of what computes by itself on every backend; the rest stands on these.
 ENGINE := tests/test_fit.py tests/test_fit_agrees.py tests/test_population.py tests/test_callbacks.py \
-	tests/test_checkpoints.py tests/test_check_gradients.py tests/test_check_initialization.py tests/test_devices.py
+	tests/test_checkpoints.py tests/test_check_gradients.py tests/test_check_initialization.py tests/test_devices.py tests/test_paused.py
 
 # Most of the tests' time is compiling: take XLA's older, quicker emitters, and do not optimize what they emit.
 # TensorFlow keeps all that was ever compiled, in as few memory maps as it can be told.
