@@ -102,6 +102,8 @@ class Evaluation:
         Stopped
             If none is.
         """
+        if not tasks:  # scikit-learn says what is wrong
+            return []
         self._limit.check()
         tasks = [replace(task, n_before=len(self.finished)) for task in tasks]
         for fit in self._lost_fits:  # on which the next candidates depend
