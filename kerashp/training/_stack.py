@@ -16,9 +16,8 @@ from kerashp.training._replaced import PLACES
 from kerashp.training._step import State, variables_of
 from kerashp.training._template import aligned, template_of
 
-Values = list[
-    list[np.ndarray]
-]  # of a model's variables, in the order of `variables_of`, or of the first of them
+# Of a model's variables, in the groups of `variables_of`, or the first of these.
+Values = list[list[np.ndarray]]
 _Masks = list[np.ndarray | None]  # an axis each
 
 
