@@ -1,6 +1,7 @@
 """Successive halving: scikit-learn's iterations, in which survivors go on from where they were."""
 
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from sklearn.random_projection import GaussianRandomProjection
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV, JournalError
 from kerashp.model_selection._evaluation import Evaluation
-from kerashp.training import FallbackWarning
+from kerashp.training import Costs, FallbackWarning
 
 X, Y = make_regression(90, 4, random_state=0)
 Y = Y / Y.std()
@@ -230,6 +231,20 @@ def test_a_search_that_was_refused_leaves_nothing_behind(tmp_path: Path) -> None
     assert not {name for name in vars(search) if name.startswith("_goes") or name == "_found"}
 
 
+@pytest.mark.parametrize(("compiling", "n_compiled"), [(1e3, 1), (0.0, 4)])
+def test_later_iterations_train_by_the_programs_of_the_first(
+    compiling: float, n_compiled: int, compiles: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = Costs(compiling, 0, 0, 0, 1e9)
+    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: costs)
+    monkeypatch.setattr("kerashp.model_selection._plan.n_cores", lambda: 1)
+    search = halving(KerasMLPRegressor(**MLP), {"n_neurons": [3, 4, 5, 6]}, cv=2).fit(X, Y)
+    assert search.n_candidates_ == [4, 2, 1]
+    rooms = [group.room for group in search.plan_.groups]
+    predicting = [compiler for _, compiler, _ in compiles if isinstance(compiler, partial)]
+    assert len(set(rooms)) == n_compiled == len(compiles) - len(predicting)
+
+
 def test_a_stopped_search_has_the_attributes_of_what_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     results, calls = Evaluation.results, []
 
@@ -242,7 +257,9 @@ def test_a_stopped_search_has_the_attributes_of_what_is_finished(monkeypatch: py
     monkeypatch.setattr(Evaluation, "results", interrupted)
     search = HalvingGridSearchCV(Peak(), {"rate": [1e-4, 1e-3, 1e-2, 1e-1]}, factor=2, cv=2)
     search.set_params(resource="resources", max_resources=8, min_resources=2)
-    with pytest.warns(UserWarning, match="stopped by Ctrl-C: 6 of 6 candidates"):
+    with pytest.warns(
+        UserWarning, match="stopped by Ctrl-C: 6 of 6 candidates .* has had 4 of 8 resources; with journal"
+    ):
         search.fit(X, Y)
     assert (search.n_iterations_, search.n_candidates_, search.n_resources_) == (2, [4, 2], [2, 4])
     assert (search.n_required_iterations_, search.n_possible_iterations_) == (3, 3)

@@ -141,6 +141,16 @@ def test_values_become_parameters() -> None:
     assert params_from_hyperparameters(hp.copy()) == params
 
 
+def test_the_end_of_a_range_is_not_passed() -> None:
+    """Where keras-tuner's Bayesian optimization is at the end of an integer's range, it proposes one more."""
+    hp = to_hyperparameters({"n_neurons": int_loguniform(16, 128), "learning_rate": loguniform(1e-4, 1e-2)})
+    hp.values = {one.name: one.prob_to_value(1.0) for one in hp.space}
+    assert hp.values["n_neurons"] == 129
+    params = params_from_hyperparameters(hp)
+    assert params["n_neurons"] == 128
+    assert params["learning_rate"] <= 1e-2
+
+
 def test_positions_survive_a_file_only_with_the_space() -> None:
     hp = to_hyperparameters({"clipnorm": [None, 1.0]})
     hp.values = {"position of clipnorm": 1, "tuner/epochs": 3}

@@ -256,9 +256,9 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> N
 def test_a_format_of_later_is_refused(tmp_path: Path) -> None:
     searched(tmp_path)
     records = Records(tmp_path / "journal.sqlite")
-    records.put("journal", {"journal": {"format": 2, "seed": 0}})
+    records.put("journal", {"journal": {"format": 3, "seed": 0}})
     records.close()
-    with pytest.raises(JournalError, match="has the format 2, and this version of kerashp writes and reads"):
+    with pytest.raises(JournalError, match="has the format 3, and this version of kerashp writes and reads"):
         searched(tmp_path)
 
 

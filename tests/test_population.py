@@ -10,7 +10,7 @@ import pytest
 from keras import layers, ops
 
 from kerashp import build_model, fit
-from kerashp.training import Member, Population, graph_shape, isolated
+from kerashp.training import Member, Population, Room, graph_shape, isolated
 from kerashp.training._identity import identity
 from kerashp.training._numbers import numbers_of
 
@@ -243,6 +243,29 @@ def functional(width: int) -> Any:
 
 def test_widths_of_functional_models() -> None:
     check([lambda width=width: functional(width) for width in WIDTHS], table())
+
+
+@pytest.mark.parametrize("name", ["batch normalization", "layer normalization", "dropout"])
+def test_a_room_wider_than_all(name: str) -> None:
+    makers = [lambda width=width: compiled(stack(*LAYERS[name](width))) for width in (5, 5)]
+    check(makers, table(), room=Room(3, (9, 1), (True, False)))
+
+
+def test_a_room_wider_than_all_sequences() -> None:
+    X = rng().normal(size=(N_ROWS, 4, 3)).astype("float32")
+    own = [layers.Dense(5, "tanh"), layers.Flatten(), layers.Dense(7, "softmax")]
+    makers = [lambda: compiled(stack(*map(copy.copy, own), shape=(4, 3)))]
+    check(makers, (X, X.mean(axis=(1, 2))[:, None]), room=Room(1, (6, 9, 1), (True, True, False)))
+
+
+def test_populations_of_one_room_share_one_program(compiles: list[Any]) -> None:
+    room = Room.of([(9, 1), (5, 1)], n_members=2)
+    for widths in ((9, 5), (4,), (6, 6, 6)):
+        models = made([lambda width=width: build_model(1, width, 0.02, 6) for width in widths])
+        members = [Member(model, random_state=0) for model in models]
+        population = Population(members, *table(), batch_size=BATCH_SIZE, room=room)
+        assert [len(trained.history["loss"]) for trained in population.train(2)] == [2] * len(widths)
+    assert len(compiles) == 1
 
 
 # What is only a number.
@@ -727,6 +750,11 @@ def test_widths_that_cannot_be_padded_split(layer: Callable[[int], Any]) -> None
             lambda: [Member(made(mlps(0.1))[0])],
             {"sample_weight": np.ones((2, N_ROWS))},
             "sample_weight must be of the shape",
+        ),
+        (
+            lambda: [Member(made(mlps(0.1))[0])],
+            {"room": Room(1, (7, 1), (True, False))},
+            r"room must be as wide as all members; members\[0\].model has Dense layers of \(8, 1\) units",
         ),
         (lambda: [Member(keras.Sequential([layers.Dense(1)]))], {}, "compile"),
         (lambda: [Member(compiled(keras.Sequential([layers.Dense(1)])))], {}, "must be built"),

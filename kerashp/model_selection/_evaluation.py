@@ -175,7 +175,10 @@ class Evaluation:
         deadline = self._limit.deadline
         longest = _LONGEST if deadline is None else max(1.0, (deadline - time.time()) / _PARTS)
         room = self._max_memory // at_work
-        return planned(fits, alone, preparation.blocks, measured(), room, min(longest, _LONGEST))[0]
+        longest = min(longest, _LONGEST)
+        earlier = self.plan.groups if here and self.plan is not None else ()  # whose programs are here
+        hurried = deadline is not None
+        return planned(fits, alone, preparation.blocks, measured(), room, longest, earlier, hurried)
 
     def _elsewhere(
         self, groups: Sequence[Group], alone: Sequence[Task], tasks: dict[Fit, Task], bar: Bar

@@ -67,6 +67,15 @@ class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
                 self._end_with(int(np.max(self._found["iter"])) + 1)
             raise
 
+    def _cut_short(self) -> str:
+        own = int(np.max(self._found["n_resources"])) if self._found is not None else 0
+        if own >= self.max_resources_:
+            return ""
+        return (
+            f". The best, which is the one to be refitted, has had {own} of {self.max_resources_} "
+            f"{self.resource.rpartition('__')[2]}; with journal=folder and more time, the same call goes on"
+        )
+
     def _end_with(self, n_iterations: int) -> None:
         """The attributes of so many iterations, the last of which may not be whole."""
         first, ratio = self.n_candidates_[0], self.max_resources_ // self.min_resources_

@@ -132,7 +132,7 @@ class Here:
             self._limit.check()
             keep = self._store.keep_states if self._store.keeps else None
             with devices.one():
-                return Together(fits, blocks, group.n_cores).train(self._report, keep, self._store.every)
+                return Together(fits, blocks, group.room).train(self._report, keep, self._store.every)
 
         dtypes = {group.fits: fits[0].dtype for group, fits in groups}
         usual = (None, keras.config.floatx())
@@ -196,7 +196,7 @@ def evaluated(tasks: Sequence[Task], group: Group | None, store: Any, deadline: 
                 prepared = preparation.prepared(tasks, limit)
         except Stopped:
             return Done({}, dict(seconds), None, {})
-        whole, divided = whole_groups([(replace(group, n_cores=n_cores()), prepared)])
+        whole, divided = whole_groups([(group.on(n_cores()), prepared)])
         one_by_one = [task for task in tasks if divided]
         divided += here.run(whole, preparation.blocks, one_by_one)
     return Done(store.results, dict(seconds), divided[0][1] if divided else None, store.states)

@@ -15,9 +15,9 @@ from kerashp.model_selection._records import Records, RecordsError
 from kerashp.model_selection._seeds import new_seed
 from kerashp.model_selection._store import Unwritten
 from kerashp.model_selection._task import Resource, Result, Task
-from kerashp.training import Costs, Paused
+from kerashp.training import Costs, Paused, Room
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class JournalError(Exception):
@@ -115,7 +115,7 @@ class Journal:
         kept = self._records.get("plan", _round(tasks))
         if kept is None:
             return None
-        groups = [Group(**own | {"fits": tuple(map(tuple, own["fits"]))}) for own in kept["groups"]]
+        groups = list(map(_group, kept["groups"]))
         alone = [Alone(tuple(own["fit"]), own["reason"]) for own in kept["alone"]]
         return Plan(tuple(groups), tuple(alone), None if kept["costs"] is None else Costs(**kept["costs"]))
 
@@ -205,6 +205,13 @@ def _locked(folder: Path) -> sqlite3.Connection:
             f"{folder} is in use by another search. Wait for it to end, or give this one a folder of its own"
         ) from error
     return lock
+
+
+def _group(kept: dict[str, Any]) -> Group:
+    """A group from its dict, in which tuples are lists."""
+    n_members, units, spare = kept["room"].values()
+    room = Room(n_members, tuple(units), tuple(spare))
+    return Group(**kept | {"fits": tuple(map(tuple, kept["fits"])), "room": room})
 
 
 def _state(records: Records, fit: Fit) -> Paused | None:

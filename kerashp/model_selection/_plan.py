@@ -1,5 +1,6 @@
 """The plan of a search: which fits train together, how wide, and which train by themselves."""
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -7,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerashp.model_selection._blocks import Blocks
+from kerashp.model_selection._fingerprint import digest
 from kerashp.model_selection._ready import Ready
-from kerashp.training import Costs, n_cores
+from kerashp.training import Costs, Room, block_size, n_cores
 
 _MOST_SIZES = 128
 _ITEM = 4  # bytes of a number
@@ -38,7 +40,12 @@ class Group:
     n_bytes : int
         Of data and members in memory, roughly.
     seconds : float
-        One core's, to compile and to train without early stopping, by `Plan.costs`.
+        One core's, to compile (where no earlier group has) and to train without early stopping, by
+        `Plan.costs`.
+    room : kerashp.training.Room
+        Of its program: groups of one kind and one room share it.
+    kind : str
+        What groups must have in common to train by one program, besides their room, as a digest.
     n_cores : int
         On how many cores its members train at a time.
     """
@@ -50,7 +57,18 @@ class Group:
     padding: float
     n_bytes: int
     seconds: float
+    room: Room = field(repr=False)
+    kind: str = field(repr=False)
     n_cores: int = 1
+
+    @property
+    def n_candidates(self) -> int:
+        return len({candidate for candidate, _ in self.fits})
+
+    def on(self, n_cores: int) -> "Group":
+        """The group on so many cores; not one that trains in an earlier one's room."""
+        size = block_size(len(self.fits), n_cores)
+        return replace(self, n_cores=n_cores, room=replace(self.room, n_members=size))
 
 
 @dataclass(frozen=True)
@@ -74,7 +92,8 @@ class Plan:
     Attributes
     ----------
     groups : tuple of Group
-        In the order in which they begin: the longest first, in each round of a search that has several.
+        In the order in which they begin, in each round of a search that has several: the longest first, or,
+        where the search has a timeout, those that finish most candidates a second.
     alone : tuple of Alone
         What is not stacked.
     costs : kerashp.training.Costs or None
@@ -100,9 +119,8 @@ class Plan:
     def __str__(self) -> str:
         lines = [_LINE.format(*_HEAD)]
         for number, group in enumerate(self.groups):
-            candidates = len({candidate for candidate, _ in group.fits})
             size, share = f"{group.n_bytes / 2**20:.1f}", f"{group.padding:.0%}"
-            counts = (number, len(group.fits), candidates, group.n_weights)
+            counts = (number, len(group.fits), group.n_candidates, group.n_weights)
             lines.append(_LINE.format(*counts, share, size, f"{group.seconds:.1f}", group.graph))
         reasons: dict[str, list[Fit]] = {}
         for one in self.alone:
@@ -121,60 +139,71 @@ def planned(
     costs: Costs,
     max_memory: int,
     longest: float,
-) -> tuple[Plan, list[list[Ready]]]:
-    """The plan, and the fits of its groups.
+    earlier: Sequence[Group] = (),
+    hurried: bool = False,
+) -> Plan:
+    """The plan.
 
-    None needs more memory than that, or trains longer than so many seconds of one core while it has so many
-    members that two groups would train as fast.
+    No group needs more memory than that, or trains longer than so many seconds of one core while it has so
+    many members that two groups would train as fast. Groups train in the room of earlier ones, whose programs
+    are there, where that is quicker than to compile. If hurried, the search may end before all have trained.
     """
     alike: dict[Hashable, list[Ready]] = {}
     for ready in fits:
         alike.setdefault(ready.key, []).append(ready)
-    parts = [
-        part
-        for group in alike.values()
-        for bucket in _buckets(group, costs)
-        for part in _fitting(bucket, blocks, costs, max_memory, longest)
-    ]
-    groups = sorted(
-        [(_described(part, costs, blocks), part) for part in parts], key=lambda pair: -pair[0].seconds
-    )
-    described = _on_cores([group for group, _ in groups])
-    return Plan(tuple(described), tuple(alone), costs), [part for _, part in groups]
+    groups: list[Group] = []
+    for key, own in alike.items():
+        kind = digest(key)
+        rooms = list({group.room: group for group in earlier if group.kind == kind}.values())
+        for bucket, program in _buckets(own, costs, rooms):
+            for part in _fitting(bucket, program, blocks, costs, max_memory, longest):
+                groups.append(_described(part, costs, blocks, kind, program))
+    groups.sort(key=lambda group: group.seconds / group.n_candidates if hurried else -group.seconds)
+    rooms_before = {(group.kind, group.room) for group in earlier}
+    return Plan(tuple(_on_cores(groups, rooms_before)), tuple(alone), costs)
 
 
-def _on_cores(groups: Sequence[Group]) -> list[Group]:
+def _on_cores(groups: Sequence[Group], earlier: set[tuple[str, Room]]) -> list[Group]:
     """Groups that would be at work when all others are done train on all cores."""
     share = sum(group.seconds for group in groups) / n_cores()
     return [
-        replace(group, n_cores=n_cores() if len(groups) < n_cores() or group.seconds > share else 1)
+        group
+        if (group.kind, group.room) in earlier
+        else group.on(n_cores() if len(groups) < n_cores() or group.seconds > share else 1)
         for group in groups
     ]
 
 
-def _buckets(fits: list[Ready], costs: Costs) -> list[list[Ready]]:
+def _buckets(
+    fits: list[Ready], costs: Costs, programs: Sequence[Group]
+) -> list[tuple[list[Ready], Group | None]]:
     """Fits of one graph shape in groups of similar widths: the cheapest division of those sorted by size.
 
-    Each group computes every member as wide as its widest, and costs a compile.
+    Each group computes every member as wide as its widest, and costs a compile; or is trained by the program
+    of an earlier group that has room for it.
     """
     sizes: dict[bytes, list[Ready]] = {}
     for ready in fits:
         sizes.setdefault(ready.shapes.tobytes(), []).append(ready)
     alike = _coarser(sorted(sizes.values(), key=lambda own: _n_weights(own[0].shapes)))
     works = [_Work.of(own) for own in alike]
-    least, begins = [0.0], [0]
+    least: list[float] = [0.0]
+    chosen: list[tuple[int, Group | None]] = [(0, None)]  # where a group that ends here begins
     for end in range(1, len(alike) + 1):
-        options, work = [], works[end - 1]
+        options: list[tuple[float, int, Group | None]] = []
+        work = works[end - 1]
         for begin in range(end - 1, -1, -1):
             work = work if begin == end - 1 else work.and_(works[begin])
-            options.append((least[begin] + work.seconds(costs), begin))
-        cost, begin = min(options)
+            seconds, program = work.quickest(costs, programs)
+            options.append((least[begin] + seconds, begin, program))
+        cost, begin, program = min(options, key=lambda option: option[:2])
         least.append(cost)
-        begins.append(begin)
+        chosen.append((begin, program))
     buckets, end = [], len(alike)
     while end:
-        buckets.append([ready for own in alike[begins[end] : end] for ready in own])
-        end = begins[end]
+        begin, program = chosen[end]
+        buckets.append(([ready for own in alike[begin:end] for ready in own], program))
+        end = begin
     return buckets
 
 
@@ -191,19 +220,22 @@ class _Work(NamedTuple):
     """What fits are together."""
 
     shapes: np.ndarray  # of the weights, as wide as the widest
+    units: np.ndarray  # of the Dense layers, likewise
     n_members: int
     n_steps: int  # of all members
     batch_size: int
 
     @classmethod
     def of(cls, fits: Sequence[Ready]) -> "_Work":
-        n_steps = sum(ready.arguments["epochs"] * ready.n_steps for ready in fits)
+        n_steps = sum(ready.n_epochs * ready.n_steps for ready in fits)
         shapes = np.max([ready.shapes for ready in fits], axis=0)
-        return cls(shapes, len(fits), n_steps, max(ready.batch_size for ready in fits))
+        units = np.max([ready.units for ready in fits], axis=0)
+        return cls(shapes, units, len(fits), n_steps, max(ready.batch_size for ready in fits))
 
     def and_(self, other: "_Work") -> "_Work":
         return _Work(
             np.maximum(self.shapes, other.shapes),
+            np.maximum(self.units, other.units),
             self.n_members + other.n_members,
             self.n_steps + other.n_steps,
             max(self.batch_size, other.batch_size),
@@ -213,12 +245,28 @@ class _Work(NamedTuple):
     def n_weights(self) -> int:
         return _n_weights(self.shapes)
 
+    @property
+    def n_layers(self) -> int:
+        return int((np.count_nonzero(self.shapes > 1, axis=1) > 1).sum())
+
     def seconds(self, costs: Costs) -> float:
         """To compile and to train."""
-        n_layers = int((np.count_nonzero(self.shapes > 1, axis=1) > 1).sum())
         steps = self.n_steps / self.n_members
-        training = costs.training(self.n_members, n_layers, self.n_weights, self.batch_size, steps)
-        return costs.compiling(n_layers) + training
+        training = costs.training(self.n_members, self.n_layers, self.n_weights, self.batch_size, steps)
+        return costs.compiling(self.n_layers) + training
+
+    def seconds_by(self, program: Group, costs: Costs) -> float:
+        """To train by an earlier group's program, whose blocks are filled up; infinite: it has no room."""
+        if not program.room.holds(tuple(self.units.tolist())):
+            return math.inf
+        size = program.room.n_members
+        n_members, steps = -(-self.n_members // size) * size, self.n_steps / self.n_members
+        return costs.training(n_members, self.n_layers, program.n_weights, self.batch_size, steps)
+
+    def quickest(self, costs: Costs, programs: Sequence[Group]) -> tuple[float, Group | None]:
+        """The seconds by a program of its own (None), or by that of an earlier group if it takes less."""
+        options = [(self.seconds_by(program, costs), program) for program in programs]
+        return min([(self.seconds(costs), None), *options], key=lambda option: option[0])
 
 
 def _n_weights(shapes: np.ndarray) -> int:
@@ -226,14 +274,14 @@ def _n_weights(shapes: np.ndarray) -> int:
 
 
 def _fitting(
-    fits: list[Ready], blocks: Blocks, costs: Costs, max_memory: int, longest: float
+    fits: list[Ready], program: Group | None, blocks: Blocks, costs: Costs, max_memory: int, longest: float
 ) -> list[list[Ready]]:
     """The fits in groups of one size that fit in memory and in time; those of one model stay together."""
     own: dict[int, list[Ready]] = {}
     for ready in fits:
         own.setdefault(id(ready.model), []).append(ready)
     room = max(max_memory - blocks.n_bytes(_blocks(fits)), 1)
-    by_memory = -(-len(fits) * _member_bytes(fits, blocks) // room)
+    by_memory = -(-len(fits) * _member_bytes(fits, program, blocks) // room)
     by_time = min(int(_Work.of(fits).seconds(costs) // longest), len(fits) // (_FULL * n_cores()))
     n_groups = min(len(own), max(1, by_memory, by_time))
     parts = np.array_split(np.array([*own]), n_groups)
@@ -244,30 +292,35 @@ def _blocks(fits: Sequence[Ready]) -> set[int]:
     return {portion.block for ready in fits for portion in ready.portions}
 
 
-def _member_bytes(fits: Sequence[Ready], blocks: Blocks) -> int:
+def _member_bytes(fits: Sequence[Ready], program: Group | None, blocks: Blocks) -> int:
     model = fits[0].model
     slots = len(model.optimizer.variables) / max(1, len(model.trainable_variables))
     work = _Work.of(fits)
+    n_weights = work.n_weights if program is None else program.n_weights
     outputs = work.batch_size * int(work.shapes[:, -1].sum())
     weighted = any(portion.weight is not None for ready in fits for portion in ready.portions)
     n_rows = sum(map(blocks.n_rows, _blocks(fits)))
     a_row = (
         int(work.shapes[-1].max()) + weighted
     )  # its prediction, as wide as the last weight, and its weight
-    return int(_ITEM * ((_COPIES + slots) * work.n_weights + outputs + n_rows * a_row))
+    return int(_ITEM * ((_COPIES + slots) * n_weights + outputs + n_rows * a_row))
 
 
-def _described(fits: list[Ready], costs: Costs, blocks: Blocks) -> Group:
+def _described(fits: list[Ready], costs: Costs, blocks: Blocks, kind: str, program: Group | None) -> Group:
+    """The group of these fits; in the room of the one whose program trains it, if there is one."""
     work = _Work.of(fits)
     needed = float(np.mean([_n_weights(ready.shapes) for ready in fits]))
+    n_weights = work.n_weights if program is None else program.n_weights
     return Group(
         fits=tuple(ready.task.place for ready in fits),
         graph=_graph(max(fits, key=lambda ready: _n_weights(ready.shapes)).model),
         batch_size=work.batch_size,
-        n_weights=work.n_weights,
-        padding=1 - needed / work.n_weights,
-        n_bytes=blocks.n_bytes(_blocks(fits)) + len(fits) * _member_bytes(fits, blocks),
-        seconds=work.seconds(costs),
+        n_weights=n_weights,
+        padding=1 - needed / n_weights,
+        n_bytes=blocks.n_bytes(_blocks(fits)) + len(fits) * _member_bytes(fits, program, blocks),
+        seconds=work.seconds(costs) if program is None else work.seconds_by(program, costs),
+        room=Room.of([ready.units for ready in fits], len(fits)) if program is None else program.room,
+        kind=kind,
     )
 
 

@@ -20,7 +20,7 @@ from kerashp.model_selection._blocks import Blocks, Portion
 from kerashp.model_selection._preprocessing import Memory, innermost, remember
 from kerashp.model_selection._stop import Limit
 from kerashp.model_selection._task import Task
-from kerashp.training import fit, graph_shape, is_only_a_schedule, is_rowwise, isolated, obstacle
+from kerashp.training import fit, graph_shape, is_only_a_schedule, is_rowwise, isolated, obstacle, units_of
 
 _STOPPING = keras.callbacks.EarlyStopping
 _ALIKE = (_STOPPING, EarlyStopping, keras.callbacks.TerminateOnNaN)  # a population stops where these do
@@ -71,6 +71,17 @@ class Ready:
     def n_steps(self) -> int:
         """Steps of an epoch."""
         return -(-len(self.train.rows) // self.batch_size)
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs it trains at the most: those before a pause are done."""
+        before = 0 if self.task.paused is None else self.task.paused.n_epochs
+        return max(0, int(self.arguments["epochs"]) - before)
+
+    @cached_property
+    def units(self) -> tuple[int, ...]:
+        """Of its model's Dense layers."""
+        return units_of(self.model)
 
     @cached_property
     def shapes(self) -> np.ndarray:

@@ -143,13 +143,17 @@ class TogetherMixin(EnsemblingMixin):
             finished = self._evaluation.finished
             warnings.warn(
                 f"The search was stopped by {self._limit.reason}: {sum(finished)} of {len(finished)} "
-                "candidates were finished, and cv_results_ has these",
+                f"candidates were finished, and cv_results_ has these{self._cut_short()}",
                 stacklevel=2,
             )
 
     def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
         """Propose candidates and have them evaluated, as often as it takes."""
         super()._run_search(evaluate_candidates, callback_ctx=callback_ctx)
+
+    def _cut_short(self) -> str:
+        """What those candidates lack that were finished before the search was stopped."""
+        return ""
 
     def _nothing_finished(self) -> BaseException:
         later = (

@@ -11,7 +11,7 @@ from kerashp.estimators._handover import Resumed
 from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._ready import Ready
 from kerashp.model_selection._stop import Stopped
-from kerashp.training import Member, Paused, Population, Trained
+from kerashp.training import Member, Paused, Population, Room, Trained
 
 States = dict[tuple[int, int], Paused]  # by candidate and split
 
@@ -23,15 +23,14 @@ class Together:
     ----------
     fits : list of Ready
     blocks : Blocks
-    blocks_at_a_time : int
-        See `Population`.
+    room : Room
 
     Attributes
     ----------
     compile_seconds, train_seconds : float
     """
 
-    def __init__(self, fits: Sequence[Ready], blocks: Blocks, blocks_at_a_time: int):
+    def __init__(self, fits: Sequence[Ready], blocks: Blocks, room: Room):
         began = time.perf_counter()
         self._fits = fits
         joined = blocks.joined(portion.block for ready in fits for portion in ready.portions)
@@ -58,7 +57,7 @@ class Together:
             batch_size=max(ready.batch_size for ready in fits),
             validation_batch_size=first.get("validation_batch_size"),
             shuffle=first.get("shuffle", True),
-            blocks_at_a_time=blocks_at_a_time,
+            room=room,
         )
         self._trained: list[Trained] = []
         self._outputs: dict[Any, np.ndarray] = {}

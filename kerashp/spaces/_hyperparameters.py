@@ -325,7 +325,8 @@ def params_from_hyperparameters(hp: Any, space: Space | Iterable[Space] | None =
     """The values that `hp` has at the moment, as an estimator's parameters.
 
     1 - beta becomes beta, a position the value that is there; Hyperband's own entries ("tuner/epochs" and so
-    on) are left out.
+    on) are left out. A number above its range becomes the end of it: keras-tuner's Bayesian optimization may
+    propose an integer's `max_value + 1`.
 
     Parameters
     ----------
@@ -355,8 +356,9 @@ def params_from_hyperparameters(hp: Any, space: Space | Iterable[Space] | None =
     {'momentum': 0.9375, 'n_neurons': (30, 30)}
     """
     choices = _choices("params_from_hyperparameters", hp, space)
+    ends = {one.name: one.max_value for one in hp.space if hasattr(one, "max_value") and hp.is_active(one)}
     return {
-        _parameter(name): _value(name, value, choices)
+        _parameter(name): _value(name, min(value, ends[name]) if name in ends else value, choices)
         for name, value in hp.values.items()
         if name != _SELECTOR and not name.startswith("tuner/")
     }

@@ -7,9 +7,10 @@ from kerashp.training._isolation import isolated, without_retracing_warnings
 from kerashp.training._member import Member, Paused, Trained
 from kerashp.training._obstacles import obstacle
 from kerashp.training._outputs import Predictor, predicting_shape
-from kerashp.training._population import Population, n_cores
+from kerashp.training._population import Population, block_size, n_cores
 from kerashp.training._programs import clear_cache
 from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
+from kerashp.training._room import Room, units_of
 from kerashp.training._rowwise import is_rowwise
 from kerashp.training._template import graph_shape
 
@@ -22,7 +23,9 @@ __all__ = [
     "Paused",
     "Population",
     "Predictor",
+    "Room",
     "Trained",
+    "block_size",
     "clear_cache",
     "fit",
     "graph_shape",
@@ -34,5 +37,6 @@ __all__ = [
     "n_devices",
     "obstacle",
     "predicting_shape",
+    "units_of",
     "without_retracing_warnings",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from kerashp.training._replaced import replaced
+from kerashp.training._room import dense_of
 
 PADDED = (
     keras.layers.Activation,
@@ -49,10 +50,14 @@ class Units:
         As wide as the widest member in every layer.
     members : list of lists of layers
         Each member's layers in the order of the model's own, None for one that it lacks.
+    spare : list of bool
+        Of which Dense layers members may have fewer units than the model, even if none of these has.
     """
 
-    def __init__(self, model: Any, members: Sequence[Sequence[Any]]):
+    def __init__(self, model: Any, members: Sequence[Sequence[Any]], spare: Sequence[bool]):
         self.masks: list[np.ndarray] = []
+        dense = zip(dense_of(model), spare, strict=True)
+        self._spare = {id(layer) for layer, may_lack in dense if may_lack}
         self._layers = model._flatten_layers()
         self._members = members
         self._of_tensor: dict[int, int | None] = {}
@@ -92,6 +97,8 @@ class Units:
 
     def _after(self, layer: Any, before: int | None, node: Any) -> int | None:
         if type(layer) is keras.layers.Dense:
+            if id(layer) not in self._spare:
+                return None
             index = self._layers.index(layer)
             widths = np.array([own[index].units for own in self._members])
             return self._added(np.arange(layer.units) < widths[:, None])
@@ -100,9 +107,7 @@ class Units:
             return self._added(np.tile(self.masks[before], times))
         return before
 
-    def _added(self, mask: np.ndarray) -> int | None:
-        if mask.all():
-            return None
+    def _added(self, mask: np.ndarray) -> int:
         self.masks.append(mask)
         return len(self.masks) - 1
 

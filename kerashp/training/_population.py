@@ -20,6 +20,7 @@ from kerashp.training._member import Course, Member, Paused, Trained
 from kerashp.training._obstacles import of_data, of_model, too_large
 from kerashp.training._portions import Portions
 from kerashp.training._rates import Constant, Rates, Taken, initial_rate
+from kerashp.training._room import Room, Units, units_of
 from kerashp.training._stack import Stack
 from kerashp.training._step import State, variables_of
 from kerashp.training._template import graph_shape
@@ -63,12 +64,15 @@ class Population:
         Whether each member takes its rows in a new order in every epoch.
     blocks_at_a_time : int, default=None
         Into how many blocks, or a multiple, the members are divided at the least: one for each core if None.
+    room : kerashp.training.Room, default=None
+        How wide the program is, and how large its blocks are; as these members need it if None. A population
+        of the same graph shape and the same room is not compiled again.
 
     Raises
     ------
     ValueError
-        If members have not one graph shape, a row is not among the data, or early stopping monitors what no
-        epoch's logs have.
+        If members have not one graph shape or are wider than the room, a row is not among the data, or early
+        stopping monitors what no epoch's logs have.
     RuntimeError
         If training cannot be compiled; see `kerashp.fit` for what cannot.
 
@@ -104,6 +108,7 @@ class Population:
         validation_batch_size: int | None = None,
         shuffle: bool = True,
         blocks_at_a_time: int | None = None,
+        room: Room | None = None,
     ):
         self._members = list(members)
         self._device = pinned()
@@ -114,6 +119,12 @@ class Population:
         _check_ends(self._members)
         _check_models([member.model for member in self._members])
         _check_starts(self._members)
+        at_a_time = n_cores() if blocks_at_a_time is None else blocks_at_a_time
+        at_a_time = _CHECK.integer("blocks_at_a_time", at_a_time, at_least=1)
+        widths = [units_of(member.model) for member in self._members]
+        room = Room.of(widths, block_size(len(widths), at_a_time)) if room is None else room
+        _check_room(room, widths)
+        self._size = room.n_members
         _refuse(of_data((x, y, sample_weight), validation_data))
         portions = Portions(self._members, x, y, sample_weight, validation_data, shuffle=shuffle)
         _refuse(too_large(portions.n_bytes))
@@ -123,12 +134,10 @@ class Population:
             portions.batch(batch_size),
             [member.start for member in self._members],
             [None if member.paused is None else member.paused.values for member in self._members],
+            room,
         )
         _check_paused(self._members)
         self._courses = self._begun()
-        at_a_time = n_cores() if blocks_at_a_time is None else blocks_at_a_time
-        at_a_time = _CHECK.integer("blocks_at_a_time", at_a_time, at_least=1)
-        self._size = -(-len(self._members) // n_blocks(len(self._members), at_a_time))
         sizes = batch_size, validation_batch_size or batch_size
         self._assembly = Assembly(self._stack, portions.on_device(), sizes, self._size)
         self._check_rows()
@@ -397,6 +406,20 @@ def n_blocks(n_members: int, at_a_time: int) -> int:
     """In how many blocks so many members train: a multiple of those that train at a time."""
     needed = -(-n_members // (_FEW if backend().device_memory() is None else _MANY))
     return min(n_members, -(-needed // at_a_time) * at_a_time)
+
+
+def block_size(n_members: int, at_a_time: int) -> int:
+    """How many members a block has where so many train, in so many blocks at a time."""
+    return -(-n_members // n_blocks(n_members, at_a_time))
+
+
+def _check_room(room: Room, widths: Sequence[Units]) -> None:
+    for index, units in enumerate(widths):
+        if not room.holds(units):
+            raise ValueError(
+                f"Population: room must be as wide as all members; members[{index}].model has Dense layers "
+                f"of {units} units, got {room}"
+            )
 
 
 def _check_ends(members: Sequence[Member]) -> None:

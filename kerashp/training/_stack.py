@@ -13,6 +13,7 @@ from kerashp.training._layers import dropouts_of, is_plain
 from kerashp.training._numbers import Number, numbers_of
 from kerashp.training._padding import Padding, Units, padded, unpadded
 from kerashp.training._replaced import PLACES
+from kerashp.training._room import Room, units_of
 from kerashp.training._step import State, variables_of
 from kerashp.training._template import aligned, template_of
 
@@ -34,11 +35,13 @@ class Stack:
         Values that go before those of the starts.
     batch : structure of keras.KerasTensor, default=None
         A batch of (x, y, sample_weight), to build metrics and optimizer with where that has not been done.
+    room : Room, default=None
+        How wide to make the template; as wide as the widest model in each layer if None.
 
     Attributes
     ----------
     template : keras.Model
-        Has everything that any of the models has, and is as wide as the widest in each layer.
+        Has everything that any of the models has, and is as wide as the room.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class Stack:
         batch: Any = None,
         starts: Sequence[Any] | None = None,
         told: Sequence[Values | None] | None = None,
+        room: Room | None = None,
     ):
-        self.template = template_of(models)
+        room = Room.of([units_of(model) for model in models], len(models)) if room is None else room
+        self.template = template_of(models, room.units)
         if batch is not None:
             self.template._symbolic_build(data_batch=batch)
         self._variables = variables_of(self.template)
@@ -57,7 +62,7 @@ class Stack:
         distinct = list({id(model): model for model in models}.values())
         layers = {id(model): aligned(self.template, model) for model in distinct}
         self._layers = [layers[id(model)] for model in models]
-        self._units = Units(self.template, self._layers) if self._widths_differ() else None
+        self._units = Units(self.template, self._layers, room.spare) if any(room.spare) else None
         self._references = _slots(self.template)
         self._own = {key: self._mapping(start) for key, start in {id(s): s for s in self._starts}.items()}
         self._told = told or [None] * len(models)
@@ -147,12 +152,6 @@ class Stack:
     @cached_property
     def _defaults(self) -> dict[int, np.ndarray]:
         return {id(variable): _value(variable) for group in self._variables for variable in group}
-
-    def _widths_differ(self) -> bool:
-        pairs = [
-            pair for own in self._layers for pair in zip(self.template._flatten_layers(), own, strict=True)
-        ]
-        return any(getattr(layer, "units", 0) != getattr(own, "units", 0) for layer, own in pairs if own)
 
     def _dropouts(self) -> list[Any]:
         return list(dropouts_of(self.template))

@@ -11,6 +11,7 @@ from kerashp.training._identity import described, identity, names_by_place, rena
 from kerashp.training._layers import tellable_dropouts
 from kerashp.training._numbers import OF_OPTIMIZERS, OF_REGULARIZERS, PLACEHOLDER, REGULARIZERS, numbers_of
 from kerashp.training._padding import may_be_padded
+from kerashp.training._room import Units, dense_of, units_of
 
 _REGULARIZERS = [regularizer.__name__ for regularizer in REGULARIZERS]
 
@@ -76,17 +77,25 @@ def _without_widths(config: Any) -> Any:
     return {key: _without_widths(value) for key, value in config.items()}
 
 
-def template_of(models: Sequence[Any]) -> Any:
-    """A model of which all of these, of one graph shape, are cases: some numbers zero, some units missing."""
+def template_of(models: Sequence[Any], units: Units) -> Any:
+    """A model of which all of these, of one graph shape, are cases: some numbers zero, some units missing.
+
+    `units` are those of its Dense layers: as many as the widest has, or more.
+    """
     models = list({id(model): model for model in models}.values())
-    if len(models) == 1:
+    wide_enough = units_of(models[0]) == units
+    if wide_enough and len(models) == 1:
         return models[0]
     identities = {identity(model, numbers_of(model)) for model in models}
-    if len(identities) == 1:
+    if wide_enough and len(identities) == 1:
         return models[0]
     configs = [_config(model) for model in models]
     merged = configs[0]
     merged["model"]["layers"] = _merged_layers(models[0], [_layers(config) for config in configs])
+    names = {layer.name: own for layer, own in zip(dense_of(models[0]), units, strict=True)}
+    for layer in _layers(merged):
+        own = layer["config"]
+        own |= {"units": names[own["name"]]} if own["name"] in names else {}
     for parts in zip(*map(_compiled_parts, configs), strict=True):
         parts[0]["config"] |= _merged_numbers(parts, own_rates=False)
     template = type(models[0]).from_config(merged["model"])
@@ -182,10 +191,7 @@ def _merged_layers(model: Any, lists: list[list[dict[str, Any]]]) -> list[dict[s
 
 
 def _merged(layers: Sequence[dict[str, Any]], own_rates: bool) -> dict[str, Any]:
-    config = layers[0]["config"] | _merged_numbers(layers, own_rates)
-    if layers[0]["class_name"] == "Dense":
-        config["units"] = max(layer["config"]["units"] for layer in layers)
-    return {**layers[0], "config": config}
+    return {**layers[0], "config": layers[0]["config"] | _merged_numbers(layers, own_rates)}
 
 
 def _merged_numbers(parts: Sequence[dict[str, Any]], own_rates: bool) -> dict[str, Any]:

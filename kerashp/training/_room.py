@@ -1,0 +1,61 @@
+"""What a compiled program has room for, so that several populations can share it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+Units = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Room:
+    """How large a population's program is: how many members a block has, and how wide they are.
+
+    Populations of one graph shape and one room share one program, whatever the widths of their members.
+
+    Parameters
+    ----------
+    n_members : int
+        Of a block; any number of blocks train by one program.
+    units : tuple of int
+        Of each Dense layer of the model, in its order (`units_of`).
+    spare : tuple of bool
+        In which of these layers members may have fewer units.
+
+    Examples
+    --------
+    >>> room = Room.of([(30, 1), (50, 1)], n_members=6)
+    >>> room.units, room.spare
+    ((50, 1), (True, False))
+    >>> room.holds((40, 1)), room.holds((60, 1)), room.holds((40, 2))
+    (True, False, False)
+    """
+
+    n_members: int
+    units: Units
+    spare: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, units: Sequence[Units], n_members: int) -> "Room":
+        """For members of these widths."""
+        layers = list(zip(*units, strict=True))
+        return cls(n_members, tuple(map(max, layers)), tuple(len(set(own)) > 1 for own in layers))
+
+    def holds(self, units: Units) -> bool:
+        """Whether a member of these widths can be trained by such a program."""
+        return len(units) == len(self.units) and all(
+            own == most or (spare and own < most)
+            for own, most, spare in zip(units, self.units, self.spare, strict=True)
+        )
+
+
+def units_of(model: Any) -> Units:
+    """The units of each of a model's Dense layers."""
+    return tuple(layer.units for layer in dense_of(model))
+
+
+def dense_of(model: Any) -> list[Any]:
+    """A model's Dense layers, in its order."""
+    return [layer for layer in model._flatten_layers() if type(layer) is keras.layers.Dense]
