@@ -1,5 +1,6 @@
 """Rounds of random search in spaces that shrink around the best so far."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.datasets import make_regression
 
 from kerashp import KerasMLPRegressor
 from kerashp.model_selection import CoarseToFineSearchCV
+from kerashp.training import Costs
 
 X, Y = make_regression(60, 4, random_state=0)
 Y = Y / Y.std()
@@ -129,3 +131,25 @@ def test_a_space_that_cannot_be_narrowed_is_refused_before_training(monkeypatch:
         CoarseToFineSearchCV(Peak(), {"rate": norm(0, 1)}, cv=2).fit(X, Y)
     with pytest.raises(ValueError, match="'space' parameter of CoarseToFineSearchCV must be an instance of"):
         CoarseToFineSearchCV(Peak(), [{"rate": uniform(0, 1)}], cv=2).fit(X, Y)
+
+
+@pytest.mark.parametrize("compiling", [1e3, 0.0])
+def test_later_rounds_train_by_the_programs_of_earlier_ones_where_that_is_quicker(
+    compiling: float, compiles: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "kerashp.model_selection._evaluation.measured", lambda: Costs(compiling, 0, 0, 0, 1e6)
+    )
+    mlp = KerasMLPRegressor(1, epochs=1, random_state=0)
+    given = {"n_iter": 2, "n_rounds": 3, "cv": 2, "random_state": 0, "refit": False}
+    rounds = CoarseToFineSearchCV(mlp, {"n_neurons": range(33, 46)}, **given).fit(X, Y)
+    rooms = [group.room for group in rounds.plan_.groups]
+    widths = {params["n_neurons"] for params in rounds.cv_results_["params"]}
+    n_trained = sum(not isinstance(compiler, partial) for _, compiler, _ in compiles)
+    if compiling:  # by the first round's, which has room for more than its widest
+        assert rooms == [rooms[0]] * 3
+        assert rooms[0].units == (46, 1)
+        assert n_trained == 1
+    else:  # each as wide as it is
+        assert {room.units[0] for room in rooms} == widths
+        assert n_trained == len(set(rooms))

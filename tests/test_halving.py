@@ -24,6 +24,7 @@ from sklearn.random_projection import GaussianRandomProjection
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV, JournalError
 from kerashp.model_selection._evaluation import Evaluation
+from kerashp.model_selection._records import Records
 from kerashp.training import Costs, FallbackWarning
 
 X, Y = make_regression(90, 4, random_state=0)
@@ -229,6 +230,19 @@ def test_a_search_that_was_refused_leaves_nothing_behind(tmp_path: Path) -> None
     with pytest.raises(JournalError, match="cannot be a journal's folder"):
         search.fit(X, Y)
     assert not {name for name in vars(search) if name.startswith("_goes") or name == "_found"}
+
+
+def test_states_are_kept_of_survivors_alone(tmp_path: Path) -> None:
+    grid = {"learning_rate": [1e-3, 3e-3, 1e-2, 3e-2]}
+    search = halving(KerasMLPRegressor(**MLP), grid, cv=2, journal=tmp_path).fit(X, Y)
+    assert search.n_candidates_ == [4, 2, 1]
+    params = [dict(own, epochs=None) for own in search.cv_results_["params"]]
+    survivor = next(candidate for candidate in (4, 5) if params[candidate] == params[6])
+    records = Records(tmp_path / "journal.sqlite")
+    assert set(records.all("state")) == {
+        f"{candidate}/{split}" for candidate in (survivor, 6) for split in (0, 1)
+    }
+    records.close()
 
 
 @pytest.mark.parametrize(("compiling", "n_compiled"), [(1e3, 1), (0.0, 4)])

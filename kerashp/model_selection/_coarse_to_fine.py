@@ -111,6 +111,8 @@ class CoarseToFineSearchCV(TogetherMixin):
         "random_state": ["random_state"],
     }
 
+    _varied = True
+
     def __init__(
         self,
         estimator: Any,

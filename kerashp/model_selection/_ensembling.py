@@ -1,7 +1,7 @@
 """Ensembles of the candidates that a search has tried."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse
@@ -29,12 +29,13 @@ from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._selection import Selection, greedy_selection
 
 _CHECK = Arguments("ensemble")
-_ONLY_HERE = ("_data", "_horizon", "_routed", "_held_out")  # not copied or pickled
 _REMEDY = "Pass scoring, such as 'neg_log_loss' or 'neg_mean_squared_error'"
 
 
 class EnsemblingMixin(BaseSearchCV):
     """A search that makes ensembles of its candidates."""
+
+    _only_here: ClassVar[tuple[str, ...]] = ("_data", "_horizon", "_routed", "_held_out")  # not in copies
 
     _held_out: dict[int, Held]
     _horizon: int | None  # of the schedules of learning rates
@@ -135,7 +136,7 @@ class EnsemblingMixin(BaseSearchCV):
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in _ONLY_HERE}
+        return {name: value for name, value in state.items() if name not in self._only_here}
 
     def _check_library(self) -> None:
         if not isinstance(innermost(self.estimator), BaseKerasEstimator):

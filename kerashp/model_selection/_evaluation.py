@@ -25,7 +25,7 @@ from kerashp.model_selection._here import (
     whole_groups,
 )
 from kerashp.model_selection._histories import with_history
-from kerashp.model_selection._plan import Alone, Fit, Group, Plan, planned
+from kerashp.model_selection._plan import Alone, Fit, Group, Means, Plan, planned
 from kerashp.model_selection._progress import Bar
 from kerashp.model_selection._ready import Preparation, Ready
 from kerashp.model_selection._stop import CTRL_C, TIMEOUT, Limit, Stopped
@@ -56,6 +56,8 @@ class Evaluation:
         When to end before all is done.
     resource : Resource, default=None
         Of two candidates that differ in nothing else, the later one goes on where the earlier one was.
+    varied : bool, default=False
+        Whether later calls may have candidates of other widths.
 
     Attributes
     ----------
@@ -78,6 +80,7 @@ class Evaluation:
         store: Any,
         limit: Limit,
         resource: Resource | None = None,
+        varied: bool = False,
     ):
         self.plan: Plan | None = None
         self.finished: list[bool] = []
@@ -90,6 +93,7 @@ class Evaluation:
         self._store = store
         self._limit = limit
         self._resource = resource
+        self._varied = varied
         self._epochs_before: dict[Fit, int] = {}  # of fits that go on
         self._lost_fits: list[Fit] = []
         self._lines: dict[Any, list[int]] = {}  # the positions of candidates that are one and the same
@@ -174,11 +178,15 @@ class Evaluation:
         at_work = n_groups_at_work() if here else neighbours(self._n_jobs, self._backend)
         deadline = self._limit.deadline
         longest = _LONGEST if deadline is None else max(1.0, (deadline - time.time()) / _PARTS)
-        room = self._max_memory // at_work
-        longest = min(longest, _LONGEST)
-        earlier = self.plan.groups if here and self.plan is not None else ()  # whose programs are here
-        hurried = deadline is not None
-        return planned(fits, alone, preparation.blocks, measured(), room, longest, earlier, hurried)
+        means = Means(
+            costs=measured(),
+            max_memory=self._max_memory // at_work,
+            longest=min(longest, _LONGEST),
+            earlier=self.plan.groups if here and self.plan is not None else (),
+            hurried=deadline is not None,
+            varied=here and self._varied,
+        )
+        return planned(fits, alone, preparation.blocks, means)
 
     def _elsewhere(
         self, groups: Sequence[Group], alone: Sequence[Task], tasks: dict[Fit, Task], bar: Bar
@@ -209,9 +217,8 @@ class Evaluation:
             self._store.keep_states(done.states)
         for fit, result in done.results.items():
             self._store.keep_result(fit, result)
-            if result["fit_error"] is None:
-                bar.scored(result["test_scores"])
-        if len(done.results) == len(tasks):
+            bar.finished(result)
+        if len(done.results) == len(tasks) and not self._store.keeps_finished:
             self._store.forget_states([task.place for task in tasks])
         bar.advance(sum(map(n_epochs, tasks)))
 
@@ -225,7 +232,17 @@ class Evaluation:
         keys = {task.candidate: self._key(task) for task in tasks}
         for candidate, key in keys.items():
             self._lines.setdefault(key, []).append(candidate)
+        if self._resource is not None and self._resource.narrows:
+            self._forget(tasks[0].n_before, [self._lines[key] for key in keys.values()], tasks)
         return [self._seeded(task, self._lines[keys[task.candidate]]) for task in tasks]
+
+    def _forget(self, n_before: int, lines: Sequence[Sequence[int]], tasks: Sequence[Task]) -> None:
+        """Forget the states of earlier candidates, but for those from which the next ones go on."""
+        before = [[candidate for candidate in line if candidate < n_before] for line in lines]
+        latest = {max(line) for line in before if line}
+        splits = {task.split for task in tasks}
+        gone = [candidate for candidate in range(n_before) if candidate not in latest]
+        self._store.forget_states([(candidate, split) for candidate in gone for split in splits])
 
     def _seeded(self, task: Task, line: Sequence[int]) -> Task:
         seeded = task if self._store.seed is None else task.seeded(self._store.seed, line[0])
@@ -233,7 +250,9 @@ class Evaluation:
         if self._resource is None:
             return replace(seeded, paused=own)
         before = self._before(task, line, self._resource)
-        if before is not None:
+        if task.place in self._store.results:
+            self._epochs_before[task.place] = self._epochs_then(task, line)
+        elif before is not None:
             self._epochs_before[task.place] = before.n_epochs
         return replace(seeded, paused=own or before, horizon=self._resource.most)
 
@@ -243,6 +262,13 @@ class Evaluation:
         earlier = [candidate for candidate in reversed(line) if candidate < task.n_before]
         states = (self._store.state((candidate, task.split)) for candidate in earlier)
         return next((state for state in states if state is not None and state.n_epochs <= most), None)
+
+    def _epochs_then(self, task: Task, line: Sequence[int]) -> int:
+        """For how long the same fit had been trained with others before, whose state is forgotten."""
+        stacked = set() if self.plan is None else {fit for group in self.plan.groups for fit in group.fits}
+        fits = [(candidate, task.split) for candidate in line if candidate < task.n_before]
+        curves = [self._store.results[fit]["history"] for fit in fits if fit in stacked]
+        return len(curves[-1]["loss"]) if curves and curves[-1] is not None else 0
 
     def _key(self, task: Task) -> Any:
         """Of a candidate: the same for all that differ in their resource alone."""

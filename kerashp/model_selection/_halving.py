@@ -55,7 +55,7 @@ class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
                 "resource that it hands out; set max_resources"
             )
         most = inner.epochs if self.max_resources == "auto" else self.max_resources
-        self._goes_on_by = Resource(own, most)
+        self._goes_on_by = Resource(own, most, narrows=True)
         with self._resolved(own, most):
             return super().fit(X, y, **params)
 

@@ -93,7 +93,8 @@ class Here:
             if self._limit.reached:
                 break
             with self._seconds.spent("training"):
-                self._keep(task, finished(task))
+                self._store.keep_result(task.place, finished(task))
+                self._bar.finished(self._store.results[task.place])
             self._bar.advance(n_epochs(task))
         return divided
 
@@ -110,14 +111,11 @@ class Here:
         self._seconds.add({"compiling": together.compile_seconds, "training": together.train_seconds})
         for position, ready in enumerate(fits):
             if ready.task.place not in self._store.results:
-                self._keep(ready.task, scored(together, position, ready))
-        self._store.forget_states([task.place for task in _tasks(fits)])
+                self._store.keep_result(ready.task.place, scored(together, position, ready))
+                self._bar.finished(self._store.results[ready.task.place])
+        if not self._store.keeps_finished:
+            self._store.forget_states([task.place for task in _tasks(fits)])
         return None
-
-    def _keep(self, task: Task, result: Result) -> None:
-        self._store.keep_result(task.place, result)
-        if result["fit_error"] is None:
-            self._bar.scored(result["test_scores"])
 
     def _trained(
         self, groups: Sequence[tuple[Group, list[Ready]]], blocks: Blocks

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kerashp.model_selection._fingerprint import of_search
+from kerashp.model_selection._fingerprint import of_candidates, of_search
 from kerashp.model_selection._library import Library
 from kerashp.model_selection._plan import Alone, Fit, Group, Plan
 from kerashp.model_selection._records import Records, RecordsError
@@ -57,7 +57,8 @@ class Journal:
             raise ValueError("journal must be the path of a folder; got ''")
         self._folder = Path(os.fspath(folder))
         self.every = every
-        self._keeps_finished = keeps_finished
+        self.keeps_finished = keeps_finished
+        self._told: dict[str, str] = {}  # of the search, once it is known
 
     def __enter__(self) -> Self:
         try:
@@ -96,8 +97,8 @@ class Journal:
         ------
         JournalError
         """
-        told = of_search(tasks, resource)
-        key = _round(tasks)
+        self._told = self._told or of_search(tasks, resource)
+        told, key = self._told | {"the candidates": of_candidates(tasks)}, _round(tasks)
         kept = self._records.get("search", key)
         if kept is None:
             self._records.put("search", {key: told})
@@ -139,15 +140,14 @@ class Journal:
         _keep_states(self._records, states)
 
     def forget_states(self, fits: Iterable[Fit]) -> None:
-        """Fits that need not go on."""
-        if not self._keeps_finished:
-            self._records.remove("state", map(_key, fits))
+        """Nothing will go on from these."""
+        self._records.remove("state", map(_key, fits))
 
     def elsewhere(self, on_this_machine: bool) -> Any:
         """What another process keeps states in: the same journal, or on another machine its own memory."""
         if on_this_machine:
             return Elsewhere(self._records, self.every, self.seed)
-        return Unwritten(self._keeps_finished, self.seed)
+        return Unwritten(self.keeps_finished, self.seed)
 
     def _begun(self) -> int:
         kept = self._records.get("journal", "journal")
@@ -165,7 +165,7 @@ class Journal:
 class Elsewhere:
     """A journal as a worker on the same machine has it: to keep states in, and to go on from them."""
 
-    keeps = True
+    keeps = keeps_finished = True  # the client forgets, when it has the results
 
     def __init__(self, records: Records, every: float, seed: int):
         self._records = records
@@ -183,9 +183,6 @@ class Elsewhere:
 
     def keep_states(self, states: Mapping[Fit, Paused]) -> None:
         _keep_states(self._records, states)
-
-    def forget_states(self, fits: Iterable[Fit]) -> None:
-        """The client forgets, when it has the results."""
 
 
 def _locked(folder: Path) -> sqlite3.Connection:

@@ -65,7 +65,7 @@ def fitted(
         for number, (estimator, own) in enumerate(zip(estimators, epochs, strict=True))
     ]
     limit = Limit()
-    evaluation = Evaluation(None, False, 1, None, Unwritten(keeps=False), limit)
+    evaluation = Evaluation(None, False, 1, None, Unwritten(keeps_finished=False), limit)
     with suppress(Stopped):
         results = evaluation.results(tasks)
     if limit.reason is not None:

@@ -112,6 +112,8 @@ class OracleSearchCV(TogetherMixin):
 
     _like: Any = None  # the scores of a fit that did not fail
 
+    _varied = True
+
     def __init__(
         self,
         estimator: Any,
@@ -169,7 +171,7 @@ class OracleSearchCV(TogetherMixin):
             )
         if isinstance(innermost(self.estimator), BaseKerasEstimator):
             most = getattr(self.oracle, "max_epochs", innermost(self.estimator).epochs)
-            self._goes_on_by = Resource(path_to(self.estimator, "epochs"), most)
+            self._goes_on_by = Resource(path_to(self.estimator, "epochs"), most, narrows=False)
         return super().fit(X, y, **params)
 
     def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._fingerprint import digest
 from kerashp.model_selection._ready import Ready
-from kerashp.training import Costs, Room, block_size, n_cores
+from kerashp.training import Costs, Room, block_size, n_cores, roomier, weight_shapes
 
 _MOST_SIZES = 128
 _ITEM = 4  # bytes of a number
@@ -132,35 +132,48 @@ class Plan:
         return "\n".join(lines)
 
 
-def planned(
-    fits: Sequence[Ready],
-    alone: Sequence[Alone],
-    blocks: Blocks,
-    costs: Costs,
-    max_memory: int,
-    longest: float,
-    earlier: Sequence[Group] = (),
-    hurried: bool = False,
-) -> Plan:
-    """The plan.
+class Means(NamedTuple):
+    """With what a plan is made.
 
-    No group needs more memory than that, or trains longer than so many seconds of one core while it has so
-    many members that two groups would train as fast. Groups train in the room of earlier ones, whose programs
-    are there, where that is quicker than to compile. If hurried, the search may end before all have trained.
+    Attributes
+    ----------
+    costs : Costs
+    max_memory : int
+        Bytes that a group may need.
+    longest : float
+        Seconds of one core that a group may train, unless it has so few members that two groups would not
+        train faster.
+    earlier : list of Group
+        Those whose programs are there.
+    hurried : bool
+        Whether the search may end before all have trained.
+    varied : bool
+        Whether candidates of other widths may come later.
     """
+
+    costs: Costs
+    max_memory: int
+    longest: float
+    earlier: Sequence[Group]
+    hurried: bool
+    varied: bool
+
+
+def planned(fits: Sequence[Ready], alone: Sequence[Alone], blocks: Blocks, means: Means) -> Plan:
+    """The plan. Groups train in the room of earlier ones where that is quicker than to compile."""
     alike: dict[Hashable, list[Ready]] = {}
     for ready in fits:
         alike.setdefault(ready.key, []).append(ready)
     groups: list[Group] = []
     for key, own in alike.items():
         kind = digest(key)
-        rooms = list({group.room: group for group in earlier if group.kind == kind}.values())
-        for bucket, program in _buckets(own, costs, rooms):
-            for part in _fitting(bucket, program, blocks, costs, max_memory, longest):
-                groups.append(_described(part, costs, blocks, kind, program))
-    groups.sort(key=lambda group: group.seconds / group.n_candidates if hurried else -group.seconds)
-    rooms_before = {(group.kind, group.room) for group in earlier}
-    return Plan(tuple(_on_cores(groups, rooms_before)), tuple(alone), costs)
+        programs = list({group.room: group for group in means.earlier if group.kind == kind}.values())
+        for bucket, program in _buckets(own, means.costs, programs):
+            for part in _fitting(bucket, program, blocks, means):
+                groups.append(_described(part, program, kind, blocks, means))
+    groups.sort(key=lambda group: group.seconds / group.n_candidates if means.hurried else -group.seconds)
+    rooms_before = {(group.kind, group.room) for group in means.earlier}
+    return Plan(tuple(_on_cores(groups, rooms_before)), tuple(alone), means.costs)
 
 
 def _on_cores(groups: Sequence[Group], earlier: set[tuple[str, Room]]) -> list[Group]:
@@ -249,10 +262,10 @@ class _Work(NamedTuple):
     def n_layers(self) -> int:
         return int((np.count_nonzero(self.shapes > 1, axis=1) > 1).sum())
 
-    def seconds(self, costs: Costs) -> float:
-        """To compile and to train."""
-        steps = self.n_steps / self.n_members
-        training = costs.training(self.n_members, self.n_layers, self.n_weights, self.batch_size, steps)
+    def seconds(self, costs: Costs, n_weights: int | None = None) -> float:
+        """To compile and to train; with so many weights each if there are more than the widest needs."""
+        steps, n_weights = self.n_steps / self.n_members, n_weights or self.n_weights
+        training = costs.training(self.n_members, self.n_layers, n_weights, self.batch_size, steps)
         return costs.compiling(self.n_layers) + training
 
     def seconds_by(self, program: Group, costs: Costs) -> float:
@@ -261,7 +274,7 @@ class _Work(NamedTuple):
             return math.inf
         size = program.room.n_members
         n_members, steps = -(-self.n_members // size) * size, self.n_steps / self.n_members
-        return costs.training(n_members, self.n_layers, program.n_weights, self.batch_size, steps)
+        return costs.training(n_members, self.n_layers, program.n_weights, self.batch_size, steps, size)
 
     def quickest(self, costs: Costs, programs: Sequence[Group]) -> tuple[float, Group | None]:
         """The seconds by a program of its own (None), or by that of an earlier group if it takes less."""
@@ -273,16 +286,14 @@ def _n_weights(shapes: np.ndarray) -> int:
     return int(shapes.prod(axis=1).sum())
 
 
-def _fitting(
-    fits: list[Ready], program: Group | None, blocks: Blocks, costs: Costs, max_memory: int, longest: float
-) -> list[list[Ready]]:
+def _fitting(fits: list[Ready], program: Group | None, blocks: Blocks, means: Means) -> list[list[Ready]]:
     """The fits in groups of one size that fit in memory and in time; those of one model stay together."""
     own: dict[int, list[Ready]] = {}
     for ready in fits:
         own.setdefault(id(ready.model), []).append(ready)
-    room = max(max_memory - blocks.n_bytes(_blocks(fits)), 1)
+    room = max(means.max_memory - blocks.n_bytes(_blocks(fits)), 1)
     by_memory = -(-len(fits) * _member_bytes(fits, program, blocks) // room)
-    by_time = min(int(_Work.of(fits).seconds(costs) // longest), len(fits) // (_FULL * n_cores()))
+    by_time = min(int(_Work.of(fits).seconds(means.costs) // means.longest), len(fits) // (_FULL * n_cores()))
     n_groups = min(len(own), max(1, by_memory, by_time))
     parts = np.array_split(np.array([*own]), n_groups)
     return [[ready for model in part.tolist() for ready in own[model]] for part in parts]
@@ -306,11 +317,14 @@ def _member_bytes(fits: Sequence[Ready], program: Group | None, blocks: Blocks) 
     return int(_ITEM * ((_COPIES + slots) * n_weights + outputs + n_rows * a_row))
 
 
-def _described(fits: list[Ready], costs: Costs, blocks: Blocks, kind: str, program: Group | None) -> Group:
+def _described(fits: list[Ready], program: Group | None, kind: str, blocks: Blocks, means: Means) -> Group:
     """The group of these fits; in the room of the one whose program trains it, if there is one."""
     work = _Work.of(fits)
     needed = float(np.mean([_n_weights(ready.shapes) for ready in fits]))
-    n_weights = work.n_weights if program is None else program.n_weights
+    if program is None:
+        room, n_weights, seconds = _new_room(fits, work, means)
+    else:
+        room, n_weights, seconds = program.room, program.n_weights, work.seconds_by(program, means.costs)
     return Group(
         fits=tuple(ready.task.place for ready in fits),
         graph=_graph(max(fits, key=lambda ready: _n_weights(ready.shapes)).model),
@@ -318,10 +332,29 @@ def _described(fits: list[Ready], costs: Costs, blocks: Blocks, kind: str, progr
         n_weights=n_weights,
         padding=1 - needed / n_weights,
         n_bytes=blocks.n_bytes(_blocks(fits)) + len(fits) * _member_bytes(fits, program, blocks),
-        seconds=work.seconds(costs) if program is None else work.seconds_by(program, costs),
-        room=Room.of([ready.units for ready in fits], len(fits)) if program is None else program.room,
+        seconds=seconds,
+        room=room,
         kind=kind,
     )
+
+
+def _new_room(fits: list[Ready], work: _Work, means: Means) -> tuple[Room, int, float]:
+    """The room of a program of their own, the weights of a member in it, and the seconds.
+
+    Where others may come that are a little wider, it is for them as well, unless that costs more than a
+    compile.
+    """
+    exact = Room.of([ready.units for ready in fits], len(fits))
+    seconds = work.seconds(means.costs)
+    if not means.varied or fits[0].own_code:
+        return exact, work.n_weights, seconds
+    model = max(fits, key=lambda ready: _n_weights(ready.shapes)).model
+    room = roomier(model, exact)
+    n_weights = sum(map(math.prod, weight_shapes(model, room)))
+    wider = work.seconds(means.costs, n_weights)
+    if wider - seconds > means.costs.compiling(work.n_layers):
+        return exact, work.n_weights, seconds
+    return room, n_weights, wider
 
 
 def _graph(model: Any) -> str:

@@ -54,9 +54,12 @@ class Bar:
         if not self._live and self._done * _LINES // self._total > before:
             self._console.print(self._line(), highlight=False)
 
-    def scored(self, scores: Any) -> None:
-        """A fit has got this test score; of several, none is shown."""
-        if isinstance(scores, dict) or not scores > (-float("inf") if self._best is None else self._best):
+    def finished(self, result: dict[str, Any]) -> None:
+        """A fit has this result; of several test scores, none is shown."""
+        scores = result["test_scores"]
+        if result["fit_error"] is not None or isinstance(scores, dict):
+            return
+        if not scores > (-float("inf") if self._best is None else self._best):
             return
         self._best = float(scores)
         self._progress.update(self._bar, description=self._words())

@@ -46,7 +46,10 @@ _RUNNING = ("_evaluation", "_found", "_goes_on_by", "_like", "_limit")  # attrib
 class TogetherMixin(EnsemblingMixin):
     """A search of scikit-learn's whose fits are handed out all at once."""
 
+    # Its tasks have a search with them, to workers too; what belongs to the running search stays here.
+    _only_here = (*EnsemblingMixin._only_here, *_RUNNING)
     _goes_on_by: Resource | None = None  # in which candidates that go on differ
+    _varied = False  # whether it proposes candidates of other widths later
 
     plan_: Plan
     histories_: list[list[History | None]]
@@ -96,9 +99,8 @@ class TogetherMixin(EnsemblingMixin):
     def _fit_together(self, X: Any, y: Any, params: dict[str, Any]) -> Self:
         limit = Limit(None if self.timeout is None else time.time() + self.timeout)
         with self._store() as store, drawing_from(store.seed if self.journal is not None else None):
-            evaluation = Evaluation(
-                self.max_memory, self.verbose > 0, *workers(self.n_jobs), store, limit, self._goes_on_by
-            )
+            how = *workers(self.n_jobs), store, limit, self._goes_on_by, self._varied
+            evaluation = Evaluation(self.max_memory, self.verbose > 0, *how)
             self._evaluation, self._limit = evaluation, limit
             store.library = Library(self.refit, store.results)
             all_at_once = AllAtOnce(lambda tasks: self._received(evaluation.results(tasks)))
@@ -119,10 +121,6 @@ class TogetherMixin(EnsemblingMixin):
                     self.plan_, self.seconds_ = evaluation.plan, dict(evaluation.seconds)
                 if self._goes_on_by is not None:
                     self.epochs_saved_ = evaluation.epochs_saved
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Its tasks have a search with them, to workers too; what belongs to the running search stays here.
-        return {name: value for name, value in super().__getstate__().items() if name not in _RUNNING}
 
     def _store(self) -> AbstractContextManager[Any]:
         """Where results and states are kept."""

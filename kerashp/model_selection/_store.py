@@ -15,8 +15,8 @@ class Unwritten:
 
     Parameters
     ----------
-    keeps : bool
-        Whether the states of fits are kept at all.
+    keeps_finished : bool
+        Whether the states of fits are kept, for others to go on from; no others are kept.
     seed : int or None, default=None
         Of the fits whose estimator has none; None lets each draw its own.
 
@@ -31,8 +31,8 @@ class Unwritten:
     every = math.inf
     library: Library | None = None  # decides of which results predictions are kept
 
-    def __init__(self, keeps: bool, seed: int | None = None):
-        self.keeps = keeps
+    def __init__(self, keeps_finished: bool, seed: int | None = None):
+        self.keeps = self.keeps_finished = keeps_finished
         self.seed = seed
         self.results: dict[Fit, Result] = {}
         self._states: dict[Fit, Paused] = {}
@@ -62,11 +62,13 @@ class Unwritten:
         self._states.update(states)
 
     def forget_states(self, fits: Iterable[Fit]) -> None:
-        """Fits are finished; what is kept of them is there for others that go on from them."""
+        """Nothing will go on from these."""
+        for fit in fits:
+            self._states.pop(fit, None)
 
     def elsewhere(self, on_this_machine: bool) -> Any:
         """What another process is to keep states in: a store of its own, whose states come back."""
-        return Unwritten(self.keeps, self.seed)
+        return Unwritten(self.keeps_finished, self.seed)
 
     @property
     def states(self) -> dict[Fit, Paused]:

@@ -22,6 +22,7 @@ class Resource(NamedTuple):
 
     name: str  # of the parameter
     most: int  # epochs
+    narrows: bool  # each call's candidates go on from some of the call before, and from no others
 
 
 class _Failing(BaseEstimator):

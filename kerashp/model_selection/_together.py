@@ -80,27 +80,27 @@ class Together:
         """
         began = kept = time.perf_counter()
 
-        def between(epochs: int) -> None:
+        def keep_all() -> None:
             nonlocal kept
+            if keep is not None:
+                states = enumerate(self._fits)
+                keep({ready.task.place: self._population.paused(index) for index, ready in states})
+            kept = time.perf_counter()
+
+        def between(epochs: int) -> None:
             report(epochs)
-            if keep is not None and time.perf_counter() - kept >= every:
-                keep(self._states())
-                kept = time.perf_counter()
+            if time.perf_counter() - kept >= every:
+                keep_all()
 
         try:
             epochs = max(ready.arguments["epochs"] for ready in self._fits)
             self._trained = self._population.train(epochs, between)
         except Stopped:
-            if keep is not None:
-                keep(self._states())
+            keep_all()
             raise
-        if keep is not None:
-            keep(self._states())
+        keep_all()
         self.train_seconds = time.perf_counter() - began
         return self
-
-    def _states(self) -> States:
-        return {ready.task.place: self._population.paused(index) for index, ready in enumerate(self._fits)}
 
     def fit_seconds(self, position: int) -> float:
         """A fit's share of the time: of compiling an equal one, of training by its steps; and its own."""

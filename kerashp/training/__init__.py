@@ -12,7 +12,7 @@ from kerashp.training._programs import clear_cache
 from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
 from kerashp.training._room import Room, units_of
 from kerashp.training._rowwise import is_rowwise
-from kerashp.training._template import graph_shape
+from kerashp.training._template import graph_shape, roomier, weight_shapes
 
 __all__ = [
     "Costs",
@@ -37,6 +37,8 @@ __all__ = [
     "n_devices",
     "obstacle",
     "predicting_shape",
+    "roomier",
     "units_of",
+    "weight_shapes",
     "without_retracing_warnings",
 ]

@@ -55,14 +55,21 @@ class Costs:
         return self.compile_seconds + n_layers * self.layer_compile_seconds
 
     def training(
-        self, n_members: int, n_layers: int, n_weights: int, batch_size: int, n_steps: float
+        self,
+        n_members: int,
+        n_layers: int,
+        n_weights: int,
+        batch_size: int,
+        n_steps: float,
+        block_size: int | None = None,
     ) -> float:
-        """Seconds of so many steps of so many members.
+        """Seconds of so many steps of so many members, in blocks of that size, or as a population has them.
 
         A weight takes part in a product and a sum for each row, forward, and twice as many backward.
         """
         products = 6 * n_weights * batch_size / self.flops_per_second
-        blocks = n_blocks(n_members, 1) * n_layers * self.block_seconds
+        number = n_blocks(n_members, 1) if block_size is None else -(-n_members // block_size)
+        blocks = number * n_layers * self.block_seconds
         return n_steps * (blocks + n_members * (n_layers * self.member_seconds + products))
 
 

@@ -1,6 +1,7 @@
 """One model for many that differ in numbers and widths: it has everything that any of them has."""
 
 import json
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from kerashp.training._identity import described, identity, names_by_place, rena
 from kerashp.training._layers import tellable_dropouts
 from kerashp.training._numbers import OF_OPTIMIZERS, OF_REGULARIZERS, PLACEHOLDER, REGULARIZERS, numbers_of
 from kerashp.training._padding import may_be_padded
-from kerashp.training._room import Units, dense_of, units_of
+from kerashp.training._room import Room, Units, dense_of, units_of
 
 _REGULARIZERS = [regularizer.__name__ for regularizer in REGULARIZERS]
 
@@ -101,6 +102,29 @@ def template_of(models: Sequence[Any], units: Units) -> Any:
     template = type(models[0]).from_config(merged["model"])
     template.compile_from_config(merged["compile"])
     return template
+
+
+def roomier(model: Any, room: Room) -> Room:
+    """A room for what is a little wider, too, where a model's units can be padded.
+
+    Of its widths there are two in each octave, so that many populations have the same.
+
+    >>> from kerashp import build_model
+    >>> roomier(build_model(2, 40), Room.of([(40, 40, 1)], 3)).units
+    (46, 46, 1)
+    """
+    names = may_be_padded(model)
+    spare = tuple(layer.name in names for layer in dense_of(model))
+    units = [
+        math.ceil(2 ** (math.ceil(2 * math.log2(own)) / 2)) if wide else own
+        for own, wide in zip(room.units, spare, strict=True)
+    ]
+    return Room(room.n_members, tuple(units), spare)
+
+
+def weight_shapes(model: Any, room: Room) -> list[tuple[int, ...]]:
+    """The shapes of the weights that are trained, as wide as the room."""
+    return [tuple(weight.shape) for weight in template_of([model], room.units).trainable_variables]
 
 
 def aligned(template: Any, model: Any) -> list[Any]:
