@@ -391,6 +391,26 @@ def plan_by(costs: Costs, monkeypatch: pytest.MonkeyPatch) -> Plan:
     return GridSearchCV(mlp(n_hidden=2), space, cv=2, refit=False).fit(X, Y).plan_
 
 
+@pytest.mark.parametrize(("timeout", "first"), [(None, 2), (600, 1)])
+def test_with_a_timeout_most_candidates_a_second_come_first(
+    timeout: float | None, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: Costs(1, 1, 0, 0, 1e9))
+    space = [{"n_hidden": [1], "learning_rate": [0.01, 0.02, 0.03]}, {"n_hidden": [2]}]
+    search = GridSearchCV(mlp(epochs=1), space, cv=2, refit=False, timeout=timeout).fit(X, Y)
+    assert [group.graph.count("Dense") - 1 for group in search.plan_.groups] == [first, 3 - first]
+    assert [group.compile_seconds for group in search.plan_.groups] == [1.0 + first, 4.0 - first]
+
+
+def test_no_group_begins_that_cannot_be_compiled_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: Costs(500, 100, 0, 0, 1e9))
+    space = {"n_hidden": [0, 2], "learning_rate": [0.01, 0.02]}  # 500 and 700 seconds, by these costs
+    search = GridSearchCV(mlp(epochs=1), space, cv=2, refit=False, timeout=700)
+    with pytest.warns(UserWarning, match="stopped by its timeout: 2 of 4 candidates were finished"):
+        search.fit(X, Y)
+    assert [params["n_hidden"] for params in search.cv_results_["params"]] == [0, 0]
+
+
 def test_padding_is_weighed_against_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     free_compiles = plan_by(Costs(0, 0, 0, 0, 1e9), monkeypatch)
     assert [len(group.fits) for group in free_compiles.groups] == [2, 2, 2, 2]
@@ -509,7 +529,7 @@ def test_folds_in_different_groups_share_no_model() -> None:
 
 
 def test_more_groups_of_another_float_type_than_train_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerashp.model_selection._here.n_groups_at_work", lambda: 2)
+    monkeypatch.setattr("kerashp.model_selection._here.n_groups_at_work", lambda _: 2)
     grid = {"learning_rate": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06]}
     search = GridSearchCV(mlp(dtype="float64", epochs=1), grid, cv=2, max_memory=1, refit=False).fit(X, Y)
     assert len(search.plan_.groups) == 6

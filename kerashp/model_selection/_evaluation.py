@@ -175,15 +175,16 @@ class Evaluation:
         if not fits:
             return Plan((), tuple(alone), None)
         here = self._backend is None
-        at_work = n_groups_at_work() if here else neighbours(self._n_jobs, self._backend)
         deadline = self._limit.deadline
+        hurried = deadline is not None
+        at_work = n_groups_at_work(hurried) if here else neighbours(self._n_jobs, self._backend)
         longest = _LONGEST if deadline is None else max(1.0, (deadline - time.time()) / _PARTS)
         means = Means(
             costs=measured(),
             max_memory=self._max_memory // at_work,
             longest=min(longest, _LONGEST),
             earlier=self.plan.groups if here and self.plan is not None else (),
-            hurried=deadline is not None,
+            hurried=hurried,
             varied=here and self._varied,
         )
         return planned(fits, alone, preparation.blocks, means)

@@ -127,7 +127,7 @@ class Here:
         devices = Devices()
 
         def train(group: Group, fits: Sequence[Ready]) -> Together:
-            self._limit.check()
+            self._limit.check(group.compile_seconds)
             keep = self._store.keep_states if self._store.keeps else None
             with devices.one():
                 return Together(fits, blocks, group.room).train(self._report, keep, self._store.every)
@@ -155,7 +155,9 @@ class Here:
         """Threads with this one's dtype policy, which go no further if something goes wrong."""
         policy = keras.config.dtype_policy()
         threads = ThreadPoolExecutor(
-            n_groups_at_work(), initializer=keras.config.set_dtype_policy, initargs=(policy,)
+            n_groups_at_work(self._limit.deadline is not None),
+            initializer=keras.config.set_dtype_policy,
+            initargs=(policy,),
         )
         try:
             yield threads
@@ -235,9 +237,9 @@ def scored(together: Together, position: int, ready: Ready) -> Result:
     return checked(with_history(result | {"fit_time": seconds}), ready.task)
 
 
-def n_groups_at_work() -> int:
-    """One more than train at a time, since only one is traced at a time."""
-    return n_cores() * n_devices() + 1
+def n_groups_at_work(hurried: bool) -> int:
+    """One more than train at a time, since only one is traced at a time; but then each takes longer."""
+    return n_cores() * n_devices() + (not hurried)
 
 
 def n_epochs(task: Task) -> int:

@@ -42,6 +42,8 @@ class Group:
     seconds : float
         One core's, to compile (where no earlier group has) and to train without early stopping, by
         `Plan.costs`.
+    compile_seconds : float
+        Those of them that go by before it trains.
     room : kerashp.training.Room
         Of its program: groups of one kind and one room share it.
     kind : str
@@ -57,6 +59,7 @@ class Group:
     padding: float
     n_bytes: int
     seconds: float
+    compile_seconds: float
     room: Room = field(repr=False)
     kind: str = field(repr=False)
     n_cores: int = 1
@@ -333,6 +336,7 @@ def _described(fits: list[Ready], program: Group | None, kind: str, blocks: Bloc
         padding=1 - needed / n_weights,
         n_bytes=blocks.n_bytes(_blocks(fits)) + len(fits) * _member_bytes(fits, program, blocks),
         seconds=seconds,
+        compile_seconds=0.0 if program else means.costs.compiling(work.n_layers),
         room=room,
         kind=kind,
     )

@@ -39,12 +39,12 @@ class Limit:
             self.stop(TIMEOUT)
         return self.reason is not None
 
-    def check(self) -> None:
-        """Go on, or not.
+    def check(self, needed: float = 0.0) -> None:
+        """Go on, or not: what needs more seconds than there are left need not begin.
 
         Raises
         ------
         Stopped
         """
-        if self.reached:
+        if self.reached or (self.deadline is not None and time.time() + needed >= self.deadline):
             raise Stopped
