@@ -18,8 +18,8 @@ from sklearn.preprocessing import StandardScaler
 
 from kerashp.spaces import int_loguniform, loguniform
 
-# One space for all: lists, or the ends of a log scale.
-HIDDEN, BATCHES, OPTIMIZERS = [1, 2, 3], [32, 128], ["adam", "sgd"]
+# One space for all: lists, or the ends of a log scale. Batch size and optimizer are Keras' and its guides'.
+HIDDEN, BATCHES, OPTIMIZERS = [1, 2, 3], [32], ["adam"]
 WIDTHS, RATES, PENALTIES = (16, 128), (3e-4, 3e-2), (1e-6, 1e-3)
 SPACE = {
     "n_hidden": HIDDEN,

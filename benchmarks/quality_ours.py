@@ -19,11 +19,11 @@ ENSEMBLES_FROM, N_MEMBERS = 60.0, 5  # seconds of a budget, and picks: most refi
 
 
 def n_candidates(budget: float) -> int:
-    """Few where most of the time is compiling, which every depth, batch size and optimizer costs once.
+    """About as many as a random search tries on two slow cores; `timeout` ends what takes longer.
 
-    Two slow cores try about as many; `timeout` ends what takes longer.
+    More than in proportion to the time, since each depth is compiled once.
     """
-    return max(2, round(2 * (budget / 10) ** 1.5))
+    return round(18 * (budget / 15) ** 1.25)
 
 
 def random(estimator: Any, n_iter: int) -> Any:
@@ -31,20 +31,20 @@ def random(estimator: Any, n_iter: int) -> Any:
 
 
 def halving(estimator: Any, n_iter: int) -> Any:
-    """Of 11, 33 and 99 epochs; of few candidates none would be trained to the end."""
-    first = 11 if n_iter >= 9 else "exhaust"
+    """Of 11, 33 and 99 epochs: half as many candidates more."""
     return HalvingRandomSearchCV(
-        estimator, SPACE, n_candidates=n_iter, min_resources=first, return_train_score=False
+        estimator, SPACE, n_candidates=3 * n_iter // 2, min_resources=11, return_train_score=False
     )
 
 
 def coarse_to_fine(estimator: Any, n_iter: int) -> Any:
-    return CoarseToFineSearchCV(estimator, SPACE, n_iter=-(-n_iter // 3))
+    """Three rounds, of which the later ones may be of other depths and wider: a third fewer candidates."""
+    return CoarseToFineSearchCV(estimator, SPACE, n_iter=max(3, 2 * n_iter // 9))
 
 
 def bayesian(estimator: Any, n_iter: int) -> Any:
-    """In few batches, since each compiles anew."""
-    return OracleSearchCV(estimator, SPACE, n_trials=n_iter, batch=max(8, -(-n_iter // 4)))
+    """At the ends of the space, where networks are widest, and in a few batches: half as many candidates."""
+    return OracleSearchCV(estimator, SPACE, n_trials=n_iter // 2, batch=max(5, n_iter // 8))
 
 
 def searched(make: Callable[[Any, int], Any], data: Data, budget: float) -> Outcome:

@@ -756,6 +756,16 @@ def test_widths_that_cannot_be_padded_split(layer: Callable[[int], Any]) -> None
             {"room": Room(1, (7, 1), (True, False))},
             r"room must be as wide as all members; members\[0\].model has Dense layers of \(8, 1\) units",
         ),
+        (
+            lambda: [Member(made(mlps(0.1))[0])],
+            {"room": Room(1, (8, 2), (True, True))},
+            "room must have no spare units in layer '.*', whose outputs would be",
+        ),
+        (
+            lambda: [Member(compiled(stack(layers.Dense(8, lambda x: 2 * x))))],
+            {"room": Room(1, (9, 1), (True, False))},
+            "room must have no spare units in layer",
+        ),
         (lambda: [Member(keras.Sequential([layers.Dense(1)]))], {}, "compile"),
         (lambda: [Member(compiled(keras.Sequential([layers.Dense(1)])))], {}, "must be built"),
     ],
@@ -776,6 +786,7 @@ def test_what_is_refused(members: Callable[[], list[Member]], options: dict[str,
         ({"epochs": 2.5}, {}, r"members\[0\].epochs must be an integer >= 1; got 2.5"),
         ({}, {"batch_size": "16"}, "batch_size must be an integer >= 1"),
         ({}, {"shuffle": "batch"}, "shuffle must be True or False"),
+        ({}, {"room": (1, 8)}, "room must be a kerashp.training.Room or None; got"),
     ],
 )
 def test_what_is_of_a_wrong_type(member: dict[str, Any], options: dict[str, Any], message: str) -> None:

@@ -16,6 +16,7 @@ _MOST_SIZES = 128
 _ITEM = 4  # bytes of a number
 _FULL = 16  # members that a core trains as fast as it can
 _COPIES = 4  # of a member's weights: themselves, gradients, the best so far, and on their way
+_ROOMIER = 2  # times the weights has a room of widths that are rounded up, at the most
 _LINE = "{:>5}  {:>7}  {:>10}  {:>7}  {:>7}  {:>8}  {:>8}  {}"
 _HEAD = ("group", "members", "candidates", "weights", "padding", "MB", "seconds", "graph")
 
@@ -295,7 +296,9 @@ def _fitting(fits: list[Ready], program: Group | None, blocks: Blocks, means: Me
     for ready in fits:
         own.setdefault(id(ready.model), []).append(ready)
     room = max(means.max_memory - blocks.n_bytes(_blocks(fits)), 1)
-    by_memory = -(-len(fits) * _member_bytes(fits, program, blocks) // room)
+    n_weights = _Work.of(fits).n_weights * (_ROOMIER if means.varied else 1)
+    n_weights = n_weights if program is None else program.n_weights
+    by_memory = -(-len(fits) * _member_bytes(fits, n_weights, blocks) // room)
     by_time = min(int(_Work.of(fits).seconds(means.costs) // means.longest), len(fits) // (_FULL * n_cores()))
     n_groups = min(len(own), max(1, by_memory, by_time))
     parts = np.array_split(np.array([*own]), n_groups)
@@ -306,11 +309,10 @@ def _blocks(fits: Sequence[Ready]) -> set[int]:
     return {portion.block for ready in fits for portion in ready.portions}
 
 
-def _member_bytes(fits: Sequence[Ready], program: Group | None, blocks: Blocks) -> int:
+def _member_bytes(fits: Sequence[Ready], n_weights: int, blocks: Blocks) -> int:
     model = fits[0].model
     slots = len(model.optimizer.variables) / max(1, len(model.trainable_variables))
     work = _Work.of(fits)
-    n_weights = work.n_weights if program is None else program.n_weights
     outputs = work.batch_size * int(work.shapes[:, -1].sum())
     weighted = any(portion.weight is not None for ready in fits for portion in ready.portions)
     n_rows = sum(map(blocks.n_rows, _blocks(fits)))
@@ -334,7 +336,7 @@ def _described(fits: list[Ready], program: Group | None, kind: str, blocks: Bloc
         batch_size=work.batch_size,
         n_weights=n_weights,
         padding=1 - needed / n_weights,
-        n_bytes=blocks.n_bytes(_blocks(fits)) + len(fits) * _member_bytes(fits, program, blocks),
+        n_bytes=blocks.n_bytes(_blocks(fits)) + len(fits) * _member_bytes(fits, n_weights, blocks),
         seconds=seconds,
         compile_seconds=0.0 if program else means.costs.compiling(work.n_layers),
         room=room,

@@ -18,9 +18,10 @@ from kerashp.training._engine import Engine
 from kerashp.training._logs import flat, native, of_validation
 from kerashp.training._member import Course, Member, Paused, Trained
 from kerashp.training._obstacles import of_data, of_model, too_large
+from kerashp.training._padding import may_be_padded
 from kerashp.training._portions import Portions
 from kerashp.training._rates import Constant, Rates, Taken, initial_rate
-from kerashp.training._room import Room, Units, units_of
+from kerashp.training._room import Room, Units, dense_of, units_of
 from kerashp.training._stack import Stack
 from kerashp.training._step import State, variables_of
 from kerashp.training._template import graph_shape
@@ -71,8 +72,9 @@ class Population:
     Raises
     ------
     ValueError
-        If members have not one graph shape or are wider than the room, a row is not among the data, or early
-        stopping monitors what no epoch's logs have.
+        If members have not one graph shape or are wider than the room, the room has spare units where zeros
+        cannot stand in for them, a row is not among the data, or early stopping monitors what no epoch's logs
+        have.
     RuntimeError
         If training cannot be compiled; see `kerashp.fit` for what cannot.
 
@@ -122,8 +124,10 @@ class Population:
         at_a_time = n_cores() if blocks_at_a_time is None else blocks_at_a_time
         at_a_time = _CHECK.integer("blocks_at_a_time", at_a_time, at_least=1)
         widths = [units_of(member.model) for member in self._members]
-        room = Room.of(widths, block_size(len(widths), at_a_time)) if room is None else room
-        _check_room(room, widths)
+        if room is None:
+            room = Room.of(widths, block_size(len(widths), at_a_time))
+        else:
+            _check_room(room, self._members[0].model, widths)
         self._size = room.n_members
         _refuse(of_data((x, y, sample_weight), validation_data))
         portions = Portions(self._members, x, y, sample_weight, validation_data, shuffle=shuffle)
@@ -413,7 +417,17 @@ def block_size(n_members: int, at_a_time: int) -> int:
     return -(-n_members // n_blocks(n_members, at_a_time))
 
 
-def _check_room(room: Room, widths: Sequence[Units]) -> None:
+def _check_room(room: Any, model: Any, widths: Sequence[Units]) -> None:
+    if not isinstance(room, Room):
+        raise _CHECK.wrong_type("room", "a kerashp.training.Room or None", room)
+    _CHECK.integer("room.n_members", room.n_members, at_least=1)
+    padded = may_be_padded(model) if any(room.spare) and graph_shape(model) else []
+    for layer, spare in zip(dense_of(model), room.spare, strict=False):
+        if spare and layer.name not in padded:
+            raise ValueError(
+                f"Population: room must have no spare units in layer {layer.name!r}, whose outputs would be "
+                f"others with zeros added; got {room}"
+            )
     for index, units in enumerate(widths):
         if not room.holds(units):
             raise ValueError(

@@ -4,6 +4,7 @@ import json
 import math
 import warnings
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import keras
@@ -107,7 +108,7 @@ def template_of(models: Sequence[Any], units: Units) -> Any:
 def roomier(model: Any, room: Room) -> Room:
     """A room for what is a little wider, too, where a model's units can be padded.
 
-    Of its widths there are two in each octave, so that many populations have the same.
+    Its widths are powers of the square root of 2, so that many populations have the same.
 
     >>> from kerashp import build_model
     >>> roomier(build_model(2, 40), Room.of([(40, 40, 1)], 3)).units
@@ -115,10 +116,12 @@ def roomier(model: Any, room: Room) -> Room:
     """
     names = may_be_padded(model)
     spare = tuple(layer.name in names for layer in dense_of(model))
-    units = [
-        math.ceil(2 ** (math.ceil(2 * math.log2(own)) / 2)) if wide else own
-        for own, wide in zip(room.units, spare, strict=True)
-    ]
+
+    def rounded(units: int) -> int:
+        widths = (math.ceil(2 ** (power / 2)) for power in count())
+        return next(width for width in widths if width >= units)
+
+    units = [rounded(own) if wide else own for own, wide in zip(room.units, spare, strict=True)]
     return Room(room.n_members, tuple(units), spare)
 
 
