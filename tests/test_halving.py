@@ -259,6 +259,19 @@ def test_later_iterations_train_by_the_programs_of_the_first(
     assert len(set(rooms)) == n_compiled == len(compiles) - len(predicting)
 
 
+@pytest.mark.parametrize(("compiling", "sizes"), [(1e9, [4, 4, 4]), (0.1, [4, 2, 1])])
+def test_a_later_iteration_compiles_anew_where_it_would_leave_cores_idle(
+    compiling: float, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = Costs(compiling, 0, 0, member_seconds=1.0, flops_per_second=1e9)
+    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: costs)
+    monkeypatch.setattr("kerashp.model_selection._plan.n_cores", lambda: 4)
+    grid = {"learning_rate": list(np.geomspace(1e-3, 1e-1, 8))}
+    search = halving(KerasMLPRegressor(**MLP), grid, cv=2, factor=2, min_resources=2).fit(X, Y)
+    assert search.n_candidates_ == [8, 4, 2]
+    assert [group.room.n_members for group in search.plan_.groups] == sizes
+
+
 def test_a_stopped_search_has_the_attributes_of_what_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     results, calls = Evaluation.results, []
 

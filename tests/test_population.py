@@ -762,6 +762,11 @@ def test_widths_that_cannot_be_padded_split(layer: Callable[[int], Any]) -> None
             "room must have no spare units in layer '.*', whose outputs would be",
         ),
         (
+            lambda: [Member(_sparing("bias"))],
+            {"room": Room(1, (12, 1), (True, False))},
+            "room must have no spare units in layer",
+        ),
+        (
             lambda: [Member(compiled(stack(layers.Dense(8, lambda x: 2 * x))))],
             {"room": Room(1, (9, 1), (True, False))},
             "room must have no spare units in layer",

@@ -190,7 +190,7 @@ def test_an_interrupt_ends_what_trains(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Bar, "advance", interrupting)
-    monkeypatch.setattr(Bar, "scored", interrupt)
+    monkeypatch.setattr(Bar, "finished", interrupt)
     space = [{"n_hidden": [0], "epochs": [1]}, {"n_hidden": [1], "epochs": [10**6]}]
     with pytest.raises(KeyboardInterrupt):
         GridSearchCV(mlp(), space, cv=2).fit(X, Y)

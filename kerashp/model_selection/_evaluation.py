@@ -176,15 +176,15 @@ class Evaluation:
             return Plan((), tuple(alone), None)
         here = self._backend is None
         deadline = self._limit.deadline
-        hurried = deadline is not None
-        at_work = n_groups_at_work(hurried) if here else neighbours(self._n_jobs, self._backend)
+        # Whether or not it is hurried: it may go on without a timeout.
+        at_work = n_groups_at_work(False) if here else neighbours(self._n_jobs, self._backend)
         longest = _LONGEST if deadline is None else max(1.0, (deadline - time.time()) / _PARTS)
         means = Means(
             costs=measured(),
             max_memory=self._max_memory // at_work,
             longest=min(longest, _LONGEST),
             earlier=self.plan.groups if here and self.plan is not None else (),
-            hurried=hurried,
+            hurried=deadline is not None,
             varied=here and self._varied,
         )
         return planned(fits, alone, preparation.blocks, means)
@@ -252,7 +252,7 @@ class Evaluation:
             return replace(seeded, paused=own)
         before = self._before(task, line, self._resource)
         if task.place in self._store.results:
-            self._epochs_before[task.place] = self._epochs_then(task, line)
+            self._epochs_before[task.place] = self._epochs_then(task, line, self._resource)
         elif before is not None:
             self._epochs_before[task.place] = before.n_epochs
         return replace(seeded, paused=own or before, horizon=self._resource.most)
@@ -264,12 +264,18 @@ class Evaluation:
         states = (self._store.state((candidate, task.split)) for candidate in earlier)
         return next((state for state in states if state is not None and state.n_epochs <= most), None)
 
-    def _epochs_then(self, task: Task, line: Sequence[int]) -> int:
-        """For how long the same fit had been trained with others before, whose state is forgotten."""
+    def _epochs_then(self, task: Task, line: Sequence[int], resource: Resource) -> int:
+        """For how long the same fit, which is finished now, had been trained with others before.
+
+        Its state then may be forgotten.
+        """
         stacked = set() if self.plan is None else {fit for group in self.plan.groups for fit in group.fits}
-        fits = [(candidate, task.split) for candidate in line if candidate < task.n_before]
-        curves = [self._store.results[fit]["history"] for fit in fits if fit in stacked]
-        return len(curves[-1]["loss"]) if curves and curves[-1] is not None else 0
+        fits = [(candidate, task.split) for candidate in reversed(line) if candidate < task.n_before]
+        for fit in fits[:1] if resource.narrows else fits:
+            curves = self._store.results[fit]["history"] if fit in stacked else None
+            if curves is not None and len(curves["loss"]) <= task.keywords["parameters"][resource.name]:
+                return len(curves["loss"])
+        return 0
 
     def _key(self, task: Task) -> Any:
         """Of a candidate: the same for all that differ in their resource alone."""

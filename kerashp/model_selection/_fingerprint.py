@@ -21,24 +21,24 @@ from kerashp.training._identity import names_by_place, renamed
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic)
 
 
-def of_candidates(tasks: Sequence[Task]) -> str:
-    """Of the candidates of a round."""
-    return digest({task.candidate: task.keywords["parameters"] for task in tasks})
+def of_round(tasks: Sequence[Task]) -> dict[str, str]:
+    """Of what a round's tasks have of their own, by what it is called in errors."""
+    splits = {task.split: (task.keywords["train"], task.keywords["test"]) for task in tasks}
+    candidates = {task.candidate: task.keywords["parameters"] for task in tasks}
+    return {"the splits": digest(splits), "the candidates": digest(candidates)}
 
 
 def of_search(tasks: Sequence[Task], resource: Resource | None) -> dict[str, str]:
-    """Of all else that decides about results, which is the same in every round, by what errors call it."""
+    """Of all else that decides about results, which is the same in every round."""
     first = tasks[0]
     estimator, X, y = first.arguments
     told = first.keywords
-    splits = {task.split: (task.keywords["train"], task.keywords["test"]) for task in tasks}
     scoring = told["scorer"], told["score_params"], told["return_train_score"], repr(told["error_score"])
     return {
         "X": digest(X),
         "y": digest(y),
         "the fit parameters": digest(told["fit_params"]),
         "the estimator": digest(estimator),
-        "the splits": digest(splits),
         "the scoring": digest(scoring),
         "the resource": digest(resource),
         "the versions": versions(),

@@ -68,12 +68,14 @@ class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
             raise
 
     def _cut_short(self) -> str:
-        own = int(np.max(self._found["n_resources"])) if self._found is not None else 0
-        if own >= self.max_resources_:
+        if self._found is None or self.n_iterations_ >= min(
+            self.n_required_iterations_, self.n_possible_iterations_
+        ):
             return ""
+        own, name = np.max(self._found["n_resources"]), self.resource.rpartition("__")[2]
         return (
-            f". The best, which is the one to be refitted, has had {own} of {self.max_resources_} "
-            f"{self.resource.rpartition('__')[2]}; with journal=folder and more time, the same call goes on"
+            f". The best has had {own} of {self.max_resources_} {name}; with journal=folder and more time, "
+            "the same call goes on"
         )
 
     def _end_with(self, n_iterations: int) -> None:

@@ -73,6 +73,7 @@ class Here:
         self._limit = limit
         self._bar = bar
         self._seconds = seconds
+        self._begun = False  # a group, by an estimate of whose time nothing would ever begin
 
     def run(
         self, groups: Sequence[tuple[Group, list[Ready]]], blocks: Blocks, alone: Sequence[Task]
@@ -127,7 +128,8 @@ class Here:
         devices = Devices()
 
         def train(group: Group, fits: Sequence[Ready]) -> Together:
-            self._limit.check(group.compile_seconds)
+            self._limit.check(group.compile_seconds if self._begun else 0.0)
+            self._begun = True
             keep = self._store.keep_states if self._store.keeps else None
             with devices.one():
                 return Together(fits, blocks, group.room).train(self._report, keep, self._store.every)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kerashp.model_selection._fingerprint import of_candidates, of_search
+from kerashp.model_selection._fingerprint import of_round, of_search
 from kerashp.model_selection._library import Library
 from kerashp.model_selection._plan import Alone, Fit, Group, Plan
 from kerashp.model_selection._records import Records, RecordsError
@@ -98,7 +98,7 @@ class Journal:
         JournalError
         """
         self._told = self._told or of_search(tasks, resource)
-        told, key = self._told | {"the candidates": of_candidates(tasks)}, _round(tasks)
+        told, key = self._told | of_round(tasks), _round(tasks)
         kept = self._records.get("search", key)
         if kept is None:
             self._records.put("search", {key: told})

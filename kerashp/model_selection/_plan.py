@@ -1,8 +1,9 @@
 """The plan of a search: which fits train together, how wide, and which train by themselves."""
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,9 +49,10 @@ class Group:
     room : kerashp.training.Room
         Of its program: groups of one kind and one room share it.
     kind : str
-        What groups must have in common to train by one program, besides their room, as a digest.
+        What groups must have in common to train by one program, besides their room, as a digest. (If not the
+        same numbers are zero in them, such as rates of dropout, there are two programs all the same.)
     n_cores : int
-        On how many cores its members train at a time.
+        On how many cores its members train at a time; in an earlier group's room, on one for each block.
     """
 
     fits: tuple[Fit, ...]
@@ -68,6 +70,12 @@ class Group:
     @property
     def n_candidates(self) -> int:
         return len({candidate for candidate, _ in self.fits})
+
+    @property
+    def wall_seconds(self) -> float:
+        """While its blocks train on their cores."""
+        n_blocks = -(-len(self.fits) // self.room.n_members)
+        return self.compile_seconds + (self.seconds - self.compile_seconds) / min(n_cores(), n_blocks)
 
     def on(self, n_cores: int) -> "Group":
         """The group on so many cores; not one that trains in an earlier one's room."""
@@ -168,27 +176,37 @@ def planned(fits: Sequence[Ready], alone: Sequence[Alone], blocks: Blocks, means
     alike: dict[Hashable, list[Ready]] = {}
     for ready in fits:
         alike.setdefault(ready.key, []).append(ready)
-    groups: list[Group] = []
+    groups: list[tuple[Group, Callable[[], Group] | None]] = []
     for key, own in alike.items():
         kind = digest(key)
         programs = list({group.room: group for group in means.earlier if group.kind == kind}.values())
         for bucket, program in _buckets(own, means.costs, programs):
             for part in _fitting(bucket, program, blocks, means):
-                groups.append(_described(part, program, kind, blocks, means))
-    groups.sort(key=lambda group: group.seconds / group.n_candidates if means.hurried else -group.seconds)
-    rooms_before = {(group.kind, group.room) for group in means.earlier}
-    return Plan(tuple(_on_cores(groups, rooms_before)), tuple(alone), means.costs)
+                by_itself = partial(_described, part, None, kind, blocks, means) if program else None
+                groups.append((_described(part, program, kind, blocks, means), by_itself))
+    planned = _on_cores(groups, means.hurried)
+    planned.sort(key=lambda group: group.seconds / group.n_candidates if means.hurried else -group.seconds)
+    return Plan(tuple(planned), tuple(alone), means.costs)
 
 
-def _on_cores(groups: Sequence[Group], earlier: set[tuple[str, Room]]) -> list[Group]:
-    """Groups that would be at work when all others are done train on all cores."""
-    share = sum(group.seconds for group in groups) / n_cores()
-    return [
-        group
-        if (group.kind, group.room) in earlier
-        else group.on(n_cores() if len(groups) < n_cores() or group.seconds > share else 1)
-        for group in groups
-    ]
+def _on_cores(groups: Sequence[tuple[Group, Callable[[], Group] | None]], hurried: bool) -> list[Group]:
+    """Groups that would be at work when all others are done train on all cores; if hurried, all do.
+
+    One in the room of an earlier group may have fewer blocks than there are cores. Beside it is how it would
+    be by a program of its own, and where that ends sooner, it is so.
+    """
+    share = sum(group.seconds for group, _ in groups) / n_cores()
+    everywhere = hurried or len(groups) < n_cores()
+    placed = []
+    for group, by_itself in groups:
+        wide = everywhere or group.seconds > share
+        if by_itself is None:
+            placed.append(group.on(n_cores() if wide else 1))
+        elif wide:
+            placed.append(min(group, by_itself().on(n_cores()), key=lambda own: own.wall_seconds))
+        else:
+            placed.append(group)
+    return placed
 
 
 def _buckets(
@@ -297,8 +315,11 @@ def _fitting(fits: list[Ready], program: Group | None, blocks: Blocks, means: Me
         own.setdefault(id(ready.model), []).append(ready)
     room = max(means.max_memory - blocks.n_bytes(_blocks(fits)), 1)
     n_weights = _Work.of(fits).n_weights * (_ROOMIER if means.varied else 1)
-    n_weights = n_weights if program is None else program.n_weights
-    by_memory = -(-len(fits) * _member_bytes(fits, n_weights, blocks) // room)
+    n_members = len(fits)
+    if program is not None:
+        n_weights = program.n_weights
+        n_members = -(-n_members // program.room.n_members) * program.room.n_members
+    by_memory = -(-n_members * _member_bytes(fits, n_weights, blocks) // room)
     by_time = min(int(_Work.of(fits).seconds(means.costs) // means.longest), len(fits) // (_FULL * n_cores()))
     n_groups = min(len(own), max(1, by_memory, by_time))
     parts = np.array_split(np.array([*own]), n_groups)

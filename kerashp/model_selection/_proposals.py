@@ -15,6 +15,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from threadpoolctl import threadpool_limits
 
 from kerashp.spaces import from_hyperparameters, params_from_hyperparameters, to_hyperparameters
+from kerashp.spaces._hyperparameters import within_ranges
 
 OBJECTIVE = "mean_test_score"
 NAMES = ("bayesian", "grid", "hyperband", "random")
@@ -213,6 +214,7 @@ class Proposer:
     def _asked(self) -> Any:
         # Each running trial is another worker's.
         trial = self._oracle.create_trial(f"kerashp{len(self._oracle.ongoing_trials)}")
+        trial.hyperparameters.values = within_ranges(trial.hyperparameters)
         if trial.status == "RUNNING" and _is_grid(self._oracle):
             # The grid would wait for the trial to end, in case it has new hyperparameters. None has.
             self._oracle._populate_next.append(trial.trial_id)

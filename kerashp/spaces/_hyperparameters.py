@@ -356,12 +356,17 @@ def params_from_hyperparameters(hp: Any, space: Space | Iterable[Space] | None =
     {'momentum': 0.9375, 'n_neurons': (30, 30)}
     """
     choices = _choices("params_from_hyperparameters", hp, space)
-    ends = {one.name: one.max_value for one in hp.space if hasattr(one, "max_value") and hp.is_active(one)}
     return {
-        _parameter(name): _value(name, min(value, ends[name]) if name in ends else value, choices)
-        for name, value in hp.values.items()
+        _parameter(name): _value(name, value, choices)
+        for name, value in within_ranges(hp).items()
         if name != _SELECTOR and not name.startswith("tuner/")
     }
+
+
+def within_ranges(hp: Any) -> dict[str, Any]:
+    """The values of `hp`, none of them above its range."""
+    ends = {one.name: one.max_value for one in hp.space if hasattr(one, "max_value") and hp.is_active(one)}
+    return {name: min(value, ends[name]) if name in ends else value for name, value in hp.values.items()}
 
 
 def _choices(caller: str, hp: Any, space: Any) -> dict[str, list[Any]]:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerashp.training._identity import spared_by_decay
 from kerashp.training._replaced import replaced
 from kerashp.training._room import dense_of
 
@@ -209,8 +210,11 @@ def _normalized(layer: Any, mask: Any) -> Callable:
 def may_be_padded(model: Any) -> list[str]:
     """The names of the Dense layers whose units can be joined by zeros that change nothing.
 
-    Those are all but the ones that outputs come from; or none at all.
+    Those are all but the ones that outputs come from; or none at all, such as where a model made anew would
+    not know which weights the optimizer was told to spare.
     """
+    if any(spared_by_decay(model)):
+        return []
     calls = nodes(model)
     if not _can_pad(model, [node.operation for node in calls]):
         return []
