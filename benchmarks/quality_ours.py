@@ -14,8 +14,9 @@ from kerashp.model_selection import (
     RandomizedSearchCV,
 )
 
-REFIT, REFITS = 3.0, 15.0  # seconds that are left to the refit, and to those of an ensemble
+REFIT, REFITS = 2.5, 10.0  # seconds that are left to the refit, and to those of an ensemble
 ENSEMBLES_FROM, N_MEMBERS = 60.0, 5  # seconds of a budget, and picks: most refits compile
+MANY = 60  # candidates
 
 
 def n_candidates(budget: float) -> int:
@@ -23,7 +24,7 @@ def n_candidates(budget: float) -> int:
 
     More than in proportion to the time, since each depth is compiled once.
     """
-    return round(18 * (budget / 15) ** 1.25)
+    return round(16 * (budget / 15) ** 1.25)
 
 
 def random(estimator: Any, n_iter: int) -> Any:
@@ -31,15 +32,19 @@ def random(estimator: Any, n_iter: int) -> Any:
 
 
 def halving(estimator: Any, n_iter: int) -> Any:
-    """Of 11, 33 and 99 epochs: half as many candidates more."""
+    """Of 11, 33 and 99 epochs; fewer candidates where that is most of the time."""
     return HalvingRandomSearchCV(
-        estimator, SPACE, n_candidates=3 * n_iter // 2, min_resources=11, return_train_score=False
+        estimator,
+        SPACE,
+        n_candidates=3 * n_iter // (4 if n_iter < MANY else 2),
+        min_resources=11,
+        return_train_score=False,
     )
 
 
 def coarse_to_fine(estimator: Any, n_iter: int) -> Any:
-    """Three rounds, of which the later ones may be of other depths and wider: a third fewer candidates."""
-    return CoarseToFineSearchCV(estimator, SPACE, n_iter=max(3, 2 * n_iter // 9))
+    n_rounds = 2 if n_iter < MANY else 3
+    return CoarseToFineSearchCV(estimator, SPACE, n_iter=n_iter // n_rounds, n_rounds=n_rounds)
 
 
 def bayesian(estimator: Any, n_iter: int) -> Any:
