@@ -14,8 +14,9 @@ from kerashp.model_selection import (
     RandomizedSearchCV,
 )
 
-REFIT, REFITS = 2.5, 10.0  # seconds that are left to the refit, and to those of an ensemble
-ENSEMBLES_FROM, N_MEMBERS = 60.0, 5  # seconds of a budget, and picks: most refits compile
+REFIT = 2.5  # seconds that are left to the refit
+REFITS, SHARE = 10.0, 0.2  # to those of an ensemble, but not more than that share of the budget
+N_MEMBERS = 5  # picks
 MANY = 60  # candidates
 
 
@@ -24,7 +25,7 @@ def n_candidates(budget: float) -> int:
 
     More than in proportion to the time, since each depth is compiled once.
     """
-    return round(16 * (budget / 15) ** 1.25)
+    return round(12 * (budget / 15) ** 1.35)
 
 
 def random(estimator: Any, n_iter: int) -> Any:
@@ -55,7 +56,6 @@ def bayesian(estimator: Any, n_iter: int) -> Any:
 def searched(make: Callable[[Any, int], Any], data: Data, budget: float) -> Outcome:
     """The winner, refitted to all rows, and the ensemble."""
     began = time.perf_counter()
-    averages = budget >= ENSEMBLES_FROM
     kind = KerasRegressor if data.is_regression else KerasClassifier
     estimator = kind(network, epochs=EPOCHS, early_stopping=True, patience=PATIENCE, random_state=data.seed)
     search = make(estimator, n_candidates(budget))
@@ -64,7 +64,7 @@ def searched(make: Callable[[Any, int], Any], data: Data, budget: float) -> Outc
         scoring="neg_mean_squared_error" if data.is_regression else "neg_log_loss",
         refit_epochs="cv",
         random_state=data.seed,
-        timeout=budget - REFIT - (REFITS if averages else 0.0),
+        timeout=budget - REFIT - min(REFITS, SHARE * budget),
     )
     try:
         search.fit(data.X, data.y)
@@ -72,9 +72,8 @@ def searched(make: Callable[[Any, int], Any], data: Data, budget: float) -> Outc
         return Outcome(budget, {}, {}, 0, {})
     ended = {"winner": time.perf_counter() - began}
     predictors = {"winner": search.predict}
-    if averages:
-        predictors["ensemble"] = search.ensemble(N_MEMBERS).predict
-        ended["ensemble"] = time.perf_counter() - began
+    predictors["ensemble"] = search.ensemble(N_MEMBERS).predict
+    ended["ensemble"] = time.perf_counter() - began
     found = len(search.cv_results_["params"])
     errors = {name: data.error(predict) for name, predict in predictors.items()}
     return Outcome(budget, errors, ended, found, search.best_params_)

@@ -33,7 +33,7 @@ from kerashp.model_selection import (
 from kerashp.model_selection._here import Here
 from kerashp.model_selection._library import Library, held_out, out_of_fold, predicted
 from kerashp.model_selection._selection import greedy_selection
-from kerashp.training import FallbackWarning, Population, Predictor
+from kerashp.training import Costs, FallbackWarning, Population, Predictor
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))
@@ -56,6 +56,23 @@ def one_by_one(ensemble: Any, rows: Any) -> np.ndarray:
 
 def together(ensemble: Any, rows: Any) -> np.ndarray:
     return (ensemble.predict_proba if is_classifier(ensemble) else ensemble.predict)(rows)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_members_are_trained_by_the_programs_of_the_search(
+    early_stopping: bool, compiles: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: Costs(1e3, 0, 0, 0, 1e9))
+    grid = {"n_neurons": [3, 5], "learning_rate": [0.03, 0.1]}
+    search = GridSearchCV(mlp(early_stopping=early_stopping), grid, cv=3, refit_epochs="cv").fit(X, Y)
+    n_compiled = len(compiles)
+    ensemble = search.ensemble(3)
+    assert len(compiles) == n_compiled
+    compiling_anew = copy.deepcopy(ensemble)
+    epochs = [search._epochs_of(search.cv_results_["params"].index(own)) for own in ensemble.candidates]
+    compiling_anew._fit(X, Y, {}, epochs)
+    assert len(compiles) > n_compiled
+    np.testing.assert_allclose(ensemble.predict(X), compiling_anew.predict(X), rtol=1e-4, atol=1e-5)
 
 
 # Selection.

@@ -251,6 +251,14 @@ def test_a_room_wider_than_all(name: str) -> None:
     check(makers, table(), room=Room(3, (9, 1), (True, False)))
 
 
+@pytest.mark.parametrize("n_rows", [N_ROWS, 96])  # with a short last batch, and without
+def test_a_room_that_validates_where_no_member_does(n_rows: int) -> None:
+    members = [{"rows": np.arange(n_rows), "epochs": own} for own in (2, 4)]
+    makers = [lambda width=width: build_model(1, width, 0.02, 6) for width in (5, 7)]
+    trained = check(makers, table(), members, room=Room(2, (9, 1), (True, False), validates=True))
+    assert [list(own.history) for own in trained] == [["loss"]] * 2
+
+
 def test_a_room_wider_than_all_sequences() -> None:
     X = rng().normal(size=(N_ROWS, 4, 3)).astype("float32")
     own = [layers.Dense(5, "tanh"), layers.Flatten(), layers.Dense(7, "softmax")]
@@ -259,10 +267,10 @@ def test_a_room_wider_than_all_sequences() -> None:
 
 
 def test_populations_of_one_room_share_one_program(compiles: list[Any]) -> None:
-    room = Room.of([(9, 1), (5, 1)], n_members=2)
-    for widths in ((9, 5), (4,), (6, 6, 6)):
+    room = Room.of([(9, 1), (5, 1)], n_members=2, validates=True)
+    for widths, held_out in (((9, 5), [1, 2]), ((4,), None), ((6, 6, 6), [3])):
         models = made([lambda width=width: build_model(1, width, 0.02, 6) for width in widths])
-        members = [Member(model, random_state=0) for model in models]
+        members = [Member(model, validation_rows=held_out, random_state=0) for model in models]
         population = Population(members, *table(), batch_size=BATCH_SIZE, room=room)
         assert [len(trained.history["loss"]) for trained in population.train(2)] == [2] * len(widths)
     assert len(compiles) == 1

@@ -20,6 +20,7 @@ from kerashp.estimators._jointly import Jointly
 from kerashp.estimators._mixins import ProbabilisticClassifierMixin
 from kerashp.estimators._mlp import KerasMLPClassifier, KerasMLPRegressor
 from kerashp.model_selection._members import fitted
+from kerashp.model_selection._plan import Group
 from kerashp.model_selection._preprocessing import innermost, within
 
 Epochs = Sequence[int | None] | None
@@ -75,11 +76,21 @@ class BaseKerasEnsemble(BaseEstimator):
             fit_params[self._name_of_weight(fit_params)] = sample_weight
         return self._fit(X, y, fit_params)
 
-    def _fit(self, X: Any, y: Any, fit_params: dict[str, Any], epochs: Epochs = None) -> Self:
-        """Train the members, each for its own number of epochs with nothing held out, where it has one."""
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        fit_params: dict[str, Any],
+        epochs: Epochs = None,
+        earlier: Sequence[Group] = (),
+    ) -> Self:
+        """Train the members, each for its own number of epochs with nothing held out, where it has one.
+
+        The programs of a search's groups may be of use.
+        """
         members = self._unfitted()
         weights = self._checked_weights(len(members))
-        self.members_ = fitted(members, X, y, fit_params, epochs or [None] * len(members))
+        self.members_ = fitted(members, X, y, fit_params, epochs or [None] * len(members), earlier)
         self.weights_ = weights
         self._jointly = Jointly()
         return self
@@ -230,8 +241,8 @@ class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
     def _default(self) -> BaseKerasEstimator:
         return KerasMLPClassifier()
 
-    def _fit(self, X: Any, y: Any, fit_params: dict[str, Any], epochs: Epochs = None) -> Self:
-        super()._fit(X, y, fit_params, epochs)
+    def _fit(self, *arguments: Any) -> Self:
+        super()._fit(*arguments)
         self.target_encoder_ = innermost(self.members_[0]).target_encoder_
         return self
 

@@ -124,7 +124,7 @@ class EnsemblingMixin(BaseSearchCV):
         )
         epochs = [self._epochs_of(candidate) for candidate in candidates]
         with scheduling_for(self._horizon):
-            return ensemble._fit(X, y, self._routed.estimator.fit, epochs)
+            return ensemble._fit(X, y, self._routed.estimator.fit, epochs, self.plan_.groups)
 
     def _keep_for_ensembles(self, X: Any, y: Any) -> None:
         self._data = X, y

@@ -58,6 +58,8 @@ class Evaluation:
         Of two candidates that differ in nothing else, the later one goes on where the earlier one was.
     varied : bool, default=False
         Whether later calls may have candidates of other widths.
+    earlier : list of Group, default=()
+        Those of another evaluation in this process, whose programs may be of use.
 
     Attributes
     ----------
@@ -81,6 +83,7 @@ class Evaluation:
         limit: Limit,
         resource: Resource | None = None,
         varied: bool = False,
+        earlier: Sequence[Group] = (),
     ):
         self.plan: Plan | None = None
         self.finished: list[bool] = []
@@ -94,6 +97,7 @@ class Evaluation:
         self._limit = limit
         self._resource = resource
         self._varied = varied
+        self._earlier = earlier
         self._epochs_before: dict[Fit, int] = {}  # of fits that go on
         self._lost_fits: list[Fit] = []
         self._lines: dict[Any, list[int]] = {}  # the positions of candidates that are one and the same
@@ -183,7 +187,7 @@ class Evaluation:
             costs=measured(),
             max_memory=self._max_memory // at_work,
             longest=min(longest, _LONGEST),
-            earlier=self.plan.groups if here and self.plan is not None else (),
+            earlier=[*self._earlier, *(self.plan.groups if here and self.plan is not None else ())],
             hurried=deadline is not None,
             varied=here and self._varied,
         )

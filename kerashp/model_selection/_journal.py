@@ -206,8 +206,8 @@ def _locked(folder: Path) -> sqlite3.Connection:
 
 def _group(kept: dict[str, Any]) -> Group:
     """A group from its dict, in which tuples are lists."""
-    n_members, units, spare = kept["room"].values()
-    room = Room(n_members, tuple(units), tuple(spare))
+    n_members, units, spare, validates = kept["room"].values()
+    room = Room(n_members, tuple(units), tuple(spare), validates)
     return Group(**kept | {"fits": tuple(map(tuple, kept["fits"])), "room": room})
 
 

@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from kerashp.estimators._handover import training_for
 from kerashp.model_selection._evaluation import Evaluation
+from kerashp.model_selection._plan import Group
 from kerashp.model_selection._preprocessing import Memory, around
 from kerashp.model_selection._stop import Limit, Stopped
 from kerashp.model_selection._store import Unwritten
@@ -45,9 +46,17 @@ _UNSCORED: Result = {"fit_error": None, "fit_time": 0.0, "test_scores": {}}
 
 
 def fitted(
-    estimators: Sequence[Any], X: Any, y: Any, fit_params: dict[str, Any], epochs: Sequence[int | None]
+    estimators: Sequence[Any],
+    X: Any,
+    y: Any,
+    fit_params: dict[str, Any],
+    epochs: Sequence[int | None],
+    earlier: Sequence[Group],
 ) -> list[Any]:
-    """Clones of the estimators, fitted on all rows; each for so many epochs, where that is not None."""
+    """Clones of the estimators, fitted on all rows; each for so many epochs, where that is not None.
+
+    The programs of earlier groups may be of use.
+    """
     n_members = len(estimators)
     tasks = [
         _Training(
@@ -65,7 +74,8 @@ def fitted(
         for number, (estimator, own) in enumerate(zip(estimators, epochs, strict=True))
     ]
     limit = Limit()
-    evaluation = Evaluation(None, False, 1, None, Unwritten(keeps_finished=False), limit)
+    store = Unwritten(keeps_finished=False)
+    evaluation = Evaluation(None, False, 1, None, store, limit, earlier=earlier)
     with suppress(Stopped):
         results = evaluation.results(tasks)
     if limit.reason is not None:

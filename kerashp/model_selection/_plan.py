@@ -177,8 +177,8 @@ def planned(fits: Sequence[Ready], alone: Sequence[Alone], blocks: Blocks, means
     for ready in fits:
         alike.setdefault(ready.key, []).append(ready)
     groups: list[tuple[Group, Callable[[], Group] | None]] = []
-    for key, own in alike.items():
-        kind = digest(key)
+    for own in alike.values():
+        kind = digest(own[0].kind)
         programs = list({group.room: group for group in means.earlier if group.kind == kind}.values())
         for bucket, program in _buckets(own, means.costs, programs):
             for part in _fitting(bucket, program, blocks, means):
@@ -259,13 +259,18 @@ class _Work(NamedTuple):
     n_members: int
     n_steps: int  # of all members
     batch_size: int
+    validates: bool
 
     @classmethod
     def of(cls, fits: Sequence[Ready]) -> "_Work":
         n_steps = sum(ready.n_epochs * ready.n_steps for ready in fits)
         shapes = np.max([ready.shapes for ready in fits], axis=0)
         units = np.max([ready.units for ready in fits], axis=0)
-        return cls(shapes, units, len(fits), n_steps, max(ready.batch_size for ready in fits))
+        batch_size, validates = (
+            max(ready.batch_size for ready in fits),
+            any(ready.validation is not None for ready in fits),
+        )
+        return cls(shapes, units, len(fits), n_steps, batch_size, validates)
 
     def and_(self, other: "_Work") -> "_Work":
         return _Work(
@@ -274,6 +279,7 @@ class _Work(NamedTuple):
             self.n_members + other.n_members,
             self.n_steps + other.n_steps,
             max(self.batch_size, other.batch_size),
+            self.validates or other.validates,
         )
 
     @property
@@ -292,9 +298,10 @@ class _Work(NamedTuple):
 
     def seconds_by(self, program: Group, costs: Costs) -> float:
         """To train by an earlier group's program, whose blocks are filled up; infinite: it has no room."""
-        if not program.room.holds(tuple(self.units.tolist())):
+        room = program.room
+        if not room.holds(tuple(self.units.tolist())) or (self.validates and not room.validates):
             return math.inf
-        size = program.room.n_members
+        size = room.n_members
         n_members, steps = -(-self.n_members // size) * size, self.n_steps / self.n_members
         return costs.training(n_members, self.n_layers, program.n_weights, self.batch_size, steps, size)
 
@@ -371,7 +378,7 @@ def _new_room(fits: list[Ready], work: _Work, means: Means) -> tuple[Room, int, 
     Where others may come that are a little wider, it is for them as well, unless that costs more than a
     compile.
     """
-    exact = Room.of([ready.units for ready in fits], len(fits))
+    exact = Room.of([ready.units for ready in fits], len(fits), work.validates)
     seconds = work.seconds(means.costs)
     if not means.varied or fits[0].own_code:
         return exact, work.n_weights, seconds

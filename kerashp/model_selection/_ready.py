@@ -41,6 +41,7 @@ class Ready:
     own_code: bool  # is in the model: it can train with those that the same call made for other splits
     train: Portion
     validation: Portion | None
+    kind: Hashable  # of its program, besides its room
     key: Hashable  # fits of one key can be members of one population
     seconds: float  # that it took until here
 
@@ -173,11 +174,12 @@ class Preparation:
             own_code=shape is model,
             train=train,
             validation=validation,
+            kind=None,
             key=None,
             seconds=0.0,
         )
         whole = rowwise and ready.n_steps == 1  # then any larger batch size is the same
-        key = (
+        kind = (
             (task.candidate, ready.shapes.tobytes()) if ready.own_code else shape,
             ready.dtype,
             self.blocks.row(block),
@@ -185,9 +187,9 @@ class Preparation:
             ready.arguments.get("validation_batch_size"),
             ready.arguments.get("shuffle", True),
             None if rowwise else (len(train.rows), validation and len(validation.rows)),
-            ready.stopping and ready.stopping.monitor,  # one that is not there fails those that have it
         )
-        return replace(ready, key=key)
+        monitor = ready.stopping and ready.stopping.monitor  # one that is not there fails those that have it
+        return replace(ready, kind=kind, key=(kind, monitor))
 
     def _portions(self, fitting: Fitting, block: int, n_passed: int) -> tuple[Portion, Portion | None]:
         train = Portion(block, _places(fitting.rows, n_passed), fitting.rows.sample_weight)

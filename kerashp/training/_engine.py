@@ -106,7 +106,7 @@ class Engine:
     @property
     def validates(self) -> bool:
         """Whether there is something to validate on."""
-        return self._validation is not None
+        return bool(self._tests) or self._rest.size > 0
 
     @property
     def epochs_a_call(self) -> int:

@@ -130,7 +130,9 @@ class Population:
             _check_room(room, self._members[0].model, widths)
         self._size = room.n_members
         _refuse(of_data((x, y, sample_weight), validation_data))
-        portions = Portions(self._members, x, y, sample_weight, validation_data, shuffle=shuffle)
+        portions = Portions(
+            self._members, x, y, sample_weight, validation_data, shuffle=shuffle, validates=room.validates
+        )
         _refuse(too_large(portions.n_bytes))
         self._portions = portions
         self._stack = Stack(

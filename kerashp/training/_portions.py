@@ -23,6 +23,8 @@ class Portions:
     members : list of Member
     x, y, sample_weight, validation_data, shuffle
         See `Population`.
+    validates : bool
+        Whether there are rows to validate on, none each, where no member has any.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Portions:
         validation_data: Any,
         *,
         shuffle: bool,
+        validates: bool,
     ):
         self._weights = _own_weights(sample_weight, len(members))
         self._train = _data.standardized(x, y, sample_weight if self._weights is None else None)
@@ -50,7 +53,7 @@ class Portions:
         self.train_rows = [
             _rows(f"members[{index}].rows", member.rows, n_rows) for index, member in enumerate(members)
         ]
-        self.test_rows = self._tested(members, n_rows)
+        self.test_rows = self._tested(members, n_rows, validates)
         generators = [_generator(member) for member in members]
         self.generators = generators if shuffle else None
 
@@ -98,9 +101,9 @@ class Portions:
         """Whether rows to validate on are rows of the data to train on."""
         return self._test is None
 
-    def _tested(self, members: Sequence[Member], n_rows: int) -> list[np.ndarray] | None:
+    def _tested(self, members: Sequence[Member], n_rows: int, validates: bool) -> list[np.ndarray] | None:
         own = self._test is not None
-        if not own and all(member.validation_rows is None for member in members):
+        if not own and not validates and all(member.validation_rows is None for member in members):
             return None
         n_rows = _data.n_rows(self._test) if own else n_rows
         none = np.zeros(0, np.int32)

@@ -23,6 +23,8 @@ class Room:
         Of each Dense layer of the model, in its order (`units_of`).
     spare : tuple of bool
         In which of these layers members may have fewer units.
+    validates : bool, default=False
+        Whether the program can validate, even if no member does.
 
     Examples
     --------
@@ -36,12 +38,14 @@ class Room:
     n_members: int
     units: Units
     spare: tuple[bool, ...]
+    validates: bool = False
 
     @classmethod
-    def of(cls, units: Sequence[Units], n_members: int) -> "Room":
+    def of(cls, units: Sequence[Units], n_members: int, validates: bool = False) -> "Room":
         """For members of these widths."""
         layers = list(zip(*units, strict=True))
-        return cls(n_members, tuple(map(max, layers)), tuple(len(set(own)) > 1 for own in layers))
+        spare = tuple(len(set(own)) > 1 for own in layers)
+        return cls(n_members, tuple(map(max, layers)), spare, validates)
 
     def holds(self, units: Units) -> bool:
         """Whether a member of these widths can be trained by such a program."""

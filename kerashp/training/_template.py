@@ -4,6 +4,7 @@ import json
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -122,7 +123,7 @@ def roomier(model: Any, room: Room) -> Room:
         return next(width for width in widths if width >= units)
 
     units = [rounded(own) if wide else own for own, wide in zip(room.units, spare, strict=True)]
-    return Room(room.n_members, tuple(units), spare)
+    return replace(room, units=tuple(units), spare=spare)
 
 
 def weight_shapes(model: Any, room: Room) -> list[tuple[int, ...]]:
