@@ -73,7 +73,6 @@ class Here:
         self._limit = limit
         self._bar = bar
         self._seconds = seconds
-        self._begun = False  # a group, by an estimate of whose time nothing would ever begin
 
     def run(
         self, groups: Sequence[tuple[Group, list[Ready]]], blocks: Blocks, alone: Sequence[Task]
@@ -128,8 +127,8 @@ class Here:
         devices = Devices()
 
         def train(group: Group, fits: Sequence[Ready]) -> Together:
-            self._limit.check(group.compile_seconds if self._begun else 0.0)
-            self._begun = True
+            # But the first: by a bad estimate, nothing might ever begin.
+            self._limit.check(0.0 if group is groups[0][0] else group.compile_seconds)
             keep = self._store.keep_states if self._store.keeps else None
             with devices.one():
                 return Together(fits, blocks, group.room).train(self._report, keep, self._store.every)
