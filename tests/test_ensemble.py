@@ -32,6 +32,7 @@ from kerashp.model_selection import (
 )
 from kerashp.model_selection._here import Here
 from kerashp.model_selection._library import Library, held_out, out_of_fold, predicted
+from kerashp.model_selection._members import fitted
 from kerashp.model_selection._selection import greedy_selection
 from kerashp.training import Costs, FallbackWarning, Population, Predictor
 
@@ -73,6 +74,16 @@ def test_members_are_trained_by_the_programs_of_the_search(
     compiling_anew._fit(X, Y, {}, epochs)
     assert len(compiles) > n_compiled
     np.testing.assert_allclose(ensemble.predict(X), compiling_anew.predict(X), rtol=1e-4, atol=1e-5)
+
+
+def test_a_program_of_one_width_trains_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "kerashp.model_selection._evaluation.measured"
+    monkeypatch.setattr(path, lambda: Costs(0, 0, 0, 0, 1e9))  # a group for each width
+    search = GridSearchCV(mlp(), {"n_neurons": [4, 8]}, cv=3, refit=False).fit(X, Y)
+    assert [group.room.spare for group in search.plan_.groups] == [(False, False)] * 2
+    monkeypatch.setattr(path, lambda: Costs(1e6, 0, 1.0, 0, 1e9))  # one block is cheaper than two
+    trained = fitted([mlp(), mlp(n_neurons=8)], X, Y, {}, [None, None], search._programs)
+    assert [member.model_.layers[0].units for member in trained] == [4, 8]
 
 
 # Selection.

@@ -285,7 +285,8 @@ def test_a_stopped_search_has_the_attributes_of_what_is_finished(monkeypatch: py
     search = HalvingGridSearchCV(Peak(), {"rate": [1e-4, 1e-3, 1e-2, 1e-1]}, factor=2, cv=2)
     search.set_params(resource="resources", max_resources=8, min_resources=2)
     with pytest.warns(
-        UserWarning, match="stopped by Ctrl-C: 6 of 6 candidates .* has had 4 of 8 resources; with journal"
+        UserWarning,
+        match="stopped by Ctrl-C: 6 of 6 candidates .* has had 4 of 8 resources; with journal=folder",
     ):
         search.fit(X, Y)
     assert (search.n_iterations_, search.n_candidates_, search.n_resources_) == (2, [4, 2], [2, 4])

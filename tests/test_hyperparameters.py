@@ -149,6 +149,11 @@ def test_the_end_of_a_range_is_not_passed() -> None:
     params = params_from_hyperparameters(hp)
     assert params["n_neurons"] == 128
     assert params["learning_rate"] <= 1e-2
+    steps = keras_tuner.HyperParameters()
+    steps.Float("momentum", 0.3, 0.9, step=0.2)  # the last value is 0.9000000000000001
+    last = max(steps.space[0].values)
+    steps.values = {"momentum": last}
+    assert params_from_hyperparameters(steps) == {"momentum": last}
 
 
 def test_positions_survive_a_file_only_with_the_space() -> None:

@@ -762,12 +762,17 @@ def test_widths_that_cannot_be_padded_split(layer: Callable[[int], Any]) -> None
         (
             lambda: [Member(made(mlps(0.1))[0])],
             {"room": Room(1, (7, 1), (True, False))},
-            r"room must be as wide as all members; members\[0\].model has Dense layers of \(8, 1\) units",
+            r"room must be as wide as all members, .*; members\[0\].model has Dense layers of \(8, 1\) units",
         ),
         (
             lambda: [Member(made(mlps(0.1))[0])],
             {"room": Room(1, (8, 2), (True, True))},
             "room must have no spare units in layer '.*', whose outputs would be",
+        ),
+        (
+            lambda: [Member(made(mlps(0.1))[0])],
+            {"room": Room(1, (8, 1), (False,))},
+            "room must have units and spare for each of 2 Dense layers; got",
         ),
         (
             lambda: [Member(_sparing("bias"))],

@@ -241,8 +241,15 @@ class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
     def _default(self) -> BaseKerasEstimator:
         return KerasMLPClassifier()
 
-    def _fit(self, *arguments: Any) -> Self:
-        super()._fit(*arguments)
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        fit_params: dict[str, Any],
+        epochs: Epochs = None,
+        earlier: Sequence[Group] = (),
+    ) -> Self:
+        super()._fit(X, y, fit_params, epochs, earlier)
         self.target_encoder_ = innermost(self.members_[0]).target_encoder_
         return self
 

@@ -25,6 +25,7 @@ from kerashp.model_selection._ensemble import (
 )
 from kerashp.model_selection._histories import mean_best_epochs
 from kerashp.model_selection._library import Held, OutOfFold, out_of_fold
+from kerashp.model_selection._plan import Group
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._selection import Selection, greedy_selection
 
@@ -35,10 +36,17 @@ _REMEDY = "Pass scoring, such as 'neg_log_loss' or 'neg_mean_squared_error'"
 class EnsemblingMixin(BaseSearchCV):
     """A search that makes ensembles of its candidates."""
 
-    _only_here: ClassVar[tuple[str, ...]] = ("_data", "_horizon", "_routed", "_held_out")  # not in copies
+    _only_here: ClassVar[tuple[str, ...]] = (
+        "_data",
+        "_horizon",
+        "_programs",
+        "_routed",
+        "_held_out",
+    )  # not copied
 
     _held_out: dict[int, Held]
     _horizon: int | None  # of the schedules of learning rates
+    _programs: list[Group]  # those that trained in this process
 
     def ensemble(self, n_members: int = 10, *, scoring: Any = None) -> BaseKerasEnsemble:
         """Average the candidates that together predict held-out rows best, each trained on all rows.
@@ -124,7 +132,7 @@ class EnsemblingMixin(BaseSearchCV):
         )
         epochs = [self._epochs_of(candidate) for candidate in candidates]
         with scheduling_for(self._horizon):
-            return ensemble._fit(X, y, self._routed.estimator.fit, epochs, self.plan_.groups)
+            return ensemble._fit(X, y, self._routed.estimator.fit, epochs, self._programs)
 
     def _keep_for_ensembles(self, X: Any, y: Any) -> None:
         self._data = X, y

@@ -59,7 +59,7 @@ class Evaluation:
     varied : bool, default=False
         Whether later calls may have candidates of other widths.
     earlier : list of Group, default=()
-        Those of another evaluation in this process, whose programs may be of use.
+        Those that trained in another evaluation in this process, whose programs may be of use.
 
     Attributes
     ----------
@@ -71,6 +71,8 @@ class Evaluation:
         Where the time went, over all threads.
     epochs_saved : int
         How many epochs fits that went on did not train again.
+    trained : list of Group
+        Those that have trained in this process, whose programs are here.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Evaluation:
         self.finished: list[bool] = []
         self.seconds = Seconds()
         self.epochs_saved = 0
+        self.trained: list[Group] = []
         self._max_memory = max_memory or _memory()
         self._verbose = verbose
         self._n_jobs = n_jobs
@@ -144,11 +147,8 @@ class Evaluation:
 
     def _run(self, tasks: Sequence[Task], left: dict[Fit, Task], bar: Bar) -> None:
         """Run the tasks that are left, as they were planned when they began, or as is best."""
-        plan, prepared, preparation = (
-            self._store.plan(tasks),
-            dict[Fit, Ready | str](),
-            Preparation(self._store.seed),
-        )
+        plan, preparation = self._store.plan(tasks), Preparation(self._store.seed)
+        prepared: dict[Fit, Ready | str] = {}
         if plan is None or self._backend is None:
             wanted = [task for task in tasks if plan is None or task.place in _beside(left, plan)]
             with self.seconds.spent("preparing"):
@@ -164,7 +164,9 @@ class Evaluation:
             own = [(group, [prepared[fit] for fit in group.fits]) for group in groups]
             whole, divided = whole_groups(own)
             alone += [left[fit] for group, _ in divided for fit in group.fits if fit in left]
-            divided += Here(self._store, self._limit, bar, self.seconds).run(whole, preparation.blocks, alone)
+            here = Here(self._store, self._limit, bar, self.seconds)
+            divided += here.run(whole, preparation.blocks, alone)
+            self.trained += here.trained
         else:
             divided = self._elsewhere(groups, alone, {task.place: task for task in tasks}, bar)
         warn_of(divided)

@@ -68,15 +68,14 @@ class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
             raise
 
     def _cut_short(self) -> str:
-        if self._found is None or self.n_iterations_ >= min(
-            self.n_required_iterations_, self.n_possible_iterations_
-        ):
+        assert self._found is not None
+        planned = self.n_required_iterations_
+        if not self.aggressive_elimination:
+            planned = min(planned, self.n_possible_iterations_)
+        if self.n_iterations_ >= planned:
             return ""
         own, name = np.max(self._found["n_resources"]), self.resource.rpartition("__")[2]
-        return (
-            f". The best has had {own} of {self.max_resources_} {name}; with journal=folder and more time, "
-            "the same call goes on"
-        )
+        return f". The best has had {own} of {self.max_resources_} {name}; {self._goes_on()}"
 
     def _end_with(self, n_iterations: int) -> None:
         """The attributes of so many iterations, the last of which may not be whole."""

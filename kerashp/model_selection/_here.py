@@ -66,9 +66,15 @@ class Here:
         When to end before all is done.
     bar : Bar
     seconds : Seconds
+
+    Attributes
+    ----------
+    trained : list of Group
+        Those that have.
     """
 
     def __init__(self, store: Any, limit: Limit, bar: Bar, seconds: Seconds):
+        self.trained: list[Group] = []
         self._store = store
         self._limit = limit
         self._bar = bar
@@ -84,6 +90,8 @@ class Here:
             for (group, fits), future in trained:
                 with self._seconds.spent("scoring"):
                     reason = self._score(fits, future)
+                if future.exception() is None:
+                    self.trained.append(group)
                 if reason is not None:
                     divided.append((group, reason))
                     one_by_one += [own for own in _tasks(fits) if own.place not in self._store.results]
@@ -93,8 +101,7 @@ class Here:
             if self._limit.reached:
                 break
             with self._seconds.spent("training"):
-                self._store.keep_result(task.place, finished(task))
-                self._bar.finished(self._store.results[task.place])
+                self._keep(task, finished(task))
             self._bar.advance(n_epochs(task))
         return divided
 
@@ -111,11 +118,14 @@ class Here:
         self._seconds.add({"compiling": together.compile_seconds, "training": together.train_seconds})
         for position, ready in enumerate(fits):
             if ready.task.place not in self._store.results:
-                self._store.keep_result(ready.task.place, scored(together, position, ready))
-                self._bar.finished(self._store.results[ready.task.place])
+                self._keep(ready.task, scored(together, position, ready))
         if not self._store.keeps_finished:
             self._store.forget_states([task.place for task in _tasks(fits)])
         return None
+
+    def _keep(self, task: Task, result: Result) -> None:
+        self._store.keep_result(task.place, result)
+        self._bar.finished(result)
 
     def _trained(
         self, groups: Sequence[tuple[Group, list[Ready]]], blocks: Blocks
@@ -127,8 +137,9 @@ class Here:
         devices = Devices()
 
         def train(group: Group, fits: Sequence[Ready]) -> Together:
-            # But the first: by a bad estimate, nothing might ever begin.
-            self._limit.check(0.0 if group is groups[0][0] else group.compile_seconds)
+            # But the first of all: by a bad estimate, nothing might ever begin.
+            first = group is groups[0][0] and not self._store.results
+            self._limit.check(0.0 if first else group.compile_seconds)
             keep = self._store.keep_states if self._store.keeps else None
             with devices.one():
                 return Together(fits, blocks, group.room).train(self._report, keep, self._store.every)

@@ -179,7 +179,8 @@ def planned(fits: Sequence[Ready], alone: Sequence[Alone], blocks: Blocks, means
     groups: list[tuple[Group, Callable[[], Group] | None]] = []
     for own in alike.values():
         kind = digest(own[0].kind)
-        programs = list({group.room: group for group in means.earlier if group.kind == kind}.values())
+        alike_before = [] if own[0].own_code else [group for group in means.earlier if group.kind == kind]
+        programs = list({group.room: group for group in alike_before}.values())
         for bucket, program in _buckets(own, means.costs, programs):
             for part in _fitting(bucket, program, blocks, means):
                 by_itself = partial(_described, part, None, kind, blocks, means) if program else None
@@ -256,6 +257,7 @@ class _Work(NamedTuple):
 
     shapes: np.ndarray  # of the weights, as wide as the widest
     units: np.ndarray  # of the Dense layers, likewise
+    fewest: np.ndarray  # of these units
     n_members: int
     n_steps: int  # of all members
     batch_size: int
@@ -265,17 +267,17 @@ class _Work(NamedTuple):
     def of(cls, fits: Sequence[Ready]) -> "_Work":
         n_steps = sum(ready.n_epochs * ready.n_steps for ready in fits)
         shapes = np.max([ready.shapes for ready in fits], axis=0)
-        units = np.max([ready.units for ready in fits], axis=0)
-        batch_size, validates = (
-            max(ready.batch_size for ready in fits),
-            any(ready.validation is not None for ready in fits),
-        )
-        return cls(shapes, units, len(fits), n_steps, batch_size, validates)
+        units = np.array([ready.units for ready in fits], int)
+        batch_size = max(ready.batch_size for ready in fits)
+        validates = any(ready.validation is not None for ready in fits)
+        ends = units.max(axis=0), units.min(axis=0)
+        return cls(shapes, *ends, len(fits), n_steps, batch_size, validates)
 
     def and_(self, other: "_Work") -> "_Work":
         return _Work(
             np.maximum(self.shapes, other.shapes),
             np.maximum(self.units, other.units),
+            np.minimum(self.fewest, other.fewest),
             self.n_members + other.n_members,
             self.n_steps + other.n_steps,
             max(self.batch_size, other.batch_size),
@@ -299,7 +301,8 @@ class _Work(NamedTuple):
     def seconds_by(self, program: Group, costs: Costs) -> float:
         """To train by an earlier group's program, whose blocks are filled up; infinite: it has no room."""
         room = program.room
-        if not room.holds(tuple(self.units.tolist())) or (self.validates and not room.validates):
+        holds = room.holds(tuple(self.units.tolist())) and room.holds(tuple(self.fewest.tolist()))
+        if not holds or self.batch_size != program.batch_size or self.validates > room.validates:
             return math.inf
         size = room.n_members
         n_members, steps = -(-self.n_members // size) * size, self.n_steps / self.n_members
@@ -320,13 +323,13 @@ def _fitting(fits: list[Ready], program: Group | None, blocks: Blocks, means: Me
     own: dict[int, list[Ready]] = {}
     for ready in fits:
         own.setdefault(id(ready.model), []).append(ready)
-    room = max(means.max_memory - blocks.n_bytes(_blocks(fits)), 1)
+    left = max(means.max_memory - blocks.n_bytes(_blocks(fits)), 1)
     n_weights = _Work.of(fits).n_weights * (_ROOMIER if means.varied else 1)
     n_members = len(fits)
     if program is not None:
         n_weights = program.n_weights
         n_members = -(-n_members // program.room.n_members) * program.room.n_members
-    by_memory = -(-n_members * _member_bytes(fits, n_weights, blocks) // room)
+    by_memory = -(-n_members * _member_bytes(fits, n_weights, blocks) // left)
     by_time = min(int(_Work.of(fits).seconds(means.costs) // means.longest), len(fits) // (_FULL * n_cores()))
     n_groups = min(len(own), max(1, by_memory, by_time))
     parts = np.array_split(np.array([*own]), n_groups)

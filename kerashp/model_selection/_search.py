@@ -117,6 +117,7 @@ class TogetherMixin(EnsemblingMixin):
                 raise
             finally:
                 all_at_once.release()
+                self._programs = evaluation.trained
                 if evaluation.plan is not None:
                     self.plan_, self.seconds_ = evaluation.plan, dict(evaluation.seconds)
                 if self._goes_on_by is not None:
@@ -154,14 +155,16 @@ class TogetherMixin(EnsemblingMixin):
         return ""
 
     def _nothing_finished(self) -> BaseException:
-        later = (
-            "with journal=folder, the same call goes on where it was"
-            if self.journal is None
-            else "the same call goes on from the journal"
-        )
         if self._limit.reason == CTRL_C:
-            return KeyboardInterrupt(f"No candidate was finished; {later}")
-        return TimeoutError(f"No candidate was finished within timeout={self.timeout} seconds; {later}")
+            return KeyboardInterrupt(f"No candidate was finished; {self._goes_on()}")
+        within = f"within timeout={self.timeout} seconds"
+        return TimeoutError(f"No candidate was finished {within}; {self._goes_on()}")
+
+    def _goes_on(self) -> str:
+        """How a search that was stopped does."""
+        if self.journal is None:
+            return "with journal=folder, the same call goes on where it was"
+        return "the same call goes on from the journal"
 
     def _received(self, results: list[Result]) -> list[Result]:
         """The results of some tasks, before scikit-learn sees them."""

@@ -364,8 +364,12 @@ def params_from_hyperparameters(hp: Any, space: Space | Iterable[Space] | None =
 
 
 def within_ranges(hp: Any) -> dict[str, Any]:
-    """The values of `hp`, none of them above its range."""
-    ends = {one.name: one.max_value for one in hp.space if hasattr(one, "max_value") and hp.is_active(one)}
+    """The values of `hp`, none of those that may be any number above its range."""
+    ends = {
+        one.name: one.max_value
+        for one in hp.space
+        if hasattr(one, "max_value") and one.step is None and hp.is_active(one)
+    }
     return {name: min(value, ends[name]) if name in ends else value for name, value in hp.values.items()}
 
 

@@ -66,8 +66,9 @@ class Population:
     blocks_at_a_time : int, default=None
         Into how many blocks, or a multiple, the members are divided at the least: one for each core if None.
     room : kerashp.training.Room, default=None
-        How wide the program is, and how large its blocks are; as these members need it if None. A population
-        of the same graph shape and the same room is not compiled again.
+        How wide the program is, and how large its blocks are, whatever `blocks_at_a_time`; as these members
+        need it if None. Another population of one room is not compiled again, if graph shape, batch sizes and
+        the types of the rows are the same, and so is which numbers are zero and who has weights or schedules.
 
     Raises
     ------
@@ -423,8 +424,13 @@ def _check_room(room: Any, model: Any, widths: Sequence[Units]) -> None:
     if not isinstance(room, Room):
         raise _CHECK.wrong_type("room", "a kerashp.training.Room or None", room)
     _CHECK.integer("room.n_members", room.n_members, at_least=1)
+    n_layers = len(dense_of(model))
+    if not len(room.units) == len(room.spare) == n_layers:
+        raise ValueError(
+            f"Population: room must have units and spare for each of {n_layers} Dense layers; got {room}"
+        )
     padded = may_be_padded(model) if any(room.spare) and graph_shape(model) else []
-    for layer, spare in zip(dense_of(model), room.spare, strict=False):
+    for layer, spare in zip(dense_of(model), room.spare, strict=True):
         if spare and layer.name not in padded:
             raise ValueError(
                 f"Population: room must have no spare units in layer {layer.name!r}, whose outputs would be "
@@ -433,8 +439,8 @@ def _check_room(room: Any, model: Any, widths: Sequence[Units]) -> None:
     for index, units in enumerate(widths):
         if not room.holds(units):
             raise ValueError(
-                f"Population: room must be as wide as all members; members[{index}].model has Dense layers "
-                f"of {units} units, got {room}"
+                f"Population: room must be as wide as all members, or wider where it has spare units; "
+                f"members[{index}].model has Dense layers of {units} units, got {room}"
             )
 
 

@@ -13,7 +13,8 @@ Units = tuple[int, ...]
 class Room:
     """How large a population's program is: how many members a block has, and how wide they are.
 
-    Populations of one graph shape and one room share one program, whatever the widths of their members.
+    Populations of one room share one program, whatever the widths of their members, if all else is alike: see
+    `Population`.
 
     Parameters
     ----------
