@@ -5,7 +5,8 @@ python benchmarks/quality.py --results quality.jsonl [--csv housing.csv] [--data
 python benchmarks/quality.py --results quality.jsonl --table > benchmarks/quality.md
 
 Each run is a process of its own, one after the other; importing is not counted, compiling is. Results are
-appended to the file as they come, and what is in it is not run again: stop it and go on at will.
+appended to the file as they come, and what is in it is not run again: stop it and go on at will. With each is
+noted how many cores there were; to compare on one, run it by `taskset -c 0 python benchmarks/quality.py ...`.
 """
 
 import argparse
@@ -109,7 +110,7 @@ def read(path: Path) -> list[Row]:
 
 
 def key(row: Row) -> tuple[Any, ...]:
-    return row["data"], row["side"], row["seed"], row["budget"]
+    return row["data"], row["side"], row["seed"], row["budget"], row["cores"]
 
 
 def run_all(options: argparse.Namespace) -> None:
@@ -120,7 +121,7 @@ def run_all(options: argparse.Namespace) -> None:
         print(json.dumps({"heading": heading(len(options.seeds), about)}), file=file, flush=True)
         for data, side, seed, budgets in runs(options):
             wanted = [None] if side == TREES else budgets
-            if {(data, side, seed, budget) for budget in wanted} <= done:
+            if {(data, side, seed, budget, cpu_count()) for budget in wanted} <= done:
                 continue
             for row in measured(data, side, seed, budgets, options):
                 if key(row) not in done:
@@ -140,18 +141,16 @@ def said(row: Row) -> str:
 
 
 class Line:
-    """A side and what is judged of it: the rows of all seeds by budget."""
+    """A side on so many cores, and what is judged of it: the rows of all seeds by budget."""
 
-    def __init__(self, side: str, judged: str, rows: list[Row]):
-        self.side, self.judged = side, judged
+    def __init__(self, side: str, cores: int, judged: str, rows: list[Row]):
+        self.side, self.cores, self.judged = side, cores, judged
         self.rows = {budget: [row for row in rows if row["budget"] == budget] for budget in budgets_of(rows)}
 
     @property
     def name(self) -> str:
-        """The side, what is judged, and on how many cores, where it was one."""
-        cores = {row["cores"] for rows in self.rows.values() for row in rows}
-        words = [self.side, *([] if self.judged == "winner" else [self.judged])]
-        return ", ".join([*words, *(["one core"] if cores == {1} else [])])
+        judged = [] if self.judged == "winner" else [self.judged]
+        return ", ".join([self.side, *judged, "1 core" if self.cores == 1 else f"{self.cores} cores"])
 
     def values(self, budget: float | None, what: str = "errors") -> list[float]:
         """Of each seed; infinite where there is nothing."""
@@ -165,7 +164,11 @@ class Line:
         errors = self.values(budget)
         if not errors or math.isinf(median(errors)):
             return "nothing" if errors else ""
-        text = f"{spelled(median(errors))} [{spelled(min(errors))}, {spelled(max(errors))}]"
+        least, middle, largest = (
+            "nothing" if math.isinf(error) else spelled(error)
+            for error in (min(errors), median(errors), max(errors))
+        )
+        text = f"{middle} [{least}, {largest}]"
         took = median(self.values(budget, "seconds"))
         return f"{text} in {took:.1f} s" if budget is None or took > 1.05 * budget else text
 
@@ -182,9 +185,11 @@ def budgets_of(rows: list[Row]) -> list[float]:
 def lines_of(rows: list[Row]) -> list[Line]:
     lines = []
     for side in SIDES:
-        own = [row for row in rows if row["side"] == side]
-        judged = dict.fromkeys(name for row in own for name in row["errors"]) or (["winner"] if own else [])
-        lines += [Line(side, name, own) for name in judged]
+        of_side = [row for row in rows if row["side"] == side]
+        judged = list(dict.fromkeys(name for row in of_side for name in row["errors"])) or ["winner"]
+        for cores in sorted({row["cores"] for row in of_side}):
+            own = [row for row in of_side if row["cores"] == cores]
+            lines += [Line(side, cores, name, own) for name in judged]
     return lines
 
 
@@ -193,7 +198,7 @@ def table(rows: list[Row], data: str) -> str:
     lines, budgets = lines_of(rows), [budget for budget in budgets_of(rows) if budget]
     last = budgets[-1]
     peers = [line for line in lines if line.side not in OURS and line.side != TREES]
-    best = min(peers, key=lambda line: line.median(last), default=None)
+    best = best_of(peers, last)
     goal = math.inf if best is None else best.median(last)
     spelled = SPELLED[data]
     heads = [ERRORS[data], *(f"{budget:g} s" for budget in budgets), f"the best peer's of {last:g} s in"]
@@ -204,15 +209,35 @@ def table(rows: list[Row], data: str) -> str:
             shown[0] = line.cell(None, spelled)
         reached = line.reaches(goal) if line.side in OURS else None
         text.append(f"| {' | '.join([line.name, *shown, f'{reached:g} s' if reached else ''])} |")
-    ours = [(line.reaches(goal), line.name) for line in lines if line.side in OURS and line.reaches(goal)]
-    if best is not None and ours:
-        soonest, name = min(ours)
+    ours = [line for line in lines if line.side in OURS]
+    text += ["", *(compared(ours, peers, budget, spelled) for budget in budgets)]
+    reached = [(line.reaches(goal), line.name) for line in ours if line.reaches(goal)]
+    if best is not None and reached:
+        soonest, name = min(reached)
         text += [
             "",
             f"What the best peer ({best.name}) reaches in {last:g} s, {spelled(goal)}, we reach in "
             f"{soonest:g} s ({name}).",
         ]
     return "\n".join(text)
+
+
+def best_of(lines: Sequence[Line], budget: float) -> Line | None:
+    """That of the least median error."""
+    found = [line for line in lines if line.median(budget) < math.inf]
+    return min(found, key=lambda line: line.median(budget), default=None)
+
+
+def compared(
+    ours: Sequence[Line], peers: Sequence[Line], budget: float, spelled: Callable[[float], str]
+) -> str:
+    """The best of ours and of the peers, in words."""
+    words = []
+    for kind, lines in (("ours", ours), ("the peers", peers)):
+        best = best_of(lines, budget)
+        found = "nothing" if best is None else f"{spelled(best.median(budget))} ({best.name})"
+        words.append(f"{kind} {found}")
+    return f"- {budget:g} s, the best of {' and of '.join(words)}"
 
 
 def print_table(path: Path) -> None:
