@@ -46,7 +46,8 @@ ABOUT = """\
 the candidates and the weights. All look through the same networks for the time given, compiling included, and
 refitting where it is ours. A peer ran once; what it had found by then was kept (the weights of its best
 candidate) or refitted (trained again on all rows, which is not counted). "nothing": no candidate was
-finished. Where a run took longer than its budget, its cell says how long."""
+finished. Where a run took longer than its budget, its cell says how long; where fewer seeds ran, it says
+how many."""
 Row = dict[str, Any]
 
 
@@ -143,8 +144,8 @@ def said(row: Row) -> str:
 class Line:
     """A side on so many cores, and what is judged of it: the rows of all seeds by budget."""
 
-    def __init__(self, side: str, cores: int, judged: str, rows: list[Row]):
-        self.side, self.cores, self.judged = side, cores, judged
+    def __init__(self, side: str, cores: int, judged: str, rows: list[Row], n_seeds: int):
+        self.side, self.cores, self.judged, self.n_seeds = side, cores, judged, n_seeds
         self.rows = {budget: [row for row in rows if row["budget"] == budget] for budget in budgets_of(rows)}
 
     @property
@@ -169,6 +170,8 @@ class Line:
             for error in (min(errors), median(errors), max(errors))
         )
         text = f"{middle} [{least}, {largest}]"
+        if len(errors) < self.n_seeds:
+            text += f", {len(errors)} of {self.n_seeds} seeds"
         took = median(self.values(budget, "seconds"))
         return f"{text} in {took:.1f} s" if budget is None or took > 1.05 * budget else text
 
@@ -183,13 +186,13 @@ def budgets_of(rows: list[Row]) -> list[float]:
 
 
 def lines_of(rows: list[Row]) -> list[Line]:
-    lines = []
+    lines, n_seeds = [], len({row["seed"] for row in rows})
     for side in SIDES:
         of_side = [row for row in rows if row["side"] == side]
         judged = list(dict.fromkeys(name for row in of_side for name in row["errors"])) or ["winner"]
         for cores in sorted({row["cores"] for row in of_side}):
             own = [row for row in of_side if row["cores"] == cores]
-            lines += [Line(side, cores, name, own) for name in judged]
+            lines += [Line(side, cores, name, own, n_seeds) for name in judged]
     return lines
 
 
@@ -210,15 +213,15 @@ def table(rows: list[Row], data: str) -> str:
         reached = line.reaches(goal) if line.side in OURS else None
         text.append(f"| {' | '.join([line.name, *shown, f'{reached:g} s' if reached else ''])} |")
     ours = [line for line in lines if line.side in OURS]
-    text += ["", *(compared(ours, peers, budget, spelled) for budget in budgets)]
-    reached = [(line.reaches(goal), line.name) for line in ours if line.reaches(goal)]
-    if best is not None and reached:
-        soonest, name = min(reached)
-        text += [
-            "",
-            f"What the best peer ({best.name}) reaches in {last:g} s, {spelled(goal)}, we reach in "
-            f"{soonest:g} s ({name}).",
-        ]
+    text += ["", *(compared(ours, peers, budget, spelled) for budget in budgets), ""]
+    for cores in sorted({line.cores for line in ours}):
+        reached = [(line.reaches(goal), line.name) for line in ours if line.cores == cores]
+        soonest = min(((budget, name) for budget, name in reached if budget), default=None)
+        if best is not None and soonest is not None:
+            text.append(
+                f"- What the best peer ({best.name}) reaches in {last:g} s, {spelled(goal)}, we reach in "
+                f"{soonest[0]:g} s ({soonest[1]})."
+            )
     return "\n".join(text)
 
 
@@ -231,12 +234,14 @@ def best_of(lines: Sequence[Line], budget: float) -> Line | None:
 def compared(
     ours: Sequence[Line], peers: Sequence[Line], budget: float, spelled: Callable[[float], str]
 ) -> str:
-    """The best of ours and of the peers, in words."""
+    """The best of ours, on each number of cores, and of the peers, in words."""
+    numbers = sorted({line.cores for line in ours})
+    kinds = [("ours", [line for line in ours if line.cores == cores]) for cores in numbers]
     words = []
-    for kind, lines in (("ours", ours), ("the peers", peers)):
+    for kind, lines in [*kinds, ("the peers", peers)]:
         best = best_of(lines, budget)
-        found = "nothing" if best is None else f"{spelled(best.median(budget))} ({best.name})"
-        words.append(f"{kind} {found}")
+        if best is not None:
+            words.append(f"{kind} {spelled(best.median(budget))} ({best.name})")
     return f"- {budget:g} s, the best of {' and of '.join(words)}"
 
 

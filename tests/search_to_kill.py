@@ -54,6 +54,7 @@ def _tell_and_kill(told: Any, kill_at: int) -> None:
 
 
 if __name__ == "__run__":
+    os.setsid()  # a terminal of its own
     folder, kill_at, told, n_jobs = (globals()[name] for name in ("folder", "kill_at", "told", "n_jobs"))
     _tell_and_kill(told, kill_at)
     searched(folder, n_jobs)

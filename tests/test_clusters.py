@@ -9,12 +9,14 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import make_regression
 from sklearn.exceptions import FitFailedWarning
 
 from kerashp import KerasMLPRegressor
-from kerashp.model_selection import GridSearchCV
+from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, _evaluation
 from kerashp.model_selection._clusters import _done, _packed
+from kerashp.model_selection._journal import Journal
 from kerashp.model_selection._workers import neighbours, spread, workers
 
 X, Y = make_regression(2000, 5, random_state=0)  # large enough to be sent by itself
@@ -90,6 +92,70 @@ def test_a_cluster_gives_what_one_process_gives(alone: GridSearchCV) -> None:
         for curves, one in zip(own, expected, strict=True):
             assert (curves is None) == (one is None)
             assert one is None or curves["loss"] == pytest.approx(one["loss"], rel=1e-6)
+
+
+def process(*_: Any) -> float:
+    """A scorer."""
+    return float(os.getpid())
+
+
+@pytest.mark.usefixtures("backend")
+def test_fits_are_trained_and_scored_by_both_workers() -> None:
+    regressor = KerasMLPRegressor(1, 4, epochs=2, batch_size=200, random_state=0)
+    found = GridSearchCV(regressor, SPACE, cv=2, scoring=process, refit=False).fit(X, Y)
+    at_work = {value for split in (0, 1) for value in found.cv_results_[f"split{split}_test_score"]}
+    assert len(found.plan_.groups) == 2
+    assert len(at_work) == 2
+    assert os.getpid() not in at_work
+
+
+@pytest.mark.usefixtures("backend")
+def test_the_client_keeps_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kept(journal: Path | None) -> GridSearchCV:
+        regressor = KerasMLPRegressor(1, 4, epochs=2, batch_size=200, random_state=0)
+        return GridSearchCV(regressor, SPACE, cv=2, refit=False, journal=journal).fit(X, Y)
+
+    keep, of_first, sent = Journal.keep_result, [], []
+
+    def interrupted(self: Journal, fit: Any, result: Any) -> None:
+        keep(self, fit, result)
+        of_first.append(fit)
+        if len(of_first) == 4:  # one of two groups
+            raise KeyboardInterrupt
+
+    def watched(function: Any, works: Any, *given: Any) -> Any:
+        sent.extend(task.place for tasks, *_ in works for task in tasks)
+        return spread(function, works, *given)
+
+    monkeypatch.setattr(Journal, "keep_result", interrupted)
+    with pytest.warns(UserWarning, match="stopped by Ctrl-C: 2 of 4 candidates were finished"):
+        kept(tmp_path)
+    monkeypatch.setattr(Journal, "keep_result", keep)
+    monkeypatch.setattr(_evaluation, "spread", watched)
+    rest = kept(tmp_path)
+    assert len(sent) == 4
+    assert not set(sent) & set(of_first)
+    with joblib.parallel_config("sequential"):
+        alone = kept(None)
+    for name in ("split0_test_score", "split1_test_score"):
+        np.testing.assert_allclose(rest.cv_results_[name], alone.cv_results_[name], rtol=1e-6)
+
+
+@pytest.mark.usefixtures("backend")
+def test_survivors_of_halving_go_on_from_what_came_back() -> None:
+    regressor = KerasMLPRegressor(1, 4, epochs=4, batch_size=200, random_state=0)
+    grid = {"n_hidden": [0, 1], "learning_rate": [0.003, 0.03]}
+    search = HalvingGridSearchCV(
+        regressor, grid, cv=2, factor=2, min_resources=1, refit=False, return_train_score=False
+    )
+    found = clone(search).fit(X, Y)
+    with joblib.parallel_config("sequential"):
+        alone = clone(search).fit(X, Y)
+    assert found.epochs_saved_ == alone.epochs_saved_ > 0
+    assert list(found.cv_results_["params"]) == list(alone.cv_results_["params"])
+    np.testing.assert_allclose(
+        found.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"], rtol=1e-5
+    )
 
 
 def note(folder: Path, number: int, deaths: int, data: np.ndarray) -> tuple[int, int]:

@@ -27,6 +27,7 @@ from kerashp.model_selection import (
     HalvingGridSearchCV,
     KerasEnsembleClassifier,
     KerasEnsembleRegressor,
+    OracleSearchCV,
     RandomizedSearchCV,
     _library,
 )
@@ -34,7 +35,8 @@ from kerashp.model_selection._here import Here
 from kerashp.model_selection._library import Library, held_out, out_of_fold, predicted
 from kerashp.model_selection._members import fitted
 from kerashp.model_selection._selection import greedy_selection
-from kerashp.training import Costs, FallbackWarning, Population, Predictor
+from kerashp.training import Costs, FallbackWarning, Population
+from kerashp.training._program import Program
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))
@@ -345,7 +347,11 @@ def test_every_search_makes_ensembles() -> None:
     assert sorted(fine._held_out) == [0, 1, 2, 3]
     halving = HalvingGridSearchCV(mlp(), space, cv=2, factor=2, max_resources=4, refit=False).fit(X, Y)
     assert len(halving._held_out) == len(halving.cv_results_["params"]) > 4
-    for search in (random, fine, halving):
+    oracle = {"cv": 2, "random_state": 0, "refit": False}
+    guided = OracleSearchCV(mlp(), space, n_trials=3, batch=2, **oracle).fit(X, Y)
+    hyperband = OracleSearchCV(mlp(), space, oracle="hyperband", n_trials=6, **oracle).fit(X, Y)
+    assert max(hyperband.cv_results_["round"]) > 0
+    for search in (random, fine, halving, guided, hyperband):
         found = search.ensemble(2)
         assert [member.epochs for member in found.members_] == [
             params.get("epochs", 3) for params in found.candidates
@@ -397,13 +403,13 @@ def test_wrong_arguments_of_ensemble(searched: GridSearchCV, monkeypatch: pytest
 
 def test_networks_of_one_graph_shape_predict_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    predict = Predictor.predict
+    outputs = Program.outputs
 
-    def counted(self: Any, x: Any) -> Any:
+    def counted(self: Any, model: Any, state: Any, constants: Any, x: Any) -> Any:
         calls.append(len(x))
-        return predict(self, x)
+        return outputs(self, model, state, constants, x)
 
-    monkeypatch.setattr(Predictor, "predict", counted)
+    monkeypatch.setattr(Program, "outputs", counted)
     pipeline = make_pipeline(StandardScaler(), mlp())
     candidates: list[dict[str, Any]] = [
         {"kerasmlpregressor__n_neurons": 3},

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import ParameterSampler
 
-from kerashp import build_model, fit
+from kerashp import KerasMLPRegressor, build_model, fit
+from kerashp.model_selection import RandomizedSearchCV
 
 _EXAMPLES = Path(__file__).parent.parent / "examples"
 _BOOK = (
@@ -50,6 +52,27 @@ def test_the_readmes_search_runs_and_its_pipeline_fits_its_space() -> None:
     search = names["search"]
     for candidate in ParameterSampler(search.param_distributions, 5, random_state=0):
         assert clone(search.estimator).set_params(**candidate).get_params().items() >= candidate.items()
+
+
+def test_the_readmes_halving_runs() -> None:
+    names = _rows(60)
+    exec(_snippet("HalvingRandomSearchCV(").replace("81", "9"), names)
+    assert names["search"].n_candidates_ == [9, 3]
+    assert names["search"].epochs_saved_ > 0
+
+
+def test_the_readmes_journal_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = {
+        "KerasMLPRegressor": partial(KerasMLPRegressor, epochs=2),
+        "RandomizedSearchCV": RandomizedSearchCV,
+    }
+    names = {**_rows(60), **own, "space": {"n_neurons": [4, 5, 6]}}
+    scores = []
+    for _ in range(2):
+        exec(_snippet('journal="journal"').replace("100", "2"), names)
+        scores.append(names["search"].cv_results_["mean_fit_time"].tolist())
+    assert scores[0] == scores[1]  # it was not fitted again
 
 
 def test_the_readmes_oracle_proposes() -> None:
@@ -180,3 +203,13 @@ def test_guided(capsys: pytest.CaptureFixture) -> None:
         "tuned: accuracy 0.9",
     ):
         assert expected in printed
+
+
+def test_cluster(capsys: pytest.CaptureFixture) -> None:
+    pytest.importorskip("distributed")
+    _example("cluster").main(["--n-iter", "2", "--epochs", "1"])
+    printed = capsys.readouterr().out
+    own = re.search(r"this is process (\d+)", printed).group(1)
+    at_work = re.findall(r"was trained by process (\d+)", printed)
+    assert at_work
+    assert own not in at_work

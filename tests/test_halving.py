@@ -1,5 +1,7 @@
 """Successive halving: scikit-learn's iterations, in which survivors go on from where they were."""
 
+import subprocess
+import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -77,6 +79,12 @@ def test_iterations_are_scikit_learns(options: dict[str, Any]) -> None:
         assert getattr(ours, name) == getattr(theirs, name)
     assert ours.best_score_ == theirs.best_score_
     assert not hasattr(ours, "epochs_saved_")
+
+
+def test_ours_are_there_without_scikit_learns_experimental_import() -> None:
+    code = "import sys; from kerashp.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV; "
+    code += "HalvingRandomSearchCV; sys.exit('sklearn.experimental.enable_halving_search_cv' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_grid_is_scikit_learns() -> None:

@@ -1,5 +1,6 @@
 """A search's journal: what is in it, who may use it, and when it is refused."""
 
+import importlib
 import json
 import os
 import sqlite3
@@ -8,6 +9,8 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,14 +29,17 @@ from kerashp import KerasMLPRegressor
 from kerashp.model_selection import (
     CoarseToFineSearchCV,
     GridSearchCV,
+    HalvingGridSearchCV,
     JournalError,
+    OracleSearchCV,
     RandomizedSearchCV,
     _evaluation,
     _here,
 )
 from kerashp.model_selection._fingerprint import digest
-from kerashp.model_selection._journal import Journal
+from kerashp.model_selection._journal import _FORMAT, Journal
 from kerashp.model_selection._records import Records, RecordsError, packed, unpacked
+from kerashp.model_selection._stop import Stopped
 from kerashp.training import FallbackWarning, Population
 
 X, Y = make_regression(60, 4, random_state=0)
@@ -78,6 +84,21 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@contextmanager
+def recorded(folder: Path) -> Iterator[Records]:
+    records = Records(folder / "journal.sqlite")
+    yield records
+    records.close()
+
+
+def same(results: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert results.keys() == expected.keys()
+    assert list(results["params"]) == list(expected["params"])
+    for name in results.keys() - {"params"}:
+        if not name.endswith("_time"):
+            np.testing.assert_array_equal(results[name], expected[name], err_msg=name)
+
+
 # What is in it.
 
 
@@ -113,20 +134,23 @@ def test_rounds_are_kept_though_nobody_has_given_a_seed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.random.get_state()[1], drawn)
 
 
-def test_states_go_when_results_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("every", "n_states"), [(0.0, range(2, 9)), (1e9, [1])])
+def test_states_go_when_results_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: float, n_states: Any
+) -> None:
     put, kinds = Records.put, []
     monkeypatch.setattr(
         Records, "put", lambda self, kind, own: kinds.append((kind, len(own))) or put(self, kind, own)
     )
     grid = {"learning_rate": [0.01, 0.1]}
     estimator = KerasMLPRegressor(1, 5, epochs=4, random_state=0)
-    searched(tmp_path, estimator, grid=grid, journal_every=0.0)
+    searched(tmp_path, estimator, grid=grid, journal_every=every)
     assert kinds[:3] == [("journal", 1), ("search", 1), ("plan", 1)]
     assert set(kinds[3:-4]) == {("state", 4)}
+    assert len(kinds[3:-4]) in n_states
     assert kinds[-4:] == [("result", 1)] * 4
-    records = Records(tmp_path / "journal.sqlite")
-    assert not records.all("state")
-    records.close()
+    with recorded(tmp_path) as records:
+        assert not records.all("state")
 
 
 # Who may use it.
@@ -204,9 +228,12 @@ def test_other_data_and_versions_are_refused(tmp_path: Path, monkeypatch: pytest
         search.fit(X[::-1], Y[::-1])
     with pytest.raises(JournalError, match="other than here: the fit parameters. "):
         search.fit(X, Y, verbose=1)
-    monkeypatch.setattr(keras, "__version__", "2.0")
-    with pytest.raises(JournalError, match=r"the versions \(.*keras \d.* then, .*keras 2.0"):
-        search.fit(X, Y)
+    for module in (keras, importlib.import_module(keras.backend.backend())):
+        name = module.__name__.rpartition(".")[2]
+        monkeypatch.setattr(module, "__version__", "0.1")
+        with pytest.raises(JournalError, match=rf"the versions \(.*{name} \d.* then, .*{name} 0.1"):
+            search.fit(X, Y)
+        monkeypatch.undo()
 
 
 DAMAGES: dict[str, Any] = {
@@ -231,15 +258,49 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path, damage: str
     assert len(FITS) == 6
 
 
-def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("UPDATE records SET content = substr(content, 1, 20) WHERE key = '1/0'", "the record result 1/0 is"),
+        ("UPDATE records SET content = 'text' WHERE key = '1/0'", "the record result 1/0 is not what was"),
+        ("UPDATE records SET key = '3/0' WHERE key = '1/0'", "the record result 3/0 is not what was written"),
+        ("UPDATE records SET key = 'one' WHERE key = '1/0'", "the record result one is not what was written"),
+        ("UPDATE records SET key = CAST(x'ff' AS TEXT) WHERE key = '1/0'", "Could not decode to UTF-8"),
+        ("UPDATE records SET kind = 'plan' WHERE kind = 'search'", "it has results, but no record search 0"),
+        ("DELETE FROM records WHERE kind = 'journal'", "it has records, but no record journal"),
+        ("DELETE FROM records WHERE kind = 'search'", "it has results, but no record search 0"),
+    ],
+)
+def test_a_damaged_record_is_refused(tmp_path: Path, damage: str, said: str) -> None:
     searched(tmp_path)
     with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
-        connection.execute(
-            "UPDATE records SET content = substr(content, 1, 20) WHERE kind = 'result' AND key = '1/0'"
-        )
+        connection.execute("DELETE FROM records WHERE kind = 'plan'")
+        connection.execute(damage)
     connection.close()
-    with pytest.raises(JournalError, match="damaged: the record result 1/0 is not what was written"):
+    with pytest.raises(JournalError, match=f"is damaged.*{said}.*nothing has been changed"):
         searched(tmp_path)
+    assert len(FITS) == 6
+
+
+def test_one_wrong_byte_is_refused_or_changes_nothing(tmp_path: Path) -> None:
+    first = searched(tmp_path).cv_results_
+    path, refused = tmp_path / "journal.sqlite", 0
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.choice(len(whole), 100, replace=False):
+        wrong = bytearray(whole)
+        wrong[place] ^= 1 << rng.integers(8)
+        path.write_bytes(wrong)
+        try:
+            found = searched(tmp_path).cv_results_
+        except JournalError:
+            refused += 1
+            left = path.read_bytes()
+        else:
+            same(found, first)
+            continue
+        assert left == wrong
+    assert 10 < refused < 100
 
 
 @pytest.mark.parametrize("name", ["lock.sqlite", "journal.sqlite"])
@@ -255,10 +316,10 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> N
 
 def test_a_format_of_later_is_refused(tmp_path: Path) -> None:
     searched(tmp_path)
-    records = Records(tmp_path / "journal.sqlite")
-    records.put("journal", {"journal": {"format": 3, "seed": 0}})
-    records.close()
-    with pytest.raises(JournalError, match="has the format 3, and this version of kerashp writes and reads"):
+    later = _FORMAT + 1
+    with recorded(tmp_path) as records:
+        records.put("journal", {"journal": {"format": later, "seed": 0}})
+    with pytest.raises(JournalError, match=f"has the format {later}, and this version of kerashp writes and"):
         searched(tmp_path)
 
 
@@ -463,6 +524,8 @@ def test_equal_values_have_equal_digests() -> None:
 _VALUES = """
 from functools import partial
 import keras
+import pandas as pd
+from scipy.sparse import csr_array
 from scipy.stats import loguniform
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import KFold
@@ -476,6 +539,8 @@ def build(x):
 estimator = KerasRegressor(build, optimizer=keras.optimizers.Adam(), loss=keras.losses.Huber())
 values = [build, partial(build, "relu"), check_scoring(estimator), estimator, loguniform(0.1, 1)]
 values += [KFold(3, shuffle=True, random_state=0), keras.callbacks.EarlyStopping(patience=3)]
+table = pd.DataFrame({"text": ["a", "bc"], "number": [1.0, 2.0]}, index=["x", "y"])
+values += [table, table.astype({"text": "category"}), table["text"], csr_array([[0.0, 1.0], [2.0, 0.0]])]
 digests = [digest(value) for value in values]
 """
 
@@ -585,7 +650,6 @@ def test_a_group_in_training_ends_and_goes_on(tmp_path: Path) -> None:
     whole = stacked()
     with pytest.raises(TimeoutError, match="the same call goes on from the journal"):
         stacked(journal=tmp_path, timeout=1e-9)
-    records = Records(tmp_path / "journal.sqlite")
     trained = Population.train
     stopped: list[int] = []
 
@@ -602,9 +666,152 @@ def test_a_group_in_training_ends_and_goes_on(tmp_path: Path) -> None:
         patch.setattr(Population, "train", train)
         with pytest.raises(KeyboardInterrupt, match="No candidate was finished; the same call goes on from"):
             stacked(journal=tmp_path, journal_every=0.0)
-    state = records.get("state", "0/0")
+    with recorded(tmp_path) as records:
+        state = records.get("state", "0/0")
     assert 0 < len(state["history"]["loss"]) < 300
-    records.close()
     rest = stacked(journal=tmp_path)
     for name in ("split0_test_score", "split1_test_score"):
         np.testing.assert_array_equal(rest.cv_results_[name], whole.cv_results_[name])
+
+
+@pytest.mark.parametrize("where", ["here", "workers of this machine", "a cluster"])
+def test_no_epoch_that_is_in_the_journal_is_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    elsewhere, trained, passed, stop_at = Journal.elsewhere, Population.train, [], 3
+    on_this_machine = where == "workers of this machine"
+    monkeypatch.setattr(Journal, "elsewhere", lambda self, fits, _: elsewhere(self, fits, on_this_machine))
+
+    def train(self: Population, epochs: int, report: Any) -> Any:
+        def between(more: int) -> None:
+            passed.append(more)
+            if len(passed) == stop_at:
+                raise Stopped
+            report(more)
+
+        return trained(self, epochs, between)
+
+    def stacked(folder: Any) -> dict[str, Any]:
+        estimator = KerasMLPRegressor(1, 5, epochs=300, random_state=0)
+        n_jobs = None if where == "here" else 2
+        with joblib.parallel_config("threading"):
+            return searched(folder, estimator, grid={"learning_rate": [0.01, 0.1]}, n_jobs=n_jobs).cv_results_
+
+    monkeypatch.setattr(Population, "train", train)
+    with pytest.raises(TimeoutError, match="the same call goes on from the journal"):
+        stacked(tmp_path)
+    with recorded(tmp_path) as records:
+        kept = sum(len(state["history"]["loss"]) for state in records.all("state").values())
+    assert 0 < kept < 4 * 300
+    passed.clear()
+    stop_at = -1
+    rest = stacked(tmp_path)
+    assert sum(passed) == 4 * 300 - kept
+    same(rest, stacked(None))
+
+
+class Killed(BaseException):
+    pass
+
+
+def small(**options: Any) -> KerasMLPRegressor:
+    return KerasMLPRegressor(1, 5, **{"epochs": 4, "batch_size": 32, **options})
+
+
+RATES = {"learning_rate": loguniform(1e-3, 0.1)}
+OF_ALL: dict[str, Any] = {"cv": 2, "refit": False, "journal_every": 0.0}
+SEARCHES: dict[str, Callable[..., Any]] = {
+    "halving": lambda journal: HalvingGridSearchCV(
+        small(epochs=8),
+        {"learning_rate": [1e-3, 1e-2, 0.1]},
+        factor=2,
+        min_resources=2,
+        journal=journal,
+        **OF_ALL,
+    ),
+    "coarse to fine": lambda journal: CoarseToFineSearchCV(
+        small(), RATES, n_iter=2, n_rounds=3, random_state=0, journal=journal, **OF_ALL
+    ),
+    "bayesian": lambda journal: OracleSearchCV(
+        small(), RATES, n_trials=6, batch=2, random_state=0, journal=journal, **OF_ALL
+    ),
+    "hyperband": lambda journal: OracleSearchCV(
+        small(), RATES, oracle="hyperband", n_trials=6, batch=3, random_state=0, journal=journal, **OF_ALL
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_every_search_goes_on_where_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    put, scored = Records.put, _here.scored
+    puts, done, kill_at = 0, 0, -1
+
+    def counted(self: Records, kind: str, own: Any) -> None:
+        nonlocal puts
+        puts += 1
+        if puts == kill_at:
+            raise Killed
+        put(self, kind, own)
+
+    def counting(*given: Any) -> Any:
+        nonlocal done
+        done += 1
+        return scored(*given)
+
+    monkeypatch.setattr("kerashp.model_selection._journal.new_seed", lambda: 7)
+    monkeypatch.setattr(Records, "put", counted)
+    monkeypatch.setattr(_here, "scored", counting)
+    whole = SEARCHES[name](tmp_path / "whole").fit(X, Y)
+    n_puts, n_fits = puts, done
+    assert n_fits == 2 * len(whole.cv_results_["params"])
+    kept = []
+    for kill in (n_puts // 3, n_puts // 2, n_puts - 2):
+        folder = tmp_path / str(kill)
+        puts, kill_at = 0, kill
+        with pytest.raises(Killed):
+            SEARCHES[name](folder).fit(X, Y)
+        with recorded(folder) as records:
+            kept.append(len(records.all("result")))
+        done, kill_at = 0, -1
+        rest = SEARCHES[name](folder).fit(X, Y)
+        assert done == n_fits - kept[-1]
+        same(rest.cv_results_, whole.cv_results_)
+        assert getattr(rest, "epochs_saved_", None) == getattr(whole, "epochs_saved_", None)
+    assert 0 < kept[1] < kept[-1] < n_fits
+
+
+def test_workers_do_no_finished_fit_of_a_group_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep, scored = Journal.keep_result, _here.scored
+    kept: list[Any] = []
+
+    def killed(self: Journal, fit: Any, result: Any) -> None:
+        if len(kept) == 3:
+            raise Killed
+        kept.append(fit)
+        keep(self, fit, result)
+
+    def stacked(n_jobs: int | None) -> dict[str, Any]:
+        with joblib.parallel_config("threading"):
+            return searched(
+                tmp_path, small(random_state=0), grid={"learning_rate": [0.01, 0.1]}, n_jobs=n_jobs
+            ).cv_results_
+
+    monkeypatch.setattr(Journal, "keep_result", killed)
+    with pytest.raises(Killed):
+        stacked(None)
+    monkeypatch.setattr(Journal, "keep_result", keep)
+    places: list[Any] = []
+    monkeypatch.setattr(_here, "scored", lambda *given: places.append(given[2].task.place) or scored(*given))
+    stacked(2)
+    assert len(places) == 1
+    assert places[0] not in kept
+
+
+def test_what_is_written_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    with recorded(tmp_path) as records, records._at_work() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    assert len(flushed) == 2  # the new file, and its folder

@@ -1,6 +1,7 @@
 """A search is killed at any moment, called again, and ends as if it had not been killed."""
 
 import multiprocessing
+import os
 import runpy
 import signal
 import time
@@ -12,12 +13,13 @@ import psutil
 import pytest
 
 from kerashp.model_selection import _here
+from kerashp.model_selection._journal import Journal
 from kerashp.model_selection._records import Records
 
 _SEARCH = str(Path(__file__).with_name("search_to_kill.py"))
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["keras", "kerashp.estimators", "kerashp.model_selection"])
-_KILLS, _IN_ONE = 25, 10
+_KILLS, _IN_ONE, _WITH_WORKERS = 25, 10, 4
 _NEVER = -1
 
 
@@ -53,6 +55,10 @@ class Victim:
     def kill(self) -> None:
         self._process.kill()
         self._process.join(60)
+
+    def interrupt(self) -> None:
+        """Ctrl-C, which a terminal sends to all processes that belong to it."""
+        os.killpg(self._process.pid, signal.SIGINT)
 
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self._process.pid).children(recursive=True)
@@ -146,19 +152,46 @@ def test_killed_ten_times_in_one_search(
     check(search, folder, seeded, monkeypatch)
 
 
-def test_killed_with_workers(search: Any, seeded: Any, tmp_path: Path) -> None:
-    folder = begun(seeded, tmp_path)
-    done = []
-    for _ in range(2):
+def test_killed_with_workers(
+    search: Any, seeded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, moments = begun(seeded, tmp_path), np.random.default_rng(0)
+    done: list[int] = []
+    for kill in range(_WITH_WORKERS):
         victim = Victim(folder, n_jobs=2)
-        while victim.has_written(1) and finished(folder) <= (done[-1] if done else 0):
-            pass
+        assert victim.has_written(1)
+        if kill % 2:  # at any moment
+            time.sleep(moments.uniform(0, 0.5))
+        else:  # when there is more than before
+            while finished(folder) <= (done[-1] if done else 0) and victim.has_written(1):
+                pass
         workers = victim.children()
         victim.kill()
         _, left = psutil.wait_procs(workers, timeout=30)
         assert len(workers) >= 2
         assert not left
         done.append(finished(folder))
-    assert 0 < done[0] < done[1]
+    assert done == sorted(done)
+    assert 0 < done[0] < done[2]
+    keep, kept = Journal.keep_result, []
+    monkeypatch.setattr(
+        Journal, "keep_result", lambda self, fit, result: kept.append(fit) or keep(self, fit, result)
+    )
     results = search["searched"](str(folder), 2).cv_results_
+    assert len(kept) == len(set(kept)) == search["N_CANDIDATES"] * search["N_SPLITS"] - done[-1]
     same(results, seeded[1].cv_results_, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_ctrl_c_at_a_terminal(
+    search: Any, seeded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_jobs: int | None
+) -> None:
+    folder = begun(seeded, tmp_path)
+    victim = Victim(folder, n_jobs=n_jobs)
+    while finished(folder) < search["N_SPLITS"] + 1:
+        assert victim.has_written(1)
+    victim.interrupt()
+    victim.ended_by(0)
+    assert finished(folder) < search["N_CANDIDATES"] * search["N_SPLITS"]
+    if n_jobs is None:
+        check(search, folder, seeded, monkeypatch)

@@ -17,8 +17,9 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 
 import kerashp
-from kerashp import KerasMLPRegressor
+from kerashp import KerasMLPRegressor, build_model, fit
 from kerashp.callbacks import LearningRateWarmup, StepDrop
+from kerashp.model_selection import GridSearchCV as OurGridSearchCV
 from kerashp.plotting import (
     LearningCurvesDisplay,
     ParallelCoordinatesDisplay,
@@ -69,6 +70,8 @@ def with_histories() -> Any:
     best_epochs = [[4, 4], [4, 0], [0, 0]]
     more = {f"split{split}_best_epoch": np.ma.array([own[split] for own in best_epochs]) for split in (0, 1)}
     more["split1_best_epoch"][2] = np.ma.masked
+    stopped = [[False, False], [False, True], [False, False]]
+    more |= {f"split{split}_stopped_early": np.ma.array([own[split] for own in stopped]) for split in (0, 1)}
     return searched([0.1, 0.9, NAN], more=more, histories_=histories, best_index_=1)
 
 
@@ -390,12 +393,30 @@ def test_of_very_many_curves_a_part_is_drawn() -> None:
     assert (len(display.lines_), len(display.curves)) == (1, 1500)
 
 
-def test_candidates_that_were_asked_for_other_epochs_did_not_stop() -> None:
-    histories = [[{"loss": [1.0] * n_epochs}] for n_epochs in (2, 4, 3)]
-    params = [{"mlp__epochs": n_epochs} for n_epochs in (2, 4, 4)]
-    display = LearningCurvesDisplay.from_search(searched([0.1, 0.2, 0.3], params, histories_=histories))
-    assert [own.end for own in display.curves] == ["ran", "ran", "stopped"]
-    assert display.best == 2
+def test_stops_are_marked_where_all_fits_stopped_and_where_none_did() -> None:
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    mlp = KerasMLPRegressor(0, epochs=30, early_stopping=True, patience=2, random_state=0)
+    search = OurGridSearchCV(mlp, {"learning_rate": [0.5, 0.6]}, cv=2).fit(X, X[:, 0])
+    epochs = [search.cv_results_[f"split{split}_epochs"].tolist() for split in (0, 1)]
+    assert np.max(epochs) < 30
+    display = LearningCurvesDisplay.from_search(search)
+    assert {own.end for own in display.curves} == {"stopped"}
+    own = LearningCurvesDisplay.from_estimator(search.best_estimator_)
+    assert {curve.end for curve in own.curves} == {"stopped"}
+    labels = {text.get_text() for text in own.ax_.get_legend().get_texts()}
+    assert "stopped" in labels
+    whole = OurGridSearchCV(mlp, {"epochs": [1, 2], "early_stopping": [False]}, cv=2).fit(X, X[:, 0])
+    assert {own.end for own in LearningCurvesDisplay.from_search(whole).curves} == {"ran"}
+
+
+def test_a_keras_history_says_whether_it_stopped() -> None:
+    X, model = np.ones((8, 2), "float32"), build_model(0, 1, 0.01, 2)
+    stopping = keras.callbacks.EarlyStopping("loss", patience=0, min_delta=1e9)
+    stopped, ran = (
+        fit(model, X, X[:, 0], epochs=epochs, verbose=0, callbacks=[stopping]) for epochs in (5, 1)
+    )
+    ends = [LearningCurvesDisplay.from_history(history).curves[0].end for history in (stopped, ran)]
+    assert ends == ["stopped", "ran"]
 
 
 def test_the_curves_of_an_estimator_and_of_a_history() -> None:

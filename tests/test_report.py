@@ -15,8 +15,10 @@ from scipy.stats import loguniform, uniform
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
 
-from kerashp import KerasMLPRegressor
+from kerashp import KerasMLPRegressor, KerasRegressor, build_model
+from kerashp.callbacks import StepDrop
 from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, OracleSearchCV, RandomizedSearchCV
 from kerashp.plotting._report import described
 from kerashp.spaces import int_loguniform
@@ -134,6 +136,25 @@ def test_what_it_says(page: Page, search: RandomizedSearchCV) -> None:
     assert "learning_rate|loguniform(0.001, 0.1)|early_stopping|False|" in searched
     assert "KerasMLPRegressor(batch_size=20, epochs=8" in searched
     assert re.search(r"\|keras\|\d+\.", page.sections["Versions"])
+
+
+def test_learning_rates_that_move_are_drawn(tmp_path: Path) -> None:
+    mlp = KerasMLPRegressor(0, epochs=3, batch_size=20, random_state=0)
+    callbacks = [[StepDrop(0.5, every_epochs=1)]]
+    grids = [
+        {"schedule": ["cosine"], "warmup_epochs": [1]},
+        {"callbacks": callbacks, "learning_rate": [0.05]},
+    ]
+    for grid in grids:
+        search = GridSearchCV(
+            make_pipeline(mlp), {f"kerasmlpregressor__{k}": v for k, v in grid.items()}, cv=2
+        )
+        page = search.fit(X, X[:, 0]).report(tmp_path / "a.html").read_text(encoding="utf-8")
+        assert 'alt="The learning rate of the best candidate by epoch"' in page
+    wrapped = KerasRegressor(build_model(0, input_shape=3), epochs=2, schedule="cosine", random_state=0)
+    search = GridSearchCV(wrapped, {"batch_size": [20]}, cv=2).fit(X, X[:, 0])
+    page = search.report(tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "by epoch, times the optimizer&#x27;s own" in page
 
 
 @pytest.mark.filterwarnings("ignore")  # of the fits that fail

@@ -765,6 +765,8 @@ def test_epochs_best_epochs_and_curves_of_each_fit() -> None:
             history = search.histories_[candidate][split]
             assert results[f"split{split}_epochs"][candidate] == len(history["val_loss"])
             assert results[f"split{split}_best_epoch"][candidate] == np.argmin(history["val_loss"])
+            stopped = len(history["val_loss"]) < space["epochs"][candidate]
+            assert results[f"split{split}_stopped_early"][candidate] == stopped
     assert len(search.histories_) == 2
     assert len(search.histories_[0]) == 3
     frame = pd.DataFrame(results)

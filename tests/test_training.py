@@ -39,6 +39,7 @@ def test_early_stopping_restores_the_best_epoch(diabetes) -> None:
     curve = fitted.history_["val_loss"]
     assert fitted.best_epoch_ == int(np.argmin(curve))
     assert len(curve) == fitted.best_epoch_ + 1 + 3 < 60
+    assert fitted.stopped_early_
     restored = np.mean((fitted.predict(X[:100]) + y[:100]) ** 2)
     assert restored == pytest.approx(curve[fitted.best_epoch_], rel=1e-4)
 
@@ -109,6 +110,7 @@ def test_best_epoch_without_validation_is_that_of_the_least_loss(diabetes) -> No
     fitted = KerasMLPRegressor(epochs=4, random_state=0, learning_rate=0.01).fit(*diabetes)
     assert set(fitted.history_) == {"loss"}
     assert fitted.best_epoch_ == int(np.argmin(fitted.history_["loss"]))
+    assert not fitted.stopped_early_
 
 
 def test_a_diverged_run_says_so_and_keeps_its_curves(diabetes) -> None:
@@ -123,6 +125,7 @@ def test_a_diverged_run_says_so_and_keeps_its_curves(diabetes) -> None:
     losses = np.asarray(estimator.history_["loss"])
     assert not np.isfinite(losses).all()
     assert np.isfinite(losses[estimator.best_epoch_])
+    assert not estimator.stopped_early_
 
 
 def test_early_stopping_brings_a_diverged_run_back(diabetes) -> None:

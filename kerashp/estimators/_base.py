@@ -426,6 +426,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         self.history_ = {name: [*before.get(name, []), *values] for name, values in history.items()}
         shift = done - arguments.get("initial_epoch", 0)
         self.best_epoch_ = best_epoch(arguments["callbacks"], self.history_, shift)
+        asked = arguments["epochs"] - arguments.get("initial_epoch", 0)
+        self.stopped_early_ = len(history["loss"]) < asked and bool(np.isfinite(history["loss"]).all())
 
     def _check_converged(self) -> None:
         if weights_are_finite(self.model_):

@@ -228,6 +228,8 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         The curves: `loss`, `val_loss` and the like, one value an epoch.
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    stopped_early_ : bool
+        Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
     baseline_loss_ : float or None
         The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
         `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a
@@ -419,6 +421,8 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         The curves: `loss`, `val_loss` and the like, one value an epoch.
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    stopped_early_ : bool
+        Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
     baseline_loss_ : float or None
         The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
         `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a

@@ -23,7 +23,7 @@ from kerashp.estimators._rows import Rows
 
 _MODEL, _ARRAYS, _MANIFEST = "model.keras", "arrays.npz", "estimator.json"
 _FORMAT = 1
-_ALWAYS_LEARNED = ("n_features_in_", "history_", "best_epoch_")
+_ALWAYS_LEARNED = ("n_features_in_", "history_", "best_epoch_", "stopped_early_")
 _KEPT_OTHERWISE = ("model_", "target_encoder_", "feature_names_in_")
 _OBJECT = "object:"  # marks arrays of Python strings, which NumPy would pickle
 _TUPLE = "tuple"  # JSON knows lists only

@@ -152,7 +152,7 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
                 self.model_, width = self._measured(rows.X)
                 self._bind(rows, width)
             self._check_classes(rows, partial=False)
-        self.history_, self.best_epoch_ = {"loss": []}, 0
+        self.history_, self.best_epoch_, self.stopped_early_ = {"loss": []}, 0, False
         return self
 
     # Training and prediction.
@@ -273,6 +273,8 @@ class KerasClassifier(KerasClassifierMixin, _Wrapper):
         The curves: `loss`, `val_loss`, metrics, one value an epoch.
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    stopped_early_ : bool
+        Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
     baseline_loss_ : float or None
         The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
         `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a
@@ -380,6 +382,8 @@ class KerasRegressor(KerasRegressorMixin, _Wrapper):
         The curves: `loss`, `val_loss`, metrics, one value an epoch.
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    stopped_early_ : bool
+        Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
     baseline_loss_ : float or None
         The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
         `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a

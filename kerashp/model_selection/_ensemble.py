@@ -176,7 +176,7 @@ class BaseKerasEnsemble(BaseEstimator):
 
 
 class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
-    r"""Networks whose probabilities are averaged; they train together, and predict in one compiled call.
+    r"""Networks whose probabilities are averaged; they train together, and predict together.
 
     The probability of class $c$ for a row $x$ is $\sum_m w_m p_m(c \mid x)$ over the members $m$, whose
     weights $w_m$ have a sum of 1.
@@ -270,7 +270,7 @@ class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
 
 
 class KerasEnsembleRegressor(RegressorMixin, BaseKerasEnsemble):
-    r"""Networks whose predictions are averaged; they train together, and predict in one compiled call.
+    r"""Networks whose predictions are averaged; they train together, and predict together.
 
     The prediction for a row $x$ is $\sum_m w_m f_m(x)$ over the members $m$, whose weights $w_m$ have a sum
     of 1.

@@ -199,11 +199,11 @@ class Evaluation:
         self, groups: Sequence[Group], alone: Sequence[Task], tasks: dict[Fit, Task], bar: Bar
     ) -> Divided:
         """Each group, and each fit that trains alone, is the work of a worker."""
-        on_this_machine = isinstance(self._backend, LokyBackend)
+        on_this_machine, deadline = isinstance(self._backend, LokyBackend), self._limit.deadline
         about: list[Group | None] = [*groups, *[None] * len(alone)]
         own = [[tasks[fit] for fit in group.fits] for group in groups] + [[task] for task in alone]
         works = [
-            (of, group, self._store.elsewhere(on_this_machine), self._limit.deadline)
+            (of, group, self._store.elsewhere([task.place for task in of], on_this_machine), deadline)
             for of, group in zip(own, about, strict=True)
         ]
         divided: Divided = []
@@ -223,8 +223,9 @@ class Evaluation:
         if done.states:
             self._store.keep_states(done.states)
         for fit, result in done.results.items():
-            self._store.keep_result(fit, result)
-            bar.finished(result)
+            if fit not in self._store.results:
+                self._store.keep_result(fit, result)
+                bar.finished(result)
         if len(done.results) == len(tasks) and not self._store.keeps_finished:
             self._store.forget_states([task.place for task in tasks])
         bar.advance(sum(map(n_epochs, tasks)))
@@ -241,7 +242,8 @@ class Evaluation:
             self._lines.setdefault(key, []).append(candidate)
         if self._resource is not None and self._resource.narrows:
             self._forget(tasks[0].n_before, [self._lines[key] for key in keys.values()], tasks)
-        return [self._seeded(task, self._lines[keys[task.candidate]]) for task in tasks]
+        stacked = {fit for group in (self.plan.groups if self.plan else ()) for fit in group.fits}
+        return [self._seeded(task, self._lines[keys[task.candidate]], stacked) for task in tasks]
 
     def _forget(self, n_before: int, lines: Sequence[Sequence[int]], tasks: Sequence[Task]) -> None:
         """Forget the states of earlier candidates, but for those from which the next ones go on."""
@@ -251,14 +253,14 @@ class Evaluation:
         gone = [candidate for candidate in range(n_before) if candidate not in latest]
         self._store.forget_states([(candidate, split) for candidate in gone for split in splits])
 
-    def _seeded(self, task: Task, line: Sequence[int]) -> Task:
+    def _seeded(self, task: Task, line: Sequence[int], stacked: set[Fit]) -> Task:
         seeded = task if self._store.seed is None else task.seeded(self._store.seed, line[0])
         own = self._store.state(task.place)
         if self._resource is None:
             return replace(seeded, paused=own)
         before = self._before(task, line, self._resource)
         if task.place in self._store.results:
-            self._epochs_before[task.place] = self._epochs_then(task, line, self._resource)
+            self._epochs_before[task.place] = self._epochs_then(task, line, self._resource, stacked)
         elif before is not None:
             self._epochs_before[task.place] = before.n_epochs
         return replace(seeded, paused=own or before, horizon=self._resource.most)
@@ -270,12 +272,11 @@ class Evaluation:
         states = (self._store.state((candidate, task.split)) for candidate in earlier)
         return next((state for state in states if state is not None and state.n_epochs <= most), None)
 
-    def _epochs_then(self, task: Task, line: Sequence[int], resource: Resource) -> int:
+    def _epochs_then(self, task: Task, line: Sequence[int], resource: Resource, stacked: set[Fit]) -> int:
         """For how long the same fit, which is finished now, had been trained with others before.
 
         Its state then may be forgotten.
         """
-        stacked = set() if self.plan is None else {fit for group in self.plan.groups for fit in group.fits}
         fits = [(candidate, task.split) for candidate in reversed(line) if candidate < task.n_before]
         for fit in fits[:1] if resource.narrows else fits:
             curves = self._store.results[fit]["history"] if fit in stacked else None

@@ -1,5 +1,6 @@
 """What a search is made of, as digests: two searches of equal ones are the same search."""
 
+import importlib
 import inspect
 import platform
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,9 @@ def of_search(tasks: Sequence[Task], resource: Resource | None) -> dict[str, str
 
 def versions() -> str:
     """Of what computes."""
-    own = {"kerashp": __version__, "keras": keras.__version__, "backend": keras.backend.backend()}
+    backend = keras.backend.backend()
+    own = {"kerashp": __version__, "keras": keras.__version__}
+    own[backend] = importlib.import_module(backend).__version__
     others = {module.__name__: module.__version__ for module in (np, scipy, sklearn)}
     told = own | others | {"python": platform.python_version(), "float": keras.config.floatx()}
     return ", ".join(f"{name} {version}" for name, version in told.items())

@@ -209,7 +209,7 @@ def evaluated(tasks: Sequence[Task], group: Group | None, store: Any, deadline: 
         except Stopped:
             return Done({}, dict(seconds), None, {})
         whole, divided = whole_groups([(group.on(n_cores()), prepared)])
-        one_by_one = [task for task in tasks if divided]
+        one_by_one = [task for task in tasks if divided and task.place not in store.results]
         divided += here.run(whole, preparation.blocks, one_by_one)
     return Done(store.results, dict(seconds), divided[0][1] if divided else None, store.states)
 

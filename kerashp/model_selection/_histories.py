@@ -16,7 +16,7 @@ def with_history(result: Result) -> Result:
     """The result with the curves of the estimator in it, in place of the estimator."""
     estimator = innermost(result.pop("estimator"))
     trained = isinstance(estimator, BaseKerasEstimator) and "history_" in vars(estimator)
-    names = {"history": "history_", "best_epoch": "best_epoch_"}
+    names = {"history": "history_", "best_epoch": "best_epoch_", "stopped_early": "stopped_early_"}
     return result | {name: getattr(estimator, own) if trained else None for name, own in names.items()}
 
 
@@ -27,22 +27,22 @@ def histories(results: Sequence[Result], n_splits: int) -> list[list[History | N
 
 
 def columns(results: Sequence[Result], n_splits: int) -> dict[str, Any]:
-    """`split{i}_best_epoch` and `split{i}_epochs`, masked where a fit never trained; none if none did."""
+    """`split{i}_best_epoch`, `_epochs` and `_stopped_early`, masked where a fit never trained.
+
+    None if none did.
+    """
     missing = [result["history"] is None for result in results]
     if all(missing):
         return {}
-    values = {
-        "best_epoch": [
-            0 if none else result["best_epoch"] for none, result in zip(missing, results, strict=True)
-        ],
-        "epochs": [
-            0 if none else len(result["history"]["loss"])
-            for none, result in zip(missing, results, strict=True)
-        ],
+    trained = [None if none else result for none, result in zip(missing, results, strict=True)]
+    values: dict[str, list[Any]] = {
+        "best_epoch": [own["best_epoch"] if own else 0 for own in trained],
+        "epochs": [len(own["history"]["loss"]) if own else 0 for own in trained],
+        "stopped_early": [own["stopped_early"] if own else False for own in trained],
     }
     return {
-        f"split{split}_{name}": np.ma.array(numbers[split::n_splits], int, mask=missing[split::n_splits])
-        for name, numbers in values.items()
+        f"split{split}_{name}": np.ma.array(own[split::n_splits], mask=missing[split::n_splits])
+        for name, own in values.items()
         for split in range(n_splits)
     }
 

@@ -13,11 +13,11 @@ from kerashp.model_selection._library import Library
 from kerashp.model_selection._plan import Alone, Fit, Group, Plan
 from kerashp.model_selection._records import Records, RecordsError
 from kerashp.model_selection._seeds import new_seed
-from kerashp.model_selection._store import Unwritten
+from kerashp.model_selection._store import Unwritten, results_of
 from kerashp.model_selection._task import Resource, Result, Task
 from kerashp.training import Costs, Paused, Room
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class JournalError(Exception):
@@ -101,6 +101,8 @@ class Journal:
         told, key = self._told | of_round(tasks), _round(tasks)
         kept = self._records.get("search", key)
         if kept is None:
+            if any(task.place in self.results for task in tasks):
+                raise self._records.damaged(f": it has results, but no record search {key}")
             self._records.put("search", {key: told})
             return
         differing = [name for name in told if told[name] != kept.get(name)]
@@ -143,15 +145,18 @@ class Journal:
         """Nothing will go on from these."""
         self._records.remove("state", map(_key, fits))
 
-    def elsewhere(self, on_this_machine: bool) -> Any:
-        """What another process keeps states in: the same journal, or on another machine its own memory."""
+    def elsewhere(self, fits: Iterable[Fit], on_this_machine: bool) -> Any:
+        """What another process keeps these fits in: this journal; on another machine, its own memory."""
+        results = results_of(self.results, fits)
         if on_this_machine:
-            return Elsewhere(self._records, self.every, self.seed)
-        return Unwritten(self.keeps_finished, self.seed)
+            return Elsewhere(self._records, self.every, self.seed, results)
+        return Unwritten(self.keeps_finished, self.seed, keeps_stopped=True, results=results)
 
     def _begun(self) -> int:
         kept = self._records.get("journal", "journal")
         if kept is None:
+            if not self._records.is_empty():
+                raise self._records.damaged(": it has records, but no record journal")
             kept = {"format": _FORMAT, "seed": new_seed()}
             self._records.put("journal", {"journal": kept})
         if kept["format"] != _FORMAT:
@@ -167,11 +172,11 @@ class Elsewhere:
 
     keeps = keeps_finished = True  # the client forgets, when it has the results
 
-    def __init__(self, records: Records, every: float, seed: int):
+    def __init__(self, records: Records, every: float, seed: int, results: dict[Fit, Result]):
         self._records = records
         self.seed = seed
         self.every = every
-        self.results: dict[Fit, Result] = {}
+        self.results = results
         self.states: dict[Fit, Paused] = {}  # none to be sent back: they are in the journal
 
     def keep_result(self, fit: Fit, result: Result) -> None:

@@ -46,9 +46,10 @@ class OracleSearchCV(TogetherMixin):
           alone or at the end of pipelines, is the most. Those that go on do so from their weights; see
           `HalvingRandomSearchCV`.
         - "random": independent draws, none twice.
-        - "grid": all combinations; 10 values of a distribution that is not a list.
+        - "grid": all combinations; of a distribution all integers of a `randint`, else 10 values or fewer.
 
-        An instance is copied; its objective is to be maximized. Trials that it has finished count.
+        An instance is copied; its objective is to be maximized. Trials that it has finished count. A journal
+        needs it to have the same `seed` when the search is called again.
     n_trials : int, default=None
         The most candidates. None: 10 for "bayesian" and "random", else as many as the oracle has in it. A
         search ends before where the oracle does.

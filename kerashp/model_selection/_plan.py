@@ -74,7 +74,7 @@ class Group:
     @property
     def wall_seconds(self) -> float:
         """While its blocks train on their cores."""
-        n_blocks = -(-len(self.fits) // self.room.n_members)
+        n_blocks = self.room.n_blocks(len(self.fits))
         return self.compile_seconds + (self.seconds - self.compile_seconds) / min(n_cores(), n_blocks)
 
     def on(self, n_cores: int) -> "Group":
@@ -185,9 +185,9 @@ def planned(fits: Sequence[Ready], alone: Sequence[Alone], blocks: Blocks, means
             for part in _fitting(bucket, program, blocks, means):
                 by_itself = partial(_described, part, None, kind, blocks, means) if program else None
                 groups.append((_described(part, program, kind, blocks, means), by_itself))
-    planned = _on_cores(groups, means.hurried)
-    planned.sort(key=lambda group: group.seconds / group.n_candidates if means.hurried else -group.seconds)
-    return Plan(tuple(planned), tuple(alone), means.costs)
+    placed = _on_cores(groups, means.hurried)
+    placed.sort(key=lambda group: group.seconds / group.n_candidates if means.hurried else -group.seconds)
+    return Plan(tuple(placed), tuple(alone), means.costs)
 
 
 def _on_cores(groups: Sequence[tuple[Group, Callable[[], Group] | None]], hurried: bool) -> list[Group]:
@@ -304,8 +304,8 @@ class _Work(NamedTuple):
         holds = room.holds(tuple(self.units.tolist())) and room.holds(tuple(self.fewest.tolist()))
         if not holds or self.batch_size != program.batch_size or self.validates > room.validates:
             return math.inf
-        size = room.n_members
-        n_members, steps = -(-self.n_members // size) * size, self.n_steps / self.n_members
+        size, steps = room.n_members, self.n_steps / self.n_members
+        n_members = room.n_blocks(self.n_members) * size
         return costs.training(n_members, self.n_layers, program.n_weights, self.batch_size, steps, size)
 
     def quickest(self, costs: Costs, programs: Sequence[Group]) -> tuple[float, Group | None]:
@@ -324,13 +324,13 @@ def _fitting(fits: list[Ready], program: Group | None, blocks: Blocks, means: Me
     for ready in fits:
         own.setdefault(id(ready.model), []).append(ready)
     left = max(means.max_memory - blocks.n_bytes(_blocks(fits)), 1)
-    n_weights = _Work.of(fits).n_weights * (_ROOMIER if means.varied else 1)
-    n_members = len(fits)
+    work, n_members = _Work.of(fits), len(fits)
+    n_weights = work.n_weights * (_ROOMIER if means.varied else 1)
     if program is not None:
         n_weights = program.n_weights
-        n_members = -(-n_members // program.room.n_members) * program.room.n_members
+        n_members = program.room.n_blocks(n_members) * program.room.n_members
     by_memory = -(-n_members * _member_bytes(fits, n_weights, blocks) // left)
-    by_time = min(int(_Work.of(fits).seconds(means.costs) // means.longest), len(fits) // (_FULL * n_cores()))
+    by_time = min(int(work.seconds(means.costs) // means.longest), len(fits) // (_FULL * n_cores()))
     n_groups = min(len(own), max(1, by_memory, by_time))
     parts = np.array_split(np.array([*own]), n_groups)
     return [[ready for model in part.tolist() for ready in own[model]] for part in parts]
@@ -347,10 +347,8 @@ def _member_bytes(fits: Sequence[Ready], n_weights: int, blocks: Blocks) -> int:
     outputs = work.batch_size * int(work.shapes[:, -1].sum())
     weighted = any(portion.weight is not None for ready in fits for portion in ready.portions)
     n_rows = sum(map(blocks.n_rows, _blocks(fits)))
-    a_row = (
-        int(work.shapes[-1].max()) + weighted
-    )  # its prediction, as wide as the last weight, and its weight
-    return int(_ITEM * ((_COPIES + slots) * n_weights + outputs + n_rows * a_row))
+    prediction = int(work.shapes[-1].max())  # as wide as the last weight
+    return int(_ITEM * ((_COPIES + slots) * n_weights + outputs + n_rows * (prediction + weighted)))
 
 
 def _described(fits: list[Ready], program: Group | None, kind: str, blocks: Blocks, means: Means) -> Group:

@@ -19,6 +19,7 @@ _TABLE = """CREATE TABLE records (
     PRIMARY KEY (kind, key)
 )"""
 _WAIT = 60.0  # seconds, for another process to end its writing
+_OF_THE_DISK = ("full", "I/O", "readonly", "unable to open", "locked")  # in the words of SQLite's errors
 _ARRAY, _OF = "an array", "of"
 
 
@@ -65,7 +66,7 @@ class Records:
 
     def put(self, kind: str, contents: Mapping[str, Any]) -> None:
         """Write records by key, all or none of them; those of equal keys are replaced."""
-        rows = [(kind, key, content, _digest(content)) for key, content in _packed_all(contents)]
+        rows = [(kind, key, one, _digest(kind, key, one)) for key, one in _packed_all(contents)]
         with self._at_work() as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", rows)
@@ -89,15 +90,26 @@ class Records:
             )
             connection.execute("COMMIT")
 
+    def is_empty(self) -> bool:
+        """Whether there is no record."""
+        with self._at_work() as connection:
+            (number,) = connection.execute("SELECT COUNT(*) FROM records").fetchone()
+        return int(number) == 0
+
+    def damaged(self, what: str) -> RecordsError:
+        """The error that says what is wrong with the file."""
+        return RecordsError(
+            f"{self._path} is damaged{what}. Take the file from a backup, or move it away to begin anew; "
+            "nothing has been changed"
+        )
+
     def _read(self, kind: str, query: str, values: tuple[str, ...]) -> dict[str, Any]:
         with self._at_work() as connection:
             rows = connection.execute(query, values).fetchall()
         for key, content, digest in rows:
-            if _digest(content) != digest:
-                raise RecordsError(
-                    f"{self._path} is damaged: the record {kind} {key} is not what was written. Take the "
-                    "file from a backup, or move it away to begin anew; nothing has been changed"
-                )
+            whole = isinstance(key, str) and isinstance(content, bytes)
+            if not whole or _digest(kind, key, content) != digest:
+                raise self.damaged(f": the record {kind} {key} is not what was written")
         return {key: unpacked(content) for key, content, _ in rows}
 
     @contextmanager
@@ -112,20 +124,12 @@ class Records:
                     self._connection.execute("ROLLBACK")
                 if not isinstance(error, sqlite3.DatabaseError):
                     raise
-                if not isinstance(error, sqlite3.OperationalError):
-                    raise self._no_records(error) from error
-                if "no such table" in str(error):
-                    raise self._no_records(error) from error
+                if not any(words in str(error) for words in _OF_THE_DISK):
+                    raise self.damaged(f" or no journal of kerashp's: {error}") from error
                 raise RecordsError(
                     f"{self._path} could not be read or written: {error}. What was written before is whole; "
                     "make room on the disk, or see to the permissions, and call again"
                 ) from error
-
-    def _no_records(self, error: Exception) -> RecordsError:
-        return RecordsError(
-            f"{self._path} is damaged or no journal of kerashp's: {error}. Take the file from a backup, or "
-            "move it away to begin anew; nothing has been changed"
-        )
 
 
 def _make(path: Path) -> None:
@@ -136,8 +140,8 @@ def _make(path: Path) -> None:
     connection.close()
 
 
-def _digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()
+def _digest(kind: str, key: str, content: bytes) -> bytes:
+    return hashlib.sha256(json.dumps([kind, key]).encode() + content).digest()
 
 
 def _packed_all(contents: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:

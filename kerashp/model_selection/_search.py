@@ -210,9 +210,10 @@ class TogetherMixin(EnsemblingMixin):
     ) -> Path:
         """Write one page of HTML: what was searched, what was found, how it went, and what to do next.
 
-        The best candidate, a leaderboard, the plots of `kerashp.plotting`, the diagnosis of the best
-        candidate's curves, the plan, where the time went, and versions. The page needs nothing from elsewhere
-        and runs no code. matplotlib has to be installed (the extra `plot`).
+        The best candidate, a leaderboard, the plots of `kerashp.plotting` (that of learning rates where the
+        best candidate's moves), the diagnosis of the best candidate's curves, the plan, where the time went,
+        and versions. The page needs nothing from elsewhere and runs no code. matplotlib has to be installed
+        (the extra `plot`).
 
         Parameters
         ----------
@@ -308,9 +309,10 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, \
 multimetric_, classes_, n_features_in_, feature_names_in_
-        As in scikit-learn. `cv_results_` also has `split{i}_epochs`, how many epochs each fit trained, and
-        `split{i}_best_epoch`, the position of its best in the curves, masked where it never trained. Fit
-        times are shares of a group's: of compiling, equal ones; of training, by steps.
+        As in scikit-learn. `cv_results_` also has `split{i}_epochs`, how many epochs each fit trained,
+        `split{i}_best_epoch`, the position of its best in the curves, and `split{i}_stopped_early`, whether
+        it ended before its epochs, as by early stopping; masked where a fit never trained. Fit times are
+        shares of a group's: of compiling, equal ones; of training, by steps.
     histories_ : list of list of dict
         The learning curves, `histories_[candidate][split]`; None for a fit that never trained.
     plan_ : Plan

@@ -16,9 +16,13 @@ class Unwritten:
     Parameters
     ----------
     keeps_finished : bool
-        Whether the states of fits are kept, for others to go on from; no others are kept.
+        Whether the states of finished fits are kept, for others to go on from.
     seed : int or None, default=None
         Of the fits whose estimator has none; None lets each draw its own.
+    keeps_stopped : bool, default=False
+        Whether those of fits that were stopped are, too.
+    results : dict, default={}
+        Of fits that are finished already.
 
     Attributes
     ----------
@@ -31,10 +35,17 @@ class Unwritten:
     every = math.inf
     library: Library | None = None  # decides of which results predictions are kept
 
-    def __init__(self, keeps_finished: bool, seed: int | None = None):
-        self.keeps = self.keeps_finished = keeps_finished
+    def __init__(
+        self,
+        keeps_finished: bool,
+        seed: int | None = None,
+        keeps_stopped: bool = False,
+        results: Mapping[Fit, Result] | None = None,
+    ):
+        self.keeps = keeps_finished or keeps_stopped
+        self.keeps_finished = keeps_finished
         self.seed = seed
-        self.results: dict[Fit, Result] = {}
+        self.results: dict[Fit, Result] = dict(results or {})
         self._states: dict[Fit, Paused] = {}
 
     def check(self, tasks: Iterable[Task], resource: Resource | None) -> None:
@@ -66,11 +77,16 @@ class Unwritten:
         for fit in fits:
             self._states.pop(fit, None)
 
-    def elsewhere(self, on_this_machine: bool) -> Any:
-        """What another process is to keep states in: a store of its own, whose states come back."""
-        return Unwritten(self.keeps_finished, self.seed)
+    def elsewhere(self, fits: Iterable[Fit], on_this_machine: bool) -> Any:
+        """What another process keeps these fits in: a store of its own, whose states come back."""
+        return Unwritten(self.keeps_finished, self.seed, results=results_of(self.results, fits))
 
     @property
     def states(self) -> dict[Fit, Paused]:
         """All that are kept here."""
         return self._states
+
+
+def results_of(results: Mapping[Fit, Result], fits: Iterable[Fit]) -> dict[Fit, Result]:
+    """The results of these fits, where they are there."""
+    return {fit: results[fit] for fit in fits if fit in results}

@@ -1,6 +1,6 @@
 """Learning curves as a table that a display draws."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,8 @@ class Curve:
     validation : bool
         Whether it is of rows that were not trained on.
     end : {"ran", "stopped", "diverged"}
-        To the last epoch asked for; stopped before, as early stopping does; or into a value not finite.
+        To the last epoch asked for, as far as is known; stopped before, as early stopping does; or into a
+        value not finite.
     best_epoch : int or None
         The position of the best epoch, where it is known.
     """
@@ -54,12 +55,17 @@ def curves_of_search(caller: str, search: Any, name: str, metric: str | None) ->
         for split, history in enumerate(own)
         if history is not None
     ]
-    asked = _asked(trained, results)
     curves = [
         curve
         for candidate, split, history in trained
         for curve in curves_in(
-            caller, history, name, asked[candidate], _best_epoch(results, candidate, split), candidate, split
+            caller,
+            history,
+            name,
+            stopped=bool(_of_fit(results, candidate, split, "stopped_early")),
+            best_epoch=_of_fit(results, candidate, split, "best_epoch"),
+            candidate=candidate,
+            split=split,
         )
     ]
     if not curves:
@@ -80,23 +86,9 @@ def best_index(caller: str, search: Any, metric: str | None) -> int:
     return -1 if best is None else best
 
 
-def _asked(trained: Sequence[tuple[int, int, Any]], results: Mapping[str, Any]) -> dict[int, int]:
-    """For how many epochs each candidate would have trained: as long as the longest that was asked alike."""
-    alike: dict[Any, int] = {}
-    for candidate, _, history in trained:
-        key = _epochs_key(results, candidate)
-        alike[key] = max(alike.get(key, 0), *map(len, history.values()))
-    return {candidate: alike[_epochs_key(results, candidate)] for candidate, _, _ in trained}
-
-
-def _epochs_key(results: Mapping[str, Any], candidate: int) -> Any:
-    params = results["params"][candidate].items()
-    searched = tuple(value for name, value in params if name.rpartition("__")[2] == "epochs")
-    return searched, results["n_resources"][candidate] if "n_resources" in results else None
-
-
-def _best_epoch(results: Mapping[str, Any], candidate: int, split: int) -> int | None:
-    column = results.get(f"split{split}_best_epoch")
+def _of_fit(results: Mapping[str, Any], candidate: int, split: int, name: str) -> int | None:
+    """What the results say of one fit; None where they do not."""
+    column = results.get(f"split{split}_{name}")
     return None if column is None or column[candidate] is np.ma.masked else int(column[candidate])
 
 
@@ -107,7 +99,7 @@ def curves_of_estimator(caller: str, estimator: Any, name: str) -> list[Curve]:
         expected = "a fitted estimator of kerashp, alone, in a pipeline or a TransformedTargetRegressor"
         raise Arguments(caller).wrong_type("estimator", expected, estimator)
     check_is_fitted(own)
-    return curves_in(caller, own.history_, name, None, int(own.best_epoch_))
+    return curves_in(caller, own.history_, name, stopped=own.stopped_early_, best_epoch=int(own.best_epoch_))
 
 
 def curves_of_history(caller: str, history: Any, name: str) -> list[Curve]:
@@ -117,15 +109,22 @@ def curves_of_history(caller: str, history: Any, name: str) -> list[Curve]:
         raise Arguments(caller).wrong_type(
             "history", "a keras History, or a dict of one list by name", history
         )
-    return curves_in(caller, curves, name, None, None)
+    return curves_in(caller, curves, name, stopped=_stopped(history))
+
+
+def _stopped(history: Any) -> bool:
+    """Whether a History's training ended before its epochs; a dict does not say."""
+    asked = (getattr(history, "params", None) or {}).get("epochs")
+    return asked is not None and bool(history.epoch) and history.epoch[-1] + 1 < asked
 
 
 def curves_in(
     caller: str,
     history: Mapping[str, Any],
     name: str,
-    asked: int | None,
-    best_epoch: int | None,
+    *,
+    stopped: bool = False,
+    best_epoch: int | None = None,
     candidate: int = 0,
     split: int = 0,
 ) -> list[Curve]:
@@ -137,7 +136,6 @@ def curves_in(
     for own in (name, f"val_{name}"):
         if own in history:
             values, finite = _finite(caller, own, history[own])
-            stopped = asked is not None and len(values) < asked
             end = "diverged" if not finite else "stopped" if stopped else "ran"
             found.append(Curve(values, candidate, split, own != name, end, best_epoch))
     return found

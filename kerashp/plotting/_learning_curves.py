@@ -32,7 +32,8 @@ class LearningCurvesDisplay:
     Attributes
     ----------
     curves, best, curve
-        As given. Each of `curves` has `values`, `candidate`, `split`, `validation`, `end` and `best_epoch`.
+        As given. Each of `curves` has `values`, `candidate`, `split`, `validation`, `end` ("ran", "stopped"
+        or "diverged") and `best_epoch`.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     lines_ : list of matplotlib artists

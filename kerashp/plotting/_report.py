@@ -15,12 +15,16 @@ from typing import Any
 
 import keras
 import numpy as np
+from sklearn.base import clone
 
 from kerashp._arguments import Arguments
 from kerashp._files import written_beside
 from kerashp._version import __version__
 from kerashp.diagnostics import diagnose
 from kerashp.diagnostics._result import Table
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._callbacks import copied
+from kerashp.model_selection._preprocessing import innermost
 from kerashp.plotting._candidates import (
     SPACES,
     Candidates,
@@ -35,8 +39,10 @@ from kerashp.plotting._matplotlib import as_svg, figure_with, grid_in, grid_size
 from kerashp.plotting._page import Code, Part, Picture, Section, page
 from kerashp.plotting._parallel_coordinates import ParallelCoordinatesDisplay
 from kerashp.plotting._scales import written
+from kerashp.plotting._schedules import ScheduleDisplay
 from kerashp.plotting._search_history import SearchHistoryDisplay
 from kerashp.plotting._slices import SliceDisplay
+from kerashp.training import LearningRateCallback
 
 _CALLER = "report"
 _CHECK = Arguments(_CALLER)
@@ -92,7 +98,7 @@ def report_html(search: Any, *, title: str | None, metric: str | None, n_top: in
         Section("The best candidate", _best(found, best)),
         Section("Leaderboard", _leaderboard(search, found, n_rows)),
         Section("How the search went", _pictures(search, found)),
-        Section("Learning curves", _curves(search, metric)),
+        Section("Learning curves", _curves(search, metric) + _rates(search, found, best)),
         Section("Diagnosis of the best candidate", _diagnosis(search, best)),
         Section("What trained together", _plan(search)),
         Section("Where the time went", _times(search, found)),
@@ -227,6 +233,32 @@ def _curves(search: Any, metric: str | None) -> list[Part]:
         return [f"There are none: {error}."]
     display = LearningCurvesDisplay(curves, best=best)
     return [_picture("The loss of all candidates by epoch, the best on top", display.plot)]
+
+
+def _rates(search: Any, found: Candidates, best: int) -> list[Part]:
+    """The best candidate's learning rate, where it moves."""
+    own = innermost(clone(search.estimator).set_params(**found.params[best])) if best >= 0 else None
+    if not isinstance(own, BaseKerasEstimator):
+        return []
+    schedules: dict[str, Any] = {
+        type(one).__name__: one
+        for one in copied(own._fit_callbacks_given())
+        if isinstance(one, LearningRateCallback)
+    }
+    if own.schedule != "constant" or own.warmup_epochs:
+        schedules[f"{own.schedule}, {own.warmup_epochs:g} epochs of warm-up"] = own.schedule
+    if not schedules:
+        return []
+    rate = getattr(own, "learning_rate", None)
+    known = isinstance(rate, Real)
+    arguments = {
+        "epochs": max(own.epochs, innermost(search.estimator).epochs),
+        "learning_rate": float(rate) if known else 1.0,
+        "warmup_epochs": own.warmup_epochs,
+    }
+    of = "" if known else ", times the optimizer's own"
+    draw = partial(ScheduleDisplay.from_schedules, schedules, **arguments)
+    return [_picture(f"The learning rate of the best candidate by epoch{of}", lambda ax: draw(ax=ax))]
 
 
 def _diagnosis(search: Any, best: int) -> list[Part]:

@@ -55,6 +55,10 @@ class Room:
             for own, most, spare in zip(units, self.units, self.spare, strict=True)
         )
 
+    def n_blocks(self, n_members: int) -> int:
+        """Of so many members; the last is filled up."""
+        return -(-n_members // self.n_members)
+
 
 def units_of(model: Any) -> Units:
     """The units of each of a model's Dense layers."""
