@@ -14,7 +14,7 @@ _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 60rem; margin: auto;
   padding: 0 1rem 3rem; overflow-wrap: anywhere; }
-h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin-top: 2.5rem;
+h1 { font-size: clamp(1.1rem, 5.5vw, 1.6rem); line-height: 1.2; } h2 { font-size: 1.2rem; margin-top: 2.5rem;
   border-bottom: 1px solid #ccc; }
 img { max-width: 100%; height: auto; display: block; margin: 1rem 0; }
 .wide { overflow-x: auto; overflow-wrap: normal; margin: 1rem 0; }

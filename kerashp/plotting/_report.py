@@ -246,14 +246,14 @@ def _rates(search: Any, found: Candidates, best: int) -> list[Part]:
         if isinstance(one, LearningRateCallback)
     }
     if own.schedule != "constant" or own.warmup_epochs:
-        schedules[f"{own.schedule}, {own.warmup_epochs:g} epochs of warm-up"] = own.schedule
+        schedules[f"{own.schedule}, warmup_epochs={own.warmup_epochs:g}"] = own.schedule
     if not schedules:
         return []
-    rate = getattr(own, "learning_rate", None)
+    rate: Any = getattr(own, "learning_rate", None)
     known = isinstance(rate, Real)
     arguments = {
         "epochs": max(own.epochs, innermost(search.estimator).epochs),
-        "learning_rate": float(rate) if known else 1.0,
+        "learning_rate": rate if known else 1.0,
         "warmup_epochs": own.warmup_epochs,
     }
     of = "" if known else ", times the optimizer's own"
