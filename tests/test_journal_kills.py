@@ -161,7 +161,7 @@ def test_killed_with_workers(
         victim = Victim(folder, n_jobs=2)
         assert victim.has_written(1)
         if kill % 2:  # at any moment
-            time.sleep(moments.uniform(0, 0.5))
+            time.sleep(moments.uniform(0, 0.2))
         else:  # when there is more than before
             while finished(folder) <= (done[-1] if done else 0) and victim.has_written(1):
                 pass
