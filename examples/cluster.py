@@ -35,7 +35,7 @@ def dask_cluster() -> Iterator[None]:
     from distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, env=ONE_CORE, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, env=ONE_CORE, dashboard_address=":0") as cluster,
         Client(cluster),
         joblib.parallel_config("dask"),
     ):

@@ -49,7 +49,7 @@ def alone() -> GridSearchCV:
 @pytest.fixture(scope="module")
 def dask_client() -> Iterator[Any]:
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": None, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": None, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options, env=ENV) as cluster, distributed.Client(cluster) as client:
         yield client
 

@@ -4,7 +4,9 @@ import os
 import pickle
 import random
 import signal
+import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -555,6 +557,29 @@ def test_the_process_is_left_as_it_was() -> None:
     GridSearchCV(mlp(), {"n_neurons": [3, 4]}, cv=2, refit=False).fit(X, Y)
     assert random.getstate() == expected
     assert keras.config.floatx() == "float32"
+
+
+def of_lambdas(n_hidden: int = 1) -> Any:
+    hidden = [keras.layers.Dense(4, "relu") for _ in range(n_hidden)]
+    model = keras.Sequential([keras.Input((5,)), *hidden, keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[lambda y, of_y: keras.ops.mean(keras.ops.abs(y - of_y), -1)])
+    return model
+
+
+def test_threads_leave_the_filters_of_warnings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    enter, changing = warnings.catch_warnings.__enter__, []
+
+    def watched(self: warnings.catch_warnings) -> Any:
+        changing.append(threading.current_thread())
+        return enter(self)
+
+    monkeypatch.setattr(warnings.catch_warnings, "__enter__", watched)
+    before = warnings.filters[:]
+    for estimator in (mlp(), KerasRegressor(of_lambdas, epochs=2, random_state=0)):
+        search = GridSearchCV(estimator, {"n_hidden": [0, 1, 2]}, cv=2, refit=False).fit(X, Y)
+        assert [len(group.fits) for group in search.plan_.groups] == [2, 2, 2]
+    assert set(changing) == {threading.main_thread()}
+    assert warnings.filters == before
 
 
 class Doubled(keras.layers.Layer):

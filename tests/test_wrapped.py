@@ -247,6 +247,17 @@ def test_optimizer_loss_and_metrics_are_routed(diabetes) -> None:
     assert int(optimizer.iterations.numpy()) == 9  # 442 rows by 50
 
 
+def farthest(y: Any, predicted: Any) -> Any:
+    return keras.ops.max(keras.ops.abs(y - predicted), -1)
+
+
+def test_a_metric_of_ones_own_gets_targets_of_keras_float_type(diabetes) -> None:
+    X, y = diabetes
+    assert y.dtype == "float64"
+    fitted = KerasRegressor(uncompiled, loss="mse", metrics=[farthest], epochs=1).fit(X, y)
+    assert fitted.history_["farthest"][0] > 0
+
+
 def test_callbacks_of_fit_are_routed_to_each(diabetes) -> None:
     estimator = KerasRegressor(
         uncompiled,

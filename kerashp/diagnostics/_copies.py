@@ -1,7 +1,6 @@
 """A copy of a model that computes in float64, so that the checks neither round nor touch the user's."""
 
 import inspect
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from keras import ops, tree
 
 from kerashp.diagnostics._passes import states_of
-from kerashp.training import isolated
+from kerashp.training import isolated, without_lambda_warnings
 from kerashp.training._backend import backend, supported
 from kerashp.training._layers import is_plain
 from kerashp.training._replaced import replaced
@@ -125,7 +124,7 @@ def _input_in_float64(tensor: Any) -> Any:
 
 
 def _by_config(layer: Any) -> Any:
-    with warnings.catch_warnings(action="ignore"):  # of lambdas in it, which are taken as they are
+    with without_lambda_warnings():
         config = layer.get_config()
     config = _with_float64(config) | _own_functions(layer, config)
     taken = _taken(layer, config)

@@ -104,8 +104,11 @@ def check_compiled(model: keras.Model, X: np.ndarray, y: np.ndarray) -> None:
     ValueError
         If the loss or the metrics cannot be used.
     """
+    X, y = X[:2], y[:2]
+    if y.dtype.kind == "f":
+        y = y.astype(keras.config.floatx())  # as Keras does when it reads rows
     try:
-        model._symbolic_build(data_batch=(X[:2], y[:2], None))
+        model._symbolic_build(data_batch=(X, y, None))
     except Exception as error:
         raise ValueError(
             f"The model's loss ({model.loss!r}) or its metrics cannot be used with y: {error}. Compile it "

@@ -29,6 +29,7 @@ from kerashp.training import (
     isolated,
     n_cores,
     n_devices,
+    without_lambda_warnings,
     without_retracing_warnings,
 )
 
@@ -86,7 +87,7 @@ class Here:
         """Train groups, then one by one what trains alone and those of groups that could not train."""
         divided: Divided = []
         one_by_one = list(alone)
-        with closing(self._trained(groups, blocks)) as trained:
+        with without_lambda_warnings(), closing(self._trained(groups, blocks)) as trained:
             for (group, fits), future in trained:
                 with self._seconds.spent("scoring"):
                     reason = self._score(fits, future)

@@ -3,7 +3,7 @@
 from kerashp.training._costs import Costs, measured
 from kerashp.training._devices import Devices, n_devices
 from kerashp.training._fit import FallbackWarning, fit
-from kerashp.training._isolation import isolated, without_retracing_warnings
+from kerashp.training._isolation import isolated, without_lambda_warnings, without_retracing_warnings
 from kerashp.training._member import Member, Paused, Trained
 from kerashp.training._obstacles import obstacle
 from kerashp.training._outputs import Predictor, predicting_shape
@@ -40,5 +40,6 @@ __all__ = [
     "roomier",
     "units_of",
     "weight_shapes",
+    "without_lambda_warnings",
     "without_retracing_warnings",
 ]

@@ -1,13 +1,13 @@
 """What two models must have in common to be trained by one compiled function."""
 
 import json
-import warnings
 from collections.abc import Sequence
 from types import FunctionType
 from typing import Any
 
 import keras
 
+from kerashp.training._isolation import without_lambda_warnings
 from kerashp.training._layers import is_plain
 from kerashp.training._numbers import Number, left_out, shared_places
 
@@ -22,9 +22,8 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
     if not is_plain(model) or any(map(_has_own_code, model._flatten_layers())):
         return None
     try:
-        with left_out(model, numbers), warnings.catch_warnings(action="ignore"):
-            # that a lambda will not load
-            config = {"model": model.get_config(), "compile": model.get_compile_config()}
+        with left_out(model, numbers):
+            config = config_of(model)
     except (NotImplementedError, OSError, TypeError, ValueError):
         return None
     if not _all_of_keras(config):
@@ -43,6 +42,12 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
         keras.config.image_data_format(),
     ]
     return json.dumps(parts, sort_keys=True, default=repr)
+
+
+def config_of(model: Any) -> dict[str, Any]:
+    """What the model is made of, and what it was compiled with."""
+    with without_lambda_warnings():
+        return {"model": model.get_config(), "compile": model.get_compile_config()}
 
 
 def spared_by_decay(model: Any) -> list[bool]:

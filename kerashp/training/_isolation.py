@@ -3,6 +3,7 @@
 import logging
 import random
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -61,6 +62,21 @@ def without_retracing_warnings() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(keep)
+
+
+@contextmanager
+def without_lambda_warnings() -> Iterator[None]:
+    """Drop Keras' warning that what has a lambda in it cannot be loaded: here it is not.
+
+    Filters belong to the process, and threads that change them at once may leave all warnings ignored for
+    good: in another thread than the main one this does nothing. Enter it before starting threads.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`", UserWarning)
+        yield
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import json
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -10,7 +9,14 @@ from typing import Any
 
 import keras
 
-from kerashp.training._identity import described, identity, names_by_place, renamed, spared_by_decay
+from kerashp.training._identity import (
+    config_of,
+    described,
+    identity,
+    names_by_place,
+    renamed,
+    spared_by_decay,
+)
 from kerashp.training._layers import tellable_dropouts
 from kerashp.training._numbers import OF_OPTIMIZERS, OF_REGULARIZERS, PLACEHOLDER, REGULARIZERS, numbers_of
 from kerashp.training._padding import may_be_padded
@@ -144,9 +150,7 @@ def aligned(template: Any, model: Any) -> list[Any]:
 
 
 def _config(model: Any) -> dict[str, Any]:
-    with warnings.catch_warnings(action="ignore"):
-        config = {"model": model.get_config(), "compile": model.get_compile_config()}
-    config = json.loads(json.dumps(config, default=lambda number: number.item()))  # of NumPy's
+    config = json.loads(json.dumps(config_of(model), default=lambda number: number.item()))  # of NumPy's
     for layer in _layers(config):
         layer.pop("build_config", None)
         if layer["class_name"] in ("Activation", "Dense"):
