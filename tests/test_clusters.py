@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,9 @@ def ray_cluster() -> Iterator[None]:
 
 @pytest.fixture(params=["dask_client", "ray_cluster"])
 def backend(request: pytest.FixtureRequest) -> Any:
-    request.getfixturevalue(request.param)
+    cluster = request.getfixturevalue(request.param)
+    if request.param == "dask_client":
+        cluster.wait_for_workers(2)  # one that a test has killed may still be coming again
     with joblib.parallel_config(request.param.split("_")[0]):
         yield joblib.parallel.get_active_backend()[0]
 
@@ -94,15 +97,24 @@ def test_a_cluster_gives_what_one_process_gives(alone: GridSearchCV) -> None:
             assert one is None or curves["loss"] == pytest.approx(one["loss"], rel=1e-6)
 
 
-def process(*_: Any) -> float:
-    """A scorer."""
-    return float(os.getpid())
+class Meeting:
+    """A scorer that waits for another process to score too, and tells its own."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def __call__(self, *_: Any) -> float:
+        (self._folder / str(os.getpid())).touch()
+        given_up = time.monotonic() + 60
+        while len(list(self._folder.iterdir())) < 2 and time.monotonic() < given_up:
+            time.sleep(0.1)
+        return float(os.getpid())
 
 
 @pytest.mark.usefixtures("backend")
-def test_fits_are_trained_and_scored_by_both_workers() -> None:
+def test_fits_are_trained_and_scored_by_both_workers(tmp_path: Path) -> None:
     regressor = KerasMLPRegressor(1, 4, epochs=2, batch_size=200, random_state=0)
-    found = GridSearchCV(regressor, SPACE, cv=2, scoring=process, refit=False).fit(X, Y)
+    found = GridSearchCV(regressor, SPACE, cv=2, scoring=Meeting(tmp_path), refit=False).fit(X, Y)
     at_work = {value for split in (0, 1) for value in found.cv_results_[f"split{split}_test_score"]}
     assert len(found.plan_.groups) == 2
     assert len(at_work) == 2
@@ -201,9 +213,6 @@ def test_large_arrays_are_packed_once() -> None:
     assert all(len(one.pickled) < 40_000 for one in packed)  # Y is small, and goes along
     packed, arrays = _packed(np.concatenate, [([X, X],)])
     np.testing.assert_array_equal(_done(packed[0].pickled, arrays[0]), np.concatenate([X, X]))
-
-
-# The workers are killed last.
 
 
 def test_a_worker_that_is_killed_costs_its_own_work(backend: Any, tmp_path: Path) -> None:
