@@ -1,12 +1,15 @@
-"""Files that are whole or as they were before, and their digests."""
+"""Files that are whole or as they were before, their digests, and files that somebody else may have written."""
 
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_MOST_JSON = 2**26  # bytes; a hundred thousand epochs with all their metrics are less
 
 
 def digest(path: Path) -> str:
@@ -21,6 +24,44 @@ def digest_of_json(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
+def regular_file(folder: Path, name: str) -> Path:
+    """Where a file of a folder is, which may not be there.
+
+    Raises
+    ------
+    ValueError
+        If the name or a link leads out of the folder, or if it is something else than a regular file, such
+        as a folder or a pipe, whose opening might never end.
+    """
+    place = folder.resolve()
+    wanted = Path(os.path.normpath(place / name))
+    found = (folder / name).resolve()
+    if place not in wanted.parents or found != wanted:
+        raise ValueError(f"{name} leads out of the folder, to {found}")
+    if found.exists() and not stat.S_ISREG(found.stat().st_mode):
+        raise ValueError(f"{name} is no regular file")
+    return folder / name
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What `write_json` wrote.
+
+    Raises
+    ------
+    OSError, ValueError, RecursionError
+        If it cannot be read, has more than `_MOST_JSON` bytes, or its digest is that of something else.
+    """
+    size = path.stat().st_size
+    if size > _MOST_JSON:
+        raise ValueError(f"it has {size} bytes, and at most {_MOST_JSON} are read")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"it holds a {type(content).__name__}, not an object")
+    if content.get("digest") != digest_of_json(content):
+        raise ValueError("its digest differs from what it says")
+    return content
+
+
 @contextmanager
 def written_beside(path: Path, write: Callable[[Path], None]) -> Iterator[Path]:
     """A new file that `write` makes beside its place; the block's end moves it there.
@@ -30,6 +71,7 @@ def written_beside(path: Path, write: Callable[[Path], None]) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".new.{path.name}")
+    beside.unlink(missing_ok=True)  # a link would have another file written
     try:
         write(beside)
         _flush(beside, os.O_RDWR)

@@ -17,6 +17,7 @@ _ROOMS = [
     "_files",
     "spaces",
     "_arguments",
+    "_archives",
     "_transfer",
     "schedules",
     "models",

@@ -1,7 +1,7 @@
 """Checkpoints that a kill does not tear, and from which a training goes on as if it had not been killed."""
 
 import inspect
-import os
+import math
 import re
 import sys
 import warnings
@@ -17,9 +17,10 @@ import numpy as np
 from keras.src.utils import io_utils
 
 from kerashp._arguments import Arguments
+from kerashp._archives import check_archive
 from kerashp._files import digest, written_beside
 from kerashp.callbacks._architecture import architecture, first_difference
-from kerashp.callbacks._manifest import CheckpointError, Manifest, Record, as_floats, damage
+from kerashp.callbacks._manifest import CheckpointError, Manifest, Record, as_floats, damage, relative
 from kerashp.callbacks._state import (
     State,
     embed,
@@ -307,7 +308,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             if not self._manifest.architecture:
                 self._manifest = Manifest(self._manifest.path, architecture(self.model))
             record = Record(
-                os.path.relpath(path, self._manifest.path.parent),
+                relative(path, self._manifest.path.parent),
                 digest(beside),
                 epoch,
                 metrics,
@@ -335,7 +336,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     def _read(self) -> Manifest:
         path = self._manifest.path
         if path.exists():
-            return Manifest.read(path)
+            return Manifest.read(path, self._root(), lambda epoch, logs: self._get_file_path(epoch, None, logs))
         there = sorted(
             filter(self._is_one, glob(_with_placeholders(self.filepath, glob_escape, lambda _: "*")))
         )
@@ -358,9 +359,11 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         path = manifest.file(record)
         _check_architecture(model, manifest, path)
         remedy = "Take another copy of it, or load another file of its folder by keras.saving.load_model"
+        model.optimizer.build(model.trainable_variables)
+        n_weights = sum(math.prod(variable.shape) for variable in model.variables)
         with damage(path, remedy):
-            state = embedded(path)
-            model.optimizer.build(model.trainable_variables)
+            check_archive(path, n_weights)
+            state = embedded(path, model)
             model.load_weights(path)
             restore_model(model, state)
         return state
@@ -371,6 +374,15 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             self.filepath, re.escape, lambda name: r"\d+" if name == "epoch" else r"[-+.\w]+"
         )
         return re.fullmatch(pattern, path) is not None
+
+    def _root(self) -> Path:
+        """The folder that has all files in it: of "run/{epoch}/model.keras" it is "run"."""
+        fixed = ""
+        for text, name, *_ in Formatter().parse(self.filepath):
+            fixed += text
+            if name is not None:
+                break
+        return Path(f"{fixed}x").parent
 
     def _manifest_path(self) -> Path:
         """Beside the files: "run/{epoch:03d}.keras" has "run/epoch.keras.json"."""

@@ -1,15 +1,19 @@
 """The list of the checkpoints of one training, and the errors of those that are damaged."""
 
-import json
-from collections.abc import Iterator, Sequence
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kerashp._files import digest, digest_of_json, write_json
+from kerashp._arguments import shown
+from kerashp._files import digest, read_json, regular_file, write_json
 
 _FORMAT = 1
+_MOST_EPOCHS = 2**31  # of any training; a later one would end it
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class CheckpointError(ValueError):
@@ -40,6 +44,24 @@ class Record:
     replaces: str | None  # the digest of the file that was in its place
     placed: bool = False  # while its file is being moved to its place
 
+    def __post_init__(self) -> None:
+        """Refuse what no checkpoint has: a record may have been read from a file of somebody else's."""
+        numbers = isinstance(self.metrics, dict) and all(map(_is_number, self.metrics.values()))
+        kinds = {
+            "file": isinstance(self.file, str),
+            "digest": _is_digest(self.digest),
+            "epoch": type(self.epoch) is int and 0 <= self.epoch < _MOST_EPOCHS,
+            "metrics": numbers,
+            "is_best": isinstance(self.is_best, bool),
+            "best": self.best is None or _is_number(self.best),
+            "replaces": self.replaces is None or _is_digest(self.replaces),
+            "placed": isinstance(self.placed, bool),
+        }
+        wrong = [name for name, fits in kinds.items() if not fits]
+        if wrong:
+            received = shown(getattr(self, wrong[0]))
+            raise ValueError(f"the {wrong[0]} of a record is {received}, which no checkpoint has")
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -54,26 +76,36 @@ class Manifest:
     records: tuple[Record, ...] = ()
 
     @classmethod
-    def read(cls, path: Path) -> "Manifest":
-        """The manifest of a file.
+    def read(cls, path: Path, root: Path, path_of: Callable[[int, dict[str, float]], str]) -> "Manifest":
+        """The manifest of a file, each of whose records is of a file that this checkpoint would write.
+
+        Parameters
+        ----------
+        path : Path
+        root : Path
+            The folder that holds all checkpoints, be it in folders of their own.
+        path_of : callable
+            Where the checkpoint of an epoch with these metrics is saved.
 
         Raises
         ------
         CheckpointError
-            If it is damaged.
+            If it is damaged, or lists a file of another name or place. Then no such file has been opened.
         """
         remedy = (
             f"Take another copy of {path.parent}, or load a model from there by keras.saving.load_model and "
             "save the checkpoints of its training in another folder"
         )
         with damage(path, remedy):
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content["digest"] != digest_of_json(content):
-                raise ValueError("its digest differs from what it says")
+            content = read_json(regular_file(path.parent, path.name))
             if content["format"] != _FORMAT:
-                raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
-            records = tuple(Record(**record) for record in content["records"])
-            manifest = cls(path, content["architecture"], records)
+                raise ValueError(f"its format is {shown(content['format'])}, not {_FORMAT}")
+            lines = content["architecture"]
+            if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+                raise ValueError(f"its architecture is {shown(lines)}, not a list of str")
+            manifest = cls(path, lines, tuple(Record(**record) for record in content["records"]))
+            for record in manifest.records:
+                manifest._check_place(record, root, path_of(record.epoch, record.metrics))
         return manifest._settled()
 
     def write(self) -> None:
@@ -136,6 +168,17 @@ class Manifest:
             raise self._error(coming)
         return replace(self, records=tuple(others))
 
+    def _check_place(self, record: Record, root: Path, wanted: str) -> None:
+        """Refuse the record of a file that the checkpoint would not have written."""
+        name = relative(wanted, self.path.parent)
+        if record.file != name:
+            raise CheckpointError(
+                f"{self.path} lists {shown(record.file)} for epoch {record.epoch + 1}, for which filepath gives "
+                f"the name {name!r}; no file has been opened. Use the filepath that the checkpoints were saved "
+                "by, or another folder"
+            )
+        regular_file(root, relative(wanted, root))
+
     def _found(self, record: Record) -> str | None:
         """The digest of the file that is where a checkpoint's should be."""
         path = self.file(record)
@@ -152,6 +195,19 @@ class Manifest:
             else f"or delete it and {self.path} to begin anew"
         )
         return CheckpointError(f"{path} {state}. Take another copy of it, {remedy}")
+
+
+def relative(path: str | Path, folder: Path) -> str:
+    """A path as it is seen from a folder."""
+    return os.path.relpath(path, folder)
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def as_floats(logs: dict[str, Any]) -> dict[str, float]:

@@ -6,6 +6,7 @@ rows are ordered.
 """
 
 import io
+import re
 import warnings
 import zipfile
 from collections import Counter
@@ -17,10 +18,13 @@ import h5py
 import keras
 import numpy as np
 
+from kerashp._archives import read_arrays
 from kerashp.training import LearningRateCallback
 
 _ENTRY = "kerashp.npz"
 _NUMPY = ("pos", "has_gauss", "gauss")
+_N_KEYS = 624  # of numpy.random's MT19937; it does not check its position, which is in 0..624
+_OF_CALLBACK = re.compile(r"(\w+)/\d+/(\w+?)(?:/(\d+))?")
 _SEED = "seed_generator_state"  # Keras' name of these variables
 
 # What a callback knows of the epochs before.
@@ -90,16 +94,55 @@ def embed(path: Path, state: State) -> None:
         weights[_ENTRY] = np.frombuffer(block.getvalue(), np.uint8)
 
 
-def embedded(path: Path) -> State:
-    """The state inside of a file."""
+def embedded(path: Path, model: Any) -> State:
+    """The state inside of a file, as it may be of this model.
+
+    Raises
+    ------
+    Exception
+        If there is none, or if it is no state that `state_of` makes.
+    """
     if path.suffix == ".keras":
         with zipfile.ZipFile(path) as archive:
             block = archive.read(_ENTRY)
     else:
         with h5py.File(path) as weights:
             block = weights[_ENTRY][()].tobytes()
-    with np.load(io.BytesIO(block), allow_pickle=False) as arrays:
-        return dict(arrays)
+    state = read_arrays(io.BytesIO(block))
+    _check(state, model)
+    return state
+
+
+def _check(state: State, model: Any) -> None:
+    """Refuse a state that would be restored wrong, or later than now."""
+    needed = {"stopped": (), "numpy": (_N_KEYS,), **{f"numpy/{name}": () for name in _NUMPY}}
+    needed |= {f"seed/{index}": tuple(variable.shape) for index, variable in enumerate(_seeds(model))}
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    missing = [name for name in needed if name not in state]
+    if missing:
+        raise ValueError(f"its state lacks {missing[0]!r}")
+    for name, array in state.items():
+        shape = needed[name] if name in needed else _shape_of(name, shapes)
+        if array.shape != shape or array.dtype.kind not in "biuf":
+            raise ValueError(f"its state has {name!r} of shape {array.shape} and type {array.dtype}")
+    if not 0 <= int(state["numpy/pos"]) <= _N_KEYS:
+        raise ValueError(f"its state has the position {int(state['numpy/pos'])} in {_N_KEYS} random numbers")
+    if not np.isfinite(state.get("learning_rate", 0.0)):
+        raise ValueError(f"its state has the learning rate {state['learning_rate']}")
+
+
+def _shape_of(name: str, weights: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of what a callback keeps under a name: a number, or one of the weights of a list."""
+    found = _OF_CALLBACK.fullmatch(name)
+    attributes = {kind.__name__: attributes for kind, attributes in _KEPT.items()}
+    if name != "learning_rate" and (found is None or found[2] not in attributes.get(found[1], ())):
+        raise ValueError(f"its state has {name!r}, which no callback keeps")
+    index = None if found is None else found[3]
+    if index is None:
+        return ()
+    if int(index) >= len(weights):
+        raise ValueError(f"its state has {name!r}, but the model has {len(weights)} weights")
+    return weights[int(index)]
 
 
 def _numpy_state() -> dict[str, Any]:

@@ -1,0 +1,179 @@
+"""Keras' archives and NumPy's, checked before anything in them is unpacked.
+
+Files that others may have written can claim more than they hold: members that would be written out of the
+folder, arrays that are a thousand times as large as their file, a configuration of layers for which no memory
+suffices. Digests do not help, since anybody can compute them.
+"""
+
+import io
+import json
+import math
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+import h5py
+import keras
+import numpy as np
+from keras.src.saving.serialization_lib import SafeModeScope, deserialize_keras_object
+
+_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"  # Keras' names
+_MOST_EXPANSION = 100  # times as many bytes as are stored; Keras and kerashp store as many as there are
+_MOST_MEMBERS = 10_000
+_SPARE = 2**24  # bytes or weights that are not asked about
+_BYTES_A_WEIGHT = 64  # float64, with the optimizer's state
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def check_archive(path: Path, n_weights: int | None = None) -> None:
+    """Refuse one of Keras' files whose content is out of proportion or leads out of where it is unpacked.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ".keras" or ".weights.h5".
+    n_weights : int, default=None
+        How many numbers the model has that it is for; None where only the file says so.
+
+    Raises
+    ------
+    OSError, ValueError, zipfile.BadZipFile
+        By the name of what is wrong.
+    """
+    if path.suffix != ".keras":
+        with h5py.File(path) as weights:
+            _check_weights(weights, path.stat().st_size, n_weights)
+        return
+    with zipfile.ZipFile(path) as archive:
+        _check_members(archive.infolist())
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+        n_bytes = sizes.get(_WEIGHTS, 0)
+        if sizes.get(_CONFIG, 0) > _SPARE + n_bytes:
+            raise ValueError(
+                f"its {_CONFIG} has {sizes[_CONFIG]} bytes, out of proportion to {n_bytes} bytes of weights"
+            )
+        if _WEIGHTS in sizes:
+            with h5py.File(io.BytesIO(archive.read(_WEIGHTS))) as weights:
+                n_stored = _check_weights(weights, n_bytes, n_weights)
+            if n_weights is None:
+                _check_proportion(archive, n_stored, n_bytes)
+
+
+def load_model(path: Path, *, compile: bool) -> Any:
+    """Keras' `load_model` of an archive that has been checked, in safe mode whatever else is set.
+
+    Raises
+    ------
+    Exception
+        See `check_archive`, and Keras.
+    """
+    check_archive(path)
+    with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
+        return keras.saving.load_model(path, compile=compile, safe_mode=True)
+
+
+def read_arrays(file: Path | BinaryIO) -> dict[str, np.ndarray]:
+    """The arrays that `numpy.savez` wrote; nothing is unpickled.
+
+    Raises
+    ------
+    OSError, ValueError, zipfile.BadZipFile
+        If one is compressed, or does not hold as many numbers as its header says.
+    """
+    with zipfile.ZipFile(file) as archive:
+        _check_members(archive.infolist())
+        return dict(_read_array(archive, info) for info in archive.infolist())
+
+
+def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[str, np.ndarray]:
+    if info.file_size != info.compress_size:
+        raise ValueError(f"its array {info.filename!r} is compressed; numpy.savez stores arrays as they are")
+    with archive.open(info) as member:
+        shape, _, dtype = _HEADERS[np.lib.format.read_magic(member)](member)
+        claimed, there = dtype.itemsize * math.prod(shape), info.file_size - member.tell()
+        if claimed != there and not dtype.hasobject:
+            raise ValueError(f"its array {info.filename!r} should have {claimed} bytes, but has {there}")
+        member.seek(0)
+        array = np.lib.format.read_array(member, allow_pickle=False)
+    return info.filename.removesuffix(".npy"), array
+
+
+def _check_members(members: list[zipfile.ZipInfo]) -> None:
+    if len(members) > _MOST_MEMBERS:
+        raise ValueError(f"it has {len(members)} members, more than {_MOST_MEMBERS}")
+    for name, number in Counter(info.filename for info in members).items():
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
+            raise ValueError(f"its member {name!r} leads out of the folder")
+        if number > 1:
+            raise ValueError(f"it has {number} members called {name!r}")
+    _check_expansion((info.filename, info.file_size, info.compress_size) for info in members)
+
+
+def _check_expansion(sizes: Iterator[tuple[str, int, int]]) -> None:
+    """Refuse what would have far more bytes in memory than in its file: names, bytes and bytes stored."""
+    excess = 0
+    for name, unpacked, stored in sizes:
+        excess += max(0, unpacked - _MOST_EXPANSION * stored)
+        if excess > _SPARE:
+            raise ValueError(f"its {name!r} would unpack to {unpacked} bytes, but {stored} are stored")
+
+
+def _check_weights(weights: h5py.File, n_bytes: int, n_weights: int | None) -> int:
+    """How many numbers are stored, where they can be read from this file without more memory than it has."""
+    datasets = dict(_datasets(weights))
+    _check_expansion(
+        (name, one.dtype.itemsize * math.prod(one.shape or ()), one.id.get_storage_size())
+        for name, one in datasets.items()
+    )
+    if n_weights is not None and n_bytes > _SPARE + _BYTES_A_WEIGHT * n_weights:
+        raise ValueError(f"it has {n_bytes} bytes of weights, out of proportion to a model of {n_weights}")
+    return sum(math.prod(one.shape or ()) for one in datasets.values())
+
+
+def _datasets(weights: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    """All, by name; links and what is stored elsewhere are refused."""
+    groups, seen = [weights], set()
+    while groups:
+        group = groups.pop()
+        for name in group:
+            if group.get(name, getlink=True, getclass=True) is not h5py.HardLink:
+                raise ValueError(f"its {group.name}/{name} is a link to somewhere else")
+            one = group[name]
+            address = h5py.h5o.get_info(one.id).addr
+            if address in seen:
+                raise ValueError(f"its {one.name} is there twice")
+            seen.add(address)
+            if isinstance(one, h5py.Group):
+                groups.append(one)
+            elif one.external or one.is_virtual:
+                raise ValueError(f"its {one.name} is stored in another file")
+            else:
+                yield one.name, one
+
+
+def _check_proportion(archive: zipfile.ZipFile, n_stored: int, n_bytes: int) -> None:
+    """Refuse a configuration of layers that have far more or far fewer weights than are stored."""
+    n_weights = _n_weights(json.loads(archive.read(_CONFIG)))
+    if n_weights is None:
+        return
+    if n_weights > _SPARE + _MOST_EXPANSION * n_stored:
+        raise ValueError(f"its layers have {n_weights} weights, out of proportion to {n_stored} stored ones")
+    if n_bytes > _SPARE + _BYTES_A_WEIGHT * n_weights:
+        raise ValueError(f"it has {n_bytes} bytes of weights, out of proportion to layers with {n_weights}")
+
+
+def _n_weights(config: dict[str, Any]) -> int | None:
+    """How many numbers a model of this configuration has, none of which is made; None if it cannot be said."""
+    uncompiled = {**config, "compile_config": None}
+    try:
+        with keras.StatelessScope(initialize_variables=False), SafeModeScope(True):
+            model = deserialize_keras_object(uncompiled, safe_mode=True)
+        return sum(math.prod(variable.shape) for variable in model.variables)
+    except Exception:  # which Keras raises again when the model is loaded
+        return None
