@@ -11,7 +11,8 @@ import math
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
 import h5py
@@ -65,14 +66,7 @@ def check_archive(path: Path, n_weights: int | None = None) -> None:
 
 
 def load_model(path: Path, *, compile: bool) -> Any:
-    """Keras' `load_model` of an archive that has been checked, in safe mode whatever else is set.
-
-    Raises
-    ------
-    Exception
-        See `check_archive`, and Keras.
-    """
-    check_archive(path)
+    """Keras' `load_model` of an archive that has been checked, in safe mode whatever else is set."""
     with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
         return keras.saving.load_model(path, compile=compile, safe_mode=True)
 
@@ -107,8 +101,8 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
     if len(members) > _MOST_MEMBERS:
         raise ValueError(f"it has {len(members)} members, more than {_MOST_MEMBERS}")
     for name, number in Counter(info.filename for info in members).items():
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
+        path = PureWindowsPath(name)  # to which both slashes separate, and a drive leads out
+        if path.anchor or ".." in path.parts:
             raise ValueError(f"its member {name!r} leads out of the folder")
         if number > 1:
             raise ValueError(f"it has {number} members called {name!r}")
@@ -169,11 +163,16 @@ def _check_proportion(archive: zipfile.ZipFile, n_stored: int, n_bytes: int) -> 
 
 
 def _n_weights(config: dict[str, Any]) -> int | None:
-    """How many numbers a model of this configuration has, none of which is made; None if it cannot be said."""
-    uncompiled = {**config, "compile_config": None}
+    """How many numbers a model of this configuration would have; None if it cannot be said."""
+    # Keras registers what it makes for the thread that it is in, and would make the variables later.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_counted, {**config, "compile_config": None}).result()
+
+
+def _counted(config: dict[str, Any]) -> int | None:
     try:
         with keras.StatelessScope(initialize_variables=False), SafeModeScope(True):
-            model = deserialize_keras_object(uncompiled, safe_mode=True)
+            model = deserialize_keras_object(config, safe_mode=True)
         return sum(math.prod(variable.shape) for variable in model.variables)
     except Exception:  # which Keras raises again when the model is loaded
         return None

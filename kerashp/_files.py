@@ -1,4 +1,4 @@
-"""Files that are whole or as they were before, their digests, and files that somebody else may have written."""
+"""Files that are whole or as they were before, their digests, and files of somebody else's."""
 
 import hashlib
 import json

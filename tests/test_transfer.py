@@ -234,9 +234,9 @@ def test_what_warm_start_from_refuses(source: Any, tmp_path: Path) -> None:
         classifier.set_params(warm_start_from=make_pipeline(source)).fit(X, CLASSES)
     for start, said in (
         (tmp_path / "damaged.keras", r"warm_start_from='.*damaged.keras' cannot be loaded .*Pass a .keras"),
-        (tmp_path / "own.weights.h5", r"warm_start_from='.*own.weights.h5' cannot be loaded"),
+        (tmp_path / "own.weights.h5", r"must be the path of a .keras file that is there; got '.*weights.h5'"),
         (KerasMLPRegressor(), "which is not fitted. Fit it first"),
-        ("nowhere.keras", "warm_start_from='nowhere.keras' is no file"),
+        ("nowhere.keras", "must be the path of a .keras file that is there; got 'nowhere.keras'"),
         (KerasMLPClassifier(1, 6, epochs=1).fit(X, CLASSES), r"another network .*layer 1 .*\(4, 6\)"),
     ):
         with pytest.raises(ValueError, match=said):

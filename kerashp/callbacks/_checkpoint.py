@@ -16,8 +16,8 @@ import keras
 import numpy as np
 from keras.src.utils import io_utils
 
-from kerashp._arguments import Arguments
 from kerashp._archives import check_archive
+from kerashp._arguments import Arguments
 from kerashp._files import digest, written_beside
 from kerashp.callbacks._architecture import architecture, first_difference
 from kerashp.callbacks._manifest import CheckpointError, Manifest, Record, as_floats, damage, relative
@@ -303,7 +303,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         return True
 
     def _save(self, epoch: int, metrics: dict[str, float], *, is_best: bool) -> None:
-        path = Path(self._get_file_path(epoch, None, metrics))
+        path = Path(self._path_of(epoch, metrics))
         with written_beside(path, self._write) as beside:
             if not self._manifest.architecture:
                 self._manifest = Manifest(self._manifest.path, architecture(self.model))
@@ -336,7 +336,9 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     def _read(self) -> Manifest:
         path = self._manifest.path
         if path.exists():
-            return Manifest.read(path, self._root(), lambda epoch, logs: self._get_file_path(epoch, None, logs))
+            return Manifest.read(
+                path, self._root(), lambda epoch, logs: self._get_file_path(epoch, None, logs)
+            )
         there = sorted(
             filter(self._is_one, glob(_with_placeholders(self.filepath, glob_escape, lambda _: "*")))
         )
@@ -374,6 +376,10 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             self.filepath, re.escape, lambda name: r"\d+" if name == "epoch" else r"[-+.\w]+"
         )
         return re.fullmatch(pattern, path) is not None
+
+    def _path_of(self, epoch: int, metrics: dict[str, float]) -> str:
+        """Where the checkpoint of an epoch is."""
+        return str(self._get_file_path(epoch, None, metrics))
 
     def _root(self) -> Path:
         """The folder that has all files in it: of "run/{epoch}/model.keras" it is "run"."""

@@ -173,9 +173,9 @@ class Manifest:
         name = relative(wanted, self.path.parent)
         if record.file != name:
             raise CheckpointError(
-                f"{self.path} lists {shown(record.file)} for epoch {record.epoch + 1}, for which filepath gives "
-                f"the name {name!r}; no file has been opened. Use the filepath that the checkpoints were saved "
-                "by, or another folder"
+                f"{self.path} lists {shown(record.file)} for epoch {record.epoch + 1}, for which this "
+                f"checkpoint's filepath gives the name {name!r}; none of its files has been opened. Use the "
+                "filepath that they were saved by, or another folder"
             )
         regular_file(root, relative(wanted, root))
 

@@ -1,28 +1,30 @@
 """An estimator in a folder without pickle: Keras' archive, arrays, and JSON that holds their digests."""
 
 import inspect
-import json
+import math
 import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from itertools import starmap
+from pathlib import Path
 from typing import Any, Self
 
 import keras
 import numpy as np
-from keras.src.saving.serialization_lib import SafeModeScope
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from kerashp._files import digest, digest_of_json, write_json
+from kerashp._archives import check_archive, load_model, read_arrays
+from kerashp._arguments import shown
+from kerashp._files import digest, read_json, regular_file, write_json, written_beside
 from kerashp._version import __version__
 from kerashp.estimators._models import PackedModel, output_width, pack, unpack
 from kerashp.estimators._rows import Rows
 
 _MODEL, _ARRAYS, _MANIFEST = "model.keras", "arrays.npz", "estimator.json"
 _FORMAT = 1
+_MOST_FEATURES = 2**28  # of a row
 _ALWAYS_LEARNED = ("n_features_in_", "history_", "best_epoch_", "stopped_early_")
 _KEPT_OTHERWISE = ("model_", "target_encoder_", "feature_names_in_")
 _OBJECT = "object:"  # marks arrays of Python strings, which NumPy would pickle
@@ -111,8 +113,10 @@ def _save_estimator(estimator: Any, folder: Path) -> None:
     params, dropped = _split_params(estimator)
     arrays = _arrays(estimator, params)
     folder.mkdir(parents=True, exist_ok=True)
-    keras.saving.save_model(estimator.model_, folder / _MODEL)
-    np.savez(folder / _ARRAYS, allow_pickle=False, **arrays)
+    with written_beside(folder / _MODEL, lambda path: keras.saving.save_model(estimator.model_, path)):
+        pass
+    with written_beside(folder / _ARRAYS, lambda path: np.savez(path, allow_pickle=False, **arrays)):
+        pass
     manifest = {
         "format": _FORMAT,
         "kerashp": __version__,
@@ -206,30 +210,28 @@ def _without_objects(name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
 def _load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
     """Check the folder, then build the estimator that it describes."""
     with _damage(folder, "its estimator.json does not describe an estimator"):
-        manifest = json.loads(_inside(folder, _MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(regular_file(folder, _MANIFEST))
         if manifest["format"] != _FORMAT or set(manifest["sha256"]) != {_MODEL, _ARRAYS}:
             raise ValueError(f"format {manifest['format']} with the files {sorted(manifest['sha256'])}")
-        if manifest["digest"] != digest_of_json(manifest):
-            raise ValueError("the digest differs")
         owner = manifest["class"]
     if owner != cls.__name__:
         raise TypeError(f"{folder} holds a {owner}, not a {cls.__name__}: load it with that class's load")
     for name in (_MODEL, _ARRAYS):
         with _damage(folder, f"its {name} is not the file that was saved"):
-            if digest(_inside(folder, name)) != manifest["sha256"][name]:
+            if digest(regular_file(folder, name)) != manifest["sha256"][name]:
                 raise ValueError("the digest differs")
     with _damage(folder, "its arrays.npz or estimator.json does not hold what an estimator needs"):
-        arrays = _read_arrays(folder / _ARRAYS)
+        arrays = dict(starmap(_with_objects, read_arrays(folder / _ARRAYS).items()))
         estimator = _blank(cls, manifest, arrays)
     estimator.set_params(**params)
+    with _damage(folder, "its model.keras is not what Keras saves"):
+        check_archive(folder / _MODEL)
     refused = (
         "Keras refuses its model.keras in safe mode; classes of your own must be registered with "
         "keras.saving.register_keras_serializable and imported first"
     )
     with _damage(folder, refused):
-        _check_members(folder / _MODEL)
-        with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
-            estimator.model_ = keras.saving.load_model(folder / _MODEL, safe_mode=True)
+        estimator.model_ = load_model(folder / _MODEL, compile=True)
     with _damage(folder, "its model does not fit its target"):
         probe = np.zeros((1, *estimator._input_shape), dtype=estimator._floatx())
         estimator._bind(Rows(probe, arrays["target"], None), output_width(estimator.model_, probe))
@@ -246,26 +248,6 @@ def _damage(folder: Path, what: str) -> Iterator[None]:
             f"cannot load an estimator from {folder}: {what} ({type(error).__name__}: {error}). Take another "
             "copy of the folder, or fit and save the estimator anew"
         ) from error
-
-
-def _inside(folder: Path, name: str) -> Path:
-    path = folder / name
-    if path.resolve().parent != folder.resolve():
-        raise ValueError(f"{name} leads out of the folder, to {path.resolve()}")
-    return path
-
-
-def _check_members(archive: Path) -> None:
-    """Refuse an archive with members that would be written outside of where it is unpacked."""
-    with zipfile.ZipFile(archive) as opened:
-        for name in opened.namelist():
-            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name.replace("\\", "/")).parts:
-                raise ValueError(f"its member {name!r} leads out of the folder")
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as opened:
-        return dict(_with_objects(name, opened[name]) for name in opened.files)
 
 
 def _with_objects(name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
@@ -289,7 +271,16 @@ def _blank(cls: type, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -
         setattr(estimator, name, _from_json(value))
     if "feature_names" in arrays:
         estimator.feature_names_in_ = arrays["feature_names"]
-    estimator._input_shape = tuple(manifest["input_shape"])
+    estimator._input_shape = _checked_shape(manifest["input_shape"])
     estimator._random = check_random_state(estimator.random_state)
     estimator.target_encoder_ = estimator._new_target_encoder(None).fit(arrays["target"])
     return estimator
+
+
+def _checked_shape(shape: Any) -> tuple[int, ...]:
+    """A row's shape, of which one row fits into memory."""
+    if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
+        raise ValueError(f"input_shape is {shown(shape)}, not a list of positive integers")
+    if math.prod(shape) > _MOST_FEATURES:
+        raise ValueError(f"input_shape is {shape}: a row of more than {_MOST_FEATURES} numbers")
+    return tuple(shape)

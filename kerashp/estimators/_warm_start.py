@@ -1,14 +1,15 @@
 """A new model that begins with the weights of one that was trained before."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from keras.src.saving.serialization_lib import SafeModeScope
 from sklearn.frozen import FrozenEstimator
 
+from kerashp._archives import check_archive, load_model
 from kerashp._transfer import transfer, weighted_layers
 
 
@@ -63,13 +64,22 @@ def _model_of(source: Any) -> tuple[Any, np.ndarray | None]:
 
 
 def _loaded(path: Path) -> Any:
-    if not path.is_file():
-        raise ValueError(f"warm_start_from={str(path)!r} is no file; pass the path of a .keras file")
+    if not path.is_file() or path.suffix != ".keras":
+        raise ValueError(
+            f"warm_start_from must be the path of a .keras file that is there; got {str(path)!r}"
+        )
     try:
-        with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        known = path.stat()
+        _check_once(path, known.st_mtime_ns, known.st_size)
+        return load_model(path, compile=False)
     except Exception as error:
         raise ValueError(
             f"warm_start_from={str(path)!r} cannot be loaded ({type(error).__name__}: {error}). Pass a "
             ".keras file that keras.Model.save wrote, whose own classes are registered with Keras"
         ) from error
+
+
+@lru_cache(maxsize=16)
+def _check_once(path: Path, *_changed: int) -> None:
+    """A search loads the same file for every fit."""
+    check_archive(path)
