@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import joblib
 import numpy as np
@@ -15,6 +15,7 @@ from kerashp.training._backend import backend
 from kerashp.training._block import Block, Snapshot, stacked
 from kerashp.training._devices import on, pinned
 from kerashp.training._engine import Engine
+from kerashp.training._finalization import final_state
 from kerashp.training._logs import flat, native, of_validation
 from kerashp.training._member import Course, Member, Paused, Trained
 from kerashp.training._obstacles import of_data, of_model, too_large
@@ -31,13 +32,6 @@ _FEW, _MANY = 16, 1024  # members of one compiled call: on the machine's cores, 
 
 
 _CHECK = Arguments("Population")
-
-
-class _Final(NamedTuple):
-    """What a member's model gets."""
-
-    state: State
-    is_best: bool  # with its best weights, which its early stopping restores
 
 
 class Population:
@@ -189,8 +183,20 @@ class Population:
         return [course.trained() for course in self._courses]
 
     def state(self, member: int) -> State:
-        """A member's values on the template's variables, with its best weights if it has any."""
-        return self._final(member).state
+        """A member's values on the template's variables, as in the model that `write` gives.
+
+        With its best weights, if early stopping restores them; otherwise as its optimizer leaves them when
+        training ends, such as their moving averages.
+        """
+        state, best = self._snapshot(member)
+        watch = self._courses[member].watch
+        if watch is None or not watch.restores or best is None:
+            with on(self._device):
+                return final_state(self._stack.template, state)
+        weights, others = best  # in Keras, too, they come after the optimizer's averages
+        choices = zip(self._restored, others, state.others, strict=True)
+        kept = [then if is_restored else last for is_restored, then, last in choices]
+        return state._replace(weights=weights, others=kept)
 
     def paused(self, member: int) -> Paused:
         """Where a member's training is now, for a population that goes on from there.
@@ -242,11 +248,8 @@ class Population:
         keras.Model
             The model.
         """
-        final = self._final(member)
         model = _starts_with(self._members[member]) if model is None else model
-        self._stack.write(member, final.state, model)
-        if not final.is_best:  # as in Keras, where the best weights come after the optimizer's averages
-            model.optimizer.finalize_variable_values(model.trainable_weights)
+        self._stack.write(member, self.state(member), model)
         if self._rates is not None:
             model.optimizer.learning_rate = self._rates[member].initial
         return model
@@ -297,6 +300,8 @@ class Population:
     def _prepare(self) -> None:
         try:
             self._blocks[0].engine.prepare()
+            template = self._stack.template
+            final_state(template, State(*map(backend().values, variables_of(template))))
         except Exception as error:
             raise RuntimeError(
                 f"Population: this training cannot be compiled: {type(error).__name__}: "
@@ -392,16 +397,6 @@ class Population:
         if member not in self._snapshots:
             self._snapshots |= next(block for block in self._blocks if member in block.members).snapshots()
         return self._snapshots[member]
-
-    def _final(self, member: int) -> _Final:
-        state, best = self._snapshot(member)
-        watch = self._courses[member].watch
-        if watch is None or not watch.restores or best is None:
-            return _Final(state, is_best=False)
-        weights, others = best
-        choices = zip(self._restored, others, state.others, strict=True)
-        kept = [then if is_restored else last for is_restored, then, last in choices]
-        return _Final(state._replace(weights=weights, others=kept), is_best=True)
 
 
 def n_cores() -> int:
