@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from kerashp import KerasRegressor
+from kerashp import KerasMLPClassifier, KerasRegressor
 from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, KerasEnsembleRegressor
 from kerashp.training import Member, Population
 
@@ -87,6 +87,18 @@ def test_a_score_is_that_of_the_same_fit(name: str, space: list[dict[str, Any]])
     ):
         alone = clone(estimator).set_params(**params).fit(X, Y, validation_data=VALIDATION)
         assert score == pytest.approx(-mean_squared_error(alone), rel=1e-4), params
+
+
+def test_validation_losses_are_those_of_the_same_fit() -> None:
+    labels = (Y > 0.5).astype(int)
+    classifier = KerasMLPClassifier(1, 4, epochs=3, class_weight={0: 1.0, 1: 100.0}, random_state=0)
+    search = GridSearchCV(classifier, {"learning_rate": [0.1, 0.01]}, cv=SameRows(), refit=False)
+    search.fit(X, labels, validation_split=0.25)
+    for rate, (curves,) in zip((0.1, 0.01), search.histories_, strict=True):
+        alone = clone(classifier).set_params(learning_rate=rate).fit(X, labels, validation_split=0.25)
+        np.testing.assert_allclose(curves["val_loss"], alone.history_["val_loss"], rtol=1e-4)
+        unweighted = alone.model_.evaluate(X[36:], labels[36:], verbose=0)
+        assert curves["val_loss"][-1] == pytest.approx(unweighted, rel=1e-4)
 
 
 def averaging(**params: Any) -> KerasRegressor:

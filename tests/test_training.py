@@ -247,11 +247,18 @@ def test_every_argument_of_a_call_reaches_keras(monkeypatch, diabetes) -> None:
     assert calls[1]["batch_size"] == 7
 
 
-def test_validation_split_of_a_call_is_keras_own(monkeypatch, diabetes) -> None:
+def test_validation_split_holds_out_the_last_rows_as_keras_does(monkeypatch, diabetes) -> None:
     calls = _spy(monkeypatch)
-    fitted = KerasMLPRegressor(epochs=1).fit(*diabetes, validation_split=0.25)
-    assert calls[0]["validation_split"] == 0.25
+    X, y = diabetes
+    fitted = KerasMLPRegressor(epochs=1).fit(X, y, validation_split=0.25)
+    KerasRegressor(epochs=1, validation_split=0.25).fit(X, y)
     assert "val_loss" in fitted.history_
+    for call in calls:
+        assert len(call["x"]) == int(442 * 0.75)
+        np.testing.assert_allclose(np.r_[call["x"], call["validation_data"][0]], X, rtol=1e-6)
+        np.testing.assert_allclose(np.r_[call["y"], call["validation_data"][1]], y, rtol=1e-6)
+    with pytest.raises(ValueError, match="not sufficient to split"):
+        KerasMLPRegressor(epochs=1).fit(X[:3], y[:3], validation_split=0.9)
 
 
 def test_the_default_batch_is_scikit_learns(monkeypatch) -> None:
@@ -287,6 +294,40 @@ def test_class_weight_multiplies_sample_weight(monkeypatch, class_weight: Any) -
     for call in calls:
         np.testing.assert_allclose(call["sample_weight"], expected, rtol=1e-6)
         assert "class_weight" not in call
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 400.0}])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_class_weight_is_for_the_rows_to_train_on(monkeypatch, class_weight: Any, weighted: bool) -> None:
+    calls = _spy(monkeypatch)
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(60, 3)), (np.arange(60) % 4 == 0).astype(int)
+    y[48:] = np.arange(12) % 2
+    weights = rng.uniform(1, 2, size=60) if weighted else np.ones(60)
+    given = {"sample_weight": weights} if weighted else {}
+    own = {"epochs": 3, "random_state": 0, "class_weight": class_weight}
+    estimators = [KerasMLPClassifier(**own), KerasClassifier(**own, batch_size=-1)]
+    for estimator in estimators:
+        estimator.fit(X, y, validation_split=0.2, **given)
+        told = [weights[48:]] if weighted else []
+        alike = clone(estimator).fit(
+            X[:48], y[:48], validation_data=(X[48:], y[48:], *told), **{k: v[:48] for k, v in given.items()}
+        )
+        assert estimator.history_ == alike.history_
+        tested = estimator.model_.evaluate(X[48:], y[48:], sample_weight=weights[48:], verbose=0)
+        assert estimator.history_["val_loss"][-1] == pytest.approx(np.ravel(tested)[0], rel=1e-5)
+    expected = weights[:48] * compute_sample_weight(class_weight, y[:48])
+    for call in calls:
+        np.testing.assert_allclose(call["sample_weight"], expected, rtol=1e-6)
+        assert len(call["validation_data"]) == 2 + weighted
+
+
+def test_rows_that_validation_split_leaves_need_two_classes() -> None:
+    X, y = np.arange(40.0)[:, None], np.r_[np.zeros(20), np.ones(20)]
+    with pytest.raises(
+        ValueError, match=r"y has 1 class, \[0.0\].*validation_split holds out the last rows: sh"
+    ):
+        KerasMLPClassifier(epochs=1).fit(X, y, validation_split=0.5)
 
 
 def test_class_weight_moves_the_border() -> None:

@@ -34,7 +34,15 @@ from kerashp.estimators._models import (
     weights_are_finite,
 )
 from kerashp.estimators._persistence import Persistent
-from kerashp.estimators._rows import Rows, checked_features, checked_rows, hold_out, weighted, with_weight
+from kerashp.estimators._rows import (
+    Rows,
+    checked_features,
+    checked_rows,
+    hold_out,
+    last_rows,
+    weighted,
+    with_weight,
+)
 from kerashp.estimators._schedules import named_schedule
 from kerashp.estimators._warm_start import start_from
 from kerashp.training import fit, isolated, without_retracing_warnings
@@ -61,7 +69,7 @@ def _as_told(arguments: dict[str, Any], *, validated: bool) -> dict[str, Any]:
     if epochs is None:
         return arguments
     kept = {name: value for name, value in arguments.items() if validated or name not in _OF_VALIDATION}
-    return {**kept, "epochs": arguments.get("initial_epoch", 0) + epochs, "validation_split": 0.0}
+    return {**kept, "epochs": arguments.get("initial_epoch", 0) + epochs}
 
 
 class BaseKerasEstimator(Persistent, BaseEstimator):
@@ -151,7 +159,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         shuffle : bool, default=None
             Whether each epoch takes the rows in a new order.
         class_weight : dict, list of dict or "balanced", default=None
-            Weights of the labels (classifiers only), multiplied into `sample_weight`.
+            Weights of the labels (classifiers only), multiplied into the `sample_weight` of the rows to train
+            on; those to validate on keep theirs.
         initial_epoch : int, default=None
             The epoch to count from.
         steps_per_epoch : int, default=None
@@ -342,21 +351,27 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def _validation(
         self, rows: Rows, validation_data: Any, call: dict[str, Any], *, stops: bool, seed: int
     ) -> tuple[Rows, Rows | None]:
-        """The rows to train on, and those to validate on, encoded, where the call or early stopping asks."""
+        """The rows to train on, and those to validate on, encoded, where the call or early stopping asks.
+
+        They are divided before class weights are known, which are for the rows to train on.
+        """
         split = call.get("validation_split", self._fit_arguments(len(rows.X)).get("validation_split", 0.0))
         if validation_data is not None:
             if call.get("validation_split"):
                 raise ValueError("fit got both validation_data and validation_split; pass one of them")
             return rows, self._checked_validation(validation_data)
-        if not stops:
+        if epochs_told() is not None or not (stops or split):
             return rows, None
-        if split:
+        if stops and split:
             raise ValueError(
                 f"early_stopping=True holds out validation_fraction={self.validation_fraction} of the rows, "
                 f"and validation_split={split} asks for another part; set one of them"
             )
-        stratify = self.target_encoder_.task_ in ("binary", "multiclass")
-        train, valid = hold_out(rows, self.validation_fraction, stratify=stratify, seed=seed)
+        if split:
+            train, valid = last_rows(rows, split)
+        else:
+            stratify = self.target_encoder_.task_ in ("binary", "multiclass")
+            train, valid = hold_out(rows, self.validation_fraction, stratify=stratify, seed=seed)
         return train, valid._replace(y=self.target_encoder_.transform(valid.y))
 
     def _checked_validation(self, validation_data: Any) -> Rows:
@@ -395,13 +410,12 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
                     restore_best_weights=self.restore_best_weights,
                 )
             )
+        arguments.pop("validation_split", None)  # those rows are `validation`
         if validation is not None:
             weight = [] if validation.sample_weight is None else [validation.sample_weight]
             arguments["validation_data"] = (validation.X, validation.y, *weight)
-            arguments["validation_split"] = 0.0
-        validated = validation is not None or bool(arguments.get("validation_split"))
-        check_monitors(callbacks, validated=validated)
-        idle = [name for name in _OF_VALIDATION if name in arguments and not validated]
+        check_monitors(callbacks, validated=validation is not None)
+        idle = [name for name in _OF_VALIDATION if name in arguments and validation is None]
         if idle:
             raise ValueError(
                 f"{type(self).__name__} got {idle[0]}={arguments[idle[0]]!r}, but there are no validation "

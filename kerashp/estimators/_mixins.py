@@ -110,7 +110,8 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
         if len(present) < 2:
             raise ValueError(
                 f"y has {len(present)} class, {present}, among the rows with a weight; {type(self).__name__} "
-                "needs 2 classes or more (partial_fit(classes=...) names those that come later)"
+                "needs 2 classes or more (partial_fit(classes=...) names those that come later; "
+                "validation_split holds out the last rows: shuffle rows that are sorted by class)"
             )
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -4,6 +4,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from keras.src.trainers.data_adapters import array_slicing
 from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
@@ -244,4 +245,17 @@ def hold_out(rows: Rows, fraction: float, *, stratify: bool, seed: int) -> tuple
             f"early_stopping=True holds out validation_fraction={fraction} of the {len(rows.X)} training "
             f"rows, which failed: {error} Pass validation_data to fit, or early_stopping=False"
         ) from error
+    return rows.take(train), rows.take(valid)
+
+
+def last_rows(rows: Rows, fraction: float) -> tuple[Rows, Rows]:
+    """Training rows and validation rows, the last ones, by Keras' own rule of `validation_split`.
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows to give up a part.
+    """
+    places = (np.arange(len(rows.X)),)
+    (train,), (valid,) = array_slicing.train_validation_split(places, validation_split=fraction)
     return rows.take(train), rows.take(valid)

@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.trainers.data_adapters import array_slicing
 
 from kerashp.callbacks import EarlyStopping
 from kerashp.estimators._base import BaseKerasEstimator
@@ -199,8 +198,6 @@ class Preparation:
             return train, Portion(own, _all(len(held_out.X)), held_out.sample_weight)
         if held_out is not None:
             return train, Portion(block, _places(held_out, n_passed), held_out.sample_weight)
-        if fitting.arguments.get("validation_split"):
-            return _split(train, fitting.arguments["validation_split"])
         return train, None
 
     def _shape(self, model: Any, rows: Rows) -> tuple[Hashable, bool]:
@@ -247,11 +244,7 @@ def _not_plain(fitting: Fitting) -> str | None:
 
 
 def _without_data(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in arguments.items()
-        if name not in ("validation_data", "validation_split")
-    }
+    return {name: value for name, value in arguments.items() if name != "validation_data"}
 
 
 def _places(rows: Rows, n_passed: int) -> np.ndarray:
@@ -262,11 +255,3 @@ def _places(rows: Rows, n_passed: int) -> np.ndarray:
 def _all(n_rows: int) -> np.ndarray:
     """Shared by all fits of so many rows."""
     return np.arange(n_rows, dtype=np.int32)
-
-
-def _split(portion: Portion, validation_split: float) -> tuple[Portion, Portion]:
-    """Keras' own split: the last rows are to validate on."""
-    arrays = [portion.rows] if portion.weight is None else [portion.rows, portion.weight]
-    parts = array_slicing.train_validation_split(tuple(arrays), validation_split=validation_split)
-    first, last = [Portion(portion.block, *(*part, None)[:2]) for part in parts]
-    return first, last
