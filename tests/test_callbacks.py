@@ -1,6 +1,7 @@
 """Callbacks that guide a training: under `Model.fit`, under `kerashp.fit` and in populations."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -112,6 +113,76 @@ def test_a_schedule_makes_a_difference() -> None:
 def test_the_optimizer_has_its_rate_again_afterwards(name: str) -> None:
     for train in (fit, keras.Model.fit):
         assert trained(train, model(), [CALLBACKS[name]()])[-1] == np.float32(0.05)
+
+
+class Killed(Exception):
+    pass
+
+
+class Killing(keras.callbacks.Callback):
+    """Breaks a training off before an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch == self.epoch:
+            raise Killed
+
+
+@pytest.mark.parametrize("train", [fit, keras.Model.fit], ids=["ours", "by Keras"])
+@pytest.mark.parametrize("first", [True, False], ids=["restores first", "restores last"])
+@pytest.mark.parametrize("name", ["restarts", "drops"])
+def test_a_training_that_keras_restores_goes_on_along_the_schedule(
+    name: str, first: bool, train: Callable[..., Any], tmp_path: Path
+) -> None:
+    def beside(*others: Any) -> list[Any]:
+        own = [keras.callbacks.BackupAndRestore(str(tmp_path / "backup")), CALLBACKS[name]()]
+        return [*(own if first else own[::-1]), *others]
+
+    whole = trained(train, model(), [CALLBACKS[name]()], epochs=6)
+    with pytest.raises(Killed):
+        trained(train, model(), beside(Killing(4)), epochs=6)
+    rates: list[float] = []
+    noting = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: rates.append(float(noting.model.optimizer.learning_rate))
+    )
+    resumed = trained(train, model(), beside(noting), epochs=6)
+    schedule = CALLBACKS[name]().schedule(0.05, STEPS)
+    np.testing.assert_allclose(rates, [float(schedule(5 * STEPS - 1)), float(schedule(6 * STEPS - 1))], 1e-5)
+    for one, other in zip(resumed, whole, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("train", [fit, keras.Model.fit], ids=["ours", "by Keras"])
+def test_a_restored_training_that_was_over_gets_its_rate_again(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "backup")
+    options = {"epochs": 3, "shuffle": False}
+    kept = keras.callbacks.BackupAndRestore(folder, delete_checkpoint=False)
+    whole = trained(train, model(), [kept, StepDrop(0.5, 1)], **options)
+    again = trained(train, model(), [keras.callbacks.BackupAndRestore(folder), StepDrop(0.5, 1)], **options)
+    np.testing.assert_allclose(again[0], whole[0])
+    assert again[-1] == whole[-1] == np.float32(0.05)
+
+
+@pytest.mark.parametrize("train", [fit, keras.Model.fit], ids=["ours", "by Keras"])
+def test_a_second_training_starts_from_the_rate_of_then(train: Callable[..., Any]) -> None:
+    class Setting(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.model.optimizer.learning_rate = 0.02
+
+    own, callback = model(), StepDrop(0.5, 1)
+    trained(train, own, [callback])
+    trained(train, own, [callback, Setting()])
+    assert callback.initial_learning_rate == np.float32(0.02)
+
+
+def test_a_schedule_may_stand_by_where_nothing_trains() -> None:
+    own = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    assert own.predict(X, verbose=0, callbacks=[StepDrop()]).shape == (N_ROWS, 1)
 
 
 def test_other_callbacks_see_the_rate_of_the_moment() -> None:

@@ -54,6 +54,8 @@ class Engine:
 
     Attributes
     ----------
+    rates : Rates or None
+        Those of the steps to come.
     active : bool array of shape (n_members,)
         The members that train; the others stay as they are.
     """
@@ -78,7 +80,7 @@ class Engine:
         self._train = train
         self._validation = validation
         self._draws = draws
-        self._rates = rates
+        self.rates = rates
         self._tests: list[Order] = []
         self._rest = np.zeros((0, 0), np.int32)  # the last rows of validation, where left by themselves
         if validation is not None:
@@ -217,7 +219,7 @@ class Engine:
         return Batches(leaves, n_rows, *[[backend().put_steps(array, steps) for array in of] for of in told])
 
     def _told_rates(self, taken: np.ndarray) -> list[np.ndarray]:
-        return [] if self._rates is None else [self._rates.of(taken)]
+        return [] if self.rates is None else [self.rates.of(taken)]
 
     def _test_batches(self, test: Order | None) -> Batches:
         """The batches of a part of the validation; kept on the device where there is but one part."""

@@ -172,7 +172,9 @@ class _Training:
         if not model.trainable_variables:
             raise _Refused("the model has no trainable weights")
         self._n_steps = -(-_data.n_rows(train) // batch_size)
-        rates = self._rates()
+        rates = None
+        if self._schedule is not None:
+            rates = Rates([Taken(self._schedule, initial_rate(model, self._schedule), self._n_steps)])
         try:
             self._engine = single(
                 model,
@@ -187,14 +189,6 @@ class _Training:
             raise _Refused(
                 f"{type(error).__name__}: {' '.join(str(error).split())[:_MOST_LETTERS]}"
             ) from error
-
-    def _rates(self) -> Rates | None:
-        """The learning rates that a callback sets for every step, if there is such a callback."""
-        if self._schedule is None:
-            return None
-        first_epoch = self._model._initial_epoch or self._call["initial_epoch"]
-        rate = initial_rate(self._model, self._schedule)
-        return Rates([Taken(self._schedule, rate, self._n_steps, first_epoch)])
 
     def _standardized(self) -> tuple[Any, Any]:
         call = self._call
@@ -214,6 +208,9 @@ class _Training:
         logs = None
         callbacks.on_train_begin()
         epoch = model._initial_epoch or call["initial_epoch"]
+        if self._schedule is not None:  # callbacks may have restored an earlier training
+            rates = Taken(self._schedule, self._schedule.begin(), self._n_steps, epoch)
+            self._engine.rates = Rates([rates])
         try:
             while epoch < call["epochs"] and not model.stop_training:
                 times = self._epochs_at_once(callbacks.callbacks, call["epochs"] - epoch)

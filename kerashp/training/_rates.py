@@ -27,7 +27,8 @@ class LearningRateCallback(keras.callbacks.Callback):
     Attributes
     ----------
     initial_learning_rate : float
-        The rate that the optimizer had when the training began.
+        The rate that the optimizer had when the training began; where a callback such as
+        `keras.callbacks.BackupAndRestore` restored an earlier training then, the rate that it had before.
 
     Raises
     ------
@@ -72,12 +73,32 @@ class LearningRateCallback(keras.callbacks.Callback):
         """What it is called in errors."""
         return type(self).__name__
 
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        if getattr(model, "optimizer", None) is not None:  # without one, it predicts
+            self._steps_before, self._rate_before = _steps(model), _value(model.optimizer)
+
     def on_train_begin(self, logs: Any = None) -> None:
-        self.initial_learning_rate = self._last = initial_rate(self.model, self)
+        self.initial_learning_rate = initial_rate(self.model, self)
+        self._begins = True
         self._taken: Taken | None = None
+
+    def begin(self) -> float:
+        """The rate from which the schedule starts, when all callbacks have begun.
+
+        Where one of them has restored an optimizer, with its count of steps, the optimizer has the rate of
+        that step now, and the rate from which the schedule starts is the one that it had before.
+        """
+        restored = _steps(self.model) != self._steps_before
+        self.initial_learning_rate = self._rate_before if restored else initial_rate(self.model, self)
+        self._last = _value(self.model.optimizer)
+        self._begins = False
+        return self.initial_learning_rate
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
+        if self._begins:
+            self.begin()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self._taken is None:
@@ -92,7 +113,10 @@ class LearningRateCallback(keras.callbacks.Callback):
         self._last = _value(optimizer)
 
     def on_train_end(self, logs: Any = None) -> None:
+        if self._begins:
+            self.begin()
         self.model.optimizer.learning_rate = self.initial_learning_rate
+        self._steps_before = _steps(self.model)
 
     def _n_steps(self) -> int:
         steps = self.params.get("steps")
@@ -208,13 +232,23 @@ def initial_rate(model: Any, callback: LearningRateCallback) -> float:
     ValueError
         If the optimizer has a schedule of its own.
     """
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    if not isinstance(optimizer._learning_rate, keras.Variable):
+    rate = _inner(model)._learning_rate
+    if not isinstance(rate, keras.Variable):
         raise ValueError(
             f"{callback.described()} sets the learning rate, but the optimizer's is a "
-            f"{type(optimizer._learning_rate).__name__} already; compile it with a number"
+            f"{type(rate).__name__} already; compile it with a number"
         )
-    return _value(optimizer)
+    return _value(_inner(model))
+
+
+def _inner(model: Any) -> Any:
+    """The model's optimizer, without the one around it that scales the loss."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+
+
+def _steps(model: Any) -> int:
+    """How many batches the model's optimizer has seen."""
+    return int(ops.convert_to_numpy(_inner(model)._iterations))
 
 
 def _value(optimizer: Any) -> float:
