@@ -114,7 +114,8 @@ def check_loss(loss: Loss, task: str, width: int, needed: int) -> None:
     Raises
     ------
     ValueError
-        If the model's output is not as wide as the target needs, or its loss is for another kind of target.
+        If the model's output is narrower than the target needs, or wider where it has no classes of its own
+        for each unit, or its loss is for another kind of target.
     """
     per_class = loss.sparse or loss.categorical
     if task == "regression" and (per_class or loss.name in _MARGIN):
@@ -127,9 +128,10 @@ def check_loss(loss: Loss, task: str, width: int, needed: int) -> None:
             f"The model's loss {loss.name!r} takes one class a row, but the target is multilabel; compile "
             "the model with 'binary_crossentropy'"
         )
-    allowed = {"binary": (2,) if per_class else (1, 2)}.get(task, (needed,))
-    if width not in allowed:
-        units = " or ".join(map(str, allowed))
+    least = 2 if task == "binary" and per_class else needed
+    classes = task in ("binary", "multiclass")  # of which a fold may lack some that the model has units for
+    if width < least or (width > least and not classes):
+        units = f"{least} or more" if classes else f"{least}"
         raise ValueError(
             f"The model's output has width {width}, but a {task} target with the loss {loss.name!r} needs "
             f"{units}; give the last layer {units} unit(s)"

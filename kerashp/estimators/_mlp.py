@@ -192,7 +192,8 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
         `fit`'s `validation_data`, or at a part of the training rows held out for it.
     validation_fraction : float in (0, 1), default=0.1
-        The part held out, stratified by class; only with early stopping and no `validation_data`.
+        The part held out, stratified by class, with none of a class of one row; only with early stopping and
+        no `validation_data`.
     patience : int, default=10
         Epochs without an improvement before training stops.
     min_delta : float, default=0.0

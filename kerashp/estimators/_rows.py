@@ -228,16 +228,19 @@ def with_weight(rows: Rows) -> Rows:
 def hold_out(rows: Rows, fraction: float, *, stratify: bool, seed: int) -> tuple[Rows, Rows]:
     """Training rows and validation rows, with the classes in equal shares where `stratify` is set.
 
+    A class of one row then stays among the training rows.
+
     Raises
     ------
     ValueError
         If there are too few rows, or too few of a class, to give up a part.
     """
+    kept = _only_of_their_class(rows.y) if stratify else np.zeros(len(rows.X), bool)
     try:
         train, valid = train_test_split(
-            np.arange(len(rows.X)),
+            np.flatnonzero(~kept),
             test_size=fraction,
-            stratify=rows.y if stratify else None,
+            stratify=rows.y[~kept] if stratify else None,
             random_state=seed,
         )
     except ValueError as error:
@@ -245,7 +248,13 @@ def hold_out(rows: Rows, fraction: float, *, stratify: bool, seed: int) -> tuple
             f"early_stopping=True holds out validation_fraction={fraction} of the {len(rows.X)} training "
             f"rows, which failed: {error} Pass validation_data to fit, or early_stopping=False"
         ) from error
-    return rows.take(train), rows.take(valid)
+    return rows.take(np.concatenate([train, np.flatnonzero(kept)])), rows.take(valid)
+
+
+def _only_of_their_class(y: np.ndarray) -> np.ndarray:
+    """Which rows are."""
+    _, of_class, counts = np.unique(y, return_inverse=True, return_counts=True)
+    return counts[of_class.reshape(-1)] == 1
 
 
 def last_rows(rows: Rows, fraction: float) -> tuple[Rows, Rows]:

@@ -16,7 +16,8 @@ class ClassEncoder(ClassifierLabelEncoder):
     """scikeras' label encoder, bound to what the compiled model puts out and its loss takes.
 
     Labels become 0/1 for one output, indices for a sparse loss and one-hot rows for any other. The model's
-    outputs become probabilities that sum to 1, also where the loss works on logits or margins.
+    outputs become probabilities that sum to 1, also where the loss works on logits or margins. The outputs of
+    a model that has more units than there are classes are those of the classes' units.
     """
 
     def fit(self, y: np.ndarray) -> "ClassEncoder":
@@ -27,6 +28,7 @@ class ClassEncoder(ClassifierLabelEncoder):
         self.task_ = _TASKS[self._target_type]
         self.width_ = 1 if self.task_ == "binary" else self.n_classes_
         self.one_hot_, self.margins_, self.exclusive_ = False, False, self.task_ != "multilabel"
+        self.n_units_, self.units_ = self.n_classes_, np.arange(self.n_classes_)
         return self
 
     def bind(self, width: int, loss: Loss) -> None:
@@ -34,11 +36,29 @@ class ClassEncoder(ClassifierLabelEncoder):
         self.one_hot_ = self.task_ != "multilabel" and width > 1 and not loss.sparse
         self.exclusive_ = self.task_ != "multilabel" or loss.categorical
         self.margins_ = loss.margins
+        self.n_units_, self.units_ = width, self._units_of(width)
+
+    def _units_of(self, width: int) -> np.ndarray:
+        """The output unit of each class.
+
+        Labels that may be numbers of units are: so a class has the same unit in each fold, whichever others
+        the fold lacks. Other labels have the first units, in the order of `classes_`.
+        """
+        labels = self.classes_
+        spare = width > self.n_classes_ and labels.dtype.kind in "biuf"
+        return (
+            labels.astype(int)
+            if spare and labels.min() >= 0 and labels.max() < width
+            else np.arange(self.n_classes_)
+        )
 
     def transform(self, y: np.ndarray) -> np.ndarray:
         self._check_labels(y)
         encoded = super().transform(y)
-        return np.eye(self.n_classes_)[encoded.ravel().astype(int)] if self.one_hot_ else encoded
+        if self.task_ == "multilabel":
+            return encoded
+        units = self.units_[encoded.astype(int)]
+        return np.eye(self.n_units_)[units.ravel()] if self.one_hot_ else units.astype(encoded.dtype)
 
     def inverse_transform(self, y: np.ndarray, return_proba: bool = False) -> np.ndarray:
         proba = self._probabilities(np.asarray(y, dtype=float))
@@ -67,6 +87,7 @@ class ClassEncoder(ClassifierLabelEncoder):
             return np.hstack([1 - positive, positive])
         if not self.exclusive_:
             return expit(raw) if self.margins_ else raw.clip(0, 1)
+        raw = raw[:, self.units_]
         if self.margins_:
             return softmax(raw, axis=1)
         shares = raw.clip(0, None)

@@ -11,7 +11,7 @@ from kerashp.estimators._base import BaseKerasEstimator, unchanged_by_errors
 from kerashp.estimators._callbacks import copied
 from kerashp.estimators._losses import loss_of
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
-from kerashp.estimators._models import built
+from kerashp.estimators._models import built, output_width
 from kerashp.estimators._parameters import COMPILE_DEFAULTS, ROUTED_CONSTRAINTS, ParameterNamespace
 from kerashp.estimators._rows import Rows, checked_rows
 from kerashp.estimators._scikeras import BaseWrapper, loss_name, route_params
@@ -32,7 +32,7 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
         self._refuse_encoders()
         model = built(self.model, self._model_arguments(X))
         if not model.compiled:
-            model.compile(**self._compile_arguments())
+            model.compile(**self._compile_arguments(self._task_of(model, X)))
         elif "compile_kwargs" not in (names_of(self.model, handed=True) or ()):
             self._refuse_unused(model)
         return model
@@ -68,7 +68,13 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
             )
         return arguments
 
-    def _compile_arguments(self) -> dict[str, Any]:
+    def _task_of(self, model: keras.Model, X: np.ndarray) -> str:
+        """What the loss is to suit: a model with a unit for each of several classes may get two of them."""
+        task: str = self.target_encoder_.task_
+        wide = task == "binary" and self.loss is None and output_width(model, X) > 2
+        return "multiclass" if wide else task
+
+    def _compile_arguments(self, task: str | None = None) -> dict[str, Any]:
         try:
             arguments = self._get_compile_kwargs()
         except (TypeError, ValueError) as error:
@@ -80,7 +86,7 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
         if optimizer is self.optimizer and isinstance(optimizer, keras.optimizers.Optimizer):
             arguments["optimizer"] = type(optimizer).from_config(optimizer.get_config())
         if arguments["loss"] is None:
-            arguments["loss"] = loss_for(self.target_encoder_.task_)
+            arguments["loss"] = loss_for(task or self.target_encoder_.task_)
         return arguments
 
     def _compile_words(self) -> str:
@@ -208,6 +214,11 @@ class KerasClassifier(KerasClassifierMixin, _Wrapper):
     called `input_shape`, `n_outputs` or `task` that is not set follows from the data. scikeras' routed
     names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) keep working.
 
+    A model may have more output units than y has classes, as in a fold that lacks some. Labels that are
+    integers from 0 to the number of units less 1 then belong to the units of their numbers, and all others to
+    the first units, in the order of `classes_`. `predict_proba` has columns for `classes_` alone, scaled to
+    sum to 1.
+
     Parameters
     ----------
     model : callable or keras.Model, default=build_model
@@ -233,7 +244,8 @@ class KerasClassifier(KerasClassifierMixin, _Wrapper):
         Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
         `fit`'s `validation_data`, or at a part of the training rows held out for it.
     validation_fraction : float in (0, 1), default=0.1
-        The part held out, stratified by class; only with early stopping and no `validation_data`.
+        The part held out, stratified by class, with none of a class of one row; only with early stopping and
+        no `validation_data`.
     patience : int, default=10
         Epochs without an improvement before training stops.
     min_delta : float, default=0.0
