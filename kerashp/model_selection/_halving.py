@@ -67,6 +67,11 @@ class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
                 self._end_with(int(np.max(self._found["iter"])) + 1)
             raise
 
+    def _format_results(self, *arguments: Any) -> dict[str, Any]:
+        results = super()._format_results(*arguments)
+        self._check_some_is_best()  # by which it halves
+        return results
+
     def _cut_short(self) -> str:
         assert self._found is not None
         planned = self.n_required_iterations_

@@ -88,7 +88,9 @@ class Library:
             result["predictions"] = None
 
     def _score(self, candidate: int) -> float:
-        return float(np.mean([self._deciding(one["test_scores"]) for one in self._results[candidate]]))
+        scores = np.array([self._deciding(one["test_scores"]) for one in self._results[candidate]], float)
+        finite = scores[np.isfinite(scores)]  # a scorer may be undefined on a split, for all candidates
+        return float(finite.mean()) if len(finite) else np.nan
 
     def _deciding(self, scores: Any) -> float:
         if not isinstance(scores, dict):

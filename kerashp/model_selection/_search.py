@@ -25,6 +25,7 @@ from kerashp.model_selection._journal import Journal
 from kerashp.model_selection._library import Library, held_out
 from kerashp.model_selection._plan import Plan
 from kerashp.model_selection._preprocessing import innermost
+from kerashp.model_selection._ranking import Comparison, check_some_is_best, compared
 from kerashp.model_selection._seeds import drawing_from, new_seed
 from kerashp.model_selection._stop import CTRL_C, Limit, Stopped
 from kerashp.model_selection._store import Unwritten
@@ -40,7 +41,8 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
-_RUNNING = ("_evaluation", "_found", "_goes_on_by", "_like", "_limit")  # attributes while `fit` runs
+# Attributes while `fit` runs.
+_RUNNING = ("_comparisons", "_evaluation", "_found", "_goes_on_by", "_like", "_limit")
 
 
 class TogetherMixin(EnsemblingMixin):
@@ -51,6 +53,7 @@ class TogetherMixin(EnsemblingMixin):
     _goes_on_by: Resource | None = None  # in which candidates that go on differ
     _varied = False  # whether it proposes candidates of other widths later
 
+    _comparisons: list[Comparison]
     plan_: Plan
     histories_: list[list[History | None]]
 
@@ -76,7 +79,8 @@ class TogetherMixin(EnsemblingMixin):
         ------
         ValueError
             If all fits failed, or one did and `error_score="raise"`: its notes name candidate and split.
-            If the refit fails, `cv_results_` is kept.
+            If each candidate lacks a score on some split, and no split compares them; or the refit fails:
+            `cv_results_` is kept.
         JournalError
             If the journal is another search's, in use, damaged, or cannot be written.
         KeyboardInterrupt, TimeoutError
@@ -145,6 +149,16 @@ class TogetherMixin(EnsemblingMixin):
                 f"candidates were finished, and cv_results_ has these{self._cut_short()}",
                 stacklevel=2,
             )
+        for comparison in self._comparisons:
+            comparison.warn()
+        self._check_some_is_best()
+
+    def _check_some_is_best(self) -> None:
+        """Refuse to go on with any candidate where none has a score to be chosen by."""
+        assert self._found is not None
+        name = self.refit if f"mean_test_{self.refit}" in self._found else "score"
+        if not callable(self.refit) and f"mean_test_{name}" in self._found:
+            check_some_is_best(self._found, name)
 
     def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
         """Propose candidates and have them evaluated, as often as it takes."""
@@ -179,6 +193,7 @@ class TogetherMixin(EnsemblingMixin):
         results = super()._format_results(candidates, n_splits, out, more)
         self.histories_ = histories(out, n_splits)
         self._held_out = held_out(out, n_splits)
+        self._comparisons = compared(results, n_splits)
         self._found = results | columns(out, n_splits)
         return self._found
 
@@ -285,7 +300,8 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
         Taken for scikit-learn's sake; all fits are handed out at once.
     error_score : "raise" or number, default=nan
         The score of a fit that fails, diverges or is scored by no finite number, with a `FitFailedWarning`.
-        "raise" raises the error, with candidate and split in its notes.
+        "raise" raises the error, with candidate and split in its notes. Where no candidate has a finite score
+        on all splits, they are compared by their means over those splits that compare them, with a warning.
     return_train_score : bool, default=False
         Whether to score the training rows too.
     refit_epochs : {"cv", None}, default=None
