@@ -336,9 +336,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     def _read(self) -> Manifest:
         path = self._manifest.path
         if path.exists():
-            return Manifest.read(
-                path, self._root(), lambda epoch, logs: self._get_file_path(epoch, None, logs)
-            )
+            return Manifest.read(path, self._root(), self._path_of)
         there = sorted(
             filter(self._is_one, glob(_with_placeholders(self.filepath, glob_escape, lambda _: "*")))
         )
