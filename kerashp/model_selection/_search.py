@@ -31,6 +31,7 @@ from kerashp.model_selection._stop import CTRL_C, Limit, Stopped
 from kerashp.model_selection._store import Unwritten
 from kerashp.model_selection._task import Resource, Result
 from kerashp.model_selection._workers import workers
+from kerashp.training import check_fork
 
 CONSTRAINTS: dict[str, Any] = {
     "refit_epochs": [StrOptions({"cv"}), None],
@@ -86,6 +87,7 @@ class TogetherMixin(EnsemblingMixin):
         KeyboardInterrupt, TimeoutError
             If the search was stopped before any candidate was finished.
         """
+        check_fork()
         self._found: dict[str, Any] | None = None
         self._keep_for_ensembles(X, y)
         if self.refit_epochs is not None and not isinstance(innermost(self.estimator), BaseKerasEstimator):

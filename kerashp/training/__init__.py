@@ -3,6 +3,7 @@
 from kerashp.training._costs import Costs, measured
 from kerashp.training._devices import Devices, n_devices
 from kerashp.training._fit import FallbackWarning, fit
+from kerashp.training._forks import check_fork
 from kerashp.training._isolation import isolated, without_lambda_warnings, without_retracing_warnings
 from kerashp.training._member import Member, Paused, Trained
 from kerashp.training._obstacles import obstacle
@@ -26,6 +27,7 @@ __all__ = [
     "Room",
     "Trained",
     "block_size",
+    "check_fork",
     "clear_cache",
     "fit",
     "graph_shape",

@@ -9,6 +9,7 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 
 from kerashp.training import _data, _hooks
 from kerashp.training._assembly import single
+from kerashp.training._forks import check_fork
 from kerashp.training._logs import native, of_validation
 from kerashp.training._obstacles import obstacle, too_large
 from kerashp.training._rates import Rates, Taken, initial_rate, schedule_among
@@ -96,7 +97,8 @@ def fit(
     Raises
     ------
     RuntimeError
-        If training cannot be compiled and `fallback="error"`.
+        If training cannot be compiled and `fallback="error"`; or in a process that was forked after its parent
+        had used Keras.
     ValueError, TypeError
         What `Model.fit` raises for data that do not fit the model.
 
@@ -117,6 +119,10 @@ def fit(
     Dropout draws other numbers than under `Model.fit`, the same ones for the same seed; all else is equal to
     rounding. A loss that is not finite ends nothing by itself.
 
+    A process that is forked after the first use of Keras has none of the threads of TensorFlow or JAX: training
+    in it raises an error instead of hanging. Start processes by `multiprocessing`'s "spawn" or by joblib's
+    "loky" backend, or fork first.
+
     Examples
     --------
     >>> import numpy as np
@@ -132,6 +138,7 @@ def fit(
     if fallback not in ("warn", "error"):
         raise ValueError(f"kerashp.fit: fallback must be 'warn' or 'error'; got {fallback!r}")
     call = {name: value for name, value in locals().items() if name not in ("model", "fallback")}
+    check_fork()
     model._assert_compile_called("fit")
     if epochs <= initial_epoch:
         return model.fit(**call)

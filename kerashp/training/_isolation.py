@@ -12,6 +12,8 @@ import numpy as np
 from keras.src.backend.common import global_state
 from keras.src.random import seed_generator
 
+from kerashp.training._forks import check_fork
+
 _SEED_GENERATOR = "global_seed_generator"
 _DTYPE_POLICY = "dtype_policy"
 
@@ -34,6 +36,8 @@ def isolated(seed: int | None = None, dtype: str | None = None) -> Iterator[None
     ------
     ValueError
         If the backend does not compute in `dtype`.
+    RuntimeError
+        If this process was forked after its parent had used the backend.
 
     Examples
     --------
@@ -45,6 +49,7 @@ def isolated(seed: int | None = None, dtype: str | None = None) -> Iterator[None
     >>> keras.config.floatx(), random.getstate() == before
     ('float32', True)
     """
+    check_fork()
     with _LOCK, _float_type(dtype), _random_states(seed):
         yield
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax._src.xla_bridge import backends_are_initialized
 from keras.src.backend.common import dtypes
 
 from kerashp.training._replaced import replaced
@@ -23,6 +24,12 @@ def float64() -> Iterator[None]:
 
 
 ANY_ROWS = False  # whether `for_any_rows` is as it says
+
+
+def started() -> bool:
+    """Whether JAX has been used in this process, and so has threads."""
+    return backends_are_initialized()
+
 
 # Placement.
 

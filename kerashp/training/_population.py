@@ -16,6 +16,7 @@ from kerashp.training._block import Block, Snapshot, stacked
 from kerashp.training._devices import on, pinned
 from kerashp.training._engine import Engine
 from kerashp.training._finalization import final_state
+from kerashp.training._forks import check_fork
 from kerashp.training._logs import flat, native, of_validation
 from kerashp.training._member import Course, Member, Paused, Trained
 from kerashp.training._obstacles import of_data, of_model, too_large
@@ -107,6 +108,7 @@ class Population:
         blocks_at_a_time: int | None = None,
         room: Room | None = None,
     ):
+        check_fork()
         self._members = list(members)
         self._device = pinned()
         batch_size = _CHECK.integer("batch_size", batch_size, at_least=1)

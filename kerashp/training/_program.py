@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops, tree
 
 from kerashp.training._backend import backend
+from kerashp.training._forks import check_fork
 from kerashp.training._layers import dropouts_of
 from kerashp.training._logs import Logs
 from kerashp.training._numbers import numbers_of
@@ -265,6 +266,7 @@ class Program:
         )
 
     def _call(self, key: Any, model: Any, chosen: Callable, compiler: Callable, arguments: tuple) -> Any:
+        check_fork()
         if key not in self._compiled:
             with PLACES:  # tracing puts values elsewhere; and one thread compiles for all
                 if key not in self._compiled:

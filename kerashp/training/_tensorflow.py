@@ -51,6 +51,12 @@ def float64() -> AbstractContextManager[None]:
 
 ANY_ROWS = True  # whether `for_any_rows` is as it says
 
+
+def started() -> bool:
+    """Whether TensorFlow has been used in this process, and so has threads."""
+    return context.context_safe() is not None and context.context()._initialized
+
+
 # Placement.
 
 
