@@ -8,14 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from kerashp.model_selection._entries import fit_of, key_of, plan_of, result_of, state_of
 from kerashp.model_selection._fingerprint import of_round, of_search
 from kerashp.model_selection._library import Library
-from kerashp.model_selection._plan import Alone, Fit, Group, Plan
-from kerashp.model_selection._records import Records, RecordsError
+from kerashp.model_selection._plan import Fit, Plan
+from kerashp.model_selection._records import Records, RecordsError, connected
 from kerashp.model_selection._seeds import new_seed
 from kerashp.model_selection._store import Unwritten, results_of
 from kerashp.model_selection._task import Resource, Result, Task
-from kerashp.training import Costs, Paused, Room
+from kerashp.training import Paused
 
 _FORMAT = 3
 
@@ -73,7 +74,9 @@ class Journal:
             raise JournalError(str(error)) from error
         try:
             self.seed = self._begun()
-            self.results = {_fit(key): result for key, result in self._records.all("result").items()}
+            with self._records.understood("result"):
+                kept = self._records.all("result").items()
+                self.results = {fit_of(key): result_of(result) for key, result in kept}
         except BaseException as error:
             self._records.close()
             self._lock.close()
@@ -105,7 +108,8 @@ class Journal:
                 raise self._records.damaged(f": it has results, but no record search {key}")
             self._records.put("search", {key: told})
             return
-        differing = [name for name in told if told[name] != kept.get(name)]
+        with self._records.understood("search"):
+            differing = [name for name in told if told[name] != kept.get(name)]
         if differing:
             both = "; ".join(_both(name, kept.get(name), told[name]) for name in differing)
             raise JournalError(
@@ -118,9 +122,8 @@ class Journal:
         kept = self._records.get("plan", _round(tasks))
         if kept is None:
             return None
-        groups = list(map(_group, kept["groups"]))
-        alone = [Alone(tuple(own["fit"]), own["reason"]) for own in kept["alone"]]
-        return Plan(tuple(groups), tuple(alone), None if kept["costs"] is None else Costs(**kept["costs"]))
+        with self._records.understood("plan"):
+            return plan_of(kept, [task.place for task in tasks])
 
     def keep_plan(self, tasks: Sequence[Task], plan: Plan) -> None:
         """Keep it."""
@@ -128,7 +131,7 @@ class Journal:
 
     def keep_result(self, fit: Fit, result: Result) -> None:
         """A fit is finished."""
-        self._records.put("result", {_key(fit): result})
+        self._records.put("result", {key_of(fit): result})
         self.results[fit] = result
         if self.library is not None:
             self.library.add(fit[0], result)
@@ -143,7 +146,7 @@ class Journal:
 
     def forget_states(self, fits: Iterable[Fit]) -> None:
         """Nothing will go on from these."""
-        self._records.remove("state", map(_key, fits))
+        self._records.remove("state", map(key_of, fits))
 
     def elsewhere(self, fits: Iterable[Fit], on_this_machine: bool) -> Any:
         """What another process keeps these fits in: this journal; on another machine, its own memory."""
@@ -159,12 +162,14 @@ class Journal:
                 raise self._records.damaged(": it has records, but no record journal")
             kept = {"format": _FORMAT, "seed": new_seed()}
             self._records.put("journal", {"journal": kept})
-        if kept["format"] != _FORMAT:
+        with self._records.understood("journal"):
+            found, seed = kept["format"], int(kept["seed"])
+        if found != _FORMAT:
             raise JournalError(
-                f"{self._folder} has the format {kept['format']}, and this version of kerashp writes and "
+                f"{self._folder} has the format {found}, and this version of kerashp writes and "
                 f"reads the format {_FORMAT}: use the version that began it, or another folder"
             )
-        return int(kept["seed"])
+        return seed
 
 
 class Elsewhere:
@@ -194,8 +199,8 @@ def _locked(folder: Path) -> sqlite3.Connection:
     """A lock that ends with this process, however it ends."""
     path = folder / "lock.sqlite"
     try:
-        lock = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
-    except sqlite3.Error as error:
+        lock = connected(path, timeout=0)
+    except (OSError, ValueError, sqlite3.Error) as error:
         raise JournalError(f"{path} cannot be made: {error}") from error
     try:
         lock.execute("BEGIN EXCLUSIVE")
@@ -209,29 +214,14 @@ def _locked(folder: Path) -> sqlite3.Connection:
     return lock
 
 
-def _group(kept: dict[str, Any]) -> Group:
-    """A group from its dict, in which tuples are lists."""
-    n_members, units, spare, validates = kept["room"].values()
-    room = Room(n_members, tuple(units), tuple(spare), validates)
-    return Group(**kept | {"fits": tuple(map(tuple, kept["fits"])), "room": room})
-
-
 def _state(records: Records, fit: Fit) -> Paused | None:
-    kept = records.get("state", _key(fit))
-    return None if kept is None else Paused(**kept)
+    kept = records.get("state", key_of(fit))
+    with records.understood("state"):
+        return None if kept is None else state_of(kept)
 
 
 def _keep_states(records: Records, states: Mapping[Fit, Paused]) -> None:
-    records.put("state", {_key(fit): vars(paused) for fit, paused in states.items()})
-
-
-def _key(fit: Fit) -> str:
-    return f"{fit[0]}/{fit[1]}"
-
-
-def _fit(key: str) -> Fit:
-    candidate, split = map(int, key.split("/"))
-    return candidate, split
+    records.put("state", {key_of(fit): vars(paused) for fit, paused in states.items()})
 
 
 def _round(tasks: Sequence[Task]) -> str:

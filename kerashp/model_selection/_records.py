@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from kerashp._files import written_beside
+from kerashp._archives import read_arrays
+from kerashp._arguments import shown
+from kerashp._files import regular_file, written_beside
 
 _TABLE = """CREATE TABLE records (
     kind TEXT NOT NULL, key TEXT NOT NULL, content BLOB NOT NULL, digest BLOB NOT NULL,
     PRIMARY KEY (kind, key)
 )"""
+_SCHEMA = [("table", "records", _TABLE), ("index", "sqlite_autoindex_records_1", None)]
+_NAMES_A_FILE = bytes.fromhex("d9d505f920a163d7")  # ends an SQLite journal of several databases
 _WAIT = 60.0  # seconds, for another process to end its writing
 _OF_THE_DISK = ("full", "I/O", "readonly", "unable to open", "locked")  # in the words of SQLite's errors
 _ARRAY, _OF = "an array", "of"
@@ -43,15 +47,15 @@ class Records:
             if not path.exists():
                 with written_beside(path, _make):
                     pass
-            self._connection = sqlite3.connect(
-                path, timeout=_WAIT, check_same_thread=False, isolation_level=None
-            )
-        except (OSError, sqlite3.Error) as error:
+            self._connection = connected(path, _WAIT)
+        except (OSError, ValueError, sqlite3.Error) as error:
             raise RecordsError(f"{path} cannot be made or opened: {error}") from error
         try:
             with self._at_work() as connection:
                 connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("SELECT COUNT(*) FROM records")
+                found = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+            if found != _SCHEMA:
+                raise self.damaged(f" or no journal of kerashp's: it holds {shown(found)}")
         except BaseException:
             self.close()
             raise
@@ -103,6 +107,18 @@ class Records:
             "nothing has been changed"
         )
 
+    @contextmanager
+    def understood(self, kind: str) -> Iterator[None]:
+        """One error for whatever is wrong with what records of a kind hold."""
+        try:
+            yield
+        except RecordsError:
+            raise
+        except Exception as error:
+            raise self.damaged(
+                f": a record {kind} is none that a search writes ({type(error).__name__}: {error})"
+            ) from error
+
     def _read(self, kind: str, query: str, values: tuple[str, ...]) -> dict[str, Any]:
         with self._at_work() as connection:
             rows = connection.execute(query, values).fetchall()
@@ -110,7 +126,8 @@ class Records:
             whole = isinstance(key, str) and isinstance(content, bytes)
             if not whole or _digest(kind, key, content) != digest:
                 raise self.damaged(f": the record {kind} {key} is not what was written")
-        return {key: unpacked(content) for key, content, _ in rows}
+        with self.understood(kind):
+            return {key: unpacked(content) for key, content, _ in rows}
 
     @contextmanager
     def _at_work(self) -> Iterator[sqlite3.Connection]:
@@ -132,8 +149,25 @@ class Records:
                 ) from error
 
 
+def connected(path: Path, timeout: float) -> sqlite3.Connection:
+    """A connection to a file of a folder that may be somebody else's.
+
+    Raises
+    ------
+    OSError, ValueError, sqlite3.Error
+        If it cannot be opened, leads out of its folder, or SQLite would delete another file.
+    """
+    regular_file(path.parent, path.name)
+    rollback = regular_file(path.parent, f"{path.name}-journal")
+    if rollback.exists():
+        with rollback.open("rb") as opened:
+            opened.seek(max(0, rollback.stat().st_size - len(_NAMES_A_FILE)))
+            if opened.read() == _NAMES_A_FILE:
+                raise ValueError(f"{rollback.name} names another file, which SQLite would delete")
+    return sqlite3.connect(path, timeout=timeout, check_same_thread=False, isolation_level=None)
+
+
 def _make(path: Path) -> None:
-    path.unlink(missing_ok=True)
     connection = sqlite3.connect(path)
     connection.execute(_TABLE)
     connection.commit()
@@ -175,17 +209,17 @@ def packed(content: Any) -> bytes:
 
 def unpacked(content: bytes) -> Any:
     """The inverse of `packed`, but for tuples, which become lists."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+    arrays = read_arrays(io.BytesIO(content))
 
-        def with_arrays(value: Any) -> Any:
-            if isinstance(value, dict):
-                if _ARRAY in value:
-                    array = arrays[value[_ARRAY]]
-                    if _OF not in value:
-                        return array
-                    name, shape = value[_OF]
-                    return array.view(np.dtype(name)).reshape(shape)
-                return {key: with_arrays(own) for key, own in value.items()}
-            return [with_arrays(own) for own in value] if isinstance(value, list) else value
+    def with_arrays(value: Any) -> Any:
+        if isinstance(value, dict):
+            if _ARRAY in value:
+                array = arrays[value[_ARRAY]]
+                if _OF not in value:
+                    return array
+                name, shape = value[_OF]
+                return array.view(np.dtype(name)).reshape(shape)
+            return {key: with_arrays(own) for key, own in value.items()}
+        return [with_arrays(own) for own in value] if isinstance(value, list) else value
 
-        return with_arrays(json.loads(str(arrays["text"])))
+    return with_arrays(json.loads(str(arrays["text"])))
