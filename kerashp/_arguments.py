@@ -10,6 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
+# Names of metrics that Keras resolves by the shapes of targets and outputs.
+_METRICS_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
+
 
 def shown(value: Any) -> str:
     """`repr(value)`, or a description where that is long.
@@ -284,3 +287,32 @@ def _learning_rate(check: Arguments, name: str, value: Any) -> Any:
 
 def _clipnorm(check: Arguments, name: str, value: Any) -> float:
     return check.positive(name, value)
+
+
+def metrics_to_compile(check: Arguments, metrics: Any, task: str) -> list[Any] | None:
+    """The metrics of a model for a task, as `keras.Model.compile` takes them."""
+    expected = "None or a list of names in keras.metrics, functions and keras.metrics.Metric objects"
+    if metrics is None:
+        return None
+    if not isinstance(metrics, list | tuple):
+        raise check.wrong_type("metrics", expected, metrics)
+    for metric in metrics:
+        if not isinstance(metric, str) and not callable(metric):
+            raise check.wrong_type("metrics", expected, metrics)
+        if isinstance(metric, str) and not _is_known_metric(metric):
+            raise check.wrong_value("metrics", expected, metrics)
+    return [_for_labels(metric) if task == "multilabel" else metric for metric in metrics]
+
+
+def _is_known_metric(name: str) -> bool:
+    try:
+        return name in _METRICS_BY_SHAPE or keras.metrics.get(name) is not None
+    except ValueError:
+        return False
+
+
+def _for_labels(metric: Any) -> Any:
+    """Keras takes several outputs for classes of which one is right, and would compare the largest."""
+    if metric in ("accuracy", "acc"):
+        return keras.metrics.BinaryAccuracy(name=metric)
+    return keras.metrics.BinaryCrossentropy(name=metric) if metric in ("crossentropy", "ce") else metric

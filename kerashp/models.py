@@ -14,6 +14,7 @@ from kerashp._arguments import (
     activation_function,
     hidden_widths,
     initializer_or_auto,
+    metrics_to_compile,
     optimizer_options,
     output_width,
     shown,
@@ -281,6 +282,7 @@ def build_model(
     beta_1: float | None = None,
     weight_decay: float | None = None,
     clipnorm: float | None = None,
+    metrics: Any = None,
 ) -> Any:
     r"""A multilayer perceptron, compiled and built, from the hyperparameters that one tunes.
 
@@ -336,6 +338,9 @@ def build_model(
         beta_1: in [0, 1), for the optimizers that take it.
         weight_decay: >= 0; each step takes learning_rate * weight_decay of every weight, biases too, off it.
         clipnorm: > 0; the gradient of each weight array is scaled down to this norm.
+        metrics: what is measured in training and evaluation besides the loss, as in `keras.Model.compile`: a
+            list of names ("accuracy"), functions or `keras.metrics.Metric` objects; None by default. For the
+            task "multilabel", "accuracy" is the share of all labels that are right.
 
     Returns:
         A `keras.Sequential`, with an input of shape `(batch, *input_shape)` and an output of shape
@@ -379,9 +384,9 @@ def build_model(
         batch_normalization=_CHECK.flag("batch_normalization", batch_normalization),
         dtype=_layer_dtype(),
     )
-    compiled_with = _compiled_with(optimizer, options)
+    compiled_with, measured = _compiled_with(optimizer, options), metrics_to_compile(_CHECK, metrics, task)
     hidden = [layer for index, width in enumerate(widths) for layer in make.hidden(width, index)]
     output = make.output(n_outputs, _TASKS[task][0], len(widths))
     model = keras.Sequential([*make.entry(shape, normalize), *hidden, output], name="mlp")
-    model.compile(optimizer=compiled_with, loss=loss_for(task))
+    model.compile(optimizer=compiled_with, loss=loss_for(task), metrics=measured)
     return model

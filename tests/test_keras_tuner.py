@@ -76,6 +76,39 @@ def test_a_trial_is_a_fit_of_the_same_model() -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_the_objective_can_be_the_accuracy_of_any_classification(task: str, tmp_path: Path) -> None:
+    rows = X.to_numpy()
+    y = {"binary": rows[:, 0] > 0, "multiclass": np.digitize(rows[:, 0], [-0.5, 0.5])}.get(
+        task, rows[:, :3] > 0
+    )
+    options = {
+        "task": task,
+        "n_outputs": 1 if task == "binary" else 3,
+        "input_shape": (4,),
+        "optimizer": "adam",
+    }
+    hypermodel = MLPHyperModel({"learning_rate": [0.1, 0.01]}, **options)
+    tuner = keras_tuner.RandomSearch(hypermodel, "val_accuracy", max_trials=2, seed=1, directory=tmp_path)
+    tuner.search(rows, y.astype(int), epochs=2, validation_split=0.25, verbose=0)
+    trials = list(tuner.oracle.trials.values())
+    assert [trial.status for trial in trials] == ["COMPLETED"] * 2
+    (model,) = tuner.get_best_models()
+    predicted = model.predict(rows[48:], verbose=0)
+    predicted = predicted.argmax(axis=1) if task == "multiclass" else (predicted > 0.5).reshape(y[48:].shape)
+    assert tuner.oracle.get_best_trials()[0].score == pytest.approx(np.mean(predicted == y[48:]))
+
+
+def test_metrics_are_the_users_where_given() -> None:
+    for metrics, names in ((["mae"], ["loss", "mae"]), ([], ["loss"]), (None, ["loss"])):
+        hypermodel = MLPHyperModel({"l2": [0.1]}, task="binary", input_shape=(4,), metrics=metrics)
+        model = hypermodel.build(keras_tuner.HyperParameters())
+        assert list(model.evaluate(X, Y > 0, verbose=0, return_dict=True)) == names
+    searched_metrics = MLPHyperModel({"metrics": [["mae"]]}, task="binary", input_shape=(4,))
+    model = searched_metrics.build(keras_tuner.HyperParameters())
+    assert list(model.evaluate(X, Y > 0, verbose=0, return_dict=True)) == ["loss", "mae"]
+
+
 def test_training_arguments_can_be_searched(tmp_path: Path) -> None:
     space = {"batch_size": [16], "epochs": [2]}
     hypermodel = MLPHyperModel(space, input_shape=(4,), n_neurons=5)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras.optimizers import schedules
 
+from kerashp import fit
 from kerashp._arguments import Arguments
 from kerashp.models import build_model, loss_for
 
@@ -746,6 +747,14 @@ BAD = [
     ({"clipnorm": [1.0]}, TypeError, "clipnorm must be a number > 0; got [1.0]"),
     ({"clipnorm": 1, "optimizer": keras.optimizers.SGD(clipvalue=1.0)}, ValueError, "Only one of `clipnorm`"),
     ({"momentum": 0.5, "optimizer": keras.optimizers.Adam()}, ValueError, "optimizer Adam takes no momentum"),
+    (
+        {"metrics": "accuracy"},
+        TypeError,
+        "metrics must be None or a list of names in keras.metrics",
+    ),
+    ({"metrics": {"output": ["mae"]}}, TypeError, "metrics must be None or a list of names in keras.metrics"),
+    ({"metrics": [3]}, TypeError, "metrics must be None or a list of names in keras.metrics"),
+    ({"metrics": ["mae", "acuracy"]}, ValueError, "metrics must be None or a list of names in keras.metrics"),
 ]
 
 
@@ -755,6 +764,32 @@ def test_refusals(arguments, error, message):
         build_model(**arguments)
     assert type(caught.value) is error
     assert str(caught.value).startswith("build_model: ")
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_accuracy_is_the_share_of_right_labels(rng, task):
+    x, y = rng.normal(size=(40, 4)), targets(rng, task, 40)
+    n_outputs = TASKS[task][0]
+    model = build_model(1, 5, input_shape=4, task=task, n_outputs=n_outputs, metrics=["accuracy"])
+    outputs = model.predict(x, verbose=0)
+    predicted = outputs.argmax(axis=1) if task == "multiclass" else (outputs > 0.5).reshape(y.shape)
+    found = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert found["accuracy"] == pytest.approx(np.mean(predicted == y))
+    history = fit(model, x, y, epochs=1, validation_split=0.5, verbose=0).history
+    assert sorted(history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
+
+
+def test_metrics_are_those_of_compile(rng):
+    x, y = rng.normal(size=(20, 8)), rng.normal(size=20)
+    own = keras.metrics.MeanSquaredError(name="own")
+    model = build_model(metrics=("mae", own, keras.losses.cosine_similarity))
+    found = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert list(found) == ["cosine_similarity", "loss", "mae", "own"]
+    assert found["own"] == pytest.approx(found["loss"], rel=1e-5)
+    labels = build_model(input_shape=4, task="multilabel", n_outputs=3, metrics=["ce"])
+    y = rng.integers(2, size=(20, 3))
+    found = labels.evaluate(x[:, :4], y, verbose=0, return_dict=True)
+    assert found["ce"] == pytest.approx(found["loss"], rel=1e-4)
 
 
 def test_options_after_the_shape_are_keywords_only():

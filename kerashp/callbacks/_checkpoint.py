@@ -95,6 +95,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     the order of rows otherwise: a resumed one goes on with other orders, unless `shuffle=False`.
 
     Nothing is unpickled, and no code of a file runs: the weights are loaded into the model that you built.
+    Only files that `filepath` names for a saved epoch and its metrics are ever opened or deleted; a manifest
+    that lists others, or a file out of proportion to the model, is refused.
     A file stays one of Keras' own, for `keras.saving.load_model` or `load_weights`.
 
     References

@@ -5,7 +5,6 @@ To have an oracle of keras-tuner inside a search of scikit-learn instead, see
 """
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -15,6 +14,7 @@ from kerashp._arguments import spelled
 from kerashp.estimators import KerasMLPClassifier, KerasMLPRegressor
 from kerashp.models import build_model
 from kerashp.spaces import params_from_hyperparameters, to_hyperparameters
+from kerashp.spaces._hyperparameters import parameter_names
 from kerashp.training import fit
 
 __all__ = ["MLPHyperModel"]
@@ -33,7 +33,7 @@ class MLPHyperModel(keras_tuner.HyperModel):
 
     Parameters
     ----------
-    space : dict or list of dict
+    space : dict, list of dict or keras_tuner.HyperParameters
         What to search, as `kerashp.spaces.to_hyperparameters` takes it, by argument of `build_model`;
         `batch_size` and `epochs` besides. Of `as_estimator`, the estimator's parameters.
     as_estimator : bool, default=False
@@ -43,8 +43,9 @@ class MLPHyperModel(keras_tuner.HyperModel):
     name, tunable : str and bool
         keras-tuner's own.
     **fixed
-        Other arguments of `build_model`: `input_shape`, `n_outputs` and `task` as a rule. Of `as_estimator`,
-        `task` and the estimator's parameters.
+        Other arguments of `build_model`: `input_shape`, `n_outputs` and `task` as a rule. `metrics` is
+        `["accuracy"]` if not given and `task` is not "regression", so that a tuner's objective can be
+        "val_accuracy". Of `as_estimator`, `task` and the estimator's parameters.
 
     Raises
     ------
@@ -95,7 +96,7 @@ class MLPHyperModel(keras_tuner.HyperModel):
         self.as_estimator = as_estimator
         self.fixed = fixed
         self._hyperparameters = to_hyperparameters(space)
-        self._searched = {name for one in ([space] if isinstance(space, Mapping) else space) for name in one}
+        self._searched = parameter_names(self._hyperparameters)
         more = frozenset() if as_estimator else _OF_TRAINING
         _check_names(self._searched, fixed, self._known(), more)
 
@@ -123,6 +124,8 @@ class MLPHyperModel(keras_tuner.HyperModel):
         hp.merge(self._hyperparameters, overwrite=False)
         params = {**self.fixed, **self._params(hp)}
         if not self.as_estimator:
+            if params.get("task", "regression") != "regression":
+                params.setdefault("metrics", ["accuracy"])
             model = build_model(**{name: params[name] for name in params if name not in _OF_TRAINING})
             model.optimizer.build(model.trainable_variables)  # its state is in what the tuner saves and loads
             return model

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval
 from kerashp.model_selection._deciding import check_one_decides, deciding
 from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
 from kerashp.spaces import zoom
+from kerashp.spaces._search_space import single_space
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 
@@ -51,8 +52,9 @@ class CoarseToFineSearchCV(TogetherMixin):
     ----------
     estimator : estimator
         Cloned for each fit.
-    space : dict
-        What to draw from, by parameter: lists, or distributions that `kerashp.spaces.zoom` knows.
+    space : dict or keras_tuner.HyperParameters
+        What to draw from, by parameter: lists, or distributions that `kerashp.spaces.zoom` knows;
+        `HyperParameters` without conditions are translated, see `kerashp.spaces.from_hyperparameters`.
     n_iter : int, default=10
         Candidates a round.
     n_rounds : int, default=3
@@ -159,6 +161,9 @@ class CoarseToFineSearchCV(TogetherMixin):
         self.journal = journal
         self.journal_every = journal_every
         self.timeout = timeout
+
+    def _translation(self, space: Any) -> Any:
+        return single_space("CoarseToFineSearchCV", space)
 
     def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
         random = check_random_state(self.random_state)

@@ -13,6 +13,7 @@ from kerashp.model_selection._preprocessing import innermost, path_to
 from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
 from kerashp.model_selection._stop import Stopped
 from kerashp.model_selection._task import Resource
+from kerashp.spaces._search_space import grid
 
 _EPOCHS = "epochs"
 
@@ -111,8 +112,8 @@ class HalvingGridSearchCV(_HalvingMixin, theirs.HalvingGridSearchCV):
     ----------
     estimator : estimator
         Cloned for each fit.
-    param_grid : dict or list of dict
-        The values to try, by parameter.
+    param_grid : dict, list of dict or keras_tuner.HyperParameters
+        The values to try, by parameter; see `GridSearchCV`.
     others
         See `HalvingRandomSearchCV`; `min_resources` is "exhaust" if not given.
 
@@ -129,6 +130,7 @@ class HalvingGridSearchCV(_HalvingMixin, theirs.HalvingGridSearchCV):
     ([4, 2, 1], [4, 8, 16], 32)
     """
 
+    _space = "param_grid"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **theirs.HalvingGridSearchCV._parameter_constraints,
         **CONSTRAINTS,
@@ -181,6 +183,9 @@ class HalvingGridSearchCV(_HalvingMixin, theirs.HalvingGridSearchCV):
         self.journal_every = journal_every
         self.timeout = timeout
 
+    def _translation(self, space: Any) -> Any:
+        return grid("HalvingGridSearchCV", space)
+
 
 class HalvingRandomSearchCV(_HalvingMixin, theirs.HalvingRandomSearchCV):
     r"""`sklearn.model_selection.HalvingRandomSearchCV`, in which the survivors go on and do not begin again.
@@ -194,8 +199,8 @@ class HalvingRandomSearchCV(_HalvingMixin, theirs.HalvingRandomSearchCV):
     ----------
     estimator : estimator
         Cloned for each fit.
-    param_distributions : dict or list of dict
-        What to draw from, by parameter: lists, or distributions with an `rvs` method.
+    param_distributions : dict, list of dict or keras_tuner.HyperParameters
+        What to draw from, by parameter; see `RandomizedSearchCV`.
     n_candidates : int or "exhaust", default="exhaust"
         Candidates of the first iteration; "exhaust": so many that the last has the most resources.
     factor : float, default=3
@@ -252,6 +257,7 @@ class HalvingRandomSearchCV(_HalvingMixin, theirs.HalvingRandomSearchCV):
     ([9, 3, 1], [2, 6, 18], 24)
     """
 
+    _space = "param_distributions"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **theirs.HalvingRandomSearchCV._parameter_constraints,
         **CONSTRAINTS,

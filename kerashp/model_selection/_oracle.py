@@ -32,7 +32,7 @@ class OracleSearchCV(TogetherMixin):
     ----------
     estimator : estimator
         Cloned for each fit.
-    space : dict, list of dict or None, default=None
+    space : dict, list of dict, keras_tuner.HyperParameters or None, default=None
         What to search, by parameter: lists or distributions that `kerashp.spaces.to_hyperparameters` knows.
         None: the hyperparameters of an oracle that is given. It may have some, and `space` others.
     oracle : {"bayesian", "hyperband", "random", "grid"} or keras_tuner.Oracle, default="bayesian"
@@ -104,7 +104,7 @@ class OracleSearchCV(TogetherMixin):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseSearchCV._parameter_constraints,
         **CONSTRAINTS,
-        "space": [Mapping, list, tuple, None],
+        "space": [Mapping, list, tuple, HasMethods(["conditional_scope"]), None],
         "oracle": [StrOptions(set(NAMES)), HasMethods(["create_trial", "update_trial", "end_trial"])],
         "n_trials": [_COUNT, None],
         "batch": [_COUNT],
@@ -174,6 +174,9 @@ class OracleSearchCV(TogetherMixin):
             most = getattr(self.oracle, "max_epochs", innermost(self.estimator).epochs)
             self._goes_on_by = Resource(path_to(self.estimator, "epochs"), most, narrows=False)
         return super().fit(X, y, **params)
+
+    def _translation(self, space: Any) -> Any:
+        return space  # which is keras-tuner's own
 
     def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
         check_one_decides(self)

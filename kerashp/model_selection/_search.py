@@ -3,8 +3,8 @@
 import os
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import compress
 from numbers import Integral, Real
 from pathlib import Path
@@ -31,6 +31,7 @@ from kerashp.model_selection._stop import CTRL_C, Limit, Stopped
 from kerashp.model_selection._store import Unwritten
 from kerashp.model_selection._task import Resource, Result
 from kerashp.model_selection._workers import workers
+from kerashp.spaces._search_space import grid, search_space
 from kerashp.training import check_fork
 
 CONSTRAINTS: dict[str, Any] = {
@@ -48,6 +49,8 @@ _RUNNING = ("_comparisons", "_evaluation", "_found", "_goes_on_by", "_like", "_l
 
 class TogetherMixin(EnsemblingMixin):
     """A search of scikit-learn's whose fits are handed out all at once."""
+
+    _space: ClassVar[str] = "space"  # the parameter that holds what is searched
 
     # Its tasks have a search with them, to workers too; what belongs to the running search stays here.
     _only_here = (*EnsemblingMixin._only_here, *_RUNNING)
@@ -114,7 +117,7 @@ class TogetherMixin(EnsemblingMixin):
             epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
             self._horizon = most
             try:
-                with training_for(epochs), scheduling_for(most):
+                with self._translated(), training_for(epochs), scheduling_for(most):
                     return super().fit(X, y, **params)
             except BaseException as error:
                 if self._found is not None:
@@ -128,6 +131,20 @@ class TogetherMixin(EnsemblingMixin):
                     self.plan_, self.seconds_ = evaluation.plan, dict(evaluation.seconds)
                 if self._goes_on_by is not None:
                     self.epochs_saved_ = evaluation.epochs_saved
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Inside, what is searched is a space of scikit-learn's."""
+        told = getattr(self, self._space)
+        setattr(self, self._space, self._translation(told))
+        try:
+            yield
+        finally:
+            setattr(self, self._space, told)
+
+    def _translation(self, space: Any) -> Any:
+        """What the search makes of keras-tuner's `HyperParameters`."""
+        return search_space(space)
 
     def _store(self) -> AbstractContextManager[Any]:
         """Where results and states are kept."""
@@ -282,8 +299,9 @@ class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
     ----------
     estimator : estimator
         Cloned for each fit.
-    param_grid : dict or list of dict
-        The values to try, by parameter.
+    param_grid : dict, list of dict or keras_tuner.HyperParameters
+        The values to try, by parameter. `HyperParameters` are translated, see
+        `kerashp.spaces.from_hyperparameters`; each `Float`, and each `Int` that is not linear, needs a step.
     scoring : str, callable, list, tuple or dict, default=None
         As in scikit-learn; the estimator's own score if None. A score that is not finite counts as a failure.
     n_jobs : int, default=None
@@ -378,6 +396,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
     (1, 12)
     """
 
+    _space = "param_grid"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **model_selection.GridSearchCV._parameter_constraints,
         **CONSTRAINTS,
@@ -420,6 +439,9 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         self.journal_every = journal_every
         self.timeout = timeout
 
+    def _translation(self, space: Any) -> Any:
+        return grid("GridSearchCV", space)
+
 
 class RandomizedSearchCV(TogetherMixin, model_selection.RandomizedSearchCV):
     """`sklearn.model_selection.RandomizedSearchCV`, in which all candidates and splits train together.
@@ -428,8 +450,9 @@ class RandomizedSearchCV(TogetherMixin, model_selection.RandomizedSearchCV):
     ----------
     estimator : estimator
         Cloned for each fit.
-    param_distributions : dict or list of dict
-        What to draw from, by parameter: lists, or distributions with an `rvs` method.
+    param_distributions : dict, list of dict or keras_tuner.HyperParameters
+        What to draw from, by parameter: lists, or distributions with an `rvs` method. `HyperParameters` are
+        translated, see `kerashp.spaces.from_hyperparameters`.
     n_iter : int, default=10
         Candidates to draw.
     random_state : int, RandomState instance or None, default=None
@@ -456,6 +479,7 @@ class RandomizedSearchCV(TogetherMixin, model_selection.RandomizedSearchCV):
     [20, 20, 20]
     """
 
+    _space = "param_distributions"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **model_selection.RandomizedSearchCV._parameter_constraints,
         **CONSTRAINTS,

@@ -1,5 +1,6 @@
-"""Checks of numbers that spaces are made of."""
+"""Checks of what spaces are made of."""
 
+import sys
 from numbers import Integral, Real
 from typing import Any
 
@@ -20,3 +21,9 @@ def positive_integer(owner: str, name: str, value: Any) -> int:
     if (number := integer(owner, name, value)) < 1:
         raise ValueError(f"{owner}: {name} must be 1 or more, got {number}")
     return number
+
+
+def is_hyperparameters(space: Any) -> bool:
+    """Whether a space is a `HyperParameters` of keras-tuner's, of which there is none before its import."""
+    keras_tuner = sys.modules.get("keras_tuner")
+    return keras_tuner is not None and isinstance(space, keras_tuner.HyperParameters)

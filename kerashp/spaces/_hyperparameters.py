@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import loguniform, randint, uniform
 
+from kerashp.spaces._checks import is_hyperparameters
 from kerashp.spaces._distributions import int_loguniform, one_minus_loguniform
 
 _SELECTOR = "kerashp/space"  # which of several spaces
@@ -42,8 +43,9 @@ def to_hyperparameters(space: Space | Iterable[Space]) -> Any:
 
     Parameters
     ----------
-    space : dict, or list of dict
+    space : dict, list of dict or keras_tuner.HyperParameters
         Parameter name -> list, tuple, range, one-dimensional array or distribution, as the searches take it.
+        Hyperparameters are copied.
 
     Returns
     -------
@@ -73,6 +75,8 @@ def to_hyperparameters(space: Space | Iterable[Space]) -> Any:
     """
     from kerashp.spaces._keras_tuner import SpaceHyperParameters
 
+    if is_hyperparameters(space):
+        return SpaceHyperParameters.joined(space)
     hp = SpaceHyperParameters()
     if isinstance(space, Mapping):
         _add_all(space, hp)
@@ -361,6 +365,11 @@ def params_from_hyperparameters(hp: Any, space: Space | Iterable[Space] | None =
         for name, value in within_ranges(hp).items()
         if name != _SELECTOR and not name.startswith("tuner/")
     }
+
+
+def parameter_names(hp: Any) -> set[str]:
+    """The names of the parameters that `hp` has values for, or would have under some condition."""
+    return {_parameter(one.name) for one in hp.space if one.name != _SELECTOR}
 
 
 def within_ranges(hp: Any) -> dict[str, Any]:

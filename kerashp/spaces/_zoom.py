@@ -10,6 +10,7 @@ import numpy as np
 
 from kerashp.spaces._checks import number, positive_integer
 from kerashp.spaces._distributions import int_loguniform, one_minus_loguniform
+from kerashp.spaces._search_space import single_space
 
 _RESULT_KEYS = ("params", "rank_test_score", "mean_test_score")
 
@@ -25,7 +26,8 @@ def zoom(space: Mapping[str, Any], results: Any, shrink: float = 0.5, *, n_best:
 
     Args:
         space: parameter name -> `loguniform`, `uniform`, `randint`, `int_loguniform`,
-            `one_minus_loguniform`, or a list, tuple, range or one-dimensional array.
+            `one_minus_loguniform`, or a list, tuple, range or one-dimensional array; or keras-tuner's
+            `HyperParameters` without conditions.
         results: scikit-learn's `cv_results_`, or a fitted search that has it. Left out are candidates whose
             `mean_test_score` is not finite and, parameter by parameter, those that lack it.
         shrink: new width / old width, in (0, 1]. Default 0.5.
@@ -54,6 +56,7 @@ def zoom(space: Mapping[str, Any], results: Any, shrink: float = 0.5, *, n_best:
     if not 0 < shrink <= 1:
         raise ValueError(f"zoom: shrink must be in (0, 1], got {shrink!r}; 0.5 halves every range")
     n_best = positive_integer("zoom", "n_best", n_best)
+    space = single_space("zoom", space)
     if not isinstance(space, Mapping):
         raise TypeError(
             f"zoom: space must be a dict of name -> distribution or list, got {type(space).__name__};"
