@@ -26,6 +26,7 @@ from kerashp.estimators._handover import (
     taken,
 )
 from kerashp.estimators._losses import check_loss, check_values, loss_of, trivial_loss
+from kerashp.estimators._metrics import check_metrics
 from kerashp.estimators._models import (
     check_compiled,
     check_optimizer,
@@ -342,6 +343,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         encoder, loss = self.target_encoder_, loss_of(self.model_)
         check_loss(loss, encoder.task_, width, encoder.width_)
         encoder.bind(width, loss)
+        if encoder.task_ != "regression":
+            check_metrics(self.model_, loss, encoder.task_, width, one_hot=encoder.one_hot_)
         self._check_values(rows)
 
     def _check_values(self, rows: Rows) -> None:

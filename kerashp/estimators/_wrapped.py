@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from kerashp.estimators._base import BaseKerasEstimator, unchanged_by_errors
 from kerashp.estimators._callbacks import copied
 from kerashp.estimators._losses import loss_of
+from kerashp.estimators._metrics import ask_for_one_hot
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._models import built, output_width
 from kerashp.estimators._parameters import COMPILE_DEFAULTS, ROUTED_CONSTRAINTS, ParameterNamespace
@@ -86,8 +87,15 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
         if optimizer is self.optimizer and isinstance(optimizer, keras.optimizers.Optimizer):
             arguments["optimizer"] = type(optimizer).from_config(optimizer.get_config())
         if arguments["loss"] is None:
-            arguments["loss"] = loss_for(task or self.target_encoder_.task_)
+            arguments["loss"] = self._suited_loss(task or self.target_encoder_.task_, arguments)
         return arguments
+
+    def _suited_loss(self, task: str, arguments: dict[str, Any]) -> str:
+        """The loss that suits the target, in the form that takes the targets which the metrics take."""
+        metrics = [arguments.get(name) for name in ("metrics", "weighted_metrics")]
+        if task == "multiclass" and ask_for_one_hot(metrics):
+            return "categorical_crossentropy"
+        return loss_for(task)
 
     def _compile_words(self) -> str:
         """What the parameters say of compiling, as they say it."""
@@ -227,8 +235,8 @@ class KerasClassifier(KerasClassifierMixin, _Wrapper):
         For models that come uncompiled, as are `metrics`, `loss_weights`, `weighted_metrics` and
         `run_eagerly`, with Keras' meaning and defaults.
     loss : str, keras Loss, function or class, default=None
-        For models that come uncompiled; None is the one that suits the target: binary or sparse
-        categorical cross-entropy.
+        For models that come uncompiled; None is the one that suits the target: binary cross-entropy, or
+        categorical cross-entropy, sparse unless a metric takes one-hot targets.
     batch_size : int or None, default=None
         Rows of a training step; None is Keras' 32, -1 all rows.
     epochs : int, default=1
