@@ -1178,7 +1178,8 @@ CALLBACKS = [
     *rows(
         "callback-without-validation",
         lambda e, y: e(callbacks=[keras.callbacks.EarlyStopping("val_loss")]).fit(X, y),
-        r"EarlyStopping monitors 'val_loss', but this fit has no validation data; pass validation_data=",
+        r"EarlyStopping monitors 'val_loss', but this fit has no validation data, and no callback before it "
+        r"that could add such a log; pass validation_data=",
     ),
     row(
         "callback-list-of-keras",

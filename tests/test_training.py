@@ -12,7 +12,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.class_weight import compute_sample_weight
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp.callbacks import ModelCheckpoint
 from kerashp.estimators import _base
+from kerashp.model_selection import GridSearchCV as OurGridSearchCV
 from kerashp.training import FallbackWarning, fit
 
 
@@ -204,6 +206,70 @@ def test_a_checkpoint_of_every_epoch_needs_no_validation_data(diabetes, tmp_path
     checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.keras"))
     KerasMLPRegressor(epochs=2, callbacks=[checkpoint]).fit(*diabetes)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.keras", "2.keras"]
+
+
+class Derived(keras.callbacks.Callback):
+    """Adds a log that it computes on rows of its own."""
+
+    def __init__(self, values: list[float]) -> None:
+        super().__init__()
+        self.values = values
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs["val_own"] = self.values[epoch]
+
+
+class DerivedStopping(keras.callbacks.EarlyStopping):
+    """Adds the log that it looks at."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_end(epoch, logs | {"val_own": [3.0, 1.0, 2.0, 4.0, 5.0][epoch]})
+
+
+def derived_logs(kind: str) -> list[keras.callbacks.Callback]:
+    values = [3.0, 1.0, 2.0, 4.0, 5.0]
+    stopping = keras.callbacks.EarlyStopping("val_own", mode="min", patience=1)
+    if kind == "function":
+        add = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: logs.update(val_own=values[epoch])
+        )
+        return [add, stopping]
+    return {
+        "callback": [Derived(values), stopping],
+        "itself": [DerivedStopping("val_own", mode="min", patience=1)],
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["callback", "function", "itself"])
+def test_early_stopping_looks_at_logs_that_a_callback_derives(diabetes, kind: str) -> None:
+    X, y = diabetes
+    for regressor in (KerasMLPRegressor(epochs=5), KerasRegressor(epochs=5)):
+        regressor.fit(X, y, callbacks=derived_logs(kind))
+        assert len(regressor.history_["loss"]) == 3
+        assert regressor.stopped_early_
+        if kind != "itself":
+            assert regressor.history_["val_own"] == [3.0, 1.0, 2.0]
+            assert regressor.best_epoch_ == 1
+    reference = regressor.model_
+    history = reference.fit(X, y, epochs=5, verbose=0, callbacks=derived_logs(kind)).history
+    assert len(history["loss"]) == 3
+
+
+def test_a_derived_log_must_come_before_whoever_looks_at_it(diabetes, tmp_path: Path) -> None:
+    derived, stopping = derived_logs("callback")
+    with pytest.raises(
+        ValueError, match="'val_own', but this fit has no validation data, and no callback before"
+    ):
+        KerasMLPRegressor(epochs=2).fit(*diabetes, callbacks=[stopping, derived])
+    checkpoint = ModelCheckpoint(tmp_path / "best.keras", monitor="val_own", mode="min", save_best_only=True)
+    KerasMLPRegressor(epochs=3).fit(*diabetes, callbacks=[checkpoint, derived])  # which goes last
+    assert (tmp_path / "best.keras").exists()
+
+
+def test_candidates_with_derived_logs_stop_by_them(diabetes) -> None:
+    search = OurGridSearchCV(KerasMLPRegressor(random_state=0), {"epochs": [2, 5]}, cv=2)
+    search.fit(*diabetes, callbacks=derived_logs("callback"))
+    assert [[len(own["loss"]) for own in curves] for curves in search.histories_] == [[2, 2], [3, 3]]
 
 
 def test_a_callback_that_fails_leaves_the_fit_before(diabetes) -> None:

@@ -413,6 +413,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
                     restore_best_weights=self.restore_best_weights,
                 )
             )
+        # A checkpoint saves the state of the others when their epoch is over.
+        callbacks.sort(key=lambda callback: isinstance(callback, ModelCheckpoint))
         arguments.pop("validation_split", None)  # those rows are `validation`
         if validation is not None:
             weight = [] if validation.sample_weight is None else [validation.sample_weight]
@@ -430,8 +432,6 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
                 f"epochs={arguments['epochs']} is where training ends and initial_epoch={first} where it "
                 "begins, so nothing would be trained; pass more epochs"
             )
-        # A checkpoint saves the state of the others when their epoch is over.
-        callbacks.sort(key=lambda callback: isinstance(callback, ModelCheckpoint))
         return {**arguments, "callbacks": callbacks}
 
     def _fit_callbacks_given(self) -> Any:

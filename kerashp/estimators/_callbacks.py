@@ -46,16 +46,28 @@ def _copy(callback: Any) -> keras.callbacks.Callback:
 
 
 def check_monitors(callbacks: Sequence[keras.callbacks.Callback], *, validated: bool) -> None:
-    """Refuse callbacks that watch validation data where there are none: Keras would never call on them."""
+    """Refuse callbacks that watch validation data where there are none: Keras would never call on them.
+
+    A log such as "val_f1" may be that of a callback before, which computes it on rows of its own.
+    """
+    derived = False
     for callback in callbacks:
+        derived = derived or _may_add_logs(callback)
         monitor = getattr(callback, "monitor", None)
         if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_best_only:
             continue  # it saves every epoch and never looks
-        if isinstance(monitor, str) and monitor.startswith("val_") and not validated:
+        if isinstance(monitor, str) and monitor.startswith("val_") and not (validated or derived):
             raise ValueError(
-                f"{type(callback).__name__} monitors {monitor!r}, but this fit has no validation data; pass "
-                "validation_data=(X, y) or validation_split to fit, or set early_stopping=True"
+                f"{type(callback).__name__} monitors {monitor!r}, but this fit has no validation data, and "
+                "no callback before it that could add such a log; pass validation_data=(X, y) or "
+                "validation_split to fit, or set early_stopping=True"
             )
+
+
+def _may_add_logs(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback ends epochs by code of the user's own, which may add to their logs."""
+    module = getattr(callback.on_epoch_end, "__module__", None) or ""
+    return module.partition(".")[0] not in ("keras", "kerashp")
 
 
 def best_epoch(
