@@ -21,6 +21,7 @@ from kerashp._arguments import (
     spelled,
     unshared,
 )
+from kerashp._memory import Footprint
 from kerashp._transfer import transfer, unfreeze
 
 __all__ = ["build_model", "loss_for", "transfer", "unfreeze"]
@@ -38,6 +39,8 @@ _TASKS = {
 # In lower case and without underscores, so that a function (`leaky_relu`) and a layer (`LeakyReLU`) meet.
 _LIKE_RELU = "relu relu6 leakyrelu prelu elu celu gelu silu hardsilu mish softplus squareplus sparseplus"
 _LIKE_TANH = "tanh hardtanh softsign selu"
+
+_WEIGHT_AND_GRADIENT = 2  # numbers for each weight, besides the optimizer's
 
 # The optimizers' base, and those that wrap others: only the user can make these.
 _NOT_BY_NAME = ("optimizer", "lossscaleoptimizer", "multioptimizer")
@@ -237,6 +240,19 @@ def _class_and_config(optimizer: Any) -> tuple[Any, dict[str, Any]]:
     return known[name], {"name": name}  # Keras' own name has a counter, so that no two configs are equal
 
 
+def optimizer_slots(optimizer: Any) -> int:
+    """How many numbers an optimizer holds for each weight: Adam two, plain SGD none.
+
+    >>> optimizer_slots("adam"), optimizer_slots(keras.optimizers.SGD())
+    (2, 0)
+    """
+    optimizer_class, config = _class_and_config(optimizer)
+    own = optimizer_class.from_config(config)
+    n_before = len(own.variables)
+    own.build([keras.Variable(np.zeros((2, 2)))])
+    return sum(variable.shape == (2, 2) for variable in own.variables[n_before:])
+
+
 def _check_takes(optimizer_class: Any, name: str, value: Any) -> None:
     if _takes(optimizer_class, name):
         return
@@ -349,7 +365,7 @@ def build_model(
     Raises:
         TypeError: an argument is of the wrong type (a bool is not a number).
         ValueError: an argument is of the right type, but not a value that can be used; or the optimizer does
-            not take an argument that was given.
+            not take an argument that was given; or the network would not fit in the memory that is available.
 
     Example:
         >>> model = build_model(2, 100, 1e-2, (28, 28), n_outputs=10, task="multiclass", taper=0.5)
@@ -385,6 +401,13 @@ def build_model(
         dtype=_layer_dtype(),
     )
     compiled_with, measured = _compiled_with(optimizer, options), metrics_to_compile(_CHECK, metrics, task)
+    footprint = Footprint(
+        math.prod(shape),
+        n_outputs,
+        itemsize=np.dtype(keras.config.floatx()).itemsize,
+        copies=lambda: _WEIGHT_AND_GRADIENT + optimizer_slots(compiled_with),
+    )
+    footprint.check(_CHECK, n_neurons, widths)
     hidden = [layer for index, width in enumerate(widths) for layer in make.hidden(width, index)]
     output = make.output(n_outputs, _TASKS[task][0], len(widths))
     model = keras.Sequential([*make.entry(shape, normalize), *hidden, output], name="mlp")

@@ -18,6 +18,7 @@ _ROOMS = [
     "spaces",
     "_arguments",
     "_archives",
+    "_memory",
     "_transfer",
     "schedules",
     "models",

@@ -8,13 +8,19 @@ import keras
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from kerashp._arguments import Arguments, hidden_widths
+from kerashp._memory import Footprint
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._constraints import TRAINING_CONSTRAINTS
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._rows import Rows
 from kerashp.estimators._targets import data_arguments
-from kerashp.models import build_model
+from kerashp.models import build_model, optimizer_slots
 
+_CHECK = Arguments("build_model")
+_COPIES = (
+    4  # of weights and of the optimizer's state: the model's, a program's before and after, on their way
+)
 _AUTO_BATCH = 200  # scikit-learn's MLPs: min(200, n_samples)
 
 # The parameters that go to build_model as they are.
@@ -124,10 +130,27 @@ class _KerasMLP(BaseKerasEstimator):
         return self.dtype
 
     def _build(self, X: np.ndarray) -> keras.Model:
+        self._check_memory(X)
         network = {name: getattr(self, name) for name in _NETWORK_CONSTRAINTS}
         return build_model(
             **network, **data_arguments(self.target_encoder_, X), normalize=X if self.normalize else None
         )
+
+    def _check_memory(self, X: np.ndarray) -> None:
+        """Refuse before building what cannot be trained; what `build_model` refuses anyhow, it says."""
+        try:
+            widths = hidden_widths(_CHECK, self.n_hidden, self.n_neurons, self.taper, X[0].size)
+        except (TypeError, ValueError):
+            return
+        batch_size = int(self._fit_arguments(len(X))["batch_size"])
+        footprint = Footprint(
+            X[0].size,
+            self.target_encoder_.width_,
+            itemsize=np.dtype(self.dtype).itemsize,
+            copies=lambda: _COPIES * (1 + optimizer_slots(self.optimizer)),
+            batch_size=min(batch_size, len(X)),
+        )
+        footprint.check(Arguments(type(self).__name__), self.n_neurons, widths)
 
     def _build_key(self, rows: Rows, seed: int) -> Hashable | None:
         return None if self.normalize else super()._build_key(rows, seed)

@@ -97,8 +97,8 @@ def fit(
     Raises
     ------
     RuntimeError
-        If training cannot be compiled and `fallback="error"`; or in a process that was forked after its parent
-        had used Keras.
+        If training cannot be compiled and `fallback="error"`; or in a process that was forked after its
+        parent had used Keras.
     ValueError, TypeError
         What `Model.fit` raises for data that do not fit the model.
 
@@ -119,9 +119,9 @@ def fit(
     Dropout draws other numbers than under `Model.fit`, the same ones for the same seed; all else is equal to
     rounding. A loss that is not finite ends nothing by itself.
 
-    A process that is forked after the first use of Keras has none of the threads of TensorFlow or JAX: training
-    in it raises an error instead of hanging. Start processes by `multiprocessing`'s "spawn" or by joblib's
-    "loky" backend, or fork first.
+    A process that is forked after the first use of Keras has none of the threads of TensorFlow or JAX:
+    training in it raises an error instead of hanging. Start processes by `multiprocessing`'s "spawn" or by
+    joblib's "loky" backend, or fork first.
 
     Examples
     --------

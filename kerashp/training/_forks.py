@@ -39,7 +39,7 @@ def check_fork() -> None:
     if _PROCESS.lacks_threads:
         raise RuntimeError(
             f"kerashp cannot compute in process {os.getpid()}: it was forked after its parent had used "
-            "TensorFlow or JAX, whose threads a fork does not copy, so that it would hang. Start processes by "
-            "'spawn' (multiprocessing.set_start_method('spawn'), or get_context('spawn')), or by joblib's "
-            "'loky' backend; or fork before the first use of Keras"
+            "TensorFlow or JAX, whose threads a fork does not copy, so that it would hang. Start processes "
+            "by 'spawn' (multiprocessing.set_start_method('spawn'), or get_context('spawn')), or by "
+            "joblib's 'loky' backend; or fork before the first use of Keras"
         )
