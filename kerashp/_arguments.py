@@ -1,17 +1,20 @@
 """Checks of arguments: each returns the value in Python's own types, or says what is wrong with it."""
 
+import difflib
+import functools
 import inspect
 import math
 import numbers
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 
 # Names of metrics that Keras resolves by the shapes of targets and outputs.
 _METRICS_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def shown(value: Any) -> str:
@@ -33,6 +36,40 @@ def spelled(choices: Iterable[str]) -> str:
     "'a', 'b'"
     """
     return ", ".join(repr(choice) for choice in choices)
+
+
+def refuse_unknown(caller: str, names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse names of arguments that `caller` does not have, with the one that is meant.
+
+    Raises
+    ------
+    TypeError
+
+    >>> refuse_unknown("fit", ["epoch"], ["X", "y", "epochs"])
+    Traceback (most recent call last):
+    TypeError: fit() got an unexpected keyword argument 'epoch': did you mean 'epochs'? It takes X, y, epochs
+    """
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            raise TypeError(
+                f"{caller}() got an unexpected keyword argument {name!r}: {meant}It takes {', '.join(known)}"
+            )
+
+
+def known_arguments(function: Function) -> Function:
+    """A function or method that refuses unknown names of arguments by its own or its object's name."""
+    names = list(inspect.signature(function).parameters)
+    is_method = names[0] == "self"
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        owner = type(args[0]).__name__ if is_method else "kerashp"
+        refuse_unknown(f"{owner}.{function.__name__}", kwargs, names[is_method:])
+        return function(*args, **kwargs)
+
+    return checked  # type: ignore[return-value]
 
 
 def is_sequence(value: Any) -> bool:

@@ -14,6 +14,7 @@ from kerashp._arguments import (
     activation_function,
     hidden_widths,
     initializer_or_auto,
+    known_arguments,
     metrics_to_compile,
     optimizer_options,
     output_width,
@@ -276,6 +277,7 @@ def _takes(optimizer_class: Any, argument: str) -> bool:
     return False
 
 
+@known_arguments
 def build_model(
     n_hidden: int = 1,
     n_neurons: Any = 30,

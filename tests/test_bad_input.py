@@ -233,7 +233,40 @@ FEATURES = [
         lambda e, y: e().fit(sparse.csr_array(with_value(X, 1e300)), y),
         r"Input X contains infinity or a value too large for dtype\('float32'\)",
     ),
-    *rows("X-complex", lambda e, y: e().fit(X + 1j, y), "Complex data not supported"),
+    *rows(
+        "X-complex",
+        lambda e, y: e().fit(X + 1j, y),
+        r"^Complex data not supported: X must hold real numbers; got an array of shape \(20, 4\) and type "
+        r"complex128\. Pass the real and imaginary parts \(X\.real and X\.imag\) as columns$",
+    ),
+    *rows(
+        "X-sparse-complex",
+        lambda e, y: e().fit(sparse.csr_array(X + 1j), y),
+        r"^Complex data not supported: X must .*got <.*complex128",
+    ),
+    row(
+        "X-complex-to-predict",
+        lambda: fitted("three").predict(X + 1j),
+        r"^Complex data not supported: X must hold real numbers; got an array of shape \(20, 4\)",
+    ),
+    *rows(
+        "X-of-timestamps",
+        lambda e, y: e().fit(1.7e18 + 1e15 * X, y),
+        r"X holds values of up to 1\.7e\+18 in column \d, which the layer '\w+' would multiply by its "
+        r"weights: above 4\.3e\+09 the gradients overflow float32\. Scale the inputs, say with sklearn",
+    ),
+    *rows(
+        "X-of-large-integers",
+        lambda e, y: e().fit(np.where(np.arange(4) == 2, 10**18, X).astype("int64"), y),
+        r"X holds values of up to 1\.0e\+18 in column 2.*Scale the inputs",
+    ),
+    *rows(
+        "X-of-images",
+        lambda e, y: e().fit(X.reshape(20, 2, 2), y),
+        r"NAME takes X of shape \(n_samples, n_features\); got \(20, 2, 2\): flatten rows with "
+        r"X\.reshape\(len\(X\), -1\), or use Keras(Classifier|Regressor), whose model takes",
+        of=PERCEPTRONS,
+    ),
     *rows(
         "X-of-text",
         lambda e, y: e().fit(np.full((20, 4), "red"), y),
@@ -292,7 +325,18 @@ TARGETS = [
         lambda e, _: e().fit(X, np.zeros((20, 0))),
         r"\by must .*\(n_samples, .*got.*\(20, 0\)",
     ),
-    *rows("y-complex", lambda e, y: e().fit(X, y + 1j), "Complex data not supported"),
+    *rows(
+        "y-complex",
+        lambda e, y: e().fit(X, y + 1j),
+        r"^Complex data not supported: y must hold real numbers; got an array of shape \(20,\)",
+    ),
+    *rows(
+        "y-too-large-for-its-loss",
+        lambda e, y: e().fit(X, y * 1e20),
+        r"y holds values of up to \d\.\de\+20, whose loss 'mean_squared_error' is infinite in float32 \(from "
+        r"1\.8e\+19 on\)\. Scale y, say with sklearn\.compose\.TransformedTargetRegressor",
+        of=REGRESSORS,
+    ),
     *rows(
         "y-continuous",
         lambda e, _: e().fit(X, VALUES),
@@ -380,6 +424,11 @@ TARGETS = [
 ]
 
 WEIGHTS = [
+    *rows(
+        "weights-complex",
+        lambda e, y: e().fit(X, y, np.ones(20) + 1j),
+        r"^Complex data not supported: sample_weight must .*got an array of shape \(20,\) and type complex",
+    ),
     *rows(
         "weights-all-zero",
         lambda e, y: e().fit(X, y, np.zeros(20)),
@@ -881,7 +930,7 @@ MODELS = [
     *rows(
         "model-none",
         lambda e, y: e(None).fit(X, y),
-        r"'model' parameter of NAME must be a callable.*Got None",
+        r"'model' parameter of NAME must be a callable.*Got None instead: call set_params\(model=\.\.\.\)",
         of=WRAPPERS,
     ),
     *rows(
@@ -1289,7 +1338,7 @@ PARAMETERS = [
     *rows(
         "fit-argument-unknown",
         lambda e, y: e().fit(X, y, epoch=3),
-        r"fit\(\) got an unexpected keyword argument 'epoch'",
+        r"^NAME\.fit\(\) got an unexpected keyword argument 'epoch': did you mean 'epochs'\? It takes X, y, ",
         TypeError,
     ),
     *rows(

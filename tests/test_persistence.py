@@ -19,7 +19,7 @@ import pytest
 from keras.src.backend.common import global_state
 from sklearn.base import BaseEstimator, clone
 
-from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor, build_model
 
 
 def small(n_units=4, input_shape=(4,)):
@@ -169,11 +169,17 @@ def test_an_unfitted_estimator_is_pickled() -> None:
 # save and load.
 
 
+def _loaded(fitted: Any, path: Path) -> Any:
+    """What was saved, with its model function, of which `load` would warn."""
+    given = {"model": fitted.model} if getattr(fitted, "model", build_model) is not build_model else {}
+    return type(fitted).load(path, **given)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_saved_and_loaded_it_predicts_the_same(iris, case: str, tmp_path: Path) -> None:
     fitted, X = _fitted(CASES[case], iris)
     fitted.save(tmp_path / "kept")
-    again = type(fitted).load(tmp_path / "kept")
+    again = _loaded(fitted, tmp_path / "kept")
     np.testing.assert_array_equal(_outputs(again, X), _outputs(fitted, X))
     assert again.predict(X).dtype == fitted.predict(X).dtype
     assert again.history_ == fitted.history_
@@ -212,8 +218,18 @@ def test_feature_names_arrays_and_labels_are_kept(iris, tmp_path: Path) -> None:
 def test_the_model_function_is_given_again(iris, tmp_path: Path) -> None:
     X, y = iris
     KerasClassifier(small, epochs=1, random_state=0).fit(X, y).save(tmp_path)
-    with pytest.raises(ValueError, match="'model' parameter of KerasClassifier must be a callable. Got None"):
-        KerasClassifier.load(tmp_path).fit(X, y)
+    without = (
+        r"KerasClassifier\.load: .* does not hold the function.*cannot be fitted.*set_params\(model=\.\.\.\)"
+    )
+    with pytest.warns(UserWarning, match=without):
+        again = KerasClassifier.load(tmp_path)
+    assert again.predict(X).shape == y.shape
+    for refused in (again.fit, again.initialize):
+        with pytest.raises(
+            ValueError, match=r"Got None instead: call set_params\(model=\.\.\.\) with a function"
+        ):
+            refused(X, y)
+    assert again.set_params(model=small).fit(X, y).score(X, y) > 0.1
     assert KerasClassifier.load(tmp_path, model=small).fit(X, y).score(X, y) > 0.1
 
 

@@ -164,7 +164,7 @@ def test_one_hot_rows_with_a_softmax_model_get_exactly_one_label(iris) -> None:
 
 def test_images_are_flattened_and_checked() -> None:
     images, y = load_digits(return_X_y=False).images[:300] / 16, load_digits().target[:300]
-    fitted = KerasMLPClassifier(learning_rate=0.02, epochs=15, random_state=0).fit(images, y)
+    fitted = KerasClassifier(optimizer="adam", learning_rate=0.02, epochs=15, random_state=0).fit(images, y)
     assert fitted.score(images, y) > 0.7
     assert fitted.model_.layers[0].name == "flatten"
     with pytest.raises(ValueError, match=r"rows of shape \(8, 4\).*fitted with rows of shape \(8, 8\)"):

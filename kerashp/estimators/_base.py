@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
+from kerashp._arguments import known_arguments
 from kerashp.callbacks import ModelCheckpoint
 from kerashp.estimators._callbacks import best_epoch, check_monitors, copied
 from kerashp.estimators._constraints import CALL_CONSTRAINTS
@@ -26,6 +27,7 @@ from kerashp.estimators._handover import (
     taken,
 )
 from kerashp.estimators._losses import check_loss, check_values, loss_of, trivial_loss
+from kerashp.estimators._magnitudes import check_inputs, check_targets
 from kerashp.estimators._metrics import check_metrics
 from kerashp.estimators._models import (
     check_compiled,
@@ -76,6 +78,8 @@ def _as_told(arguments: dict[str, Any], *, validated: bool) -> dict[str, Any]:
 class BaseKerasEstimator(Persistent, BaseEstimator):
     """A Keras model trained and asked by scikit-learn's rules; subclasses say how it is built."""
 
+    _takes_axes: ClassVar[bool] = True  # whether rows may have more than one
+
     history_: dict[str, list[float]]
     baseline_loss_: float | None = None
 
@@ -111,6 +115,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
 
     # Training.
 
+    @known_arguments
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -314,6 +319,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             else:
                 width = output_width(self.model_, rows.X)
             self._bind(rows, width)
+            check_inputs(self.model_, rows.X)
             rows, validation = self._validation(rows, validation_data, call, stops=stops, seed=seed)
             arguments = self._arguments(len(rows.X), validation, call, stops=stops, partial=partial)
             rows = with_weight(weighted(rows, arguments.pop("class_weight", None), self.target_encoder_))
@@ -350,6 +356,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def _check_values(self, rows: Rows) -> None:
         if self.target_encoder_.task_ == "regression":
             check_values(loss_of(self.model_), rows.y)
+            check_targets(loss_of(self.model_), rows.y)
 
     def _validation(
         self, rows: Rows, validation_data: Any, call: dict[str, Any], *, stops: bool, seed: int

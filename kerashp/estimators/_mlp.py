@@ -18,9 +18,8 @@ from kerashp.estimators._targets import data_arguments
 from kerashp.models import build_model, optimizer_slots
 
 _CHECK = Arguments("build_model")
-_COPIES = (
-    4  # of weights and of the optimizer's state: the model's, a program's before and after, on their way
-)
+# Of weights and of the optimizer's state: the model's, a program's before and after, and those on their way.
+_COPIES = 4
 _AUTO_BATCH = 200  # scikit-learn's MLPs: min(200, n_samples)
 
 # The parameters that go to build_model as they are.
@@ -46,6 +45,8 @@ _NETWORK_CONSTRAINTS: dict[str, Any] = {
 
 class _KerasMLP(BaseKerasEstimator):
     """Both perceptrons: `build_model` with the parameters' values."""
+
+    _takes_axes = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_NETWORK_CONSTRAINTS,

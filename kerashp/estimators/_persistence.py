@@ -96,7 +96,7 @@ class Persistent:
             The folder.
         **params
             Parameters to set, such as the `model` function that a file cannot hold. Without it the
-            estimator predicts, but cannot be fitted anew.
+            estimator predicts, but cannot be fitted anew, and a warning says so.
 
         Raises
         ------
@@ -104,6 +104,11 @@ class Persistent:
             If the folder is not one of `save`'s, is damaged, or would run code of its own.
         TypeError
             If it holds another class of estimator.
+
+        Warns
+        -----
+        UserWarning
+            If the model function has to be passed, or set, before the next fit.
         """
         return _load_estimator(cls, Path(path), params)
 
@@ -235,6 +240,14 @@ def _load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
     with _damage(folder, "its model does not fit its target"):
         probe = np.zeros((1, *estimator._input_shape), dtype=estimator._floatx())
         estimator._bind(Rows(probe, arrays["target"], None), output_width(estimator.model_, probe))
+    if "model" in manifest["not_kept"] and estimator.model is None:
+        warnings.warn(
+            f"{owner}.load: {folder} does not hold the function that made the model, so that the estimator "
+            f"predicts but cannot be fitted: pass {owner}.load(path, model=...), or call "
+            "set_params(model=...), with that function",
+            UserWarning,
+            stacklevel=3,
+        )
     return estimator
 
 

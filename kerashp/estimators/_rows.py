@@ -13,8 +13,12 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from kerashp._arguments import shown
+
 # How NumPy and scikit-learn begin what they say of such an X, without naming it.
 _NO_NUMBERS = ("could not convert", "dtype='numeric'", "setting an array", "float() argument", "The DType")
+
+_COMPLEX = "Complex data not supported"  # and so it begins, to print them all, what it says of such numbers
 
 
 class Rows(NamedTuple):
@@ -58,6 +62,11 @@ def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     try:
         return validate_data(estimator, X, *y, allow_nd=True, accept_sparse=("csr", "csc"), **options)
     except (TypeError, ValueError) as error:
+        if str(error).startswith(_COMPLEX):
+            name, array = next(
+                (name, own) for name, own in zip("Xy", (X, *y), strict=False) if _is_complex(own)
+            )
+            raise _complex_error(name, array) from None
         if not str(error).startswith(_NO_NUMBERS):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
@@ -65,6 +74,19 @@ def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
             f"X must hold numbers, in rows of one length: {error} Encode text and dates, say with "
             "sklearn.preprocessing.OneHotEncoder"
         ) from error
+
+
+def _is_complex(array: Any) -> bool:
+    return np.iscomplexobj(array.data if sparse.issparse(array) else array)
+
+
+def _complex_error(name: str, array: Any) -> ValueError:
+    """scikit-learn's error with the type of the numbers in place of all of them; to be raised."""
+    received = shown(array if sparse.issparse(array) else np.asarray(array))
+    return ValueError(
+        f"{_COMPLEX}: {name} must hold real numbers; got {received}. Pass the real and imaginary parts "
+        f"({name}.real and {name}.imag) as columns"
+    )
 
 
 def _check_targets(y: Any, *, numeric: bool) -> None:
@@ -92,6 +114,8 @@ def _checked_weight(sample_weight: Any, X: np.ndarray, floatx: str) -> np.ndarra
     try:
         weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
     except (TypeError, ValueError) as error:
+        if str(error).startswith(_COMPLEX):
+            raise _complex_error("sample_weight", sample_weight) from None
         if "sample" in str(error).lower():
             raise
         raise ValueError(f"sample_weight must hold a number of at least 0 for each row: {error}") from error
@@ -100,6 +124,12 @@ def _checked_weight(sample_weight: Any, X: np.ndarray, floatx: str) -> np.ndarra
 
 def _as_float(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:
     X = X.toarray() if sparse.issparse(X) else X
+    if reset and X.ndim > 2 and not estimator._takes_axes:
+        raise ValueError(
+            f"{type(estimator).__name__} takes X of shape (n_samples, n_features); got {X.shape}: flatten "
+            "rows with X.reshape(len(X), -1), or use "
+            f"{type(estimator).__name__.replace('MLP', '')}, whose model takes rows of any shape"
+        )
     if not reset and X.shape[1:] != estimator._input_shape:
         raise ValueError(
             f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted with rows of "

@@ -27,6 +27,15 @@ _COMPILE_ROUTES = ("optimizer__", "loss__", "metrics__", "compile__")
 class _Wrapper(BaseKerasEstimator, ParameterNamespace):
     """Building, training and asking a model by scikeras' rules."""
 
+    def _validate_params(self) -> None:
+        if self.model is None and not hasattr(type(self), "_keras_build_fn"):
+            raise ValueError(
+                f"The 'model' parameter of {type(self).__name__} must be a callable. Got None instead: call "
+                "set_params(model=...) with a function that returns a Keras model, or with a model; load "
+                "cannot restore the function of a saved estimator"
+            )
+        super()._validate_params()
+
     # Building.
 
     def _build(self, X: np.ndarray) -> keras.Model:
@@ -135,7 +144,8 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
         self.X_shape_, self.X_dtype_ = rows.X.shape, rows.X.dtype
         self.y_dtype_, self.y_ndim_ = rows.y.dtype, rows.y.ndim
         self.n_outputs_, self.n_outputs_expected_ = encoder.n_outputs_, encoder.n_outputs_expected_
-        self.target_type_ = getattr(encoder, "_target_type", None) or self._type_of_target(rows.y)
+        with np.errstate(invalid="ignore"):  # of numbers beyond all integers
+            self.target_type_ = getattr(encoder, "_target_type", None) or self._type_of_target(rows.y)
 
     def _metadata(self) -> dict[str, Any]:
         """scikeras' `meta`: what is known of the data before the model is built."""

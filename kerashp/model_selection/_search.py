@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import scheduling_for, training_for
+from kerashp.model_selection._call import check_call
 from kerashp.model_selection._ensembling import EnsemblingMixin
 from kerashp.model_selection._evaluation import Evaluation
 from kerashp.model_selection._histories import History, columns, histories, mean_best_epochs
@@ -81,29 +82,36 @@ class TogetherMixin(EnsemblingMixin):
 
         Raises
         ------
+        TypeError
+            If a parameter or an argument is of the wrong type, or the estimator's `fit` has no such argument.
         ValueError
-            If all fits failed, or one did and `error_score="raise"`: its notes name candidate and split.
-            If each candidate lacks a score on some split, and no split compares them; or the refit fails:
-            `cv_results_` is kept.
+            If a scorer asks for probabilities of a regressor. If all fits failed, or one did and
+            `error_score="raise"`: its notes name candidate and split. If each candidate lacks a score on some
+            split, and no split compares them; or the refit fails: `cv_results_` is kept.
         JournalError
             If the journal is another search's, in use, damaged, or cannot be written.
         KeyboardInterrupt, TimeoutError
             If the search was stopped before any candidate was finished.
         """
         check_fork()
-        self._found: dict[str, Any] | None = None
-        self._keep_for_ensembles(X, y)
-        if self.refit_epochs is not None and not isinstance(innermost(self.estimator), BaseKerasEstimator):
-            raise ValueError(
-                f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; got "
-                f"{self.estimator!r}. Set refit_epochs=None"
-            )
-        try:
-            return self._fit_together(X, y, params)
-        finally:
-            for name in _RUNNING:
-                if name in vars(self):
-                    delattr(self, name)
+        with self._translated():
+            self._validate_params()
+            check_call(self, params)
+            self._found: dict[str, Any] | None = None
+            self._keep_for_ensembles(X, y)
+            if self.refit_epochs is not None and not isinstance(
+                innermost(self.estimator), BaseKerasEstimator
+            ):
+                raise ValueError(
+                    f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; "
+                    f"got {self.estimator!r}. Set refit_epochs=None"
+                )
+            try:
+                return self._fit_together(X, y, params)
+            finally:
+                for name in _RUNNING:
+                    if name in vars(self):
+                        delattr(self, name)
 
     def _fit_together(self, X: Any, y: Any, params: dict[str, Any]) -> Self:
         limit = Limit(None if self.timeout is None else time.time() + self.timeout)
@@ -117,7 +125,7 @@ class TogetherMixin(EnsemblingMixin):
             epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
             self._horizon = most
             try:
-                with self._translated(), training_for(epochs), scheduling_for(most):
+                with training_for(epochs), scheduling_for(most):
                     return super().fit(X, y, **params)
             except BaseException as error:
                 if self._found is not None:

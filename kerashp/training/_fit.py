@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras.src.trainers.data_adapters import data_adapter_utils
 
+from kerashp._arguments import known_arguments
 from kerashp.training import _data, _hooks
 from kerashp.training._assembly import single
 from kerashp.training._forks import check_fork
@@ -21,6 +22,7 @@ class FallbackWarning(UserWarning):
     """A model is trained by `Model.fit`, since its training cannot be compiled as asked."""
 
 
+@known_arguments
 def fit(
     model: Any,
     x: Any = None,
