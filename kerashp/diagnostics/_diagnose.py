@@ -9,6 +9,7 @@ from kerashp._arguments import Arguments
 from kerashp.diagnostics._curves import Curves, findings
 from kerashp.diagnostics._findings import AILMENTS, Finding
 from kerashp.diagnostics._result import Result, Table
+from kerashp.diagnostics._settings import left_to_do
 from kerashp.diagnostics._sources import baseline_of, curves_of, derived_baseline, draws_noise, source_of
 
 _CHECK = Arguments("diagnose")
@@ -122,6 +123,9 @@ def diagnose(source: Any, *, y: Any = None, baseline: float | None = None) -> Di
 
     Notes
     -----
+    Actions leave out what is so already, as far as source, model and pipeline tell: scaled inputs, an
+    optimizer with momentum, early stopping and the like.
+
     Findings are ranked by what has to be mended first, not by severity: no plateau can be judged while the
     loss fluctuates. The thresholds were set on half of the runs of `benchmarks/diagnosis.py`, which prints
     how often verdicts agree with the ailment on the other half: for more than nine in ten where the baseline
@@ -166,7 +170,11 @@ def diagnose(source: Any, *, y: Any = None, baseline: float | None = None) -> Di
     scale = derived if known is None else known
     noisy = draws_noise(own.model)
     curves = [curves_of(history, scale, noisy) for history in own.histories]
-    found = _most([findings(one) for one in curves])
+    settings = own.settings
+    found = tuple(
+        replace(one, actions=left_to_do(one.actions, settings))
+        for one in _most([findings(one) for one in curves])
+    )
     n_epochs = max(len(one.loss) for one in curves)
     return Diagnosis(found, n_epochs, len(curves), scale, _notes(curves, scale, derived))
 

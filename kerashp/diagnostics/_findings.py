@@ -7,22 +7,35 @@ from kerashp.diagnostics._result import Result, Table
 
 Advice = tuple[tuple[str, ...], tuple[str, ...]]
 
+# What a training may have already; `_settings.py` says when.
+SCALE = "scale the inputs, and the targets of a regression, to mean 0 and standard deviation 1"
+CLIP = "clip the gradients (clipnorm=1.0)"
+WARM_UP = "warm the learning rate up (LearningRateWarmup)"
+REGULARISE = "regularise: early stopping, dropout, L2, fewer or narrower layers"
+AVERAGE = "take larger batches, or average the weights (use_ema)"
+MOMENTUM = "take an optimizer with momentum, or Adam"
+TRAIN_LONGER = "train for more epochs, with early stopping to end it"
+WEAKEN = "weaken what regularises the network (L1, L2, dropout)"
+CHECK_TARGETS = (
+    "check the targets: that they belong to their rows, fit the loss and the output, and are scaled"
+)
+
 # Ailment: (what to do, the most promising first; what does not help). In the order in which findings are
 # ranked: what is further up has to be mended before what is further down can be judged.
 _ADVICE: dict[str, Advice] = {
     "divergence": (
         (
             "lower the learning rate, by a factor of ten at first",
-            "scale the inputs, and the targets of a regression, to mean 0 and standard deviation 1",
-            "clip the gradients (clipnorm=1.0)",
-            "warm the learning rate up (LearningRateWarmup)",
+            SCALE,
+            CLIP,
+            WARM_UP,
             "look for NaN, infinite or absurd values in the data",
         ),
         ("more epochs", "a larger network"),
     ),
     "overfitting": (
         (
-            "regularise: early stopping, dropout, L2, fewer or narrower layers",
+            REGULARISE,
             "check that both sets have the same statistical properties (compare_distributions)",
             "train on more rows, or on augmented ones",
         ),
@@ -31,7 +44,7 @@ _ADVICE: dict[str, Advice] = {
     "fluctuation": (
         (
             "lower the learning rate, by a factor of three to ten",
-            "take larger batches, or average the weights (use_ema)",
+            AVERAGE,
             "give the network more capacity",
             "drop features that add nothing, and rows that are wrong",
         ),
@@ -40,19 +53,19 @@ _ADVICE: dict[str, Advice] = {
     "too slow": (
         (
             "raise the learning rate, by a factor of ten at first (find_learning_rate)",
-            "scale the inputs, and the targets of a regression, to mean 0 and standard deviation 1",
-            "take an optimizer with momentum, or Adam",
+            SCALE,
+            MOMENTUM,
         ),
         ("a larger network, before the rate is right", "regularisation"),
     ),
     "still improving": (
-        ("train for more epochs, with early stopping to end it", "then look at the curves again"),
+        (TRAIN_LONGER, "then look at the curves again"),
         ("a change of anything else, before the curves are flat",),
     ),
     "underfitting": (
         (
             "give the network more depth and width",
-            "weaken what regularises it (L1, L2, dropout)",
+            WEAKEN,
             "give it features that say more about the target",
         ),
         ("more epochs", "a higher learning rate"),
@@ -69,8 +82,8 @@ NOTHING_LEARNED: Advice = (
         "find the learning rate: one far too low or far too high learns nothing (find_learning_rate)",
         "look whether gradients reach the first layers (check_gradients)",
         "look for dead and saturated units (check_initialization)",
-        "check the targets: that they belong to their rows, fit the loss and the output, and are scaled",
-        "weaken what regularises the network (L1, L2, dropout)",
+        CHECK_TARGETS,
+        WEAKEN,
         "then give it more depth and width, or features that say more about the target",
     ),
     ("more epochs at the same settings", "a larger network, before anything is learned"),

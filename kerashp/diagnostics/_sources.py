@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp._arguments import Arguments, is_sequence
 from kerashp.diagnostics._curves import MIN_EPOCHS, Curves
+from kerashp.diagnostics._settings import Settings, settings_of
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._losses import loss_of, trivial_loss
 from kerashp.model_selection._preprocessing import innermost
@@ -38,6 +39,11 @@ class Source:
     model: Any = None
     baseline: float | None = None  # the loss of a trivial prediction, where an estimator has kept it
     of_estimator: bool = False
+    outer: Any = None  # the estimator, with the pipelines around it
+
+    @property
+    def settings(self) -> Settings:
+        return settings_of(self.model, self.outer)
 
 
 def source_of(given: Any) -> Source:
@@ -54,24 +60,25 @@ def source_of(given: Any) -> Source:
     if not isinstance(estimator, BaseKerasEstimator):
         raise _CHECK.wrong_type("source", _EXPECTED, given)
     check_is_fitted(estimator)
-    return _of_estimator(estimator, (estimator.history_,))
+    return _of_estimator(given, (estimator.history_,))
 
 
-def _of_estimator(estimator: Any, histories: tuple[Mapping[str, Any], ...]) -> Source:
+def _of_estimator(outer: Any, histories: tuple[Mapping[str, Any], ...]) -> Source:
+    estimator = innermost(outer)
     model = getattr(estimator, "model_", None)
-    return Source(histories, model, estimator.baseline_loss_, of_estimator=True)
+    return Source(histories, model, estimator.baseline_loss_, of_estimator=True, outer=outer)
 
 
 def _of_search(search: Any) -> Source:
     check_is_fitted(search, "cv_results_")
-    best = innermost(getattr(search, "best_estimator_", None))
-    of_ours = isinstance(best, BaseKerasEstimator)
+    best = getattr(search, "best_estimator_", None)
+    of_ours = isinstance(innermost(best), BaseKerasEstimator)
     if hasattr(search, "histories_") and hasattr(search, "best_index_"):
         own = tuple(one for one in search.histories_[search.best_index_] if one is not None)
         if own:
-            return _of_estimator(best, own) if of_ours else Source(own)
+            return _of_estimator(best, own) if of_ours else Source(own, outer=search.estimator)
     if of_ours:
-        return _of_estimator(best, (best.history_,))
+        return _of_estimator(best, (innermost(best).history_,))
     raise ValueError(
         f"diagnose: this {type(search).__name__} has no curves of its best candidate. Search over an "
         "estimator of kerashp with a search of kerashp.model_selection, or with refit=True (or a "
