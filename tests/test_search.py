@@ -758,7 +758,7 @@ def test_an_exception_in_a_scorer_harms_its_candidate_alone() -> None:
         return estimator.score(X, y)
 
     search = GridSearchCV(mlp(), RATES, cv=2, scoring=score, error_score=-99.0)
-    with pytest.warns(UserWarning, match="Scoring failed(.|\n)*no score"):
+    with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 4(.|\n)*no score"):
         search.fit(X, Y)
     assert (scores(search)[1] == -99).all()
     assert (scores(search)[0] > -99).all()

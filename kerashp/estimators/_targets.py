@@ -64,6 +64,13 @@ class ClassEncoder(ClassifierLabelEncoder):
         proba = self._probabilities(np.asarray(y, dtype=float))
         return proba if return_proba else self.labels(proba)
 
+    def outputs(self, encoded: np.ndarray) -> np.ndarray:
+        """Those of a model that is sure of some encoded targets, shape `(n_samples, width)`."""
+        indices = self.task_ != "multilabel" and self.n_units_ > 1 and not self.one_hot_
+        shares = np.eye(self.n_units_)[encoded.ravel().astype(int)] if indices else encoded
+        shares = shares.reshape(len(encoded), -1)
+        return 2 * shares - 1 if self.margins_ else shares
+
     def labels(self, proba: np.ndarray) -> np.ndarray:
         """The most probable labels; for a multilabel target 1 where a label is more probable than not."""
         if self.exclusive_:
@@ -135,6 +142,10 @@ class ValueEncoder(RegressorTargetEncoder):
 
     def inverse_transform(self, y: np.ndarray) -> np.ndarray:
         return super().inverse_transform(np.asarray(y, dtype=self._dtype))
+
+    def outputs(self, encoded: np.ndarray) -> np.ndarray:
+        """Those of a model that predicts some targets, shape `(n_samples, width)`."""
+        return encoded.reshape(len(encoded), -1)
 
     def prototype(self) -> np.ndarray:
         """The smallest y from which an equal encoder is fitted."""

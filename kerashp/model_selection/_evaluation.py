@@ -30,6 +30,7 @@ from kerashp.model_selection._progress import Bar
 from kerashp.model_selection._ready import Preparation, Ready
 from kerashp.model_selection._stop import CTRL_C, TIMEOUT, Limit, Stopped
 from kerashp.model_selection._task import Resource, Result, Task
+from kerashp.model_selection._trial import Trial
 from kerashp.model_selection._workers import neighbours, spread
 from kerashp.training import Paused, measured
 
@@ -60,6 +61,8 @@ class Evaluation:
         Whether later calls may have candidates of other widths.
     earlier : list of Group, default=()
         Those that trained in another evaluation in this process, whose programs may be of use.
+    trial : Trial, default=None
+        What the first call tries before anything trains.
 
     Attributes
     ----------
@@ -86,6 +89,7 @@ class Evaluation:
         resource: Resource | None = None,
         varied: bool = False,
         earlier: Sequence[Group] = (),
+        trial: Trial | None = None,
     ):
         self.plan: Plan | None = None
         self.finished: list[bool] = []
@@ -101,6 +105,7 @@ class Evaluation:
         self._resource = resource
         self._varied = varied
         self._earlier = earlier
+        self._trial = trial
         self._epochs_before: dict[Fit, int] = {}  # of fits that go on
         self._lost_fits: list[Fit] = []
         self._lines: dict[Any, list[int]] = {}  # the positions of candidates that are one and the same
@@ -155,6 +160,8 @@ class Evaluation:
                 answers = preparation.prepared(wanted, self._limit)
             prepared = dict(zip([task.place for task in wanted], answers, strict=True))
         if plan is None:
+            if self._trial is not None and not self.finished:
+                self._trial.run(tasks, prepared, preparation.errors, preparation.blocks)
             plan = self._planned(prepared, preparation)
             self._store.keep_plan(tasks, plan)
         self.plan = before = plan if self.plan is None else self.plan.and_(plan)

@@ -270,6 +270,7 @@ class OracleSearchCV(TogetherMixin):
 
     def _received(self, results: list[Result]) -> list[Result]:
         """Lets the search go on where all of a batch failed, which scikit-learn takes for the end."""
+        results = super()._received(results)
         done = [result["test_scores"] for result in results if result["fit_error"] is None]
         self._like = done[0] if done else self._like
         unknown = self._like is None and callable(self.scoring) and not isinstance(self.scoring, _BaseScorer)

@@ -105,6 +105,7 @@ class Preparation:
 
     def __init__(self, seed: int | None) -> None:
         self.blocks = Blocks()
+        self.errors: dict[tuple[int, int], Exception] = {}  # of fits that failed before the training
         self._memory = Memory(seed)
         self._candidate = -1  # the one at hand
         self._models: dict[Hashable, Any] = {}  # its models
@@ -139,7 +140,8 @@ class Preparation:
             if isinstance(ready, Ready) and self._keys.setdefault(ready.model, ready.key) != ready.key:
                 # Its model is that of fits in another group, which may train at the same time.
                 ready = self._suspended(task, task.candidates_estimator(), {})
-        except Exception:  # it will fail again where scikit-learn sees it
+        except Exception as error:  # it will fail again where scikit-learn sees it
+            self.errors[task.place] = error.with_traceback(None)
             return _FAILED
         return ready if isinstance(ready, str) else replace(ready, seconds=time.perf_counter() - began)
 

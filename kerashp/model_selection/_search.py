@@ -20,6 +20,7 @@ from kerashp.estimators._handover import scheduling_for, training_for
 from kerashp.model_selection._call import check_call
 from kerashp.model_selection._ensembling import EnsemblingMixin
 from kerashp.model_selection._evaluation import Evaluation
+from kerashp.model_selection._failures import reported
 from kerashp.model_selection._histories import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._joblib import AllAtOnce
 from kerashp.model_selection._journal import Journal
@@ -31,6 +32,7 @@ from kerashp.model_selection._seeds import drawing_from, new_seed
 from kerashp.model_selection._stop import CTRL_C, Limit, Stopped
 from kerashp.model_selection._store import Unwritten
 from kerashp.model_selection._task import Resource, Result
+from kerashp.model_selection._trial import Trial, check_finite
 from kerashp.model_selection._workers import workers
 from kerashp.spaces._search_space import grid, search_space
 from kerashp.training import check_fork
@@ -85,27 +87,20 @@ class TogetherMixin(EnsemblingMixin):
         TypeError
             If a parameter or an argument is of the wrong type, or the estimator's `fit` has no such argument.
         ValueError
-            If a scorer asks for probabilities of a regressor. If all fits failed, or one did and
-            `error_score="raise"`: its notes name candidate and split. If each candidate lacks a score on some
-            split, and no split compares them; or the refit fails: `cv_results_` is kept.
+            If X or y hold NaN or infinity, or the scorer fails on all splits: then nothing was trained. If
+            all fits failed, or one did and `error_score="raise"`: its notes name candidate and split. If each
+            candidate lacks a score on some split, and no split compares them; or the refit fails:
+            `cv_results_` is kept.
         JournalError
             If the journal is another search's, in use, damaged, or cannot be written.
         KeyboardInterrupt, TimeoutError
             If the search was stopped before any candidate was finished.
         """
         check_fork()
+        self._found: dict[str, Any] | None = None
         with self._translated():
-            self._validate_params()
-            check_call(self, params)
-            self._found: dict[str, Any] | None = None
+            self._check_call(X, y, params)
             self._keep_for_ensembles(X, y)
-            if self.refit_epochs is not None and not isinstance(
-                innermost(self.estimator), BaseKerasEstimator
-            ):
-                raise ValueError(
-                    f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; "
-                    f"got {self.estimator!r}. Set refit_epochs=None"
-                )
             try:
                 return self._fit_together(X, y, params)
             finally:
@@ -113,11 +108,24 @@ class TogetherMixin(EnsemblingMixin):
                     if name in vars(self):
                         delattr(self, name)
 
+    def _check_call(self, X: Any, y: Any, params: dict[str, Any]) -> None:
+        """Refuse what is known to fail before anything is prepared."""
+        self._validate_params()
+        check_call(self, params)
+        if self.refit_epochs is not None and not isinstance(innermost(self.estimator), BaseKerasEstimator):
+            raise ValueError(
+                f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; got "
+                f"{self.estimator!r}. Set refit_epochs=None"
+            )
+        if self.refit:
+            check_finite(self.estimator, X, y)
+
     def _fit_together(self, X: Any, y: Any, params: dict[str, Any]) -> Self:
         limit = Limit(None if self.timeout is None else time.time() + self.timeout)
         with self._store() as store, drawing_from(store.seed if self.journal is not None else None):
             how = *workers(self.n_jobs), store, limit, self._goes_on_by, self._varied
-            evaluation = Evaluation(self.max_memory, self.verbose > 0, *how)
+            trial = Trial(self.scoring, self.refit, whole=not self._varied)
+            evaluation = Evaluation(self.max_memory, self.verbose > 0, *how, trial=trial)
             self._evaluation, self._limit = evaluation, limit
             store.library = Library(self.refit, store.results)
             all_at_once = AllAtOnce(lambda tasks: self._received(evaluation.results(tasks)))
@@ -209,7 +217,7 @@ class TogetherMixin(EnsemblingMixin):
 
     def _received(self, results: list[Result]) -> list[Result]:
         """The results of some tasks, before scikit-learn sees them."""
-        return results
+        return reported(results, self.error_score)
 
     def _format_results(
         self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None

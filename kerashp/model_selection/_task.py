@@ -13,6 +13,7 @@ from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import scheduling_for
 from kerashp.model_selection._library import Result, predicted
 from kerashp.model_selection._preprocessing import innermost
+from kerashp.model_selection._scorers import recording
 from kerashp.model_selection._seeds import drawing_from, seed_of
 from kerashp.training import Paused
 
@@ -86,15 +87,29 @@ class Task:
         with scheduling_for(self.horizon), drawing_from(self.seed):
             estimator.fit(*rows, **params)
 
+    def score(self, estimator: Any, scorer: Any) -> Any:
+        """What a scorer gives for the split's test rows."""
+        _, X, y = self.arguments
+        train, test = self.keywords["train"], self.keywords["test"]
+        params = _check_method_params(X, params=self.keywords["score_params"] or {}, indices=test)
+        X_test, y_test = _safe_split(estimator, X, y, test, train)
+        return scorer(estimator, *((X_test,) if y_test is None else (X_test, y_test)), **params)
+
     def run(self) -> Result:
-        """What scikit-learn makes of it; the estimator, and what it predicts for the test rows, are among it.
+        """What scikit-learn makes of it; among it the estimator, what it predicts for the test rows, and what
+        scorers raised.
 
         An error that is not to be scored says where it came from.
         """
+        scorer, error_score = self.keywords["scorer"], self.keywords["error_score"]
+        if error_score != "raise":
+            scorer = recording(scorer, error_score)
         try:
             with scheduling_for(self.horizon), drawing_from(self.seed):
-                result = self.function(*self.arguments, **self.keywords, return_estimator=True)
-            return result | self._held_out(result["estimator"])
+                told = {**self.keywords, "scorer": scorer, "return_estimator": True}
+                result = self.function(*self.arguments, **told)
+            errors = {"scorer_errors": getattr(scorer, "errors", [])}
+            return result | errors | self._held_out(result["estimator"])
         except Exception as error:
             error.add_note(self.described())
             raise

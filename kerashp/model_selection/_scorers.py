@@ -1,0 +1,49 @@
+"""Scorers that keep what they raise, for a search to report each cause once."""
+
+from traceback import format_exc
+from typing import Any
+
+from sklearn.metrics._scorer import _MultimetricScorer
+
+
+class _Recorder:
+    """A scorer that gives `error_score` in place of an error.
+
+    Attributes
+    ----------
+    errors : list of dict from str to str
+        The printed exceptions of each call, by score.
+    """
+
+    def __init__(self, scorer: Any, error_score: float):
+        self.errors: list[dict[str, str]] = []
+        self._scorer = scorer
+        self._error_score = error_score
+
+    def __call__(self, *arguments: Any, **params: Any) -> Any:
+        try:
+            scores, errors = self._scorer(*arguments, **params), {}
+        except Exception:
+            scores, errors = self._error_score, {"score": format_exc()}
+        self.errors.append(errors)
+        return scores
+
+
+class _SeveralRecorder(_MultimetricScorer):
+    """scikit-learn's scorer of several scores, likewise."""
+
+    def __init__(self, scorer: Any, error_score: float):
+        super().__init__(scorers=scorer._scorers, raise_exc=False)
+        self.errors: list[dict[str, str]] = []
+        self._error_score = error_score
+
+    def __call__(self, *arguments: Any, **params: Any) -> dict[str, Any]:
+        scores: dict[str, Any] = super().__call__(*arguments, **params)
+        self.errors.append({name: text for name, text in scores.items() if isinstance(text, str)})
+        return scores | dict.fromkeys(self.errors[-1], self._error_score)
+
+
+def recording(scorer: Any, error_score: float) -> Any:
+    """The scorer, keeping its errors."""
+    several = isinstance(scorer, _MultimetricScorer)
+    return (_SeveralRecorder if several else _Recorder)(scorer, error_score)
