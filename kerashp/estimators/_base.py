@@ -47,6 +47,7 @@ from kerashp.estimators._rows import (
     with_weight,
 )
 from kerashp.estimators._schedules import named_schedule
+from kerashp.estimators._validation import validation_tuple, warn_of_unlike_rows
 from kerashp.estimators._warm_start import start_from
 from kerashp.training import fit, isolated, without_retracing_warnings
 
@@ -136,6 +137,9 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> Self:
         """Build a model and train it on (X, y).
 
@@ -151,7 +155,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of at least 0; rows of weight 0 are left out.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
-            Rows to validate on after each epoch; early stopping then holds nothing out.
+            Rows to validate on after each epoch; early stopping then holds nothing out. The steps of a
+            pipeline are not applied to them.
         callbacks : list of keras.callbacks.Callback, default=None
             Used besides the estimator's own. They are copied, so that two fits share no state.
         epochs : int, default=None
@@ -177,6 +182,10 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             Rows of a validation step.
         validation_freq : int or list of int, default=None
             Epochs between validations, or the epochs (from 1) that end with one.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            `validation_data` apart, as scikit-learn's `transform_input` needs them: with metadata routing and
+            `set_fit_request(X_val=True, y_val=True)`, a pipeline made with `transform_input=["X_val"]`
+            applies its steps to X_val too.
 
         Returns
         -------
@@ -204,6 +213,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             "validation_freq": validation_freq,
         }
         fresh = not (self.warm_start and self.__sklearn_is_fitted__())
+        validation_data = validation_tuple(validation_data, X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_data, call, fresh=fresh)
 
     def _fit_epoch(
@@ -272,6 +282,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             state=dict(vars(self)),
         )
         suspend(fitting, passed)
+        if validation is not None and validation.at is None:
+            warn_of_unlike_rows(rows.X, validation.X)
         return fitting
 
     def _trained(self, fitting: Fitting) -> dict[str, list[float]]:

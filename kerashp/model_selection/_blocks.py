@@ -40,9 +40,10 @@ class Blocks:
         X, y = self._blocks[block]
         return X.shape[1:], X.dtype.str, y.shape[1:], y.dtype.str
 
-    def targets(self, portion: Portion) -> np.ndarray:
-        """y of a portion's rows."""
-        return self._blocks[portion.block][1][portion.rows]
+    def rows(self, portion: Portion) -> tuple[np.ndarray, np.ndarray]:
+        """X and y of a portion."""
+        X, y = self._blocks[portion.block]
+        return X[portion.rows], y[portion.rows]
 
     def n_rows(self, block: int) -> int:
         """How many rows there are in a block."""

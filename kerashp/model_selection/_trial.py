@@ -13,6 +13,7 @@ from sklearn.utils import assert_all_finite, get_tags
 
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import Resumed, resuming
+from kerashp.estimators._validation import warn_of_unlike_rows
 from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._preprocessing import around, innermost
 from kerashp.model_selection._ready import Ready
@@ -90,6 +91,7 @@ class Trial:
         """
         if self.whole and self.refit:
             _check_rows(tasks, errors)
+        _warn_of_validation([fit for fit in prepared.values() if isinstance(fit, Ready)], blocks)
         by_candidate: dict[int, list[Ready | str]] = {}
         for task in tasks:
             by_candidate.setdefault(task.candidate, []).append(prepared[task.place])
@@ -136,10 +138,18 @@ def _check_rows(tasks: Sequence[Task], errors: Mapping[tuple[int, int], Exceptio
         raise error
 
 
+def _warn_of_validation(fits: Sequence[Ready], blocks: Blocks) -> None:
+    """Once, of rows to validate on that are not like those of the first fit that has any from outside."""
+    for ready in fits:
+        if ready.validation is not None and ready.validation.block != ready.train.block:
+            warn_of_unlike_rows(blocks.rows(ready.train)[0], blocks.rows(ready.validation)[0])
+            return
+
+
 def _error_of(scorer: Any, ready: Ready, blocks: Blocks) -> Exception | None:
     """What a scorer raises for the test rows, if the network's outputs are targets that it is to learn."""
     task = ready.task
-    targets = ready.state["target_encoder_"].outputs(blocks.targets(ready.train))
+    targets = ready.state["target_encoder_"].outputs(blocks.rows(ready.train)[1])
 
     def outputs(X: np.ndarray) -> np.ndarray:
         return targets[np.linspace(0, len(targets) - 1, len(X)).astype(int)]
