@@ -176,10 +176,11 @@ class Evaluation:
             self.trained += here.trained
         else:
             divided = self._elsewhere(groups, alone, {task.place: task for task in tasks}, bar)
-        warn_of(divided)
+        together = plan.divided(divided)
+        warn_of(divided, together.groups)
         self.plan = before.divided(divided)
-        together = {fit for group in plan.divided(divided).groups for fit in group.fits}
-        self.epochs_saved += sum(epochs for fit, epochs in self._epochs_before.items() if fit in together)
+        stacked = {fit for group in together.groups for fit in group.fits}
+        self.epochs_saved += sum(epochs for fit, epochs in self._epochs_before.items() if fit in stacked)
         self._epochs_before.clear()
 
     def _planned(self, prepared: dict[Fit, Ready | str], preparation: Preparation) -> Plan:

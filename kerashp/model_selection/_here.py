@@ -230,10 +230,14 @@ def whole_groups(
     return whole, divided
 
 
-def warn_of(divided: Divided) -> None:
-    """Say what could not train together."""
-    for group, reason in divided:
-        message = f"{len(group.fits)} fits are trained one by one: {reason}"
+def warn_of(divided: Divided, groups: Sequence[Group]) -> None:
+    """Say what could not train together, and what of these groups cannot be stacked; each cause once."""
+    n_fits: dict[str, int] = {}
+    apart = [(group, group.one_by_one) for group in groups if group.one_by_one and not group.stackable]
+    for group, reason in [*divided, *apart]:
+        n_fits[reason] = n_fits.get(reason, 0) + len(group.fits)
+    for reason, number in n_fits.items():
+        message = f"{number} fits are trained one by one: {reason}"
         warnings.warn(message, FallbackWarning, stacklevel=2)
 
 

@@ -53,6 +53,10 @@ class Group:
         same numbers are zero in them, such as rates of dropout, there are two programs all the same.)
     n_cores : int
         On how many cores its members train at a time; in an earlier group's room, on one for each block.
+    one_by_one : str or None
+        Why each call trains one member, as many at a time as there are cores; None: it trains many.
+    stackable : bool
+        Whether it could train many, if slower.
     """
 
     fits: tuple[Fit, ...]
@@ -66,6 +70,8 @@ class Group:
     room: Room = field(repr=False)
     kind: str = field(repr=False)
     n_cores: int = 1
+    one_by_one: str | None = None
+    stackable: bool = True
 
     @property
     def n_candidates(self) -> int:
@@ -79,7 +85,7 @@ class Group:
 
     def on(self, n_cores: int) -> "Group":
         """The group on so many cores; not one that trains in an earlier one's room."""
-        size = block_size(len(self.fits), n_cores)
+        size = block_size(len(self.fits), n_cores, self.one_by_one)
         return replace(self, n_cores=n_cores, room=replace(self.room, n_members=size))
 
 
@@ -128,12 +134,22 @@ class Plan:
             tuple(own for own in self.groups if own.fits not in taken), (*self.alone, *alone), self.costs
         )
 
+    def _one_by_one(self) -> dict[str, str]:
+        """The numbers of the groups whose members train one by one, by the reason."""
+        numbers: dict[str, list[str]] = {}
+        for number, group in enumerate(self.groups):
+            if group.one_by_one is not None:
+                numbers.setdefault(group.one_by_one, []).append(str(number))
+        return {reason: ", ".join(own) for reason, own in numbers.items()}
+
     def __str__(self) -> str:
         lines = [_LINE.format(*_HEAD)]
         for number, group in enumerate(self.groups):
             size, share = f"{group.n_bytes / 2**20:.1f}", f"{group.padding:.0%}"
             counts = (number, len(group.fits), group.n_candidates, group.n_weights)
             lines.append(_LINE.format(*counts, share, size, f"{group.seconds:.1f}", group.graph))
+        for reason, numbers in self._one_by_one().items():
+            lines.append(f"trained one by one, in compiled calls, since {reason}: group {numbers}")
         reasons: dict[str, list[Fit]] = {}
         for one in self.alone:
             reasons.setdefault(one.reason, []).append(one.fit)
@@ -354,6 +370,7 @@ def _member_bytes(fits: Sequence[Ready], n_weights: int, blocks: Blocks) -> int:
 def _described(fits: list[Ready], program: Group | None, kind: str, blocks: Blocks, means: Means) -> Group:
     """The group of these fits; in the room of the one whose program trains it, if there is one."""
     work = _Work.of(fits)
+    mode = fits[0].mode
     needed = float(np.mean([_n_weights(ready.shapes) for ready in fits]))
     if program is None:
         room, n_weights, seconds = _new_room(fits, work, means)
@@ -370,6 +387,8 @@ def _described(fits: list[Ready], program: Group | None, kind: str, blocks: Bloc
         compile_seconds=0.0 if program else means.costs.compiling(work.n_layers),
         room=room,
         kind=kind,
+        one_by_one=mode.reason,
+        stackable=mode.stackable,
     )
 
 

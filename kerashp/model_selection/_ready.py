@@ -19,7 +19,17 @@ from kerashp.model_selection._blocks import Blocks, Portion
 from kerashp.model_selection._preprocessing import Memory, innermost, remember
 from kerashp.model_selection._stop import Limit
 from kerashp.model_selection._task import Task
-from kerashp.training import fit, graph_shape, is_only_a_schedule, is_rowwise, isolated, obstacle, units_of
+from kerashp.training import (
+    Mode,
+    fit,
+    graph_shape,
+    is_only_a_schedule,
+    is_rowwise,
+    isolated,
+    mode_of,
+    obstacle,
+    units_of,
+)
 
 _STOPPING = keras.callbacks.EarlyStopping
 _ALIKE = (_STOPPING, EarlyStopping, keras.callbacks.TerminateOnNaN)  # a population stops where these do
@@ -42,6 +52,7 @@ class Ready:
     validation: Portion | None
     kind: Hashable  # of its program, besides its room
     key: Hashable  # fits of one key can be members of one population
+    mode: Mode  # in which its program is compiled
     seconds: float  # that it took until here
 
     @property
@@ -111,7 +122,7 @@ class Preparation:
         self._models: dict[Hashable, Any] = {}  # its models
         self._keys: dict[Any, Hashable] = {}  # the groups that they are in
         self._known: tuple[Any, Hashable] = (None, None)  # the last model, and its shape
-        self._rowwise: dict[Hashable, bool] = {}
+        self._of_shapes: dict[Hashable, tuple[bool, Mode]] = {}
 
     def prepared(self, tasks: Sequence[Task], limit: Limit) -> list[Ready | str]:
         """What trains together, or why it does not.
@@ -165,7 +176,7 @@ class Preparation:
             train, validation = self._portions(fitting, block, len(passed.X))
             if validation is not None and self.blocks.row(validation.block) != self.blocks.row(block):
                 return "its validation_data are of other types than the rows to train on"
-            shape, rowwise = self._shape(model, rows)
+            shape, rowwise, mode = self._shape(model, rows)
         ready = Ready(
             task=task,
             state=fitting.state,
@@ -177,6 +188,7 @@ class Preparation:
             validation=validation,
             kind=None,
             key=None,
+            mode=mode,
             seconds=0.0,
         )
         whole = rowwise and ready.n_steps == 1  # then any larger batch size is the same
@@ -202,15 +214,15 @@ class Preparation:
             return train, Portion(block, _places(held_out, n_passed), held_out.sample_weight)
         return train, None
 
-    def _shape(self, model: Any, rows: Rows) -> tuple[Hashable, bool]:
-        """The graph shape, or what stands for it where it has none; and whether it treats rows one by one."""
+    def _shape(self, model: Any, rows: Rows) -> tuple[Hashable, bool, Mode]:
+        """The graph shape, or what stands for it where it has none; whether its rows are apart; its mode."""
         if model is not self._known[0]:
             shape = graph_shape(model) or model
-            if shape not in self._rowwise:
+            if shape not in self._of_shapes:
                 check_compiled(model, rows.X, rows.y)
-                self._rowwise[shape] = is_rowwise(model)
+                self._of_shapes[shape] = is_rowwise(model), mode_of(model, rows.X)
             self._known = model, shape
-        return self._known[1], self._rowwise[self._known[1]]
+        return self._known[1], *self._of_shapes[self._known[1]]
 
 
 def _not_known(estimator: Any) -> str | None:

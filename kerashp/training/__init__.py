@@ -6,6 +6,7 @@ from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._forks import check_fork
 from kerashp.training._isolation import isolated, without_lambda_warnings, without_retracing_warnings
 from kerashp.training._member import Member, Paused, Trained
+from kerashp.training._modes import Mode, mode_of
 from kerashp.training._obstacles import obstacle
 from kerashp.training._outputs import Predictor, predicting_shape
 from kerashp.training._population import Population, block_size, n_cores
@@ -21,6 +22,7 @@ __all__ = [
     "FallbackWarning",
     "LearningRateCallback",
     "Member",
+    "Mode",
     "Paused",
     "Population",
     "Predictor",
@@ -35,6 +37,7 @@ __all__ = [
     "is_rowwise",
     "isolated",
     "measured",
+    "mode_of",
     "n_cores",
     "n_devices",
     "obstacle",

@@ -14,6 +14,7 @@ from kerashp.training._draws import Draws
 from kerashp.training._engine import Engine
 from kerashp.training._feed import Feed
 from kerashp.training._layers import dropouts_of
+from kerashp.training._modes import Mode, mode_of
 from kerashp.training._outputs import Outputs
 from kerashp.training._program import NO_SIDE, Carry, Layout, Program, Side
 from kerashp.training._programs import program_for
@@ -38,15 +39,22 @@ class Assembly:
         In training and in validation.
     n_members : int
         How many members an engine trains.
+    mode : Mode
     """
 
     def __init__(
-        self, stack: Stack, data: tuple[Data, Data | None], batch_sizes: tuple[int, int], n_members: int
+        self,
+        stack: Stack,
+        data: tuple[Data, Data | None],
+        batch_sizes: tuple[int, int],
+        n_members: int,
+        mode: Mode,
     ):
         self._stack = stack
         self._data = data
         self._batch_sizes = batch_sizes
         self._n_members = n_members
+        self._mode = mode
         self._numbers = stack.numbers
         self._constants = stack.constants()
         self._rates = stack.rates()
@@ -114,6 +122,7 @@ class Assembly:
             masked=self.masked,
             padding=self._stack.padding,
             scheduled=scheduled,
+            xla=self._mode.xla,
         )
 
     def _side(self, feed: Feed, units: int) -> Side:
@@ -138,7 +147,7 @@ def single(
 ) -> Engine:
     """The engine that trains a compiled and built model on all rows: a population of one."""
     stack = Stack([model])
-    assembly = Assembly(stack, (train, validation), batch_sizes, 1)
+    assembly = Assembly(stack, (train, validation), batch_sizes, 1, mode_of(model, train.x))
     tests = None if validation is None else assembly.feed(1, [_all_rows(validation)])
     feed = assembly.feed(0, [_all_rows(train)], [np.random] if shuffle else None)
     return assembly.engine(np.arange(1), stack.state(), feed, tests, rates)

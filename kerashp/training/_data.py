@@ -16,6 +16,13 @@ class Data(NamedTuple):
     arrays: list[Any]
     structure: Any
 
+    @property
+    def x(self) -> Any:
+        """The inputs."""
+        return tree.map_structure(
+            lambda index: None if index is None else self.arrays[index], self.structure[0]
+        )
+
 
 def are_arrays(*data: Any) -> bool:
     """Whether all of this is dense arrays, data frames or None."""

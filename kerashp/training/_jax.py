@@ -24,6 +24,7 @@ def float64() -> Iterator[None]:
 
 
 ANY_ROWS = False  # whether `for_any_rows` is as it says
+ONLY_XLA = True  # whether everything is compiled by XLA, and all of it can be mapped
 
 
 def started() -> bool:
@@ -136,7 +137,9 @@ def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
     return jax.vmap(function)(*arguments)
 
 
-def compiled(function: Callable[..., list], arguments: Sequence[Any]) -> Callable[..., list]:
+def compiled(
+    function: Callable[..., list], arguments: Sequence[Any], *, xla: bool = True
+) -> Callable[..., list]:
     """The function for arrays like these; nothing of the function's own is kept."""
     return jax.jit(function).lower(*arguments).compile()
 

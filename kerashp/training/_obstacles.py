@@ -50,6 +50,8 @@ def _of_itself(model: Any) -> str | None:
         )
     if model.run_eagerly:
         return "run_eagerly=True asks for batches one by one"
+    if not (backend().ONLY_XLA or backend().device_memory() is not None):
+        return None
     refused = [layer.name for layer in model._flatten_layers() if not layer.supports_jit]
     return f"XLA does not compile the layer {refused[0]}" if refused else None
 

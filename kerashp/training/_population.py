@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 from keras import tree
 from keras.callbacks import EarlyStopping
+from keras.src.trainers.data_adapters import data_adapter_utils
 
 from kerashp._arguments import Arguments
 from kerashp.training._assembly import Assembly
@@ -19,6 +20,7 @@ from kerashp.training._finalization import final_state
 from kerashp.training._forks import check_fork
 from kerashp.training._logs import flat, native, of_validation
 from kerashp.training._member import Course, Member, Paused, Trained
+from kerashp.training._modes import Mode, mode_of
 from kerashp.training._obstacles import of_data, of_model, too_large
 from kerashp.training._padding import may_be_padded
 from kerashp.training._portions import Portions
@@ -77,6 +79,7 @@ class Population:
     Notes
     -----
     Members train in blocks (of at most 16, or 1024 on an accelerator), as many at a time as there are cores.
+    Each is a block by itself where a layer loops over time steps, or where it convolves on a CPU.
     A member that has stopped is frozen, and so is one whose loss is not finite, which is looked for between
     calls (after every epoch where a member has early stopping, otherwise after ten or so). When half have
     stopped, the others are gathered in fewer blocks. The models must not be compiled anew meanwhile.
@@ -121,20 +124,24 @@ class Population:
         at_a_time = n_cores() if blocks_at_a_time is None else blocks_at_a_time
         at_a_time = _CHECK.integer("blocks_at_a_time", at_a_time, at_least=1)
         widths = [units_of(member.model) for member in self._members]
-        if room is None:
-            room = Room.of(widths, block_size(len(widths), at_a_time))
-        else:
+        if room is not None:
             _check_room(room, self._members[0].model, widths)
-        self._size = room.n_members
         _refuse(of_data((x, y, sample_weight), validation_data))
+        validates = room is not None and room.validates
         portions = Portions(
-            self._members, x, y, sample_weight, validation_data, shuffle=shuffle, validates=room.validates
+            self._members, x, y, sample_weight, validation_data, shuffle=shuffle, validates=validates
         )
         _refuse(too_large(portions.n_bytes))
         self._portions = portions
+        batch = portions.batch(batch_size)
+        mode = mode_of(self._members[0].model, data_adapter_utils.unpack_x_y_sample_weight(batch)[0])
+        if room is None:
+            room = Room.of(widths, block_size(len(widths), at_a_time, mode.reason))
+        _check_stackable(room, mode)
+        self._size = room.n_members
         self._stack = Stack(
             [member.model for member in self._members],
-            portions.batch(batch_size),
+            batch,
             [member.start for member in self._members],
             [None if member.paused is None else member.paused.values for member in self._members],
             room,
@@ -142,7 +149,7 @@ class Population:
         _check_paused(self._members)
         self._courses = self._begun()
         sizes = batch_size, validation_batch_size or batch_size
-        self._assembly = Assembly(self._stack, portions.on_device(), sizes, self._size)
+        self._assembly = Assembly(self._stack, portions.on_device(), sizes, self._size, mode)
         self._check_rows()
         self._restored = self._stack.restored()
         self._rates = self._scheduled(batch_size)
@@ -412,9 +419,12 @@ def n_blocks(n_members: int, at_a_time: int) -> int:
     return min(n_members, -(-needed // at_a_time) * at_a_time)
 
 
-def block_size(n_members: int, at_a_time: int) -> int:
-    """How many members a block has where so many train, in so many blocks at a time."""
-    return -(-n_members // n_blocks(n_members, at_a_time))
+def block_size(n_members: int, at_a_time: int, one_by_one: str | None = None) -> int:
+    """How many members a block has where so many train, in so many blocks at a time.
+
+    `one_by_one` may say why each has a block of its own.
+    """
+    return 1 if one_by_one else -(-n_members // n_blocks(n_members, at_a_time))
 
 
 def _check_room(room: Any, model: Any, widths: Sequence[Units]) -> None:
@@ -439,6 +449,11 @@ def _check_room(room: Any, model: Any, widths: Sequence[Units]) -> None:
                 f"Population: room must be as wide as all members, or wider where it has spare units; "
                 f"members[{index}].model has Dense layers of {units} units, got {room}"
             )
+
+
+def _check_stackable(room: Room, mode: Mode) -> None:
+    if room.n_members > 1 and not mode.stackable:
+        raise ValueError(f"Population: room.n_members must be 1, since {mode.reason}; got {room.n_members}")
 
 
 def _check_ends(members: Sequence[Member]) -> None:

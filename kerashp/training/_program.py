@@ -46,7 +46,7 @@ class Layout:
     """What a program is compiled for.
 
     Where `masked`, a batch's first rows are real, as many as it says; otherwise all are. Where `scheduled`,
-    every step of training is told its learning rate.
+    every step of training is told its learning rate. Whether by `xla`, see `Mode`.
     """
 
     n_members: int
@@ -55,6 +55,7 @@ class Layout:
     masked: bool
     padding: Padding | None
     scheduled: bool = False
+    xla: bool = True
 
 
 class Batches(NamedTuple):
@@ -65,10 +66,10 @@ class Batches(NamedTuple):
     kept: list[Any]
     rates: list[Any]  # one array `(steps, n_members)`, or none
 
-    def at(self, step: Any) -> "Batches":
+    def at(self, step: Any, *, xla: bool) -> "Batches":
         """The batches of one step."""
-        flat = backend().materialized([backend().at(array, step) for array in tree.flatten(self)])
-        return tree.pack_sequence_as(self, flat)
+        flat = [backend().at(array, step) for array in tree.flatten(self)]
+        return tree.pack_sequence_as(self, backend().materialized(flat) if xla else flat)
 
 
 class Extent(NamedTuple):
@@ -117,7 +118,9 @@ class Epochs:
             state = state._replace(metrics=_choose(first, state.metrics, fresh))
             (state,) = backend().repeat(
                 n_steps,
-                lambda i, state: (self._train(state, constants, train.at(e * n_steps + i)),),
+                lambda i, state: (
+                    self._train(state, constants, train.at(e * n_steps + i, xla=self._layout.xla)),
+                ),
                 (state,),
             )
             logs = _with(logs, e, self._results(state.metrics))
@@ -125,7 +128,7 @@ class Epochs:
                 tested = state._replace(metrics=_choose(first, metrics, fresh))
                 (tested,) = backend().repeat(
                     n_validation_steps,
-                    lambda i, state: (self._test(state, constants, validation.at(i)),),
+                    lambda i, state: (self._test(state, constants, validation.at(i, xla=self._layout.xla)),),
                     (tested,),
                 )
                 state, metrics = tested._replace(metrics=state.metrics), tested.metrics
@@ -238,7 +241,8 @@ class Program:
         has those of the first.
         """
         arguments = (carry, constants, fresh, train, validation, np.asarray(extent, np.int32))
-        return self._call("epochs", model, lambda epochs: epochs.run, backend().compiled, arguments)
+        compiler = partial(backend().compiled, xla=self.layout.xla)
+        return self._call("epochs", model, lambda epochs: epochs.run, compiler, arguments)
 
     def last_batch(
         self, model: Any, carry: Carry, constants: list[Any], batch: Batches, *, train: bool

@@ -58,6 +58,7 @@ def graph_shape(model: Any) -> str | None:
         return alike  # a template would not know which weights the optimizer was told to spare
     config = _config(model)
     layers = _without_dropout(model, _layers(config))
+    left_out = _names(_layers(config)) - _names(layers)
     padded = may_be_padded(model)
     own_rates = _own_rates(model)
     for layer in layers:
@@ -69,8 +70,8 @@ def graph_shape(model: Any) -> str | None:
     config["model"]["layers"] = layers
     for part in _compiled_parts(config):
         part["config"] |= dict.fromkeys(_numbers_in(part, own_rates), "a number")
-    kept = {layer["config"]["name"] for layer in layers}
-    names = names_by_place(model, [layer for layer in model._flatten_layers() if layer.name in kept])
+    kept = [layer for layer in model._flatten_layers() if layer.name not in left_out]
+    names = names_by_place(model, kept)
     config["model"] = _without_widths(renamed(config["model"], names)) | {"name": None}
     return json.dumps(described(config), sort_keys=True, default=repr)
 
@@ -162,6 +163,10 @@ def _config(model: Any) -> dict[str, Any]:
 
 def _layers(config: dict[str, Any]) -> list[dict[str, Any]]:
     return config["model"]["layers"]
+
+
+def _names(layers: list[dict[str, Any]]) -> set[str]:
+    return {layer["config"]["name"] for layer in layers}
 
 
 def _compiled_parts(config: dict[str, Any]) -> list[dict[str, Any]]:

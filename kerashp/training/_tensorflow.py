@@ -1,5 +1,6 @@
 """What the engine asks of a backend, on TensorFlow: placement, gradients, loops, mapping and compiling."""
 
+import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -26,6 +27,7 @@ UNMATCHED = (keras.optimizers.ScheduleFreeAdamW,)
 
 _BASE = base_optimizer.BaseOptimizer
 _LARGE = 2**22  # bytes
+_N_TRACED = 2  # rows, by which a model is traced to see its operations
 
 
 @contextmanager
@@ -50,6 +52,7 @@ def float64() -> AbstractContextManager[None]:
 
 
 ANY_ROWS = True  # whether `for_any_rows` is as it says
+ONLY_XLA = False  # whether everything is compiled by XLA, and all of it can be mapped
 
 
 def started() -> bool:
@@ -185,7 +188,23 @@ def materialized(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
 def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
     """The function over the first axis of every tensor in the arguments."""
     _add_vector_forms()
-    return tf.vectorized_map(lambda packed: function(*packed), arguments)
+    with _without_notes_on_loops():
+        return tf.vectorized_map(lambda packed: function(*packed), arguments)
+
+
+@contextmanager
+def _without_notes_on_loops() -> Iterator[None]:
+    """Drop TensorFlow's notes that some operation is mapped by a loop, which is for its own developers."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "while_loop" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
 
 
 @cache
@@ -197,11 +216,33 @@ def _add_vector_forms() -> None:
         )
 
 
-def compiled(function: Callable[..., list], arguments: Sequence[Any]) -> Callable[..., list]:
-    """The function for arrays like these, by XLA; nothing of the function's own is kept."""
-    check_maps()
+def compiled(
+    function: Callable[..., list], arguments: Sequence[Any], *, xla: bool = True
+) -> Callable[..., list]:
+    """The function for arrays like these, by XLA or as a graph; nothing of the function's own is kept."""
+    if xla:
+        check_maps()
     specs = [tf.TensorSpec(array.shape, array.dtype) for array in map(put, arguments)]
-    return _concrete(tf.function(function, jit_compile=True, autograph=False), specs)
+    return _concrete(tf.function(function, jit_compile=xla, autograph=False), specs)
+
+
+def operations(model: Any, x: Any) -> frozenset[str]:
+    """The types of the operations by which a model predicts for rows like x; none where it fails."""
+
+    def predicted(rows: Any) -> Any:
+        with keras.StatelessScope(collect_losses=True):
+            return model(rows, training=False) if model._call_has_training_arg else model(rows)
+
+    specs = tf.nest.map_structure(
+        lambda leaf: tf.TensorSpec((_N_TRACED, *leaf.shape[1:]), keras.backend.standardize_dtype(leaf.dtype)),
+        x,
+    )
+    try:
+        graph = tf.function(predicted, autograph=False).get_concrete_function(specs).graph.as_graph_def()
+    except Exception:  # it will fail again where it is trained
+        return frozenset()
+    nodes = [*graph.node, *[node for function in graph.library.function for node in function.node_def]]
+    return frozenset(node.op for node in nodes)
 
 
 def for_any_rows(
