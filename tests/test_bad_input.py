@@ -732,7 +732,7 @@ CONTINUED = [
     row(
         "partial-fit-classes-in-regressor",
         lambda: KerasRegressor().partial_fit(X, VALUES, classes=[0, 1]),
-        r"partial_fit\(\) got an unexpected keyword argument 'classes'",
+        r"Invalid argument `classes` to KerasRegressor\.partial_fit.*one more epoch.*batch_size",
         TypeError,
     ),
     row(
@@ -1169,6 +1169,7 @@ COMPILING = [
         "routed-argument-unknown-to-the-loss",
         lambda: KerasRegressor(network(1), loss=keras.losses.Huber, loss__dleta=0.5).fit(X, VALUES),
         r"loss__dleta=0\.5.*unexpected keyword argument 'dleta'",
+        TypeError,
     ),
     *rows(
         "optimizer-none",

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from kerashp._arguments import known_arguments
 from kerashp.callbacks import ModelCheckpoint
 from kerashp.estimators._callbacks import best_epoch, check_monitors, copied
-from kerashp.estimators._constraints import CALL_CONSTRAINTS
+from kerashp.estimators._constraints import CALL_CONSTRAINTS, check_epoch_arguments
 from kerashp.estimators._handover import (
     Fitting,
     built_once,
@@ -47,6 +47,7 @@ from kerashp.estimators._rows import (
     with_weight,
 )
 from kerashp.estimators._schedules import named_schedule
+from kerashp.estimators._targets import ValueEncoder
 from kerashp.estimators._validation import validation_tuple, warn_of_unlike_rows
 from kerashp.estimators._warm_start import start_from
 from kerashp.training import fit, isolated, without_retracing_warnings
@@ -82,6 +83,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     _takes_axes: ClassVar[bool] = True  # whether rows may have more than one
 
     history_: dict[str, list[float]]
+    callbacks_: list[keras.callbacks.Callback]
     baseline_loss_: float | None = None
 
     def __sklearn_clone__(self) -> Self:
@@ -106,6 +108,14 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     @abstractmethod
     def _new_target_encoder(self, classes: np.ndarray | None) -> Any:
         """The encoder, not yet fitted, of the targets."""
+
+    def _model_input(self, X: np.ndarray) -> Any:
+        """Rows X as the model takes them: X itself, or a list or dict of arrays."""
+        return X
+
+    def _width(self, model: keras.Model, X: np.ndarray) -> int:
+        """The width of the model's output for rows like those of X."""
+        return output_width(model, self._model_input(X[:1]))
 
     def _dtype(self) -> str | None:
         """The float type that the parameters set; None leaves it, and the dtype policy, to Keras."""
@@ -158,7 +168,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             Rows to validate on after each epoch; early stopping then holds nothing out. The steps of a
             pipeline are not applied to them.
         callbacks : list of keras.callbacks.Callback, default=None
-            Used besides the estimator's own. They are copied, so that two fits share no state.
+            Used besides the estimator's own. They are copied, so that two fits share no state; `callbacks_`
+            holds the copies, with what they collected.
         epochs : int, default=None
             Epochs at the end of this call, counted from `initial_epoch`'s zero.
         batch_size : int, default=None
@@ -217,12 +228,19 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         return self._fit(X, y, sample_weight, validation_data, call, fresh=fresh)
 
     def _fit_epoch(
-        self, X: Any, y: Any, sample_weight: Any, validation_data: Any, classes: np.ndarray | None = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: Any,
+        arguments: dict[str, Any],
+        classes: np.ndarray | None = None,
     ) -> Self:
         """One more epoch on these rows, without early stopping: what `partial_fit` does."""
+        check_epoch_arguments(type(self).__name__, arguments)
         fresh = not self.__sklearn_is_fitted__()
         done = 0 if fresh else len(self.history_["loss"])
-        call = {"epochs": done + 1, "initial_epoch": done, "validation_split": 0.0}
+        call = {**arguments, "epochs": done + 1, "initial_epoch": done, "validation_split": 0.0}
         return self._fit(
             X, y, sample_weight, validation_data, call, fresh=fresh, classes=classes, partial=True
         )
@@ -281,7 +299,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             dtype=self._dtype(),
             state=dict(vars(self)),
         )
-        suspend(fitting, passed)
+        suspend(fitting, passed._replace(X=self._model_input(passed.X)))
         if validation is not None and validation.at is None:
             warn_of_unlike_rows(rows.X, validation.X)
         return fitting
@@ -312,6 +330,13 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         self._random = check_random_state(self.random_state)
         self._input_shape = rows.X.shape[1:]
         self.target_encoder_ = self._new_target_encoder(classes).fit(rows.y)
+        if isinstance(self.target_encoder_, ValueEncoder):
+            self.target_encoder_.narrow(self._float_type())
+
+    def _float_type(self) -> np.dtype:
+        """The floating type of X in fit, at least Keras' own; Keras' own where X holds no floats."""
+        own = np.dtype(self._floatx())
+        return np.result_type(self._dtype_of_X, own) if self._dtype_of_X.kind == "f" else own
 
     def _next_seed(self) -> int:
         return self._random.randint(_MAX_SEED)
@@ -329,21 +354,25 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             if fresh:
                 self.model_, width = built_once(self._build_key(rows, seed), lambda: self._measured(rows.X))
             else:
-                width = output_width(self.model_, rows.X)
+                width = self._width(self.model_, rows.X)
             self._bind(rows, width)
-            check_inputs(self.model_, rows.X)
             rows, validation = self._validation(rows, validation_data, call, stops=stops, seed=seed)
             arguments = self._arguments(len(rows.X), validation, call, stops=stops, partial=partial)
             rows = with_weight(weighted(rows, arguments.pop("class_weight", None), self.target_encoder_))
             self._check_classes(rows, partial=partial)
-            rows = rows._replace(y=self.target_encoder_.transform(rows.y))
+            rows = self._as_trained(rows)
+            check_inputs(self.model_, rows.X)
             check_optimizer(self.model_)
         return rows, validation, arguments
+
+    def _as_trained(self, rows: Rows) -> Rows:
+        """The rows as the model takes them, and their targets encoded."""
+        return rows._replace(X=self._model_input(rows.X), y=self.target_encoder_.transform(rows.y))
 
     def _measured(self, X: np.ndarray) -> tuple[keras.Model, int]:
         """A new model, and the width of its output."""
         model = self._build(X)
-        width = output_width(model, X)
+        width = self._width(model, X)
         if self.warm_start_from is not None:
             start_from(model, self.warm_start_from, getattr(self, "classes_", None))
         return model, width
@@ -394,7 +423,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         else:
             stratify = self.target_encoder_.task_ in ("binary", "multiclass")
             train, valid = hold_out(rows, self.validation_fraction, stratify=stratify, seed=seed)
-        return train, valid._replace(y=self.target_encoder_.transform(valid.y))
+        return train, self._as_trained(valid)
 
     def _checked_validation(self, validation_data: Any) -> Rows:
         if not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
@@ -407,7 +436,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         try:
             rows = checked_rows(self, X, y, sample_weight, self._floatx(), reset=False)
             self._check_values(rows)
-            return rows._replace(y=self.target_encoder_.transform(rows.y))
+            return self._as_trained(rows)
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"validation_data: {error}") from error
@@ -459,11 +488,18 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def _record(self, history: dict[str, list[float]], arguments: dict[str, Any], *, partial: bool) -> None:
         before = self.history_ if partial else {}
         done = len(before.get("loss", ()))
-        self.history_ = {name: [*before.get(name, []), *values] for name, values in history.items()}
+        self.callbacks_ = arguments["callbacks"]
+        named = {self._curve_name(name): values for name, values in history.items()}
+        self.history_ = {name: [*before.get(name, []), *values] for name, values in named.items()}
         shift = done - arguments.get("initial_epoch", 0)
-        self.best_epoch_ = best_epoch(arguments["callbacks"], self.history_, shift)
+        known = self.history_ | {name: self.history_[self._curve_name(name)] for name in history}
+        self.best_epoch_ = best_epoch(arguments["callbacks"], known, shift)
         asked = arguments["epochs"] - arguments.get("initial_epoch", 0)
         self.stopped_early_ = len(history["loss"]) < asked and bool(np.isfinite(history["loss"]).all())
+
+    def _curve_name(self, name: str) -> str:
+        """The name in `history_` of what Keras' logs call so."""
+        return name
 
     def _check_converged(self) -> None:
         if weights_are_finite(self.model_):
@@ -481,21 +517,22 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return "history_" in vars(self)
 
-    def _raw_outputs(self, X: Any) -> np.ndarray:
+    def _raw_outputs(self, X: Any) -> Any:
         check_is_fitted(self)
         X = checked_features(self, X, self._floatx(), reset=False)
         with isolated(dtype=self._dtype()):
-            raw = self._forward(X)
-        bad = ~np.isfinite(raw).reshape(len(raw), -1).all(axis=1)
+            raw = self._forward(self._model_input(X))
+        finite = [np.isfinite(own).reshape(len(X), -1).all(axis=1) for own in keras.tree.flatten(raw)]
+        bad = ~np.all(finite, axis=0)
         if bad.any():
             raise ValueError(
-                f"The network's outputs are not finite for {bad.sum()} of {len(raw)} rows: they lie far from "
+                f"The network's outputs are not finite for {bad.sum()} of {len(X)} rows: they lie far from "
                 "what it was trained on, or training went astray (see history_). Scale X, or lower the "
                 "learning rate"
             )
         return raw
 
-    def _forward(self, X: np.ndarray) -> np.ndarray:
+    def _forward(self, X: Any) -> Any:
         given = given_outputs(self.model_, X)
         return outputs(self.model_, X) if given is None else given
 

@@ -1,5 +1,6 @@
 """What the parameters of training and the arguments of `fit` may be, as scikit-learn validates them."""
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any
@@ -44,3 +45,22 @@ CALL_CONSTRAINTS: dict[str, Any] = {
     "validation_batch_size": [_COUNT],
     "validation_freq": [_COUNT, list, tuple],
 }
+
+_OF_MANY_EPOCHS = ("epochs", "initial_epoch", "validation_split", "validation_freq")
+
+
+def check_epoch_arguments(owner: str, arguments: Iterable[str]) -> None:
+    """Refuse what `partial_fit` decides by itself, and what `fit` does not take.
+
+    Raises
+    ------
+    TypeError
+        If there is such an argument.
+    """
+    taken = [name for name in CALL_CONSTRAINTS if name not in _OF_MANY_EPOCHS]
+    for name in arguments:
+        if name not in taken:
+            raise TypeError(
+                f"Invalid argument `{name}` to {owner}.partial_fit, which trains one more epoch; "
+                f"of the arguments of fit it takes {', '.join(taken)}"
+            )

@@ -126,9 +126,13 @@ def taken() -> Resumed | None:
     return resumed
 
 
-def given_outputs(model: Any, X: np.ndarray) -> np.ndarray | None:
-    """The model's outputs for rows X, where somebody computes them."""
-    if _ASKING.get():
+def given_outputs(model: Any, X: Any) -> Any:
+    """The model's outputs for rows X, where somebody computes them; None where nobody does.
+
+    Nobody is asked for those of a model of several inputs or outputs.
+    """
+    n_outputs = len(getattr(model, "outputs", None) or [model])  # a model of the user's own class has none
+    if _ASKING.get() and isinstance(X, np.ndarray) and n_outputs == 1:
         raise Asked(model, X)
     given = _GIVEN.get()
     return given[1](X) if given is not None and given[0] is model else None

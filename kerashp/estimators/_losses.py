@@ -18,6 +18,10 @@ _CATEGORICAL = {
 _BINARY = {"binary_crossentropy", "binary_focal_crossentropy"}
 _MARGIN = {"hinge", "squared_hinge", "categorical_hinge"}
 _NON_NEGATIVE = {"poisson", "mean_squared_logarithmic_error"}
+_NO_LOSS = (
+    "The model is compiled without a loss: provide a loss, such as 'mse' or "
+    "'sparse_categorical_crossentropy', where it is compiled or as the parameter loss"
+)
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,12 @@ class Loss:
 def loss_of(model: keras.Model) -> Loss:
     """The kind of the loss that a model was compiled with."""
     loss = _one(model.loss)
-    if loss is None or isinstance(loss, list | tuple | dict):
-        got = "without a loss" if loss is None else f"with {len(loss)} losses"
+    if loss is None:
+        raise ValueError(_NO_LOSS)
+    if isinstance(loss, list | tuple | dict):
         raise ValueError(
-            f"The model is compiled {got}; an estimator needs one for its one output, such as 'mse' or "
-            "'sparse_categorical_crossentropy'"
+            f"The model is compiled with {len(loss)} losses; an estimator needs one for its one output, such "
+            "as 'mse' or 'sparse_categorical_crossentropy'"
         )
     name = _name(loss)
     return Loss(
@@ -52,12 +57,27 @@ def loss_of(model: keras.Model) -> Loss:
     )
 
 
+def check_losses(model: keras.Model) -> None:
+    """Refuse a model, of any number of outputs, that has no loss.
+
+    Raises
+    ------
+    ValueError
+        If it is compiled without one.
+    """
+    if not any(loss is not None for loss in keras.tree.flatten(model.loss)):
+        raise ValueError(_NO_LOSS)
+
+
 def trivial_loss(model: keras.Model, y: np.ndarray, sample_weight: np.ndarray | None) -> float | None:
     """The loss of predicting the targets' mean, or the classes' shares, for all rows.
 
     None where it is not known: of margins, or of a loss of the user's own that takes other things. `y` are
     targets as the model takes them.
     """
+    several = isinstance(model.loss, list | tuple | dict) and len(model.loss) > 1
+    if several or not isinstance(y, np.ndarray):
+        return None
     loss = loss_of(model)
     if loss.margins:
         return None

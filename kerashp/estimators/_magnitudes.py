@@ -1,5 +1,7 @@
 """Refuses numbers so large that a network's gradients or loss overflow from the first step on."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -19,8 +21,10 @@ _POWER_OF_INPUTS = 4
 _POWER_OF_TARGETS = {"mean_squared_error": 2}
 
 
-def check_inputs(model: keras.Model, X: np.ndarray) -> None:
+def check_inputs(model: keras.Model, X: Any) -> None:
     """Refuse rows whose numbers a first layer of products cannot be trained on.
+
+    Of a model of several inputs it is not known which layer takes which.
 
     Raises
     ------
@@ -29,7 +33,7 @@ def check_inputs(model: keras.Model, X: np.ndarray) -> None:
     """
     layers = [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
     first = next((layer for layer in layers if not isinstance(layer, _CHANGE_NOTHING)), None)
-    if not isinstance(first, _MULTIPLY):
+    if not isinstance(first, _MULTIPLY) or not isinstance(X, np.ndarray):
         return
     limit = _limit(first.variable_dtype, _POWER_OF_INPUTS)
     sizes = _sizes(X)

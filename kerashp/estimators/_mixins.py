@@ -118,7 +118,14 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
     @known_arguments
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, *, validation_data: Any = None
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        *,
+        validation_data: Any = None,
+        **arguments: Any,
     ) -> Self:
         """Train one more epoch on (X, y), going on from what was learned.
 
@@ -135,6 +142,8 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
             Weights of at least 0.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
             Rows to validate on after the epoch; `history_` and callbacks get their loss.
+        **arguments
+            Those of `fit` that are of one epoch, such as `batch_size`, `callbacks` and `verbose`.
 
         Returns
         -------
@@ -152,7 +161,7 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
                     f"classes={classes.tolist()} are not those of the first call, {self.classes_.tolist()}, "
                     "which the network keeps: leave classes out, or begin with a clone"
                 )
-        return self._fit_epoch(X, y, sample_weight, validation_data, classes)
+        return self._fit_epoch(X, y, sample_weight, validation_data, arguments, classes)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probabilities of the classes, in the order of `classes_`.
@@ -183,7 +192,9 @@ class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
 
     @known_arguments
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None, **arguments: Any
+    ) -> Self:
         """Train one more epoch on (X, y), going on from what was learned.
 
         Parameters
@@ -196,12 +207,14 @@ class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
             Weights of at least 0.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
             Rows to validate on after the epoch; `history_` and callbacks get their loss.
+        **arguments
+            Those of `fit` that are of one epoch, such as `batch_size`, `callbacks` and `verbose`.
 
         Returns
         -------
         self
         """
-        return self._fit_epoch(X, y, sample_weight, validation_data)
+        return self._fit_epoch(X, y, sample_weight, validation_data, arguments)
 
     def predict(self, X: Any) -> np.ndarray:
         """The network's outputs.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import keras
 import numpy as np
 
@@ -23,6 +24,16 @@ class PackedModel:
 
     archive: bytes
     custom_objects: dict[str, Any]
+
+    def __reduce__(self) -> Any:
+        # pickle has no name for what was made inside a function.
+        local = {name: item for name, item in self.custom_objects.items() if "<locals>" in item.__qualname__}
+        others = {name: item for name, item in self.custom_objects.items() if name not in local}
+        return _read, (self.archive, others, cloudpickle.dumps(local) if local else None)
+
+
+def _read(archive: bytes, others: dict[str, Any], local: bytes | None) -> PackedModel:
+    return PackedModel(archive, others | (cloudpickle.loads(local) if local else {}))
 
 
 def pack(model: keras.Model) -> PackedModel:
@@ -46,9 +57,13 @@ def duplicate(model: keras.Model) -> keras.Model:
     return unpack(pack(model))
 
 
-def copying(model: Any) -> AbstractContextManager[None]:
-    """Where `copy.deepcopy`, which Keras serves by saving and loading, works for any Keras model."""
-    return _loading(_custom_objects(model)) if isinstance(model, keras.Model) else nullcontext()
+def copying(model: Any, classes: dict[str, Any]) -> AbstractContextManager[None]:
+    """Where `copy.deepcopy`, which Keras serves by saving and loading, works for any Keras model.
+
+    And for the objects of some other `classes`.
+    """
+    known = classes | (_custom_objects(model) if isinstance(model, keras.Model) else {})
+    return _loading(known) if known else nullcontext()
 
 
 @contextmanager
@@ -80,15 +95,24 @@ def _named(item: Any) -> Any:
     return item if inspect.isfunction(item) else type(item)
 
 
-def outputs(model: keras.Model, X: np.ndarray) -> np.ndarray:
+def outputs(model: keras.Model, X: Any) -> Any:
     """The model's outputs for rows X, some thousand rows at a time and without tracing a graph.
 
     `Model.predict` builds a data pipeline and compiles a function for each model: tenths of a second that a
-    search pays for every candidate.
+    search pays for every candidate. X, and what the model gives, may be a list or dict of arrays.
     """
-    size = max(1, min(_MAX_ROWS, _MAX_VALUES // X[0].size))
-    chunks = [model(X[start : start + size], training=False) for start in range(0, len(X), size)]
-    return np.concatenate([keras.ops.convert_to_numpy(chunk) for chunk in chunks])
+    inputs = keras.tree.flatten(X)
+    n_rows = len(inputs[0])
+    size = max(1, min(_MAX_ROWS, _MAX_VALUES // max(1, sum(array[:1].size for array in inputs))))
+    chunks = [model(rows_of(X, start, start + size), training=False) for start in range(0, n_rows, size)]
+    return keras.tree.map_structure(
+        lambda *parts: np.concatenate([keras.ops.convert_to_numpy(part) for part in parts]), *chunks
+    )
+
+
+def rows_of(data: Any, start: int, end: int) -> Any:
+    """Some rows of an array, or of each in a list or dict of arrays."""
+    return keras.tree.map_structure(lambda array: array[start:end], data)
 
 
 def weights_are_finite(model: keras.Model) -> bool:
@@ -96,7 +120,7 @@ def weights_are_finite(model: keras.Model) -> bool:
     return all(np.isfinite(weight).all() for weight in model.get_weights() if weight.dtype.kind == "f")
 
 
-def check_compiled(model: keras.Model, X: np.ndarray, y: np.ndarray) -> None:
+def check_compiled(model: keras.Model, X: Any, y: Any) -> None:
     """Let Keras look up what the model is compiled with and try it on two rows, as it does when a fit begins.
 
     Raises
@@ -104,9 +128,7 @@ def check_compiled(model: keras.Model, X: np.ndarray, y: np.ndarray) -> None:
     ValueError
         If the loss or the metrics cannot be used.
     """
-    X, y = X[:2], y[:2]
-    if y.dtype.kind == "f":
-        y = y.astype(keras.config.floatx())  # as Keras does when it reads rows
+    X, y = rows_of(X, 0, 2), keras.tree.map_structure(_as_read, rows_of(y, 0, 2))
     try:
         model._symbolic_build(data_batch=(X, y, None))
     except Exception as error:
@@ -114,6 +136,11 @@ def check_compiled(model: keras.Model, X: np.ndarray, y: np.ndarray) -> None:
             f"The model's loss ({model.loss!r}) or its metrics cannot be used with y: {error}. Compile it "
             "with some of keras.losses and keras.metrics that fit the target"
         ) from error
+
+
+def _as_read(array: np.ndarray) -> np.ndarray:
+    """Floats in Keras' type, as it reads rows."""
+    return array.astype(keras.config.floatx()) if array.dtype.kind == "f" else array
 
 
 def check_optimizer(model: keras.Model) -> None:
@@ -125,7 +152,9 @@ def check_optimizer(model: keras.Model) -> None:
         If there is no optimizer, or its learning rate cannot be used.
     """
     if model.optimizer is None:
-        raise ValueError("The model is compiled without an optimizer; an estimator needs one, such as 'adam'")
+        raise ValueError(
+            "The model is compiled without an optimizer. You must provide an optimizer, such as 'adam'"
+        )
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     if not (np.isfinite(rate) and rate >= 0):
         raise ValueError(
@@ -134,7 +163,30 @@ def check_optimizer(model: keras.Model) -> None:
         )
 
 
-def output_width(model: keras.Model, X: np.ndarray) -> int:
+def outputs_for(model: keras.Model, X: Any) -> Any:
+    """The model's outputs for the first row of X.
+
+    Raises
+    ------
+    ValueError
+        If the model does not take such rows.
+    """
+    try:
+        return model(rows_of(X, 0, 1), training=False)
+    except Exception as error:
+        _explain_batch(model)
+        shape: Any = keras.tree.map_structure(lambda array: array.shape[1:], X)
+        if isinstance(X, np.ndarray):
+            _explain_input(model, X)
+        else:
+            shape = f"of the feature_encoder, {shape},"
+        raise ValueError(
+            f"The model does not take rows of shape {shape} as in X: {error}. Give its input layer "
+            f"shape={shape}"
+        ) from error
+
+
+def output_width(model: keras.Model, X: Any) -> int:
     """The width of the model's one output for rows like those of X, found by passing it a row.
 
     Raises
@@ -142,18 +194,13 @@ def output_width(model: keras.Model, X: np.ndarray) -> int:
     ValueError
         If the model does not take such rows, has several outputs or no output of shape (n_samples, width).
     """
-    try:
-        output = model(X[:1], training=False)
-    except Exception as error:
-        _explain_input(model, X)
-        raise ValueError(
-            f"The model does not take rows of shape {X.shape[1:]} as in X: {error}. Give its input layer "
-            f"shape={X.shape[1:]}"
-        ) from error
+    output = outputs_for(model, X)
     if isinstance(output, list | tuple | dict):
         raise ValueError(
-            f"The model has {len(output)} outputs; an estimator takes one output of shape "
-            "(n_samples, width). Join them with keras.layers.Concatenate, or train the model with Keras"
+            f"The model has {len(output)} outputs; an estimator takes one output of shape (n_samples, width) "
+            f"for an input of size {X.shape[1:]}. Join them with keras.layers.Concatenate, override "
+            "target_encoder in a subclass with a transformer that makes a target for each, or train the "
+            "model with kerashp.fit"
         )
     if len(output.shape) != 2:
         raise ValueError(
@@ -161,6 +208,19 @@ def output_width(model: keras.Model, X: np.ndarray) -> int:
             "a keras.layers.Flatten or Dense layer"
         )
     return output.shape[1]
+
+
+def _explain_batch(model: keras.Model) -> None:
+    """Refuse a model whose input layers fix the number of rows of a batch."""
+    tensors = getattr(model, "inputs", None) or []
+    for tensor in tensors:
+        if tensor.shape[0] is not None:
+            shape = tuple(tensor.shape)
+            raise ValueError(
+                f"The model's input layer fixes the batch size at {shape[0]} (batch_shape={shape}), but an "
+                f"estimator passes it batches of any number of rows: give its input layer shape={shape[1:]}, "
+                "or train it by keras.Model.fit"
+            )
 
 
 def _explain_input(model: keras.Model, X: np.ndarray) -> None:
@@ -172,7 +232,8 @@ def _explain_input(model: keras.Model, X: np.ndarray) -> None:
     if isinstance(shape, list | dict):
         raise ValueError(
             f"The model has {len(shape)} inputs; an estimator passes it X as one input. Join them into one, "
-            "or train the model with Keras"
+            "override feature_encoder in a subclass with a transformer that splits X, or train the model "
+            "with kerashp.fit"
         )
     if len(shape) != X.ndim or any(size not in (None, got) for size, got in zip(shape, X.shape, strict=True)):
         raise ValueError(

@@ -1,26 +1,31 @@
 """The parameters of an estimator around any model: its own, its model function's, and routed ones."""
 
-import inspect
+import warnings
 from collections.abc import Iterable
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import keras
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.base import clone
+from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 
 from kerashp.estimators._constraints import CALL_CONSTRAINTS, TRAINING_CONSTRAINTS
 from kerashp.estimators._models import copying
+from kerashp.estimators._packing import custom_classes
 from kerashp.estimators._scikeras import BaseWrapper
-from kerashp.estimators._signatures import called, defaults_of, names_of, same
+from kerashp.estimators._signatures import called, defaults_of, init_defaults, names_of, same, takes_any
 from kerashp.models import build_model
 
 _ROWS = [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None]
 
+PREDICT_NAMES = [name for name in signature(keras.Model.predict).parameters if name not in ("self", "x")]
+
 # What a routed name may say to Keras' methods.
 _TAKEN = {
     "fit": set(CALL_CONSTRAINTS),  # not validation_data, which would go to Keras with its labels as they are
-    "predict": set(inspect.signature(keras.Model.predict).parameters) - {"self", "x"},
-    "compile": set(inspect.signature(keras.Model.compile).parameters) - {"self"},
+    "predict": set(PREDICT_NAMES),
+    "compile": set(signature(keras.Model.compile).parameters) - {"self"},
 }
 
 COMPILE_DEFAULTS: dict[str, Any] = {
@@ -76,9 +81,10 @@ class ParameterNamespace(BaseWrapper):
     _routes: ClassVar[frozenset[str]] = frozenset({*BaseWrapper._routing_prefixes, "callbacks"})
 
     def __init__(self, model: Any = build_model, **params: Any) -> None:
-        self.model = model
+        model = self._renamed(model, params)
+        self.model = None if model is build_model and self._builds_itself() else model
         self._params = params
-        self._check_names(model, params, TypeError)
+        self._check_names(self.model, params, TypeError)
 
     def __getattr__(self, name: str) -> Any:
         own = getattr(type(self), name, None)
@@ -89,14 +95,14 @@ class ParameterNamespace(BaseWrapper):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        learned = name.endswith("_") and name not in (names_of(self.model) or ())
+        learned = name.endswith("_") and name not in (names_of(self._function) or ())
         if name == "model" or name.startswith("_") or learned:
             object.__setattr__(self, name, value)
         else:
             self._params[name] = value
 
     def _value_of(self, name: str) -> Any:
-        for source in (self._params, defaults_of(self.model), self._defaults):
+        for source in (self._params, defaults_of(self._function), self._defaults):
             if name in source:
                 return source[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -119,7 +125,7 @@ class ParameterNamespace(BaseWrapper):
         }
 
     def _get_param_names(self) -> list[str]:
-        return sorted({"model", *self._defaults, *defaults_of(self.model), *self._params})
+        return sorted({"model", *self._defaults, *defaults_of(self._function), *self._params})
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator, of its model function, or routed ones (`optimizer__...`).
@@ -138,46 +144,103 @@ class ParameterNamespace(BaseWrapper):
         ValueError
             If a name belongs neither to the estimator nor to its model function.
         """
-        model = params.pop("model", self.model)
+        unchanged = not {"model", "build_fn"} & set(params)
+        model = self.model if unchanged else self._renamed(params.pop("model", None), params)
         kept = self._params
         if model is not self.model:
-            old = defaults_of(self.model)
+            old = defaults_of(self._function)
             kept = {name: v for name, v in kept.items() if name not in old or not same(v, old[name])}
         self._check_names(model, {**kept, **params}, ValueError)
         self.model, self._params = model, {**kept, **params}
         return self
 
     def __sklearn_clone__(self) -> Self:
-        with copying(self.model):
-            return super().__sklearn_clone__()
+        with copying(self.model, custom_classes(self._params)):
+            if takes_any(type(self).__init__):
+                return super().__sklearn_clone__()
+            # A subclass whose __init__ takes a few parameters: the others are set afterwards.
+            params = {name: clone(value, safe=False) for name, value in self.get_params(deep=False).items()}
+            named = params.keys() & set(signature(type(self)).parameters)
+            new = type(self)(**{name: params.pop(name) for name in named})
+            return new.set_params(**params)
 
     def __repr__(self) -> str:
-        defaults = {**self._defaults, **defaults_of(self.model)}
+        defaults = {**self._defaults, **defaults_of(self._function)}
         changed = {
             name: value
             for name, value in self._params.items()
             if name not in defaults or not same(value, defaults[name])
         }
-        shown = [called(self.model), *(f"{name}={value!r}" for name, value in changed.items())]
+        shown = [called(self._function), *(f"{name}={value!r}" for name, value in changed.items())]
         return f"{type(self).__name__}({', '.join(shown)})"
 
+    def _own_defaults(self) -> dict[str, Any]:
+        """What the `__init__` of a subclass takes by name, and the defaults."""
+        return init_defaults(tuple(type(self).__mro__), ParameterNamespace)
+
+    def _builds_itself(self) -> bool:
+        """Whether the class has scikeras' `_keras_build_fn`."""
+        return hasattr(type(self), "_keras_build_fn")
+
+    @property
+    def _function(self) -> Any:
+        """What makes the model: `model`, or where that is None the `_keras_build_fn` of a subclass."""
+        return self._function_of(self.model)
+
+    def _function_of(self, model: Any) -> Any:
+        return self._keras_build_fn if model is None and self._builds_itself() else model
+
+    def _renamed(self, model: Any, params: dict[str, Any]) -> Any:
+        """The model, which scikeras once called `build_fn`."""
+        if "build_fn" not in params or "build_fn" in (names_of(model) or ()):
+            return model
+        function = params.pop("build_fn")
+        if function is None:
+            return model
+        if model is not None and model is not build_model:
+            raise TypeError(
+                f"{type(self).__name__} got both model={called(model)} and build_fn={called(function)}, the "
+                "old name of the same parameter; pass model= alone"
+            )
+        name = type(self).__name__
+        warnings.warn(
+            f"{name}(build_fn=...) is an old name; pass {name}(model={called(function)}) instead",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        return function
+
     def _check_names(self, model: Any, names: Iterable[str], error: type[Exception]) -> None:
-        accepted = names_of(model)
+        function = self._function_of(model)
+        accepted = names_of(function)
         if accepted is None:
             return
+        own = list(dict.fromkeys([*self._defaults, *self._own_defaults()]))
         for name in names:
             prefix, _, inner = name.partition("__")
             taken = {**_TAKEN, "model": accepted}.get(prefix)
             known = taken is None or inner.partition("__")[0] in taken
             routed = prefix in self._routes and bool(inner) and known
-            if not routed and name not in accepted and name not in self._defaults:
+            if not routed and name not in accepted and name not in own:
                 takes = f"takes {', '.join(accepted)}" if accepted else "takes no parameters"
                 raise error(
                     f"Invalid parameter {name!r} for estimator {type(self).__name__}: its model "
-                    f"{called(model)} {takes}; the estimator's own are {', '.join(self._defaults)}; "
+                    f"{called(function)} {takes}; the estimator's own are {', '.join(own)}; "
                     f"routed ones begin with {'__, '.join(sorted(self._routes))}__"
                 )
 
+    def _validate_params(self) -> None:
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            if callable(self._function):
+                raise
+            raise InvalidParameterError(
+                f"{error} ``model`` must be a function that returns a keras.Model, or a keras.Model: set it "
+                "with set_params(model=...)"
+            ) from error
+
     @property
     def _parameter_constraints(self) -> dict[str, Any]:
-        return {name: _CONSTRAINTS.get(name, "no_validation") for name in self._get_param_names()}
+        allowed = {name: _CONSTRAINTS.get(name, "no_validation") for name in self._get_param_names()}
+        return {**allowed, "model": [callable, None]} if self._builds_itself() else allowed

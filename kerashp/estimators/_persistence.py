@@ -19,14 +19,15 @@ from kerashp._archives import check_archive, load_model, read_arrays
 from kerashp._arguments import shown
 from kerashp._files import digest, read_json, regular_file, write_json, written_beside
 from kerashp._version import __version__
-from kerashp.estimators._models import PackedModel, output_width, pack, unpack
+from kerashp.estimators._models import output_width
+from kerashp.estimators._packing import packed, unpacked
 from kerashp.estimators._rows import Rows
 
 _MODEL, _ARRAYS, _MANIFEST = "model.keras", "arrays.npz", "estimator.json"
 _FORMAT = 1
 _MOST_FEATURES = 2**28  # of a row
 _ALWAYS_LEARNED = ("n_features_in_", "history_", "best_epoch_", "stopped_early_")
-_KEPT_OTHERWISE = ("model_", "target_encoder_", "feature_names_in_")
+_KEPT_OTHERWISE = ("model_", "target_encoder_", "feature_names_in_", "feature_encoder_", "callbacks_")
 _OBJECT = "object:"  # marks arrays of Python strings, which NumPy would pickle
 _TUPLE = "tuple"  # JSON knows lists only
 _DTYPE = "dtype"
@@ -38,16 +39,11 @@ class Persistent:
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
-        return {
-            name: pack(value) if isinstance(value, keras.Model) else value for name, value in state.items()
-        }
+        return {name: packed(value) for name, value in state.items() if name != "callbacks_"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(  # type: ignore[misc]
-            {
-                name: unpack(value) if isinstance(value, PackedModel) else value
-                for name, value in state.items()
-            }
+            {name: unpacked(value) for name, value in state.items()}
         )
 
     def save(self, path: str | Path) -> None:
@@ -146,7 +142,7 @@ def _split_params(estimator: Any) -> tuple[dict[str, Any], list[str]]:
     params, dropped = {}, []
     defaults = inspect.signature(type(estimator)).parameters
     for name, value in estimator.get_params(deep=False).items():
-        if name == "model" and value is defaults["model"].default:
+        if name == "model" and "model" in defaults and value is defaults["model"].default:
             continue
         try:
             params[name] = (
@@ -287,6 +283,8 @@ def _blank(cls: type, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -
     estimator._input_shape = _checked_shape(manifest["input_shape"])
     estimator._random = check_random_state(estimator.random_state)
     estimator.target_encoder_ = estimator._new_target_encoder(None).fit(arrays["target"])
+    if hasattr(estimator, "feature_encoder"):
+        estimator.feature_encoder_ = estimator.feature_encoder
     return estimator
 
 

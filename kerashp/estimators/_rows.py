@@ -52,7 +52,8 @@ def checked_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, floatx: str
     _check_targets(y, numeric=numeric)
     X, y = _validated(estimator, X, y, reset=reset, multi_output=True, y_numeric=numeric)
     X = _as_float(estimator, X, floatx, reset=reset)
-    y = _checked_values(y, floatx) if numeric else checked_labels(y)
+    several = getattr(estimator, "_encodes_targets", False)
+    y = _checked_values(y, floatx) if numeric else checked_labels(y, several=several)
     if sample_weight is not None:
         sample_weight = _checked_weight(sample_weight, X, floatx)
     return Rows(X, y, sample_weight)
@@ -130,10 +131,12 @@ def _as_float(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray
             "rows with X.reshape(len(X), -1), or use "
             f"{type(estimator).__name__.replace('MLP', '')}, whose model takes rows of any shape"
         )
+    if reset:
+        estimator._dtype_of_X = X.dtype
     if not reset and X.shape[1:] != estimator._input_shape:
         raise ValueError(
             f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted with rows of "
-            f"shape {estimator._input_shape}"
+            f"shape {estimator._input_shape}: there must be {len(estimator._input_shape) + 1} dimensions in X"
         )
     _check_numbers(X, "X", "encode it, say with sklearn.preprocessing")
     return X if X.dtype.kind in "biu" else _narrowed(X, floatx, "X")
@@ -154,8 +157,8 @@ def _narrowed(array: np.ndarray, floatx: str, name: str) -> np.ndarray:
     return array
 
 
-def checked_labels(y: Any) -> np.ndarray:
-    """Labels, or an indicator matrix, that a classifier can have."""
+def checked_labels(y: Any, *, several: bool = False) -> np.ndarray:
+    """Labels, or an indicator matrix, or if there may be `several` columns of labels, for a classifier."""
     if sparse.issparse(y):
         y = y.toarray()
     if y.dtype.kind == "O" and not all(isinstance(label, str) for label in y.ravel()):
@@ -167,11 +170,11 @@ def checked_labels(y: Any) -> np.ndarray:
     check_classification_targets(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
-    if type_of_target(y) == "multiclass-multioutput":
+    if not several and type_of_target(y) == "multiclass-multioutput":
         raise ValueError(
             f"y holds several columns of classes (multiclass-multioutput, shape {y.shape}); one network "
             "gives one column of classes or an indicator matrix: wrap the estimator in "
-            "sklearn.multioutput.MultiOutputClassifier"
+            "sklearn.multioutput.MultiOutputClassifier, or override target_encoder in a subclass"
         )
     return y
 
@@ -213,12 +216,12 @@ def weighted(rows: Rows, class_weight: Any, encoder: Any) -> Rows:
     if class_weight is None:
         return rows
     _check_class_weight(class_weight)
-    of_class = _of_class(class_weight, rows.y, encoder.classes_.tolist())
+    of_class = _of_class(class_weight, rows.y, encoder)
     weight = of_class if rows.sample_weight is None else of_class * rows.sample_weight
     return rows._replace(sample_weight=weight)
 
 
-def _of_class(class_weight: Any, y: np.ndarray, labels: list[Any]) -> np.ndarray:
+def _of_class(class_weight: Any, y: np.ndarray, encoder: Any) -> np.ndarray:
     """A weight a row. scikit-learn's function would refuse rows that lack a label which the dict names."""
     if y.ndim > 1 or isinstance(class_weight, str):
         return compute_sample_weight(class_weight, y)
@@ -226,6 +229,7 @@ def _of_class(class_weight: Any, y: np.ndarray, labels: list[Any]) -> np.ndarray
         raise ValueError(
             f"class_weight must be a dict or 'balanced' for one column of classes; got {class_weight!r}"
         )
+    labels = encoder.classes_.tolist()
     unknown = [label for label in class_weight if label not in labels]
     without = [label for label in labels if label not in class_weight]
     if unknown and without:

@@ -1,6 +1,7 @@
 """What a model function takes, read from its signature."""
 
 import inspect
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,8 @@ def _signature(model: Any) -> list[inspect.Parameter] | None:
     """A model function's parameters; none for a model, None where there is no signature to read."""
     if isinstance(model, keras.Model):
         return []
+    if inspect.ismethod(model) and inspect.isfunction(model.__func__):
+        return list(_read_once(model.__func__).parameters.values())[1:]
     read = _read_once if inspect.isfunction(model) else inspect.signature
     try:
         return list(read(model).parameters.values())
@@ -41,6 +44,29 @@ def defaults_of(model: Any) -> dict[str, Any]:
         for p in _signature(model) or ()
         if p.default is not p.empty and p.name not in HANDED
     }
+
+
+@lru_cache(maxsize=64)
+def init_defaults(classes: tuple[type, ...], root: type) -> dict[str, Any]:
+    """What the `__init__` of a class takes by name, and the defaults, without `model`.
+
+    `classes` are those that it inherits from, itself first; those from `root` on have no say.
+    """
+    below = [vars(owner)["__init__"] for owner in classes[: classes.index(root)] if "__init__" in vars(owner)]
+    defaults: dict[str, Any] = {}
+    for initialize in below:
+        parameters = list(inspect.signature(initialize).parameters.values())[1:]
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        defaults = {p.name: p.default for p in named if p.name != "model"} | defaults
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return defaults
+
+
+@lru_cache(maxsize=64)
+def takes_any(function: Callable[..., Any]) -> bool:
+    """Whether a function takes any keyword argument."""
+    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
 
 
 def called(model: Any) -> str:

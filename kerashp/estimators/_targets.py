@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import type_of_target
 from kerashp.estimators._losses import Loss
 from kerashp.estimators._scikeras import ClassifierLabelEncoder, RegressorTargetEncoder
 
-_TASKS = {"binary": "binary", "multiclass": "multiclass", "multilabel-indicator": "multilabel"}
+TASKS = {"binary": "binary", "multiclass": "multiclass", "multilabel-indicator": "multilabel"}
 
 
 class ClassEncoder(ClassifierLabelEncoder):
@@ -25,7 +25,7 @@ class ClassEncoder(ClassifierLabelEncoder):
         self._target_type: str
         if self._target_type == "multiclass-onehot":  # an indicator matrix is multilabel to scikit-learn
             self._target_type = "multilabel-indicator"
-        self.task_ = _TASKS[self._target_type]
+        self.task_ = TASKS[self._target_type]
         self.width_ = 1 if self.task_ == "binary" else self.n_classes_
         self.one_hot_, self.margins_, self.exclusive_ = False, False, self.task_ != "multilabel"
         self.n_units_, self.units_ = self.n_classes_, np.arange(self.n_classes_)
@@ -114,7 +114,8 @@ class ClassEncoder(ClassifierLabelEncoder):
             raise ValueError(
                 f"y holds the classes {unknown}, unknown to this classifier: it was fitted with "
                 f"{self.classes_.tolist()}; name all classes in the first call "
-                "(partial_fit(classes=...)) or fit anew"
+                f"(partial_fit(classes=...)) or fit anew (scikit-learn's encoders say: Found unknown "
+                f"categories {unknown})"
             )
 
 
@@ -129,6 +130,10 @@ class ValueEncoder(RegressorTargetEncoder):
         self._dtype = y.dtype if y.dtype.kind == "f" else np.dtype(float)
         return self
 
+    def narrow(self, dtype: np.dtype) -> None:
+        """Let predictions be of a floating type that is narrower than y's."""
+        self._dtype = min(self._dtype, dtype, key=lambda own: own.itemsize)
+
     def bind(self, width: int, loss: Loss) -> None:
         """Nothing to note: values go in and out as they are."""
 
@@ -136,7 +141,7 @@ class ValueEncoder(RegressorTargetEncoder):
         if y.shape[1:] != self._y_shape[1:]:
             raise ValueError(
                 f"y must have the {self.n_outputs_} output(s) and {len(self._y_shape)} axes of the y in fit; "
-                f"got shape {y.shape}"
+                f"got shape {y.shape} (Detected ``y`` to have {1 if y.ndim == 1 else y.shape[1]} output(s))"
             )
         return super().transform(y)
 

@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+import keras
 import numpy as np
 
 _MOST_VALUES, _MOST_ROWS = 2**22, 1000  # of what is looked at
@@ -29,9 +30,13 @@ def validation_tuple(validation_data: Any, X_val: Any, y_val: Any, sample_weight
     return (X_val, y_val) if sample_weight_val is None else (X_val, y_val, sample_weight_val)
 
 
-def warn_of_unlike_rows(X: np.ndarray, X_val: np.ndarray) -> None:
-    """Say where rows to validate on look as if steps before the estimator had not been applied to them."""
-    unlike = unlike_columns(X, X_val)
+def warn_of_unlike_rows(X: Any, X_val: Any) -> None:
+    """Say where rows to validate on look as if steps before the estimator had not been applied to them.
+
+    Each is an array, or a list or dict of arrays.
+    """
+    inputs = zip(keras.tree.flatten(X), keras.tree.flatten(X_val), strict=True)
+    unlike = np.concatenate([unlike_columns(*arrays) for arrays in inputs])
     n_unlike = np.count_nonzero(unlike)
     if n_unlike * 2 > len(unlike):
         warnings.warn(

@@ -5,17 +5,19 @@ from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
-from sklearn.utils._param_validation import validate_parameter_constraints
+from sklearn.metrics import accuracy_score, r2_score
 
-from kerashp.estimators._base import BaseKerasEstimator, unchanged_by_errors
-from kerashp.estimators._callbacks import copied
+from kerashp.estimators._base import unchanged_by_errors
+from kerashp.estimators._encoders import EncoderMixin
+from kerashp.estimators._handover import Fitting
 from kerashp.estimators._losses import loss_of
 from kerashp.estimators._metrics import ask_for_one_hot
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
-from kerashp.estimators._models import built, output_width
-from kerashp.estimators._parameters import COMPILE_DEFAULTS, ROUTED_CONSTRAINTS, ParameterNamespace
+from kerashp.estimators._models import built, duplicate
+from kerashp.estimators._parameters import COMPILE_DEFAULTS
+from kerashp.estimators._routing import PredictionCalls, ProbabilityCalls, RoutedCalls
 from kerashp.estimators._rows import Rows, checked_rows
-from kerashp.estimators._scikeras import BaseWrapper, loss_name, route_params
+from kerashp.estimators._scikeras import loss_name, route_params
 from kerashp.estimators._signatures import HANDED, called, defaults_of, names_of, same
 from kerashp.estimators._targets import data_arguments
 from kerashp.models import loss_for
@@ -24,11 +26,11 @@ from kerashp.training import isolated
 _COMPILE_ROUTES = ("optimizer__", "loss__", "metrics__", "compile__")
 
 
-class _Wrapper(BaseKerasEstimator, ParameterNamespace):
+class _Wrapper(RoutedCalls):
     """Building, training and asking a model by scikeras' rules."""
 
     def _validate_params(self) -> None:
-        if self.model is None and not hasattr(type(self), "_keras_build_fn"):
+        if self.model is None and not self._builds_itself():
             raise ValueError(
                 f"The 'model' parameter of {type(self).__name__} must be a callable. Got None instead: call "
                 "set_params(model=...) with a function that returns a Keras model, or with a model; load "
@@ -39,23 +41,28 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
     # Building.
 
     def _build(self, X: np.ndarray) -> keras.Model:
-        self._refuse_encoders()
-        model = built(self.model, self._model_arguments(X))
+        if self._builds_itself() and self.model is not None:
+            raise ValueError(
+                f"{type(self).__name__} cannot implement ``_keras_build_fn`` and have the "
+                f"model {called(self.model)}, too: pass model=None, or use a class without that method"
+            )
+        model = built(self._function, self._model_arguments(X))
         if not model.compiled:
             model.compile(**self._compile_arguments(self._task_of(model, X)))
-        elif "compile_kwargs" not in (names_of(self.model, handed=True) or ()):
+        elif "compile_kwargs" not in (names_of(self._function, handed=True) or ()):
             self._refuse_unused(model)
         return model
 
     def _build_key(self, rows: Rows, seed: int) -> Hashable | None:
-        described = "meta" in (names_of(self.model, handed=True) or ())
-        return None if described else super()._build_key(rows, seed)
+        described = "meta" in (names_of(self._function, handed=True) or ())
+        other = described or self._builds_itself() or self._encodes_targets or self._encodes_features
+        return None if other else super()._build_key(rows, seed)
 
     def _model_arguments(self, X: np.ndarray) -> dict[str, Any]:
         """The model function's arguments; what describes the data is theirs to say, unless it was set."""
-        if isinstance(self.model, keras.Model):
+        if isinstance(self._function, keras.Model):
             return {}
-        defaults, takes = defaults_of(self.model), names_of(self.model, handed=True)
+        defaults, takes = defaults_of(self._function), names_of(self._function, handed=True)
         own = set(self._params) - set(self._defaults) if takes is None else set(takes)
         params = self.get_params(deep=False)
         arguments = route_params(params, destination="model", pass_filter=own, strict=True)
@@ -73,22 +80,24 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
         missing = [name for name in takes or () if name not in arguments]
         if missing:
             raise TypeError(
-                f"{called(self.model)} needs {', '.join(missing)}: pass "
-                f"{type(self).__name__}({called(self.model)}, {missing[0]}=...) or give it a default"
+                f"{called(self._function)} needs {', '.join(missing)}: pass "
+                f"{type(self).__name__}({called(self._function)}, {missing[0]}=...) or give it a default"
             )
         return arguments
 
     def _task_of(self, model: keras.Model, X: np.ndarray) -> str:
         """What the loss is to suit: a model with a unit for each of several classes may get two of them."""
         task: str = self.target_encoder_.task_
-        wide = task == "binary" and self.loss is None and output_width(model, X) > 2
-        return "multiclass" if wide else task
+        if task != "binary" or self.loss is not None or self._encodes_targets:
+            return task
+        return "multiclass" if self._width(model, X) > 2 else task
 
     def _compile_arguments(self, task: str | None = None) -> dict[str, Any]:
         try:
             arguments = self._get_compile_kwargs()
         except (TypeError, ValueError) as error:
-            raise ValueError(
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(
                 f"{type(self).__name__} cannot compile the model with {self._compile_words()}: {error}. See "
                 "keras.optimizers, keras.losses and keras.metrics for names and arguments"
             ) from error
@@ -114,34 +123,29 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
 
     def _refuse_unused(self, model: keras.Model) -> None:
         """A model that comes compiled takes no further word on it."""
-        taken = names_of(self.model) or ()
+        taken = names_of(self._function) or ()
+        defaults = COMPILE_DEFAULTS | self._own_defaults()
         unused = [
             name
             for name, value in self._params.items()
-            if (name in COMPILE_DEFAULTS and name not in taken and not same(value, COMPILE_DEFAULTS[name]))
+            if (name in COMPILE_DEFAULTS and name not in taken and not same(value, defaults[name]))
             or name.startswith(_COMPILE_ROUTES)
         ]
         if "loss" in unused and loss_name(self.loss) == loss_of(model).name:
             unused.remove("loss")
         if unused:
+            function = called(self._function)
             raise ValueError(
-                f"{', '.join(unused)} cannot be honoured: {called(self.model)} returns a compiled model "
-                f"(loss {loss_of(model).name!r}, optimizer {model.optimizer.name!r}). Leave compiling to the "
-                f"estimator, or let {called(self.model)} take the argument, or compile_kwargs"
+                f"{', '.join(unused)} cannot be honoured: {function} returns a compiled model (loss "
+                f"{loss_of(model).name!r}, optimizer {model.optimizer.name!r}); set for the estimator, but "
+                f"model compiled with others. Leave compiling to the estimator, or let {function} take the "
+                "argument, or compile_kwargs"
             )
-
-    def _refuse_encoders(self) -> None:
-        for name in ("target_encoder", "feature_encoder"):
-            if getattr(type(self), name) is not getattr(BaseWrapper, name):
-                raise TypeError(
-                    f"{type(self).__name__} overrides scikeras' {name}, which kerashp does not use: put a "
-                    "transformer before the estimator in a Pipeline, or use TransformedTargetRegressor"
-                )
 
     def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
         super()._start(rows, classes)
         encoder = self.target_encoder_
-        self.X_shape_, self.X_dtype_ = rows.X.shape, rows.X.dtype
+        self.X_shape_, self.X_dtype_ = rows.X.shape, self._dtype_of_X
         self.y_dtype_, self.y_ndim_ = rows.y.dtype, rows.y.ndim
         self.n_outputs_, self.n_outputs_expected_ = encoder.n_outputs_, encoder.n_outputs_expected_
         with np.errstate(invalid="ignore"):  # of numbers beyond all integers
@@ -153,6 +157,40 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
         return self._get_metadata() | {
             name: getattr(self, name) for name in of_classes if hasattr(self, name)
         }
+
+    def _initial(self, X: np.ndarray) -> tuple[keras.Model, int]:
+        """The user's own model where nothing in it has to be changed, otherwise a new one."""
+        model = self._function
+        if not isinstance(model, keras.Model) or not model.compiled or self.warm_start_from is not None:
+            return self._measured(X)
+        self._refuse_unused(model)
+        return model, self._width(model, X)
+
+    def _begun(self, X: Any, y: Any, *arguments: Any, fresh: bool, **options: Any) -> Fitting:
+        if fresh:
+            self._ndim_of_y = np.ndim(y)
+        else:
+            if options["partial"]:
+                self._check_like_before(X, y)
+            if self.model_ is self.model:  # by `initialize`; the user's own is not trained
+                self.model_ = duplicate(self.model_)
+        return super()._begun(X, y, *arguments, fresh=fresh, **options)
+
+    def _check_like_before(self, X: Any, y: Any) -> None:
+        """Refuse rows of another kind than those of the first call, from which the model goes on."""
+        name, n_dims = type(self).__name__, getattr(self, "_ndim_of_y", np.ndim(y))
+        if hasattr(self, "predict_proba") and np.ndim(y) != n_dims:
+            raise ValueError(
+                f"y has {np.ndim(y)} dimensions, but this {name} was fitted with {n_dims}: reshape it"
+            )
+        kinds = [("X", X, self.X_dtype_)] + [("y", y, self.y_dtype_)] * hasattr(self, "predict_proba")
+        for what, data, before in kinds:
+            dtype = getattr(data, "dtype", before)
+            if getattr(dtype, "kind", "O") == "f" and before.kind in "biu":
+                raise ValueError(
+                    f"Got {what} with dtype {dtype}, but this {name} was fitted with {before}: pass "
+                    f"{what}.astype({before.name!r}), or floats from the first call on"
+                )
 
     def initialize(self, X: Any, y: Any) -> Self:
         """Build the model for (X, y) without training it, say to predict with the weights that it has.
@@ -171,60 +209,17 @@ class _Wrapper(BaseKerasEstimator, ParameterNamespace):
         self._validate_params()
         with unchanged_by_errors(self):
             rows = checked_rows(self, X, y, None, self._floatx(), reset=True)
+            self._ndim_of_y = np.ndim(y)
             self._start(rows, None)
             with isolated(self._next_seed()):
-                self.model_, width = self._measured(rows.X)
+                self.model_, width = self._initial(rows.X)
                 self._bind(rows, width)
             self._check_classes(rows, partial=False)
         self.history_, self.best_epoch_, self.stopped_early_ = {"loss": []}, 0, False
         return self
 
-    # Training and prediction.
 
-    def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
-        params = self.get_params(deep=False)
-        arguments = route_params(params, destination="fit", pass_filter=self._fit_kwargs)
-        if "class_weight" in arguments and not hasattr(self, "predict_proba"):
-            raise ValueError(
-                f"fit__class_weight is for classifiers, not {type(self).__name__}; use sample_weight"
-            )
-        routed = {name: params[name] for name in ROUTED_CONSTRAINTS if name in params}
-        validate_parameter_constraints(ROUTED_CONSTRAINTS, routed, caller_name=type(self).__name__)
-        sizes = {
-            name: n_samples for name in ("batch_size", "validation_batch_size") if arguments.get(name) == -1
-        }
-        return {
-            name: value
-            for name, value in {**arguments, **sizes}.items()
-            if value is not None and not name.startswith("callbacks")
-        }
-
-    def _fit_callbacks_given(self) -> Any:
-        routed = [name for name in self._params if name.startswith("callbacks__")]
-        if routed and self.callbacks is None:
-            raise ValueError(f"{routed[0]} has nothing to go to: callbacks=None; pass callbacks=[...] too")
-        try:
-            self._initialize_callbacks()
-        except TypeError as error:
-            raise TypeError(
-                "callbacks must hold keras.callbacks.Callback objects, or classes with routed arguments; "
-                f"got {self.callbacks!r}: {error}"
-            ) from error
-        return self._fit_callbacks
-
-    def _forward(self, X: np.ndarray) -> np.ndarray:
-        params = self.get_params(deep=False)
-        arguments = route_params(params, destination="predict", pass_filter=set(), strict=True)
-        if not arguments:
-            return super()._forward(X)
-        arguments = {"verbose": self.verbose, **arguments}
-        self._initialize_callbacks()
-        if arguments.get("batch_size") == -1:
-            arguments["batch_size"] = len(X)
-        return self.model_.predict(X, **arguments | {"callbacks": copied(self._predict_callbacks)})
-
-
-class KerasClassifier(KerasClassifierMixin, _Wrapper):
+class KerasClassifier(ProbabilityCalls, EncoderMixin, KerasClassifierMixin, _Wrapper):
     """A classifier around any Keras model: binary, multiclass or multilabel.
 
     scikeras' wrapper, mended: every argument in the model function's signature is a parameter of the
@@ -342,8 +337,10 @@ class KerasClassifier(KerasClassifierMixin, _Wrapper):
 
     _defaults: ClassVar[dict[str, Any]] = {**_Wrapper._defaults, "class_weight": None}
 
+    scorer = staticmethod(accuracy_score)  # a subclass may have another, as in scikeras
 
-class KerasRegressor(KerasRegressorMixin, _Wrapper):
+
+class KerasRegressor(PredictionCalls, EncoderMixin, KerasRegressorMixin, _Wrapper):
     """A regressor around any Keras model, one output or many.
 
     scikeras' wrapper, mended: every argument in the model function's signature is a parameter of the
@@ -447,3 +444,6 @@ class KerasRegressor(KerasRegressorMixin, _Wrapper):
     >>> regressor.set_params(n_hidden=2).fit(X, y / y.std()).score(X, y / y.std()) > 0.5
     True
     """
+
+    r_squared = keras.metrics.R2Score  # scikeras' name of this metric
+    scorer = staticmethod(r2_score)  # a subclass may have another, as in scikeras

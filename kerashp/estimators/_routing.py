@@ -1,0 +1,176 @@
+"""What of a wrapper's parameters and of a call goes to `Model.fit` and `Model.predict`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.utils._param_validation import validate_parameter_constraints
+
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._callbacks import copied
+from kerashp.estimators._parameters import PREDICT_NAMES, ROUTED_CONSTRAINTS, ParameterNamespace
+from kerashp.estimators._scikeras import route_params
+
+_SIZES = ("batch_size", "validation_batch_size")
+_CALL: ContextVar[dict[str, Any] | None] = ContextVar("call", default=None)
+
+
+class RoutedCalls(BaseKerasEstimator, ParameterNamespace):
+    """Training and prediction with the arguments that parameters route to Keras."""
+
+    def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
+        params = self.get_params(deep=False)
+        arguments = route_params(params, destination="fit", pass_filter=self._fit_kwargs)
+        if "class_weight" in arguments and not hasattr(self, "predict_proba"):
+            raise ValueError(
+                f"fit__class_weight is for classifiers, not {type(self).__name__}; use sample_weight"
+            )
+        routed = {name: params[name] for name in ROUTED_CONSTRAINTS if name in params}
+        validate_parameter_constraints(ROUTED_CONSTRAINTS, routed, caller_name=type(self).__name__)
+        sizes = {name: self._all_rows(name, n_samples) for name in _SIZES if arguments.get(name) == -1}
+        return {
+            name: value
+            for name, value in {**arguments, **sizes}.items()
+            if value is not None and not name.startswith("callbacks")
+        }
+
+    def _all_rows(self, name: str, n_samples: int) -> int:
+        """The batch size that -1 stands for, which scikeras has for one array only."""
+        if not getattr(self, "_one_input", True):
+            raise ValueError(
+                f"`{name}=-1` requires that `X` implement `shape`, but the feature_encoder of "
+                f"{type(self).__name__} makes a list or dict of arrays; pass a number of rows"
+            )
+        return n_samples
+
+    def _curve_name(self, name: str) -> str:
+        """The whole name of a metric that the model is compiled with by a short one, as in scikeras."""
+        prefix = "val_" if name.startswith("val_") else ""
+        metric = name.removeprefix(prefix)
+        compiled = getattr(self.model_, "_compile_metrics", None)
+        given = keras.tree.flatten(compiled._user_metrics) if compiled else []
+        return (
+            prefix + _whole_name(metric) if metric in [one for one in given if isinstance(one, str)] else name
+        )
+
+    def _fit_callbacks_given(self) -> Any:
+        routed = [name for name in self._params if name.startswith("callbacks__")]
+        if routed and self.callbacks is None:
+            raise ValueError(f"{routed[0]} has nothing to go to: callbacks=None; pass callbacks=[...] too")
+        try:
+            self._initialize_callbacks()
+        except TypeError as error:
+            raise TypeError(
+                "callbacks must hold keras.callbacks.Callback objects, or classes with routed arguments; "
+                f"got {self.callbacks!r}: {error}"
+            ) from error
+        return self._fit_callbacks
+
+    def _forward(self, X: Any) -> Any:
+        params, call = self.get_params(deep=False), _CALL.get() or {}
+        arguments = route_params(params, destination="predict", pass_filter=set(), strict=True) | call
+        if not arguments:
+            return super()._forward(X)
+        arguments = {"verbose": self.verbose, **arguments}
+        self._initialize_callbacks()
+        callbacks = copied([self._predict_callbacks, call.get("callbacks")])
+        if arguments.get("batch_size") == -1:
+            arguments["batch_size"] = self._all_rows("batch_size", len(X))
+        return self.model_.predict(x=X, **arguments | {"callbacks": callbacks})
+
+
+@lru_cache(maxsize=64)
+def _whole_name(metric: str) -> str:
+    """`mean_absolute_error` for `mae`; a name that Keras gives another meaning, such as `acc`, as it is."""
+    try:
+        return str(getattr(keras.metrics.get(metric), "name", metric))
+    except (TypeError, ValueError):
+        return metric
+
+
+class PredictionCalls(BaseKerasEstimator):
+    """Predictions that take the arguments of `keras.Model.predict`."""
+
+    def predict(self, X: Any, **arguments: Any) -> np.ndarray:
+        """The labels or values that the model predicts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+        **arguments
+            `batch_size`, `verbose`, `steps` and `callbacks`, as `keras.Model.predict` takes them, for this
+            call. They go before routed parameters (`predict__batch_size`).
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The most probable labels; for a multilabel target 1 where a label is more probable than not. Of a
+            regressor the values, of the shape of the y in fit, and of the narrower of the floating types of
+            X and y in fit; an integer y has no say, and an integer X counts as Keras' float type.
+        """
+        with _calling(self, "predict", arguments):
+            return super().predict(X)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, **arguments: Any) -> float:
+        """What `scorer` says of the predictions for X: accuracy of a classifier, R² of a regressor.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True labels or values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of at least 0.
+        **arguments
+            As in `predict`.
+
+        Returns
+        -------
+        float
+        """
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return float(self.scorer(y, self.predict(X, **arguments), **weight))
+
+
+class ProbabilityCalls(PredictionCalls):
+    """Probabilities likewise."""
+
+    def predict_proba(self, X: Any, **arguments: Any) -> np.ndarray:
+        """The probabilities of the classes, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Rows.
+        **arguments
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Rows sum to 1; for a multilabel target each column is a label's own probability.
+        """
+        with _calling(self, "predict_proba", arguments):
+            return super().predict_proba(X)
+
+
+@contextmanager
+def _calling(estimator: Any, method: str, arguments: dict[str, Any]) -> Iterator[None]:
+    """Inside, the model predicts with these arguments, besides those of a call around this one."""
+    unknown = [name for name in arguments if name not in PREDICT_NAMES]
+    if unknown:
+        raise TypeError(
+            f"{type(estimator).__name__}.{method} got an unexpected argument {unknown[0]!r}; besides X it "
+            f"takes those of keras.Model.predict: {', '.join(PREDICT_NAMES)}"
+        )
+    token = _CALL.set({**(_CALL.get() or {}), **arguments})
+    try:
+        yield
+    finally:
+        _CALL.reset(token)
