@@ -80,7 +80,7 @@ def test_units_without_a_class_outlast_saving_and_partial_fits(iris, tmp_path) -
     X, y = iris[0][iris[1] != 1], iris[1][iris[1] != 1]
     fitted = KerasClassifier(three_units, epochs=5, random_state=0).fit(X, y)
     fitted.save(tmp_path / "saved")
-    loaded = KerasClassifier.load(tmp_path / "saved")
+    loaded = KerasClassifier.load(tmp_path / "saved", model=three_units)
     np.testing.assert_allclose(loaded.predict_proba(X), fitted.predict_proba(X), rtol=1e-6)
     loss = fitted.history_["loss"][-1]
     assert fitted.partial_fit(X, y).history_["loss"][-1] < loss

@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils import Tags
 
-from kerashp._arguments import known_arguments
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._rows import Rows, check_listed, checked_classes
 from kerashp.estimators._targets import ClassEncoder, ValueEncoder
@@ -115,7 +114,6 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
                 "validation_split holds out the last rows: shuffle rows that are sorted by class)"
             )
 
-    @known_arguments
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
@@ -190,7 +188,6 @@ class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
     def _new_target_encoder(self, classes: np.ndarray | None) -> ValueEncoder:
         return ValueEncoder()
 
-    @known_arguments
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None, **arguments: Any
