@@ -741,6 +741,7 @@ SEARCHES: dict[str, Callable[..., Any]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:OracleSearchCV. hyperband ended after 6 candidates")
 @pytest.mark.parametrize("name", SEARCHES)
 def test_every_search_goes_on_where_it_was_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -4,6 +4,7 @@ import itertools
 import math
 import os
 import pickle
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -214,7 +215,12 @@ def test_hyperbands_epochs_are_the_innermost_estimators() -> None:
         cv=2,
         random_state=0,
     )
-    found = oracle.fit(X, Y)
+    said = (
+        "hyperband ended after 6 candidates, within a bracket of which more were to go on; the longest "
+        "training had 4 of 4 epochs. All brackets have 10 candidates: set n_trials=10, or use fewer epochs or"
+    )
+    with pytest.warns(UserWarning, match=said):
+        found = oracle.fit(X, Y)
     assert list(found.cv_results_["n_resources"]) == [2, 2, 2, 2, 2, 4]
     assert list(found.cv_results_["split0_epochs"]) == list(found.cv_results_["n_resources"])
     assert [len(group.fits) for group in found.plan_.groups] == [10, 2]
@@ -311,10 +317,25 @@ def test_hyperband_on_few_candidates_says_that_it_trained_none_to_the_end() -> N
     said = "hyperband ran out of different candidates; none .* more than 1 of 81 epochs. Use HalvingGrid"
     with pytest.warns(UserWarning, match=said):
         OracleSearchCV(Peak(epochs=81), few, **options).fit(X, Y)
-    OracleSearchCV(Peak(epochs=81), few, **options, n_trials=3).fit(X, Y)  # its end was asked for
+    said = (
+        "hyperband ended after 3 candidates, within a bracket of .* the longest training had 1 of 81 epochs"
+    )
+    with pytest.warns(UserWarning, match=said):
+        OracleSearchCV(Peak(epochs=81), few, **options, n_trials=3).fit(X, Y)
     limited = keras_tuner.oracles.HyperbandOracle(objective=MAXIMIZE, max_epochs=81, seed=1)
     limited.max_trials = 3
-    OracleSearchCV(Peak(), few, oracle=limited, cv=2).fit(X, Y)
+    with pytest.warns(UserWarning, match=said):
+        OracleSearchCV(Peak(), few, oracle=limited, cv=2).fit(X, Y)
+
+
+def test_hyperband_says_nothing_where_all_brackets_are_finished() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        found = search(oracle="hyperband", n_trials=23, batch=8)
+    assert Counter(found.cv_results_["n_resources"]) == {1: 9, 3: 8, 9: 6}
+    with pytest.warns(UserWarning, match="after 10 candidates, .* 3 of 9 epochs. All brackets have 23"):
+        cut = search(oracle="hyperband", n_trials=10)
+    assert max(cut.cv_results_["n_resources"]) == 3
 
 
 def test_an_oracle_of_ones_own() -> None:
@@ -364,7 +385,8 @@ def test_nothing_is_printed_written_or_kept(
 
     monkeypatch.chdir(tmp_path)
     known = len(module.LOCKS)
-    found = search(n_trials=3, oracle="hyperband")
+    with pytest.warns(UserWarning, match="hyperband ended after 3 candidates"):
+        found = search(n_trials=3, oracle="hyperband")
     assert capfd.readouterr().out == ""
     assert os.listdir(tmp_path) == []
     assert len(module.LOCKS) == known

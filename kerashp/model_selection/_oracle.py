@@ -52,7 +52,8 @@ class OracleSearchCV(TogetherMixin):
         needs it to have the same `seed` when the search is called again.
     n_trials : int, default=None
         The most candidates. None: 10 for "bayesian" and "random", else as many as the oracle has in it. A
-        search ends before where the oracle does.
+        search ends before where the oracle does. Where "hyperband" ends within a bracket, whose best would
+        have gone on to more epochs, a `UserWarning` says how many candidates all brackets have.
     batch : int, default=8
         The most candidates at a time: more train faster together, fewer let the oracle learn earlier.
     random_state : int, RandomState instance or None, default=None
@@ -95,10 +96,10 @@ class OracleSearchCV(TogetherMixin):
     >>> X, y = make_regression(200, 8, random_state=0)
     >>> regressor = KerasMLPRegressor(1, 8, epochs=9, random_state=0)
     >>> space = {"learning_rate": loguniform(1e-4, 1e-1)}
-    >>> search = OracleSearchCV(regressor, space, oracle="hyperband", n_trials=12, batch=9, cv=3,
-    ...                         random_state=0).fit(X, y / y.std())
-    >>> search.cv_results_["n_resources"].tolist(), search.epochs_saved_
-    ([1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3], 9)
+    >>> search = OracleSearchCV(regressor, space, oracle="hyperband", batch=9, cv=3, random_state=0)
+    >>> search = search.fit(X, y / y.std())
+    >>> search.cv_results_["n_resources"].tolist()[:13], search.epochs_saved_
+    ([1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3, 3], 36)
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -209,11 +210,23 @@ class OracleSearchCV(TogetherMixin):
                 f"OracleSearchCV: all {len(places)} candidates failed; the warnings before this say why, and "
                 "error_score='raise' raises the first error"
             )
-        longest = max(results.get("n_resources", [0]))
-        if proposer.ran_out and 0 < longest < proposer.max_epochs:
+        if proposer.max_epochs:
+            self._warn_of_few_epochs(proposer, max(results.get("n_resources", [0])))
+
+    def _warn_of_few_epochs(self, proposer: Proposer, longest: int) -> None:
+        """Say so where Hyperband ended before its best candidates were trained to the end."""
+        if proposer.ran_out and longest < proposer.max_epochs:
             warnings.warn(
                 "OracleSearchCV: hyperband ran out of different candidates; none was trained for more than "
                 f"{longest} of {proposer.max_epochs} epochs. Use HalvingGridSearchCV, or oracle='grid'",
+                stacklevel=2,
+            )
+        elif proposer.cut_short and not proposer.ran_out:
+            asked, most, epochs = proposer.n_asked, proposer.n_of_all_brackets, proposer.max_epochs
+            warnings.warn(
+                f"OracleSearchCV: hyperband ended after {asked} candidates, within a bracket of which more "
+                f"were to go on; the longest training had {longest} of {epochs} epochs. All brackets have "
+                f"{most} candidates: set n_trials={most}, or use fewer epochs or another oracle",
                 stacklevel=2,
             )
 

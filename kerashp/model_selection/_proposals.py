@@ -162,6 +162,20 @@ class Proposer:
         at_limit = self._oracle.max_trials and len(self._oracle.trials) >= self._oracle.max_trials
         return self.stopped and not at_limit
 
+    @property
+    def cut_short(self) -> bool:
+        """Whether the oracle is Hyperband, and candidates of some bracket did not go on to its last round."""
+        if not hasattr(self._oracle, "_brackets"):
+            return False
+        self._oracle._remove_completed_brackets()
+        return bool(self._oracle._brackets)
+
+    @property
+    def n_of_all_brackets(self) -> int:
+        """How many candidates an iteration of Hyperband has."""
+        numbers = range(self._oracle._get_num_brackets())
+        return sum(self._oracle._get_size(number, own) for number in numbers for own in range(number + 1))
+
     def batch(self, size: int) -> list[Proposal]:
         """Up to so many proposals; fewer where it waits for their scores first. None where it has ended."""
         proposals: list[Proposal] = []
