@@ -131,6 +131,7 @@ def test_no_arrow_runs_the_wrong_way(path: Path) -> None:
         (
             "keras_tuner",
             {
+                "integrations/_build_function.py",
                 "integrations/keras_tuner.py",
                 "model_selection/_proposals.py",
                 "spaces/_hyperparameters.py",

@@ -14,7 +14,15 @@ from kerashp.estimators._constraints import CALL_CONSTRAINTS, TRAINING_CONSTRAIN
 from kerashp.estimators._models import copying
 from kerashp.estimators._packing import custom_classes
 from kerashp.estimators._scikeras import BaseWrapper
-from kerashp.estimators._signatures import called, defaults_of, init_defaults, names_of, same, takes_any
+from kerashp.estimators._signatures import (
+    called,
+    defaults_of,
+    init_defaults,
+    names_of,
+    same,
+    takes_any,
+    way_from_keras_tuner,
+)
 from kerashp.models import build_model
 
 _ROWS = [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None]
@@ -222,6 +230,9 @@ class ParameterNamespace(BaseWrapper):
             known = taken is None or inner.partition("__")[0] in taken
             routed = prefix in self._routes and bool(inner) and known
             if not routed and name not in accepted and name not in own:
+                way = way_from_keras_tuner(model)
+                if way is not None:
+                    raise error(f"Invalid parameter {name!r} for estimator {type(self).__name__}: {way}")
                 takes = f"takes {', '.join(accepted)}" if accepted else "takes no parameters"
                 raise error(
                     f"Invalid parameter {name!r} for estimator {type(self).__name__}: its model "

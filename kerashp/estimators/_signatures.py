@@ -77,6 +77,21 @@ def called(model: Any) -> str:
     return str(getattr(function, "__name__", repr(model)))
 
 
+def way_from_keras_tuner(model: Any) -> str | None:
+    """What to do with a `build(hp)` function or a hypermodel of keras-tuner's; None for any other model."""
+    build = model if callable(model) else getattr(model, "build", None)
+    if isinstance(model, keras.Model) or not callable(build):
+        return None
+    first = next(iter(_signature(build) or ()), None)
+    if first is None or first.name != "hp" or first.default is not first.empty:
+        return None
+    name = called(model)
+    return (
+        f"{name} takes keras-tuner's hp: pass from_build({name}), with from_build imported from "
+        "kerashp.integrations.keras_tuner; its hyperparameters become the estimator's parameters"
+    )
+
+
 def same(value: Any, other: Any) -> bool:
     """Whether two parameters' values are equal; arrays are only if they are one."""
     if value is other:

@@ -18,7 +18,14 @@ from kerashp.estimators._parameters import COMPILE_DEFAULTS
 from kerashp.estimators._routing import PredictionCalls, ProbabilityCalls, RoutedCalls
 from kerashp.estimators._rows import Rows, checked_rows
 from kerashp.estimators._scikeras import loss_name, route_params
-from kerashp.estimators._signatures import HANDED, called, defaults_of, names_of, same
+from kerashp.estimators._signatures import (
+    HANDED,
+    called,
+    defaults_of,
+    names_of,
+    same,
+    way_from_keras_tuner,
+)
 from kerashp.estimators._targets import data_arguments
 from kerashp.models import loss_for
 from kerashp.training import isolated
@@ -36,6 +43,9 @@ class _Wrapper(RoutedCalls):
                 "set_params(model=...) with a function that returns a Keras model, or with a model; load "
                 "cannot restore the function of a saved estimator"
             )
+        way = None if "hp" in self._params else way_from_keras_tuner(self.model)
+        if way is not None:
+            raise TypeError(f"{type(self).__name__} calls its model function with its parameters, but {way}")
         super()._validate_params()
 
     # Building.

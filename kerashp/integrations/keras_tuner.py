@@ -12,12 +12,13 @@ import keras_tuner
 
 from kerashp._arguments import spelled
 from kerashp.estimators import KerasMLPClassifier, KerasMLPRegressor
+from kerashp.integrations._build_function import BuildFunction, from_build
 from kerashp.models import build_model
 from kerashp.spaces import params_from_hyperparameters, to_hyperparameters
 from kerashp.spaces._hyperparameters import parameter_names
 from kerashp.training import fit
 
-__all__ = ["MLPHyperModel"]
+__all__ = ["BuildFunction", "MLPHyperModel", "from_build"]
 
 _OF_MODEL = frozenset(inspect.signature(build_model).parameters)
 _OF_TRAINING = frozenset({"batch_size", "epochs"})
