@@ -200,6 +200,21 @@ def test_a_scorer_that_fails_for_train_rows_alone_costs_no_test_score(iris) -> N
     assert (search.cv_results_["mean_train_score"] == -1).all()
 
 
+@pytest.mark.filterwarnings("ignore:One or more of the")
+def test_a_scorer_that_fails_for_one_candidate_costs_no_other(iris) -> None:
+    def failing(estimator: Any, *_: Any) -> float:
+        if estimator.learning_rate == 0.001:
+            raise ValueError(f"not at {estimator.learning_rate}")
+        return 1.0
+
+    scoring = {"right": "accuracy", "wrong": failing}
+    search = GridSearchCV(MLP, RATES, cv=3, scoring=scoring, refit="right")
+    with pytest.warns(FitFailedWarning, match="^3 of 9 fits have (.|\n)*'wrong' failed:(.|\n)*not at 0.001"):
+        search.fit(*iris)
+    assert np.isnan(search.cv_results_["mean_test_wrong"]).tolist() == [True, False, False]
+    assert search.cv_results_["rank_test_wrong"].tolist() == [3, 1, 1]
+
+
 def test_fits_that_diverge_at_different_epochs_have_one_cause(iris) -> None:
     """Their losses are infinite or no numbers, from different epochs on."""
     estimator = KerasMLPRegressor(optimizer="sgd", epochs=60, random_state=0)

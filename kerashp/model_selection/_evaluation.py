@@ -28,6 +28,7 @@ from kerashp.model_selection._histories import with_history
 from kerashp.model_selection._plan import Alone, Fit, Group, Means, Plan, planned
 from kerashp.model_selection._progress import Bar
 from kerashp.model_selection._ready import Preparation, Ready
+from kerashp.model_selection._scores import checked
 from kerashp.model_selection._stop import CTRL_C, TIMEOUT, Limit, Stopped
 from kerashp.model_selection._task import Resource, Result, Task
 from kerashp.model_selection._trial import Trial
@@ -240,7 +241,8 @@ class Evaluation:
 
     def _lost(self, tasks: Sequence[Task], error: Exception) -> None:
         """Fits whose workers were killed have failed; if the search ends with them, they are not written."""
-        self._store.results |= {task.place: with_history(task.failed(error)) for task in tasks}
+        failed = {task.place: checked(with_history(task.failed(error)), task) for task in tasks}
+        self._store.results |= failed
         self._lost_fits += [task.place for task in tasks]
 
     def _in_line(self, tasks: Sequence[Task]) -> list[Task]:

@@ -39,7 +39,8 @@ def reported(results: Sequence[Result], error_score: object) -> list[Result]:
             stacklevel=2,
         )
     return [
-        result if result["fit_error"] is None else result | {"fit_error": errors[result["fit_error"]]}
+        {name: value for name, value in result.items() if name != "score_errors"}
+        | {"fit_error": errors.get(result["fit_error"])}
         for result in results
     ]
 
