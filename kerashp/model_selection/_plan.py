@@ -1,7 +1,7 @@
 """The plan of a search: which fits train together, how wide, and which train by themselves."""
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._fingerprint import digest
 from kerashp.model_selection._ready import Ready
+from kerashp.model_selection._traits import Traits, differences, in_words, traits_of
 from kerashp.training import Costs, Room, block_size, n_cores, roomier, weight_shapes
 
 _MOST_SIZES = 128
@@ -57,6 +58,8 @@ class Group:
         Why each call trains one member, as many at a time as there are cores; None: it trains many.
     stackable : bool
         Whether it could train many, if slower.
+    traits : dict from str to str
+        What its fits have in common, in words.
     """
 
     fits: tuple[Fit, ...]
@@ -72,6 +75,7 @@ class Group:
     n_cores: int = 1
     one_by_one: str | None = None
     stackable: bool = True
+    traits: Traits = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_candidates(self) -> int:
@@ -150,6 +154,7 @@ class Plan:
             lines.append(_LINE.format(*counts, share, size, f"{group.seconds:.1f}", group.graph))
         for reason, numbers in self._one_by_one().items():
             lines.append(f"trained one by one, in compiled calls, since {reason}: group {numbers}")
+        lines += self._separations()
         reasons: dict[str, list[Fit]] = {}
         for one in self.alone:
             reasons.setdefault(one.reason, []).append(one.fit)
@@ -158,6 +163,18 @@ class Plan:
             more = f" and {len(fits) - 5} more" if len(fits) > 5 else ""
             lines.append(f"not stacked, since {reason}: candidate/split {some}{more}")
         return "\n".join(lines)
+
+    def _separations(self) -> Iterator[str]:
+        """For each group, what separates it from the one that it has most in common with."""
+        for number, group in enumerate(self.groups):
+            others = [
+                (differences(group.traits, other.traits), place)
+                for place, other in enumerate(self.groups)
+                if place != number
+            ]
+            if others:
+                words, nearest = min(others, key=lambda other: len(other[0]))
+                yield f"group {number} differs from group {nearest}: {in_words(words)}"
 
 
 class Means(NamedTuple):
@@ -389,6 +406,7 @@ def _described(fits: list[Ready], program: Group | None, kind: str, blocks: Bloc
         kind=kind,
         one_by_one=mode.reason,
         stackable=mode.stackable,
+        traits=traits_of(fits[0], tuple(work.units.tolist())),
     )
 
 

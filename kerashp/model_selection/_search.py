@@ -249,11 +249,13 @@ class TogetherMixin(EnsemblingMixin):
         Returns
         -------
         str
-            A table of the groups, a line for each reason why fits were not stacked, and the seconds.
+            A table of the groups; for each, what separates it from the one that is most like it; a line for
+            each reason why fits were not stacked; and the seconds, which are sums over threads (and workers)
+            that work at the same time, and so may be more than have passed.
         """
         check_is_fitted(self, "plan_")
         times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds_.items())
-        return f"{self.plan_}\n{times}"
+        return f"{self.plan_}\nseconds, summed over threads and workers: {times}"
 
     def report(
         self, path: Any, *, title: str | None = None, metric: str | None = None, n_top: int = 20
