@@ -225,7 +225,7 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
     restore_best_weights : bool, default=True
         Whether early stopping ends with the best epoch's weights instead of the last's.
     callbacks : list of keras.callbacks.Callback, default=None
-        Copied for each fit.
+        Copied for each fit; `callbacks_` holds the copies.
     class_weight : dict, list of dict or "balanced", default=None
         Weights of the labels; "balanced" is n_samples / (n_classes * n_samples_of_the_class).
     shuffle : bool, default=True
@@ -253,6 +253,9 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         The curves: `loss`, `val_loss` and the like, one value an epoch.
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    callbacks_ : list of keras.callbacks.Callback
+        Those of the last fit, with what they collected: copies of the user's, and what `early_stopping` and
+        `schedule` add. Pickles and copies of the estimator are without them.
     stopped_early_ : bool
         Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
     baseline_loss_ : float or None
@@ -422,7 +425,7 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
     restore_best_weights : bool, default=True
         Whether early stopping ends with the best epoch's weights instead of the last's.
     callbacks : list of keras.callbacks.Callback, default=None
-        Copied for each fit.
+        Copied for each fit; `callbacks_` holds the copies.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new order.
     warm_start : bool, default=False
@@ -446,6 +449,9 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         The curves: `loss`, `val_loss` and the like, one value an epoch.
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    callbacks_ : list of keras.callbacks.Callback
+        Those of the last fit, with what they collected: copies of the user's, and what `early_stopping` and
+        `schedule` add. Pickles and copies of the estimator are without them.
     stopped_early_ : bool
         Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
     baseline_loss_ : float or None

@@ -62,8 +62,11 @@ def copying(model: Any, classes: dict[str, Any]) -> AbstractContextManager[None]
 
     And for the objects of some other `classes`.
     """
-    known = classes | (_custom_objects(model) if isinstance(model, keras.Model) else {})
-    return _loading(known) if known else nullcontext()
+    if isinstance(model, keras.Model):
+        classes = classes | _custom_objects(model)
+    elif not classes:
+        return nullcontext()
+    return _loading(classes)
 
 
 @contextmanager

@@ -179,7 +179,8 @@ class ParameterNamespace(BaseWrapper):
             for name, value in self._params.items()
             if name not in defaults or not same(value, defaults[name])
         }
-        shown = [called(self._function), *(f"{name}={value!r}" for name, value in changed.items())]
+        model = [called(self.model)] if self._function is self.model else []
+        shown = [*model, *(f"{name}={value!r}" for name, value in changed.items())]
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _own_defaults(self) -> dict[str, Any]:

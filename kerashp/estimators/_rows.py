@@ -1,5 +1,6 @@
 """Input rows: checked by scikit-learn, cast to the network's float type, weighted, split."""
 
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -60,6 +61,7 @@ def checked_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, floatx: str
 
 
 def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+    _check_one_array(X, *y)
     try:
         return validate_data(estimator, X, *y, allow_nd=True, accept_sparse=("csr", "csc"), **options)
     except (TypeError, ValueError) as error:
@@ -88,6 +90,23 @@ def _complex_error(name: str, array: Any) -> ValueError:
         f"{_COMPLEX}: {name} must hold real numbers; got {received}. Pass the real and imaginary parts "
         f"({name}.real and {name}.imag) as columns"
     )
+
+
+def _check_one_array(X: Any, y: Any = None) -> None:
+    """Refuse several arrays, which Keras' models take, by name."""
+    several = isinstance(X, Mapping)
+    if isinstance(X, list | tuple) and X and all(isinstance(own, np.ndarray) and own.ndim for own in X):
+        lengths, n_rows = {len(own) for own in X}, None if y is None else np.shape(y)[:1]
+        apart = min(own.ndim for own in X) > 1 and len({own.shape[1:] for own in X}) > 1
+        several = len(lengths) == 1 and (apart or n_rows == (*lengths,) != (len(X),))
+    if several:
+        kind, arrays = type(X).__name__, list(X.values()) if isinstance(X, Mapping) else X
+        shapes = ", ".join(str(np.shape(own)) for own in arrays)
+        raise TypeError(
+            f"X is a {kind} of {len(X)} arrays, of shapes {shapes}; an estimator takes one array. Join them "
+            "with numpy.hstack, and override feature_encoder in a subclass to split the rows again for a model "
+            "of several inputs; or train the model with kerashp.fit, which takes several inputs"
+        )
 
 
 def _check_targets(y: Any, *, numeric: bool) -> None:

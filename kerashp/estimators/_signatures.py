@@ -74,7 +74,7 @@ def called(model: Any) -> str:
     if isinstance(model, keras.Model):
         return f"the model {model.name!r}"
     function = getattr(model, "func", model)  # a functools.partial's
-    return str(getattr(function, "__name__", repr(model)))
+    return str(function.__name__) if hasattr(function, "__name__") else repr(model)
 
 
 def way_from_keras_tuner(model: Any) -> str | None:

@@ -235,7 +235,9 @@ class KerasClassifier(ProbabilityCalls, EncoderMixin, KerasClassifierMixin, _Wra
     scikeras' wrapper, mended: every argument in the model function's signature is a parameter of the
     estimator, with the function's default, so that `get_params` lists it and a search can set it. An argument
     called `input_shape`, `n_outputs` or `task` that is not set follows from the data. scikeras' routed
-    names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) keep working.
+    names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) keep working, and so do
+    `target_encoder` and `feature_encoder`, which a subclass overrides for a model of several inputs and
+    outputs, `_keras_build_fn` and `scorer`.
 
     A model may have more output units than y has classes, as in a fold that lacks some. Labels that are
     integers from 0 to the number of units less 1 then belong to the units of their numbers, and all others to
@@ -245,7 +247,8 @@ class KerasClassifier(ProbabilityCalls, EncoderMixin, KerasClassifierMixin, _Wra
     Parameters
     ----------
     model : callable or keras.Model, default=build_model
-        A function that returns a Keras model, compiled or not, or a model, which is copied.
+        A function that returns a Keras model, compiled or not, or a model, which is copied. A subclass with a
+        method `_keras_build_fn`, scikeras' way, has that for its function.
     optimizer : str, keras Optimizer or class, default="rmsprop"
         For models that come uncompiled, as are `metrics`, `loss_weights`, `weighted_metrics` and
         `run_eagerly`, with Keras' meaning and defaults.
@@ -280,7 +283,7 @@ class KerasClassifier(ProbabilityCalls, EncoderMixin, KerasClassifierMixin, _Wra
     validation_batch_size : int or None, default=None
         Rows of a validation step; None is `batch_size`, -1 all rows.
     callbacks : list of keras.callbacks.Callback, default=None
-        Copied for each fit.
+        Copied for each fit; `callbacks_` holds the copies.
     class_weight : dict, list of dict or "balanced", default=None
         Weights of the labels; "balanced" is n_samples / (n_classes * n_samples_of_the_class).
     shuffle : bool, default=True
@@ -308,6 +311,9 @@ class KerasClassifier(ProbabilityCalls, EncoderMixin, KerasClassifierMixin, _Wra
         The curves: `loss`, `val_loss`, metrics, one value an epoch.
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    callbacks_ : list of keras.callbacks.Callback
+        Those of the last fit, with what they collected: copies of the user's, and what `early_stopping` and
+        `schedule` add. Pickles and copies of the estimator are without them.
     stopped_early_ : bool
         Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
     baseline_loss_ : float or None
@@ -356,12 +362,15 @@ class KerasRegressor(PredictionCalls, EncoderMixin, KerasRegressorMixin, _Wrappe
     scikeras' wrapper, mended: every argument in the model function's signature is a parameter of the
     estimator, with the function's default, so that `get_params` lists it and a search can set it. An argument
     called `input_shape`, `n_outputs` or `task` that is not set follows from the data. scikeras' routed
-    names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) keep working.
+    names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) keep working, and so do
+    `target_encoder` and `feature_encoder`, which a subclass overrides for a model of several inputs and
+    outputs, `_keras_build_fn` and `scorer`.
 
     Parameters
     ----------
     model : callable or keras.Model, default=build_model
-        A function that returns a Keras model, compiled or not, or a model, which is copied.
+        A function that returns a Keras model, compiled or not, or a model, which is copied. A subclass with a
+        method `_keras_build_fn`, scikeras' way, has that for its function.
     optimizer : str, keras Optimizer or class, default="rmsprop"
         For models that come uncompiled, as are `metrics`, `loss_weights`, `weighted_metrics` and
         `run_eagerly`, with Keras' meaning and defaults.
@@ -395,7 +404,7 @@ class KerasRegressor(PredictionCalls, EncoderMixin, KerasRegressorMixin, _Wrappe
     validation_batch_size : int or None, default=None
         Rows of a validation step; None is `batch_size`, -1 all rows.
     callbacks : list of keras.callbacks.Callback, default=None
-        Copied for each fit.
+        Copied for each fit; `callbacks_` holds the copies.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new order.
     warm_start : bool, default=False
@@ -419,6 +428,9 @@ class KerasRegressor(PredictionCalls, EncoderMixin, KerasRegressorMixin, _Wrappe
         The curves: `loss`, `val_loss`, metrics, one value an epoch.
     best_epoch_ : int
         The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+    callbacks_ : list of keras.callbacks.Callback
+        Those of the last fit, with what they collected: copies of the user's, and what `early_stopping` and
+        `schedule` add. Pickles and copies of the estimator are without them.
     stopped_early_ : bool
         Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
     baseline_loss_ : float or None

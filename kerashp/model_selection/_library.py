@@ -9,6 +9,7 @@ from sklearn.base import is_classifier
 from sklearn.utils.metaestimators import _safe_split
 
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._encoders import TargetAdapter
 from kerashp.model_selection._preprocessing import innermost
 
 MOST_CANDIDATES, MOST_BYTES = 50, 2**28  # of which predictions are kept
@@ -29,9 +30,12 @@ def predicted(estimator: Any, X: Any, y: Any, rows: np.ndarray, train: np.ndarra
     try:
         if not is_classifier(estimator):
             return np.asarray(estimator.predict(X_test))
-        proba = np.asarray(estimator.predict_proba(X_test), np.float32)
+        proba = estimator.predict_proba(X_test)
     except Exception:  # its score has failed likewise
         return None
+    if isinstance(inner.target_encoder_, TargetAdapter):
+        return None  # of whatever form the probabilities are
+    proba = np.asarray(proba, np.float32)
     return proba if inner.target_encoder_.task_ == "multilabel" else _of_all(proba, inner.classes_, y)
 
 

@@ -173,7 +173,7 @@ class Preparation:
             return reason
         with isolated(dtype=fitting.dtype):
             block = self.blocks.add(passed.X, fitting.state["target_encoder_"].transform(passed.y))
-            train, validation = self._portions(fitting, block, len(passed.X))
+            train, validation = self._portions(fitting, block, len(passed.y))
             if validation is not None and self.blocks.row(validation.block) != self.blocks.row(block):
                 return "its validation_data are of other types than the rows to train on"
             shape, rowwise, mode = self._shape(model, rows)
@@ -209,7 +209,7 @@ class Preparation:
         held_out = fitting.validation
         if held_out is not None and held_out.at is None:
             own = self.blocks.add(held_out.X, held_out.y)
-            return train, Portion(own, _all(len(held_out.X)), held_out.sample_weight)
+            return train, Portion(own, _all(self.blocks.n_rows(own)), held_out.sample_weight)
         if held_out is not None:
             return train, Portion(block, _places(held_out, n_passed), held_out.sample_weight)
         return train, None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerashp.estimators._handover import Resumed
+from kerashp.estimators._models import outputs
 from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._ready import Ready
 from kerashp.model_selection._stop import Stopped
@@ -53,7 +54,7 @@ class Together:
             members,
             joined.X,
             joined.y,
-            _weights(fits, members, len(joined.X)),
+            _weights(fits, members, joined.n_rows),
             batch_size=max(ready.batch_size for ready in fits),
             validation_batch_size=first.get("validation_batch_size"),
             shuffle=first.get("shuffle", True),
@@ -119,8 +120,14 @@ class Together:
             ready.stopping.best_epoch = trained.best_epoch
         return Resumed(ready.state, ready.arguments, trained.history, partial(self._predicted, position))
 
-    def _predicted(self, position: int, X: np.ndarray) -> np.ndarray:
-        """A member's outputs for rows X; the first to ask has all of its training rows' predicted."""
+    def _predicted(self, position: int, X: Any) -> Any:
+        """A member's outputs for rows X; the first to ask has all of its training rows' predicted.
+
+        A model of several inputs or outputs, which has been written, gives them by itself.
+        """
+        model = self._fits[position].model
+        if not isinstance(X, np.ndarray) or len(getattr(model, "outputs", None) or [model]) > 1:
+            return outputs(model, X)
         block = self._fits[position].train.block
         key = block, X.shape, X.dtype, hash(X.tobytes())
         fold = [index for index, ready in enumerate(self._fits) if ready.train.block == block]
