@@ -53,3 +53,12 @@ def compiles(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(_program.Compiled, "__init__", counted)
     return made
+
+
+@pytest.fixture(autouse=True)
+def long_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compile as for a long training: those of the tests are short. `short_training` undoes it."""
+    from kerashp.training import _modes
+
+    monkeypatch.setattr(_modes, "_PAYS_FROM", 0)
+    monkeypatch.setattr(_modes, "_LOOP_PAYS_FROM", 0)

@@ -212,12 +212,19 @@ def planned(fits: Sequence[Ready], alone: Sequence[Alone], blocks: Blocks, means
     groups: list[tuple[Group, Callable[[], Group] | None]] = []
     for own in alike.values():
         kind = digest(own[0].kind)
-        alike_before = [] if own[0].own_code else [group for group in means.earlier if group.kind == kind]
+        mode = own[0].mode
+        one_by_one = mode.one_by_one(sum(ready.n_epochs * ready.n_steps for ready in own))
+        apart = one_by_one, mode.stackable
+        alike_before = [
+            group
+            for group in means.earlier
+            if not own[0].own_code and (group.kind, group.one_by_one) == (kind, one_by_one)
+        ]
         programs = list({group.room: group for group in alike_before}.values())
         for bucket, program in _buckets(own, means.costs, programs):
             for part in _fitting(bucket, program, blocks, means):
-                by_itself = partial(_described, part, None, kind, blocks, means) if program else None
-                groups.append((_described(part, program, kind, blocks, means), by_itself))
+                by_itself = partial(_described, part, None, kind, apart, blocks, means) if program else None
+                groups.append((_described(part, program, kind, apart, blocks, means), by_itself))
     placed = _on_cores(groups, means.hurried)
     placed.sort(key=lambda group: group.seconds / group.n_candidates if means.hurried else -group.seconds)
     return Plan(tuple(placed), tuple(alone), means.costs)
@@ -384,10 +391,16 @@ def _member_bytes(fits: Sequence[Ready], n_weights: int, blocks: Blocks) -> int:
     return int(_ITEM * ((_COPIES + slots) * n_weights + outputs + n_rows * (prediction + weighted)))
 
 
-def _described(fits: list[Ready], program: Group | None, kind: str, blocks: Blocks, means: Means) -> Group:
+def _described(
+    fits: list[Ready],
+    program: Group | None,
+    kind: str,
+    apart: tuple[str | None, bool],
+    blocks: Blocks,
+    means: Means,
+) -> Group:
     """The group of these fits; in the room of the one whose program trains it, if there is one."""
     work = _Work.of(fits)
-    mode = fits[0].mode
     needed = float(np.mean([_n_weights(ready.shapes) for ready in fits]))
     if program is None:
         room, n_weights, seconds = _new_room(fits, work, means)
@@ -404,8 +417,8 @@ def _described(fits: list[Ready], program: Group | None, kind: str, blocks: Bloc
         compile_seconds=0.0 if program else means.costs.compiling(work.n_layers),
         room=room,
         kind=kind,
-        one_by_one=mode.reason,
-        stackable=mode.stackable,
+        one_by_one=apart[0],
+        stackable=apart[1],
         traits=traits_of(fits[0], tuple(work.units.tolist())),
     )
 

@@ -50,6 +50,7 @@ class Together:
             for ready in fits
         ]
         first = fits[0].arguments
+        self._n_epochs = max(ready.arguments["epochs"] for ready in fits)
         self._population = Population(
             members,
             joined.X,
@@ -58,6 +59,7 @@ class Together:
             batch_size=max(ready.batch_size for ready in fits),
             validation_batch_size=first.get("validation_batch_size"),
             shuffle=first.get("shuffle", True),
+            epochs=self._n_epochs,
             room=room,
         )
         self._trained: list[Trained] = []
@@ -94,8 +96,7 @@ class Together:
                 keep_all()
 
         try:
-            epochs = max(ready.arguments["epochs"] for ready in self._fits)
-            self._trained = self._population.train(epochs, between)
+            self._trained = self._population.train(self._n_epochs, between)
         except Stopped:
             keep_all()
             raise

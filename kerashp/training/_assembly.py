@@ -144,10 +144,13 @@ def single(
     *,
     shuffle: bool,
     rates: Rates | None,
+    epochs: int,
 ) -> Engine:
-    """The engine that trains a compiled and built model on all rows: a population of one."""
+    """The engine that trains a compiled and built model for some epochs of all rows: a population of one."""
     stack = Stack([model])
-    assembly = Assembly(stack, (train, validation), batch_sizes, 1, mode_of(model, train.x))
+    n_steps = epochs * -(-train.arrays[0].shape[0] // batch_sizes[0])
+    mode = mode_of(model, train.x).of_steps(n_steps)
+    assembly = Assembly(stack, (train, validation), batch_sizes, 1, mode)
     tests = None if validation is None else assembly.feed(1, [_all_rows(validation)])
     feed = assembly.feed(0, [_all_rows(train)], [np.random] if shuffle else None)
     return assembly.engine(np.arange(1), stack.state(), feed, tests, rates)

@@ -192,6 +192,7 @@ class _Training:
                 (batch_size, call["validation_batch_size"] or batch_size),
                 shuffle=call["shuffle"],
                 rates=rates,
+                epochs=call["epochs"] - call["initial_epoch"],
             )
             self._engine.prepare()
         except Exception as error:  # whatever it is, Model.fit trains or says what is wrong

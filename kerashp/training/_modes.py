@@ -1,11 +1,11 @@
 """How a model's epochs are compiled: by XLA or without it, and for many members at a time or for one.
 
 On a CPU, TensorFlow's own convolutions, interpolations and random numbers are many times faster than XLA's
-inside a loop, and an unrolled recurrent layer takes XLA seconds to compile. A loop over time steps has no form
-for several members, on any device; XLA computes it fast for one.
+inside a loop, and an unrolled recurrent layer takes XLA seconds to compile; a short training of any model
+takes less time than XLA's compiling. A loop over time steps has no form for several members, on any device.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -27,6 +27,11 @@ _CONVOLUTIONS = (
 )
 
 
+# Measured on a CPU over the networks of benchmarks/zoo.py: XLA compiles in 0.3 s more than TensorFlow traces,
+# and takes 0.1 ms less a step of most of them, 1 ms less of one with a loop.
+_PAYS_FROM, _LOOP_PAYS_FROM = 3000, 500
+
+
 @dataclass(frozen=True)
 class Mode:
     """How a graph shape is compiled.
@@ -35,6 +40,8 @@ class Mode:
     ----------
     xla : bool, default=True
         Whether by XLA.
+    pays_from : int, default=0
+        The steps from which on it pays to compile by XLA, or for many members.
     reason : str or None, default=None
         Why each compiled call trains one member; None: it trains many.
     stackable : bool, default=True
@@ -42,8 +49,21 @@ class Mode:
     """
 
     xla: bool = True
+    pays_from: int = 0
     reason: str | None = None
     stackable: bool = True
+
+    def of_steps(self, n_steps: int) -> "Mode":
+        """The mode for so many steps by one program."""
+        return replace(self, xla=self.xla and n_steps >= self.pays_from)
+
+    def one_by_one(self, n_steps: int) -> str | None:
+        """Why members that take so many steps, all told, train one by one; None: they do not."""
+        if self.reason is None and n_steps < self.pays_from:
+            return (
+                f"fewer than {self.pays_from} steps take less time than to compile for many members at a time"
+            )
+        return self.reason
 
 
 def mode_of(model: Any, x: Any) -> Mode:
@@ -61,22 +81,21 @@ def mode_of(model: Any, x: Any) -> Mode:
     layers = model._flatten_layers()
     without_xla = next((layer for layer in layers if not layer.supports_jit), None)
     if without_xla is not None:
-        return _one_by_one(f"XLA does not compile {_kind(without_xla)}", xla=False)
+        return Mode(xla=False, reason=f"XLA does not compile {_kind(without_xla)}", stackable=False)
     operations = _operations(model, layers, x)
     on_cpu = backend().device_memory() is None
     convolution = on_cpu and _convolution(layers, operations)
     loop = _loop(layers, operations)
     if loop:
-        return _one_by_one(loop, xla=not convolution)
-    if convolution:
-        reason = f"on a CPU, {convolution} takes as long for many members at a time as for each in turn"
+        pays_from = _LOOP_PAYS_FROM if on_cpu else 0
+        return Mode(xla=not convolution, pays_from=pays_from, reason=loop, stackable=False)
+    unrolled = on_cpu and next((f"the unrolled {_kind(own)}" for own in layers if _is_unrolled(own)), None)
+    if convolution or unrolled:
+        kind = convolution or unrolled
+        reason = f"on a CPU, {kind} takes as long for many members at a time as for each in turn"
         return Mode(xla=False, reason=reason)
-    slow = _draws(model, layers) or any(_is_unrolled(layer) or _interpolates(layer) for layer in layers)
-    return Mode(xla=not (on_cpu and slow))
-
-
-def _one_by_one(reason: str, *, xla: bool) -> Mode:
-    return Mode(xla=xla, reason=reason, stackable=False)
+    slow = on_cpu and (_draws(model, layers) or any(map(_interpolates, layers)))
+    return Mode(xla=not slow, pays_from=_PAYS_FROM if on_cpu else 0)
 
 
 def _operations(model: Any, layers: list[Any], x: Any) -> frozenset[str]:

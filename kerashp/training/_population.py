@@ -1,5 +1,6 @@
 """A population of models that train together."""
 
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -60,6 +61,8 @@ class Population:
         Rows a step of validation; `batch_size` if None.
     shuffle : bool, default=True
         Whether each member takes its rows in a new order in every epoch.
+    epochs : int, default=None
+        How many it will train, roughly; None: many. Few are compiled in less time, on a CPU.
     blocks_at_a_time : int, default=None
         Into how many blocks, or a multiple, the members are divided at the least: one for each core if None.
     room : kerashp.training.Room, default=None
@@ -108,6 +111,7 @@ class Population:
         validation_data: Any = None,
         validation_batch_size: int | None = None,
         shuffle: bool = True,
+        epochs: int | None = None,
         blocks_at_a_time: int | None = None,
         room: Room | None = None,
     ):
@@ -121,6 +125,8 @@ class Population:
         _check_ends(self._members)
         _check_models([member.model for member in self._members])
         _check_starts(self._members)
+        if epochs is not None:
+            epochs = _CHECK.integer("epochs", epochs, at_least=1)
         at_a_time = n_cores() if blocks_at_a_time is None else blocks_at_a_time
         at_a_time = _CHECK.integer("blocks_at_a_time", at_a_time, at_least=1)
         widths = [units_of(member.model) for member in self._members]
@@ -135,9 +141,14 @@ class Population:
         self._portions = portions
         batch = portions.batch(batch_size)
         mode = mode_of(self._members[0].model, data_adapter_utils.unpack_x_y_sample_weight(batch)[0])
+        n_steps = (
+            sys.maxsize if epochs is None else epochs * -(-max(map(len, portions.train_rows)) // batch_size)
+        )
         if room is None:
-            room = Room.of(widths, block_size(len(widths), at_a_time, mode.reason))
+            one_by_one = mode.one_by_one(n_steps * len(widths))
+            room = Room.of(widths, block_size(len(widths), at_a_time, one_by_one))
         _check_stackable(room, mode)
+        mode = mode.of_steps(n_steps * room.n_blocks(len(widths)))
         self._size = room.n_members
         self._stack = Stack(
             [member.model for member in self._members],
