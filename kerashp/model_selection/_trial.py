@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import assert_all_finite, get_tags
 
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._encoders import TargetAdapter
 from kerashp.estimators._handover import Resumed, resuming
 from kerashp.estimators._validation import warn_of_unlike_rows
 from kerashp.model_selection._blocks import Blocks
@@ -104,8 +105,11 @@ class Trial:
     def _check_scorer(self, fits: Sequence[Ready], blocks: Blocks) -> None:
         """Refuse a scorer that raises on all splits of a candidate, for predictions as good as any.
 
-        One of the user's that looks at more than predictions is not tried.
+        One of the user's that looks at more than predictions is not tried, and none where encoders of the
+        user's make predictions of the outputs.
         """
+        if isinstance(fits[0].state["target_encoder_"], TargetAdapter):
+            return
         scorer = fits[0].task.keywords["scorer"]
         if isinstance(scorer, _MultimetricScorer):
             scorer = scorer._scorers.get(self.refit) if isinstance(self.refit, str) else None
