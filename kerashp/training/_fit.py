@@ -44,11 +44,17 @@ def fit(
     *,
     fallback: str = "warn",
 ) -> Any:
-    """Train a Keras model as `model.fit(x, y, ...)` does, to the same numbers, by whole epochs compiled.
+    """Train a Keras model as `model.fit(x, y, ...)` does, by whole epochs compiled.
 
     The arguments are those of `keras.Model.fit`, in its order and meaning. Weights, the optimizer's state and
-    count of steps, metrics and random seeds end as `Model.fit` leaves them, so that `predict`, `evaluate`,
-    `save` and further training go on from there.
+    count of steps, metrics and random seeds are left in the model as by `Model.fit`, so that `predict`,
+    `evaluate`, `save` and further training go on from there.
+
+    Where neither the order of the rows nor a layer is random (`shuffle=False`; no Dropout, GaussianNoise,
+    augmentation, sampling layer or the like), all numbers are those of `Model.fit`, to rounding. What is
+    random is drawn otherwise: with `shuffle=True`, Keras' default, the rows come in another order, and random
+    layers draw other numbers, so that weights and losses differ from those of `Model.fit` as they do between
+    two seeds. Orders and draws have the same distributions, and are the same ones again for the same seed.
 
     Parameters
     ----------
@@ -73,8 +79,8 @@ def fit(
     validation_data : (x, y) or (x, y, sample_weight), default=None
         Rows to validate on.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in a new order, drawn by `numpy.random` (so
-        `keras.utils.set_random_seed` decides it; with JAX the order is Keras' own, with TensorFlow another).
+        Whether each epoch takes the rows in a new order, drawn by `numpy.random`, so that
+        `keras.utils.set_random_seed` decides it; it need not be the one that `Model.fit` draws.
     class_weight : dict from class to weight, default=None
         Multiplies the loss of the rows of a class.
     sample_weight : array of shape (n_samples,), or a list or dict of them, default=None
@@ -118,8 +124,7 @@ def fit(
     batch size, float type), whatever its weights, learning rate, other rates and penalties, and whatever the
     number of rows; see `kerashp.training.clear_cache`. Models with code of your own are compiled one by one.
 
-    Dropout draws other numbers than under `Model.fit`, the same ones for the same seed; all else is equal to
-    rounding. A loss that is not finite ends nothing by itself.
+    A loss that is not finite ends nothing by itself.
 
     A process that is forked after the first use of Keras has none of the threads of TensorFlow or JAX:
     training in it raises an error instead of hanging. Start processes by `multiprocessing`'s "spawn" or by

@@ -41,10 +41,11 @@ _CHECK = Arguments("Population")
 class Population:
     """Models of one graph shape that train together, an epoch of many in one compiled call.
 
-    Each member ends with what it would end with by itself: its own weights, learning rate and other numbers,
-    rows, order, early stopping and best weights. What differs may be numbers (learning rate, momentum, betas,
-    weight decay, L1 and L2, dropout, label smoothing; zero or not) and, where zeros can stand in for the
-    units that are not there, the widths of hidden layers.
+    Each member ends, to rounding, with what it ends with in a population of one: it has weights, learning
+    rate and other numbers, rows, an order of them, random draws, early stopping and best weights of its own.
+    What that is beside `Model.fit`, see `kerashp.fit`. What differs may be numbers (learning rate, momentum,
+    betas, weight decay, L1 and L2, dropout, label smoothing; zero or not) and, where zeros can stand in for
+    the units that are not there, the widths of hidden layers.
 
     Parameters
     ----------
