@@ -8,9 +8,11 @@ or any CSV with MedInc, HouseAge, ..., MedHouseVal.
 """
 
 import argparse
-import os
+import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from startup import load_tensorflow
+
+load_tensorflow()
 
 import keras
 import numpy as np
@@ -48,6 +50,17 @@ def from_csv(path: str) -> tuple[np.ndarray, np.ndarray]:
     return X[whole], table["median_house_value"][whole] / 1e5
 
 
+def downloaded() -> tuple[np.ndarray, np.ndarray]:
+    """The same from scikit-learn, which keeps what it has downloaded once."""
+    try:
+        return fetch_california_housing(return_X_y=True)
+    except OSError as error:
+        sys.exit(
+            f"The data cannot be downloaded ({error}): pass them as a file with --csv housing.csv, say the "
+            "book's own (housing.tgz in https://github.com/ageron/data), or run this where there is a network"
+        )
+
+
 def build_model(n_hidden=1, n_neurons=30, learning_rate=3e-3, input_shape=[8]):  # noqa: B006
     model = keras.models.Sequential()
     model.add(keras.layers.InputLayer(shape=input_shape))
@@ -67,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--n-iter", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=100)
     options = parser.parse_args(arguments)
-    X, y = from_csv(options.csv) if options.csv else fetch_california_housing(return_X_y=True)
+    X, y = from_csv(options.csv) if options.csv else downloaded()
     chosen = np.random.default_rng(42).permutation(len(X))[: options.rows]
     X_full, X_test, y_full, y_test = train_test_split(X[chosen], y[chosen], random_state=42)
     X_train, X_valid, y_train, y_valid = train_test_split(X_full, y_full, random_state=42)

@@ -7,11 +7,14 @@ On a cluster that is there already, give `Client` its address, or `ray.init` its
 """
 
 import argparse
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import startup
+
+startup.load_tensorflow()
 
 import joblib
 import numpy as np
@@ -35,7 +38,14 @@ def dask_cluster() -> Iterator[None]:
     from distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, env=ONE_CORE, dashboard_address=":0") as cluster,
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            env=ONE_CORE,
+            preload=[startup.__file__],
+            silence_logs=logging.ERROR,  # a worker that takes seconds to end is no reason to worry
+            dashboard_address=":0",
+        ) as cluster,
         Client(cluster),
         joblib.parallel_config("dask"),
     ):
@@ -49,7 +59,13 @@ def ray_cluster() -> Iterator[None]:
 
     register_ray()
     with (
-        ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": ONE_CORE}),
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            runtime_env={"env_vars": ONE_CORE},
+        ),
         joblib.parallel_config("ray"),
     ):
         yield

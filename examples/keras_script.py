@@ -1,9 +1,10 @@
 """`build_model` in a Keras training script, without scikit-learn's estimators: digits as 8 x 8 images."""
 
 import argparse
-import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from startup import load_tensorflow
+
+load_tensorflow()
 
 import keras
 import numpy as np

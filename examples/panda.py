@@ -5,11 +5,12 @@ can be killed at any moment and run again.
 """
 
 import argparse
-import os
 import tempfile
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from startup import load_tensorflow
+
+load_tensorflow()
 
 import keras
 import numpy as np

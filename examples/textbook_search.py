@@ -4,11 +4,12 @@ Run it with `make demo`. A. Géron, Hands-On Machine Learning, ch. 10, searches 
 """
 
 import argparse
-import os
 import time
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from startup import load_tensorflow
+
+load_tensorflow()
 
 import numpy as np
 from scipy.stats import reciprocal
@@ -22,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, build_model
 from kerashp.model_selection import RandomizedSearchCV
+from kerashp.training import without_retracing_warnings
 
 SPACE = {
     "mlp__n_hidden": [0, 1, 2, 3],
@@ -70,7 +72,8 @@ def seconds_with_scikeras(search: RandomizedSearchCV, X: np.ndarray, y: np.ndarr
         n_epochs = epochs[candidate][0]
         began = time.perf_counter()
         estimator = wrapper(build_model, epochs=n_epochs, batch_size=mlp.batch_size, verbose=0, **routed)
-        estimator.fit(X, y).predict(X)
+        with without_retracing_warnings():  # of TensorFlow, since each fit of scikeras traces anew
+            estimator.fit(X, y).predict(X)
         took += time.perf_counter() - began
         trained += n_epochs
     return took / trained * (sum(map(sum, epochs)) + len(mlp.history_["loss"]))

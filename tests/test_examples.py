@@ -1,7 +1,11 @@
 """The examples run to their end, in small."""
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
+import urllib.error
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -22,11 +26,33 @@ _BOOK = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples import `startup.py`, which is in their folder."""
+    monkeypatch.syspath_prepend(_EXAMPLES)
+
+
 def _example(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, _EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _printed(name: str, *arguments: str) -> str:
+    """What an example prints, with TensorFlow as it is by default; it writes nothing else."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_CPP")}
+    environment["PYTHONPATH"] = str(_EXAMPLES.parent)
+    done = subprocess.run(
+        [sys.executable, str(_EXAMPLES / f"{name}.py"), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    return done.stdout
 
 
 def _snippet(word: str) -> str:
@@ -111,10 +137,9 @@ def test_the_readmes_diagnosis(capsys: pytest.CaptureFixture) -> None:
     assert 1e-3 < names["rates"].suggestion < 1
 
 
-def test_textbook_search(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_textbook_search(tmp_path: Path) -> None:
     report = tmp_path / "report.html"
-    _example("textbook_search").main(["--n-iter", "2", "--epochs", "3", "--report", str(report)])
-    printed = capsys.readouterr().out
+    printed = _printed("textbook_search", "--n-iter", "2", "--epochs", "3", "--report", str(report))
     assert str(report) in printed
     assert "<h1>The textbook&#x27;s search, on digits</h1>" in report.read_text(encoding="utf-8")
     for expected in (
@@ -144,7 +169,7 @@ def _book_rows(n: int) -> list[str]:
     ]
 
 
-def test_california_housing_from_the_books_file(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_california_housing_from_the_books_file(tmp_path: Path) -> None:
     rows = _book_rows(101)
     (tmp_path / "housing.csv").write_text(_BOOK + "\n".join(rows))
     example = _example("california_housing")
@@ -153,8 +178,10 @@ def test_california_housing_from_the_books_file(tmp_path: Path, capsys: pytest.C
     assert X.shape == (100, 8)
     assert y[-1] == pytest.approx(float(last[8]) / 1e5)
     assert X[-1, 2] == pytest.approx(float(last[3]) / float(last[6]))
-    example.main(["--csv", str(tmp_path / "housing.csv"), "--n-iter", "1", "--epochs", "2"])
-    assert "R2 by cross-validation" in capsys.readouterr().out
+    printed = _printed(
+        "california_housing", "--csv", str(tmp_path / "housing.csv"), "--n-iter", "1", "--epochs", "2"
+    )
+    assert "R2 by cross-validation" in printed
 
 
 def test_california_housing_from_scikit_learns_columns(tmp_path: Path) -> None:
@@ -167,16 +194,15 @@ def test_california_housing_from_scikit_learns_columns(tmp_path: Path) -> None:
     np.testing.assert_array_equal(y, table[:, 8])
 
 
-def test_keras_script(capsys: pytest.CaptureFixture) -> None:
-    _example("keras_script").main(["--epochs", "8"])
-    printed = capsys.readouterr().out
+def test_keras_script() -> None:
+    printed = _printed("keras_script", "--epochs", "8")
     assert float(printed.rsplit(":", 1)[1]) > 0.7
 
 
-def test_watching_one_model(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    for _ in range(2):  # the second goes on from the first
-        _example("panda").main(["--folder", str(tmp_path)])
-    script, estimator = capsys.readouterr().out.split("A Keras script")[1:]
+def test_watching_one_model(tmp_path: Path) -> None:
+    # The second goes on from the first.
+    printed = [_printed("panda", "--folder", str(tmp_path)) for _ in range(2)]
+    script, estimator = "".join(printed).split("A Keras script")[1:]
     assert "epochs 1 to 10 at most, at the rate 0.05" in script
     assert "at the rate 0.005" in script
     assert "epochs 1 to 10" not in estimator
@@ -185,9 +211,8 @@ def test_watching_one_model(tmp_path: Path, capsys: pytest.CaptureFixture) -> No
     assert float(best[2]) <= float(best[1])  # it went back to where it was best, and on from there
 
 
-def test_guided(capsys: pytest.CaptureFixture) -> None:
-    _example("guided").main(["--epochs", "8", "--n-iter", "2"])
-    printed = capsys.readouterr().out
+def test_guided() -> None:
+    printed = _printed("guided", "--epochs", "8", "--n-iter", "2")
     for expected in (
         "0 of 30 features differ",
         "- inputs not scaled: column 23",
@@ -205,11 +230,41 @@ def test_guided(capsys: pytest.CaptureFixture) -> None:
         assert expected in printed
 
 
-def test_cluster(capsys: pytest.CaptureFixture) -> None:
+def test_cluster() -> None:
     pytest.importorskip("distributed")
-    _example("cluster").main(["--n-iter", "2", "--epochs", "1"])
-    printed = capsys.readouterr().out
+    printed = _printed("cluster", "--n-iter", "2", "--epochs", "1")
     own = re.search(r"this is process (\d+)", printed).group(1)
     at_work = re.findall(r"was trained by process (\d+)", printed)
     assert at_work
     assert own not in at_work
+
+
+def test_california_housing_without_a_network_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    example = _example("california_housing")
+
+    def unreachable(**_: Any) -> None:
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(example, "fetch_california_housing", unreachable)
+    with pytest.raises(SystemExit, match=r"cannot be downloaded \(.*not known.*\): .* --csv housing\.csv"):
+        example.main([])
+
+
+def test_what_is_wrong_while_tensorflow_loads_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "keras.py").write_text(
+        "import os\nos.write(2, b'I0000 oneDNN custom operations are on.\\nE0000 no such device\\n')\n"
+        "raise ImportError('no keras')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import startup; startup.load_tensorflow()"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{_EXAMPLES}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    first, *others = done.stderr.splitlines()
+    assert first == "E0000 no such device"
+    assert others[-1] == "ImportError: no keras"
+    assert "oneDNN" not in done.stderr

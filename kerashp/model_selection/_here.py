@@ -101,7 +101,7 @@ class Here:
         for task in one_by_one:
             if self._limit.reached:
                 break
-            with self._seconds.spent("training"):
+            with self._seconds.spent("training"), without_retracing_warnings():
                 self._keep(task, finished(task))
             self._bar.advance(n_epochs(task))
         return divided

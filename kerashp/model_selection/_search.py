@@ -35,7 +35,7 @@ from kerashp.model_selection._task import Resource, Result
 from kerashp.model_selection._trial import Trial, check_finite
 from kerashp.model_selection._workers import workers
 from kerashp.spaces._search_space import grid, search_space
-from kerashp.training import check_fork
+from kerashp.training import check_fork, without_retracing_warnings
 
 CONSTRAINTS: dict[str, Any] = {
     "refit_epochs": [StrOptions({"cv"}), None],
@@ -133,7 +133,7 @@ class TogetherMixin(EnsemblingMixin):
             epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
             self._horizon = most
             try:
-                with training_for(epochs), scheduling_for(most):
+                with training_for(epochs), scheduling_for(most), without_retracing_warnings():
                     return super().fit(X, y, **params)
             except BaseException as error:
                 if self._found is not None:
