@@ -108,12 +108,20 @@ def test_a_result_of_no_fit(folder: Path, records: Records, key: str) -> None:
         searched(folder)
 
 
-def test_a_group_of_another_size(records: Records) -> None:
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"batch_size": -3}, r"its counts of a group is \(-3, "),
+        ({"one_by_one": 7}, "its one_by_one is 7"),
+        ({"traits": {"batch_size": 20}}, r"its traits is {'batch_size': 20}"),
+    ],
+)
+def test_a_group_of_another_form(records: Records, part: dict[str, Any], said: str) -> None:
     plan = records.get("plan", "0")
     fits = [fit_of(key) for key in records.all("result")]
     assert sorted(plan_of(plan, fits).groups[0].fits) == sorted(fits)
-    plan["groups"][0]["room"]["n_members"] = -3
-    with pytest.raises(ValueError, match=r"its counts of a group is \(20, .* -3, "):
+    plan["groups"][0] |= part
+    with pytest.raises(ValueError, match=said):
         plan_of(plan, fits)
     assert [fit_of(key_of(fit)) for fit in fits] == fits
 

@@ -104,8 +104,8 @@ def _check_one_array(X: Any, y: Any = None) -> None:
         shapes = ", ".join(str(np.shape(own)) for own in arrays)
         raise TypeError(
             f"X is a {kind} of {len(X)} arrays, of shapes {shapes}; an estimator takes one array. Join them "
-            "with numpy.hstack, and override feature_encoder in a subclass to split the rows again for a model "
-            "of several inputs; or train the model with kerashp.fit, which takes several inputs"
+            "with numpy.hstack, and override feature_encoder in a subclass to split the rows again for a "
+            "model of several inputs; or train the model with kerashp.fit, which takes several inputs"
         )
 
 

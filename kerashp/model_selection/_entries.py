@@ -64,6 +64,12 @@ def _group(kept: dict[str, Any]) -> Group:
     group = Group(**kept | {"fits": tuple(map(_fit, kept["fits"])), "room": room})
     counts = (group.batch_size, group.n_weights, group.n_cores, room.n_members, *room.units)
     _check("counts of a group", counts, lambda numbers: all(_is_count(number) for number in numbers))
+    _check("one_by_one", group.one_by_one, lambda reason: reason is None or isinstance(reason, str))
+    _check(
+        "traits",
+        group.traits,
+        lambda traits: isinstance(traits, dict) and all(map(_is_text, traits.values())),
+    )
     return group
 
 
@@ -83,6 +89,10 @@ def _is_count(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _is_score(value: Any) -> bool:
