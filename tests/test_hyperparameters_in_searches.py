@@ -9,6 +9,7 @@ from scipy.stats import loguniform, randint
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 
 from kerashp import KerasMLPRegressor
+from kerashp.integrations.keras_tuner import MLPHyperModel
 from kerashp.model_selection import (
     CoarseToFineSearchCV,
     GridSearchCV,
@@ -17,6 +18,7 @@ from kerashp.model_selection import (
     OracleSearchCV,
     RandomizedSearchCV,
 )
+from kerashp.plotting._candidates import spaces_of
 from kerashp.spaces import from_hyperparameters, to_hyperparameters, zoom
 
 X, Y = np.zeros((12, 1)), np.zeros(12)
@@ -167,3 +169,27 @@ def test_integers_of_a_range_are_a_list_in_a_grid() -> None:
     assert from_hyperparameters(listed())["units"].support() == randint(1, 3).support()
     found = candidates(GridSearchCV(Model(), to_hyperparameters({"units": randint(2, 5)}), cv=2))
     assert [one["units"] for one in found] == [2, 3, 4]
+
+
+def test_plots_and_reports_know_their_laws() -> None:
+    search = RandomizedSearchCV(Model(), ranges(), n_iter=3, cv=2, random_state=0).fit(X, Y)
+    spaces = spaces_of(search)
+    assert spaces["rate"][0].dist.name in ("loguniform", "reciprocal")
+    assert spaces["kind"] == [["a", "b"]]
+    assert len(spaces_of(RandomizedSearchCV(Model(), conditional()))["kind"]) == 2
+    hp = conditional()
+    hp.Float("rate", 0.9, 0.999, sampling="reverse_log")
+    assert spaces_of(OracleSearchCV(Model(), hp)) == {}
+
+
+def test_a_hypermodel_takes_them() -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.Int("n_neurons", 3, 5)
+    hp.Choice("batch_size", [8, 16])
+    hypermodel = MLPHyperModel(hp, input_shape=(4,))
+    model = hypermodel.build(keras_tuner.HyperParameters())
+    assert model.layers[0].units == 3
+    with pytest.raises(ValueError, match="no argument is called 'kind', 'rate', 'units'"):
+        MLPHyperModel(ranges())
+    with pytest.raises(ValueError, match="'n_neurons' is in space and fixed"):
+        MLPHyperModel(hp, n_neurons=3)

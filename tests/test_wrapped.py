@@ -364,3 +364,11 @@ def test_initialize_builds_without_training(diabetes) -> None:
     assert int(estimator.model_.optimizer.iterations.numpy()) == 0
     assert estimator.predict(X).shape == y.shape
     assert estimator.partial_fit(X, y).current_epoch == 1
+
+
+def test_metrics_go_to_a_model_function_that_takes_them(binary) -> None:
+    X, y = binary
+    fitted = KerasClassifier(metrics=["accuracy"], epochs=2, random_state=0).fit(X, y)
+    assert sorted(fitted.history_) == ["accuracy", "loss"]
+    with pytest.raises(ValueError, match="metrics must be None or a list of names in keras.metrics"):
+        KerasClassifier(metrics=["acuracy"], epochs=2).fit(X, y)

@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection._search import BaseSearchCV
 
 from kerashp._arguments import Arguments, shown, spelled
+from kerashp.spaces._search_space import search_space
 
 _MEAN = "mean_test_"
 SPACES = ("param_distributions", "param_grid", "space")
@@ -158,6 +159,10 @@ def _stages(results: Mapping[str, Any], resource: str) -> tuple[str, ...] | None
 def spaces_of(search: Any) -> dict[str, list[Any]]:
     """What a search drew each parameter from, once for each of its spaces."""
     given: Any = next((getattr(search, name) for name in SPACES if hasattr(search, name)), {})
+    try:
+        given = search_space(given)
+    except ValueError:  # an oracle knows laws of keras-tuner's for which there is no distribution
+        return {}
     found: dict[str, list[Any]] = {}
     for space in [given] if isinstance(given, Mapping) else given if isinstance(given, Sequence) else []:
         for name, values in space.items():
