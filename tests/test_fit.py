@@ -272,6 +272,42 @@ def test_an_unbuilt_model_is_built_as_keras_builds_it(data) -> None:
     assert_same_weights(*models)
 
 
+class Sampling(layers.Layer):
+    """Adds noise whenever it is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seed_generator = keras.random.SeedGenerator(0)
+
+    def call(self, x: Any) -> Any:
+        return x + 0.3 * keras.random.normal(keras.ops.shape(x), seed=self.seed_generator)
+
+
+@pytest.mark.parametrize(
+    "layer", [None, lambda: layers.Dropout(0.3), lambda: layers.GaussianNoise(0.3), Sampling]
+)
+def test_what_is_random_differs_from_keras_and_follows_the_seed(data, layer: Any) -> None:
+    def weights(train: Any, seed: int, shuffle: bool) -> np.ndarray:
+        keras.utils.set_random_seed(0)
+        inside = [] if layer is None else [layer()]
+        model = keras.Sequential([keras.Input((8,)), layers.Dense(6), *inside, layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.05), "mse")
+        keras.utils.set_random_seed(seed)
+        train(model, *data, epochs=2, shuffle=shuffle)
+        return model.get_weights()[0]
+
+    for shuffle in (False, True):
+        own, again = (weights(compiled, 1, shuffle) for _ in range(2))
+        np.testing.assert_array_equal(own, again)
+        from_keras = np.abs(weights(by_keras, 1, shuffle) - own).max()
+        if layer is None and not shuffle:
+            assert from_keras < 1e-6
+        elif keras.backend.backend() == "tensorflow":
+            assert from_keras > 1e-4
+        if shuffle:
+            assert np.abs(weights(compiled, 2, shuffle) - own).max() > 1e-4
+
+
 def test_the_same_seed_shuffles_and_drops_alike(data) -> None:
     fits = []
     for seed in (1, 1, 2):

@@ -55,6 +55,8 @@ def fit(
     random is drawn otherwise: with `shuffle=True`, Keras' default, the rows come in another order, and random
     layers draw other numbers, so that weights and losses differ from those of `Model.fit` as they do between
     two seeds. Orders and draws have the same distributions, and are the same ones again for the same seed.
+    (Only where a seed was set: on TensorFlow `Model.fit` then takes one random order in all its epochs, where
+    here each epoch has its own.)
 
     Parameters
     ----------
