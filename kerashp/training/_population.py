@@ -269,8 +269,9 @@ class Population:
         keras.Model
             The model.
         """
+        state = self.state(member)
         model = _starts_with(self._members[member]) if model is None else model
-        self._stack.write(member, self.state(member), model)
+        self._stack.write(member, state, model)
         if self._rates is not None:
             model.optimizer.learning_rate = self._rates[member].initial
         return model
