@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from scipy.sparse import lil_array
 from sklearn import model_selection
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import FitFailedWarning
@@ -56,6 +57,8 @@ def test_rows_that_are_not_finite_are_refused_before_anything_trains(iris, kind:
     search = kind(MLP, RATES, cv=3)
     with pytest.raises(ValueError, match=f"^Input X contains {words}"):
         search.fit(damaged(X, value), y)
+    with pytest.raises(ValueError, match=f"^Input X contains {words}"):
+        kind(MLP, RATES, cv=3).fit(lil_array(damaged(X, value)), y)
     with pytest.raises(ValueError, match=f"^Input y contains {words}"):
         kind(REGRESSOR, RATES, cv=3).fit(X, damaged(y, value))
 

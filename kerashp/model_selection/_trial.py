@@ -36,7 +36,7 @@ def check_finite(estimator: Any, X: Any, y: Any) -> None:
         return
     in_pipeline = any(isinstance(outer, Pipeline) for outer in around(estimator))
     for name, values in ([] if in_pipeline else [("X", X)]) + [("y", y)]:
-        array = values.data if issparse(values) else _as_array(values)
+        array = values.tocsr().data if issparse(values) else _as_array(values)
         if array is not None and array.dtype.kind == "f":
             assert_all_finite(array, input_name=name, estimator_name=type(inner).__name__)
 
