@@ -108,6 +108,19 @@ def test_a_scorer_that_fails_is_refused_before_anything_trains(iris, kind: Any, 
         kind(MLP, RATES, cv=3, scoring="f1", error_score=error_score).fit(iris[0], names)
 
 
+class Watching(keras.callbacks.Callback):
+    """Fits that have one train one by one."""
+
+
+@pytest.mark.usefixtures("untrained")
+def test_the_candidate_that_it_is_tried_on_is_one_that_can_be_fitted(iris) -> None:
+    names = np.array(["a", "b"])[1 * (iris[1] > 0)]
+    space = {"learning_rate": [-1.0, 0.1], "callbacks": [None, [Watching()]]}
+    for grid in (space, {"callbacks": [[Watching()]]}):
+        with pytest.raises(ValueError, match="scorer 'f1' fails on the test rows of all 3 splits"):
+            GridSearchCV(MLP, grid, cv=3, scoring="f1").fit(iris[0], names)
+
+
 @pytest.mark.usefixtures("untrained")
 @pytest.mark.parametrize(
     ("estimator", "scoring", "words"),

@@ -44,11 +44,6 @@ class Blocks:
             return tuple(entry for array in data for entry in (array.shape[1:], array.dtype.str))
         return repr(tree.map_structure(lambda own: str((own.shape[1:], own.dtype.str)), data))
 
-    def rows(self, portion: Portion) -> tuple[Any, Any]:
-        """X and y of a portion."""
-        X, y = tree.map_structure(lambda own: own[portion.rows], self._blocks[portion.block])
-        return X, y
-
     def n_rows(self, block: int) -> int:
         """How many rows there are in a block."""
         return len(tree.flatten(self._blocks[block])[0])

@@ -153,7 +153,8 @@ class Evaluation:
 
     def _run(self, tasks: Sequence[Task], left: dict[Fit, Task], bar: Bar) -> None:
         """Run the tasks that are left, as they were planned when they began, or as is best."""
-        plan, preparation = self._store.plan(tasks), Preparation(self._store.seed)
+        plan, tries = self._store.plan(tasks), self._trial is not None and not self.finished
+        preparation = Preparation(self._store.seed, samples=tries)
         prepared: dict[Fit, Ready | str] = {}
         if plan is None or self._backend is None:
             wanted = [task for task in tasks if plan is None or task.place in _beside(left, plan)]
@@ -161,8 +162,8 @@ class Evaluation:
                 answers = preparation.prepared(wanted, self._limit)
             prepared = dict(zip([task.place for task in wanted], answers, strict=True))
         if plan is None:
-            if self._trial is not None and not self.finished:
-                self._trial.run(tasks, prepared, preparation.errors, preparation.blocks)
+            if self._trial is not None and tries:
+                self._trial.run(tasks, preparation)
             plan = self._planned(prepared, preparation)
             self._store.keep_plan(tasks, plan)
         self.plan = before = plan if self.plan is None else self.plan.and_(plan)

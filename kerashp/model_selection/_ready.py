@@ -112,11 +112,25 @@ class Preparation:
     ----------
     seed : int or None
         Of preprocessing that has none; None lets it draw its own.
+    samples : bool, default=False
+        Whether to keep the fits of one candidate.
+
+    Attributes
+    ----------
+    blocks : Blocks
+        The rows of all fits.
+    errors : dict from (candidate, split) to Exception
+        Of fits that failed before the training.
+    sample : list of (Task, Fitting)
+        The fits of the first candidate of which none failed, or of the last; whether or not they can train
+        with others.
     """
 
-    def __init__(self, seed: int | None) -> None:
+    def __init__(self, seed: int | None, samples: bool = False) -> None:
         self.blocks = Blocks()
-        self.errors: dict[tuple[int, int], Exception] = {}  # of fits that failed before the training
+        self.errors: dict[tuple[int, int], Exception] = {}
+        self.sample: list[tuple[Task, Fitting]] = []
+        self._samples = samples
         self._memory = Memory(seed)
         self._candidate = -1  # the one at hand
         self._models: dict[Hashable, Any] = {}  # its models
@@ -161,8 +175,17 @@ class Preparation:
             with suspending(models):
                 task.fit(estimator)
         except Suspended as suspended:
+            self._keep_sample(task, suspended.fitting)
             return self._ready(task, suspended)
         return "it trains no Keras model"
+
+    def _keep_sample(self, task: Task, fitting: Fitting) -> None:
+        places = [own.place for own, _ in self.sample]
+        if not self._samples or len(places) == task.n_splits or task.place in places:
+            return
+        if places and places[0][0] != task.candidate:
+            self.sample.clear()
+        self.sample.append((task, fitting))
 
     def _ready(self, task: Task, suspended: Suspended) -> Ready | str:
         fitting, passed = suspended.fitting, suspended.passed

@@ -56,6 +56,11 @@ class Task:
         return self.keywords["split_progress"][0]
 
     @property
+    def n_splits(self) -> int:
+        own: int = self.keywords["split_progress"][1]
+        return own
+
+    @property
     def place(self) -> tuple[int, int]:
         """The candidate and the split."""
         return self.candidate, self.split

@@ -1,4 +1,4 @@
-"""What a search finds out before anything trains: rows that no fit takes, and scorers that always fail."""
+"""What a search finds out before anything trains: rows that no fit takes, scorers that always fail."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import assert_all_finite, get_tags
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._encoders import TargetAdapter
-from kerashp.estimators._handover import Resumed, resuming
+from kerashp.estimators._handover import Fitting, Resumed, resuming
 from kerashp.estimators._validation import warn_of_unlike_rows
-from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._preprocessing import around, innermost
-from kerashp.model_selection._ready import Ready
+from kerashp.model_selection._ready import Preparation
 from kerashp.model_selection._task import Task
+
+Sample = Sequence[tuple[Task, Fitting]]  # a candidate's fits, ready to train
 
 _NOT_FINITE = ("Input X contains", "Input y contains")  # how scikit-learn's errors begin
 
@@ -67,22 +67,8 @@ class Trial:
     refit: Any
     whole: bool
 
-    def run(
-        self,
-        tasks: Sequence[Task],
-        prepared: Mapping[tuple[int, int], Ready | str],
-        errors: Mapping[tuple[int, int], Exception],
-        blocks: Blocks,
-    ) -> None:
-        """Raise what is known to end the search.
-
-        Parameters
-        ----------
-        tasks : list of Task
-        prepared : dict from (candidate, split) to Ready or str
-        errors : dict from (candidate, split) to Exception
-            Of fits that failed while they were prepared.
-        blocks : Blocks
+    def run(self, tasks: Sequence[Task], preparation: Preparation) -> None:
+        """Raise what is known to end the search, and let the sample of fits go.
 
         Raises
         ------
@@ -91,44 +77,37 @@ class Trial:
             all; or if the scorer that decides fails on all splits.
         """
         if self.whole and self.refit:
-            _check_rows(tasks, errors)
-        _warn_of_validation([fit for fit in prepared.values() if isinstance(fit, Ready)], blocks)
-        by_candidate: dict[int, list[Ready | str]] = {}
-        for task in tasks:
-            by_candidate.setdefault(task.candidate, []).append(prepared[task.place])
-        for fits in by_candidate.values():
-            ready = [fit for fit in fits if isinstance(fit, Ready)]
-            if len(ready) == len(fits):
-                self._check_scorer(ready, blocks)
-                return
+            _check_rows(tasks, preparation.errors)
+        sample, preparation.sample = preparation.sample, []
+        _warn_of_validation(sample)
+        if sample and len(sample) == sample[0][0].n_splits:
+            self._check_scorer(sample)
 
-    def _check_scorer(self, fits: Sequence[Ready], blocks: Blocks) -> None:
+    def _check_scorer(self, sample: Sample) -> None:
         """Refuse a scorer that raises on all splits of a candidate, for predictions as good as any.
 
-        One of the user's that looks at more than predictions is not tried, and none where encoders of the
-        user's make predictions of the outputs.
+        One of the user's that looks at more than predictions is not tried.
         """
-        if isinstance(fits[0].state["target_encoder_"], TargetAdapter):
-            return
-        scorer = fits[0].task.keywords["scorer"]
+        task = sample[0][0]
+        scorer = task.keywords["scorer"]
         if isinstance(scorer, _MultimetricScorer):
             scorer = scorer._scorers.get(self.refit) if isinstance(self.refit, str) else None
         if not isinstance(scorer, _BaseScorer):
             return
         first: Exception | None = None
-        for ready in fits:
-            error = _error_of(scorer, ready, blocks)
+        for own in sample:
+            error = _error_of(scorer, *own)
             if error is None:
                 return
             first = first or error
         assert first is not None
-        if fits[0].task.keywords["error_score"] == "raise":
-            first.add_note(fits[0].task.described())
+        if task.keywords["error_score"] == "raise":
+            first.add_note(task.described())
             raise first
         name = repr(self.scoring if isinstance(self.scoring, str) else scorer)
         said = f"{type(first).__name__}: {str(first).rstrip('.')}"
         raise ValueError(
-            f"The scorer {name} fails on the test rows of all {len(fits)} splits, so nothing was trained: "
+            f"The scorer {name} fails on the test rows of all {len(sample)} splits, so nothing was trained: "
             f"{said}. Choose a scoring for this kind of estimator and of y; "
             "sklearn.metrics.make_scorer hands a metric arguments such as pos_label, average or labels"
         ) from first
@@ -142,24 +121,22 @@ def _check_rows(tasks: Sequence[Task], errors: Mapping[tuple[int, int], Exceptio
         raise error
 
 
-def _warn_of_validation(fits: Sequence[Ready], blocks: Blocks) -> None:
-    """Once, of rows to validate on that are not like those of the first fit that has any from outside."""
-    for ready in fits:
-        if ready.validation is not None and ready.validation.block != ready.train.block:
-            warn_of_unlike_rows(blocks.rows(ready.train)[0], blocks.rows(ready.validation)[0])
-            return
+def _warn_of_validation(sample: Sample) -> None:
+    """Once, of rows to validate on from outside that are not like those of the first fit."""
+    for _, fitting in sample[:1]:
+        if fitting.validation is not None and fitting.validation.at is None:
+            warn_of_unlike_rows(fitting.rows.X, fitting.validation.X)
 
 
-def _error_of(scorer: Any, ready: Ready, blocks: Blocks) -> Exception | None:
+def _error_of(scorer: Any, task: Task, fitting: Fitting) -> Exception | None:
     """What a scorer raises for the test rows, if the network's outputs are targets that it is to learn."""
-    task = ready.task
-    targets = ready.state["target_encoder_"].outputs(blocks.rows(ready.train)[1])
+    targets = fitting.state["target_encoder_"].outputs(fitting.rows.y)
 
     def outputs(X: np.ndarray) -> np.ndarray:
         return targets[np.linspace(0, len(targets) - 1, len(X)).astype(int)]
 
     estimator, drawn = task.candidates_estimator(), np.random.get_state()
-    known = Resumed(ready.state, {**ready.arguments, "callbacks": []}, {"loss": [0.0]}, outputs)
+    known = Resumed(fitting.state, {**fitting.arguments, "callbacks": []}, {"loss": [0.0]}, outputs)
     with warnings.catch_warnings(), resuming(known):
         warnings.simplefilter("ignore")  # of predictions that nobody sees
         try:
