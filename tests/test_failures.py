@@ -13,7 +13,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import f1_score, make_scorer, mean_gamma_deviance
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor
 from kerashp.model_selection import (
@@ -144,6 +144,16 @@ def test_the_message_is_the_scorers_own(iris, estimator: Any, scoring: Any, word
     search = GridSearchCV(estimator, {f"{prefix}epochs": [1, 2]}, cv=3, scoring=scoring)
     with pytest.raises(ValueError, match=words):
         search.fit(*iris)
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the")
+def test_predictions_that_fail_for_one_candidate_stop_no_other() -> None:
+    X, y = np.arange(60).astype(str)[:, None], np.arange(60) % 2
+    pipeline = make_pipeline(OneHotEncoder(sparse_output=False), MLP)
+    space = {"onehotencoder__handle_unknown": ["error", "ignore"]}
+    with pytest.warns(FitFailedWarning, match="3 fits failed out of a total of 6(.|\n)*unknown categories"):
+        search = GridSearchCV(pipeline, space, cv=3, scoring="accuracy").fit(X, y)
+    assert search.best_index_ == 1
 
 
 def test_a_scorer_is_tried_with_predictions_as_good_as_any(diabetes) -> None:

@@ -129,10 +129,13 @@ def _warn_of_validation(sample: Sample) -> None:
 
 
 def _error_of(scorer: Any, task: Task, fitting: Fitting) -> Exception | None:
-    """What a scorer raises for the test rows, if the network's outputs are targets that it is to learn."""
-    targets = fitting.state["target_encoder_"].outputs(fitting.rows.y)
+    """What a scorer raises for the test rows, if the network's outputs are targets that it is to learn.
+
+    None also where the fit or its predictions fail, as others' may not.
+    """
 
     def outputs(X: np.ndarray) -> np.ndarray:
+        targets = fitting.state["target_encoder_"].outputs(fitting.rows.y)
         return targets[np.linspace(0, len(targets) - 1, len(X)).astype(int)]
 
     estimator, drawn = task.candidates_estimator(), np.random.get_state()
@@ -141,7 +144,8 @@ def _error_of(scorer: Any, task: Task, fitting: Fitting) -> Exception | None:
         warnings.simplefilter("ignore")  # of predictions that nobody sees
         try:
             task.fit(estimator)
-        except Exception:  # it fails again where scikit-learn sees it
+            task.score(estimator, _predictions)
+        except Exception:
             return None
         finally:
             np.random.set_state(drawn)
@@ -150,3 +154,7 @@ def _error_of(scorer: Any, task: Task, fitting: Fitting) -> Exception | None:
         except Exception as error:
             return error
     return None
+
+
+def _predictions(estimator: Any, X: Any, *_: Any, **__: Any) -> Any:
+    return estimator.predict(X)
