@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from kerashp._arguments import shown
 
@@ -94,11 +94,13 @@ def _complex_error(name: str, array: Any) -> ValueError:
 
 def _check_one_array(X: Any, y: Any = None) -> None:
     """Refuse several arrays, which Keras' models take, by name."""
+    if sparse.issparse(X):  # of which some are dicts
+        return
     several = isinstance(X, Mapping)
     if isinstance(X, list | tuple) and X and all(isinstance(own, np.ndarray) and own.ndim for own in X):
-        lengths, n_rows = {len(own) for own in X}, None if y is None else np.shape(y)[:1]
+        lengths, n_rows = {len(own) for own in X}, None if y is None else _num_samples(y)
         apart = min(own.ndim for own in X) > 1 and len({own.shape[1:] for own in X}) > 1
-        several = len(lengths) == 1 and (apart or n_rows == (*lengths,) != (len(X),))
+        several = len(lengths) == 1 and (apart or (lengths == {n_rows} and n_rows != len(X)))
     if several:
         kind, arrays = type(X).__name__, list(X.values()) if isinstance(X, Mapping) else X
         shapes = ", ".join(str(np.shape(own)) for own in arrays)

@@ -8,12 +8,12 @@ import numpy as np
 from sklearn.metrics import accuracy_score, r2_score
 
 from kerashp.estimators._base import unchanged_by_errors
+from kerashp.estimators._continuation import ContinuedFits, n_dims
 from kerashp.estimators._encoders import EncoderMixin
-from kerashp.estimators._handover import Fitting
 from kerashp.estimators._losses import loss_of
 from kerashp.estimators._metrics import ask_for_one_hot
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
-from kerashp.estimators._models import built, duplicate
+from kerashp.estimators._models import built
 from kerashp.estimators._parameters import COMPILE_DEFAULTS
 from kerashp.estimators._routing import PredictionCalls, ProbabilityCalls, RoutedCalls
 from kerashp.estimators._rows import Rows, checked_rows
@@ -33,7 +33,7 @@ from kerashp.training import isolated
 _COMPILE_ROUTES = ("optimizer__", "loss__", "metrics__", "compile__")
 
 
-class _Wrapper(RoutedCalls):
+class _Wrapper(ContinuedFits, RoutedCalls):
     """Building, training and asking a model by scikeras' rules."""
 
     def _validate_params(self) -> None:
@@ -114,7 +114,7 @@ class _Wrapper(RoutedCalls):
         optimizer = arguments["optimizer"]
         if optimizer is self.optimizer and isinstance(optimizer, keras.optimizers.Optimizer):
             arguments["optimizer"] = type(optimizer).from_config(optimizer.get_config())
-        if arguments["loss"] is None:
+        if arguments["loss"] is None and not self._encodes_targets:
             arguments["loss"] = self._suited_loss(task or self.target_encoder_.task_, arguments)
         return arguments
 
@@ -176,32 +176,6 @@ class _Wrapper(RoutedCalls):
         self._refuse_unused(model)
         return model, self._width(model, X)
 
-    def _begun(self, X: Any, y: Any, *arguments: Any, fresh: bool, **options: Any) -> Fitting:
-        if fresh:
-            self._ndim_of_y = np.ndim(y)
-        else:
-            if options["partial"]:
-                self._check_like_before(X, y)
-            if self.model_ is self.model:  # by `initialize`; the user's own is not trained
-                self.model_ = duplicate(self.model_)
-        return super()._begun(X, y, *arguments, fresh=fresh, **options)
-
-    def _check_like_before(self, X: Any, y: Any) -> None:
-        """Refuse rows of another kind than those of the first call, from which the model goes on."""
-        name, n_dims = type(self).__name__, getattr(self, "_ndim_of_y", np.ndim(y))
-        if hasattr(self, "predict_proba") and np.ndim(y) != n_dims:
-            raise ValueError(
-                f"y has {np.ndim(y)} dimensions, but this {name} was fitted with {n_dims}: reshape it"
-            )
-        kinds = [("X", X, self.X_dtype_)] + [("y", y, self.y_dtype_)] * hasattr(self, "predict_proba")
-        for what, data, before in kinds:
-            dtype = getattr(data, "dtype", before)
-            if getattr(dtype, "kind", "O") == "f" and before.kind in "biu":
-                raise ValueError(
-                    f"Got {what} with dtype {dtype}, but this {name} was fitted with {before}: pass "
-                    f"{what}.astype({before.name!r}), or floats from the first call on"
-                )
-
     def initialize(self, X: Any, y: Any) -> Self:
         """Build the model for (X, y) without training it, say to predict with the weights that it has.
 
@@ -219,7 +193,7 @@ class _Wrapper(RoutedCalls):
         self._validate_params()
         with unchanged_by_errors(self):
             rows = checked_rows(self, X, y, None, self._floatx(), reset=True)
-            self._ndim_of_y = np.ndim(y)
+            self._ndim_of_y = n_dims(y)
             self._start(rows, None)
             with isolated(self._next_seed()):
                 self.model_, width = self._initial(rows.X)
