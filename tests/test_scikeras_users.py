@@ -1,7 +1,6 @@
 """What users of scikeras write: encoders, `_keras_build_fn`, Keras' arguments of predict, callbacks."""
 
 import copy
-import inspect
 import pickle
 from typing import Any
 
@@ -15,7 +14,8 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.multiclass import type_of_target
 
 from kerashp import KerasClassifier, KerasMLPRegressor, KerasRegressor
-from kerashp.model_selection import GridSearchCV, KerasEnsembleClassifier
+from kerashp.model_selection import GridSearchCV
+from kerashp.model_selection._library import predicted
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 4)).astype("float32")
@@ -125,22 +125,15 @@ def test_encoders_lead_to_a_model_of_several_inputs_and_outputs() -> None:
 
 
 def test_encoders_train_as_the_model_does_by_itself() -> None:
-    fitted = two_heads(epochs=3, shuffle=False).fit(X, VALUES)
-    fresh = two_heads(epochs=3, shuffle=False).initialize(X, VALUES)
-    history = fresh.model_.fit(
-        halves(X), [VALUES[:, :1], VALUES[:, 1:]], epochs=3, shuffle=False, verbose=0
-    ).history
-    # The seed of `initialize` is not that of `fit`, so that weights are set alike first.
-    again = two_heads(epochs=3, shuffle=False).initialize(X, VALUES)
-    start = again.model_.get_weights()
-    own = joined_network([("head0", 1, None), ("head1", 1, None)], 4)
-    own.set_weights(start)
-    own.compile(loss="mse", optimizer=keras.optimizers.Adam(0.05))
-    alone = own.fit(halves(X), [VALUES[:, :1], VALUES[:, 1:]], epochs=3, shuffle=False, verbose=0).history
-    np.testing.assert_allclose(alone["loss"], history["loss"], rtol=1e-4)
-    again.set_params(warm_start=True, fit__verbose=0)
-    np.testing.assert_allclose(again.fit(X, VALUES).history_["loss"], alone["loss"], rtol=1e-4)
-    assert len(fitted.history_["loss"]) == 3
+    estimator = two_heads(epochs=3, batch_size=40, shuffle=False, warm_start=True).initialize(X, VALUES)
+    alone = joined_network([("head0", 1, None), ("head1", 1, None)], 4)
+    alone.set_weights(estimator.model_.get_weights())
+    alone.compile(loss="mse", optimizer=keras.optimizers.Adam(0.05))
+    targets = [VALUES[:, :1], VALUES[:, 1:]]
+    history = alone.fit(halves(X), targets, epochs=3, batch_size=40, shuffle=False, verbose=0).history
+    estimator.fit(X, VALUES)
+    for name in ("loss", "head0_loss", "head1_loss"):
+        np.testing.assert_allclose(estimator.history_[name], history[name], rtol=1e-4)
 
 
 @pytest.mark.parametrize("how", ["validation_data", "validation_split", "early_stopping"])
@@ -188,22 +181,17 @@ def test_several_columns_of_classes_need_an_encoder() -> None:
         KerasClassifier().fit(X, PAIRS)
 
 
-@pytest.mark.parametrize("search", [model_selection.GridSearchCV, GridSearchCV])
-def test_a_search_takes_the_encoders_of_its_estimator(search: Any) -> None:
-    grid = {"n_units": [2, 5], "optimizer__learning_rate": [0.001, 0.05]}
-    found = search(two_heads(epochs=6, shuffle=False), grid, cv=2, error_score="raise").fit(X, VALUES)
-    assert found.best_params_ == {"n_units": 5, "optimizer__learning_rate": 0.05}
-    assert found.best_estimator_.model_.get_layer("head1").units == 1
-
-
-def test_a_search_over_encoders_trains_together_with_the_same_scores() -> None:
-    grid = {"n_units": [2, 5]}
-    ours = GridSearchCV(two_heads(epochs=4), grid, cv=3).fit(X, VALUES)
-    theirs = model_selection.GridSearchCV(two_heads(epochs=4), grid, cv=3).fit(X, VALUES)
-    assert len(ours.plan_.groups) == 2
+def test_a_search_over_encoders_trains_together_with_the_scores_of_scikit_learns() -> None:
+    estimator, grid = two_heads(epochs=4, batch_size=48), {"n_units": [2, 5]}
+    ours = GridSearchCV(estimator, grid, cv=2, error_score="raise").fit(X, VALUES)
+    theirs = model_selection.GridSearchCV(estimator, grid, cv=2, error_score="raise", refit=False)
+    theirs.fit(X, VALUES)
+    assert [len(group.fits) for group in ours.plan_.groups] == [2, 2]
     assert ours.plan_.alone == ()
     scores = [one.cv_results_["mean_test_score"] for one in (ours, theirs)]
     np.testing.assert_allclose(*scores, rtol=1e-3)
+    assert ours.best_estimator_.model_.get_layer("head1").units == 1
+    assert ours.best_estimator_.n_units == ours.best_params_["n_units"]
 
 
 def test_a_search_over_columns_of_classes_scores_each_fold() -> None:
@@ -272,12 +260,6 @@ def test_an_estimator_with_encoders_is_kept_by_pickle_only(tmp_path) -> None:
         two_heads().fit(X, VALUES).save(tmp_path)
 
 
-def test_an_ensemble_of_a_search_leaves_out_estimators_with_target_encoders() -> None:
-    assert "predictions" not in inspect.signature(KerasEnsembleClassifier).parameters
-    found = GridSearchCV(OneColumn(loss="binary_crossentropy", random_state=0), {"epochs": [1]}, cv=2)
-    assert np.isfinite(found.fit(X, LABELS[:, 0]).best_score_)
-
-
 class Halves(TransformerMixin, BaseEstimator):
     def fit(self, y: np.ndarray) -> "Halves":
         self.classes_ = np.unique(y)
@@ -298,6 +280,14 @@ class OneColumn(KerasClassifier):
     def _keras_build_fn(self, meta: dict[str, Any]) -> keras.Model:
         inputs = keras.Input((meta["n_features_in_"],))
         return keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(inputs))
+
+
+def test_probabilities_of_an_encoder_enter_no_ensemble() -> None:
+    y, rows = LABELS[:, 0], np.arange(10)
+    own = OneColumn(loss="binary_crossentropy", random_state=0).fit(X, y)
+    assert own.predict_proba(X).shape == (96, 2)
+    assert predicted(own, X, y, rows, rows) is None
+    assert predicted(KerasClassifier(random_state=0).fit(X, y), X, y, rows, rows).shape == (10, 2)
 
 
 # `_keras_build_fn` and `build_fn`.
