@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from kerashp import KerasClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import GridSearchCV
+from kerashp.model_selection._fingerprint import digest
 from kerashp.model_selection._library import predicted
 
 RNG = np.random.default_rng(0)
@@ -280,6 +281,19 @@ class OneColumn(KerasClassifier):
     def _keras_build_fn(self, meta: dict[str, Any]) -> keras.Model:
         inputs = keras.Input((meta["n_features_in_"],))
         return keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(inputs))
+
+
+def of_width(width: int) -> KerasRegressor:
+    class Wide(KerasRegressor):
+        def _keras_build_fn(self) -> keras.Model:
+            return linear(width)
+
+    return Wide(loss="mse")
+
+
+def test_a_journal_sees_that_the_code_of_a_subclass_has_changed() -> None:
+    assert digest(of_width(3)) == digest(of_width(3))
+    assert digest(of_width(3)) != digest(of_width(4))
 
 
 def test_probabilities_of_an_encoder_enter_no_ensemble() -> None:

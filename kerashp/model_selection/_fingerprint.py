@@ -16,9 +16,11 @@ import sklearn
 from sklearn.base import BaseEstimator
 
 from kerashp._version import __version__
+from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.model_selection._task import Resource, Task
 from kerashp.training._identity import names_by_place, renamed
 
+_LIBRARIES = ("builtins", "abc", "kerashp", "scikeras", "sklearn")
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic)
 
 
@@ -89,7 +91,9 @@ def _told_object(value: Any, inside: tuple[int, ...]) -> Any:
     if isinstance(value, keras.Model):
         return _told_model(value, inside)
     if isinstance(value, BaseEstimator):
-        return _told(value.get_params(deep=False), inside), _told(vars(value).get("model_"), inside)
+        told = _told(value.get_params(deep=False), inside), _told(vars(value).get("model_"), inside)
+        methods = _methods(type(value)) if isinstance(value, BaseKerasEstimator) else {}
+        return (*told, _told(methods, inside)) if methods else told
     if isinstance(value, np.random.RandomState):
         return _told(value.get_state(legacy=False), inside)
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
@@ -105,6 +109,19 @@ def _told_object(value: Any, inside: tuple[int, ...]) -> Any:
         return joblib.hash(value)
     except Exception:  # what cannot be pickled is equal to nothing else
         return f"at {id(value)}"
+
+
+def _methods(cls: type) -> dict[str, Any]:
+    """The functions and properties of a subclass of the user's own, which build or encode."""
+    others = [
+        owner for owner in reversed(cls.__mro__) if owner.__module__.partition(".")[0] not in _LIBRARIES
+    ]
+    found = {name: own for owner in others for name, own in vars(owner).items()}
+    found |= {name: own.fget for name, own in found.items() if isinstance(own, property)}
+    found |= {
+        name: own.__func__ for name, own in found.items() if isinstance(own, staticmethod | classmethod)
+    }
+    return {name: own for name, own in found.items() if isinstance(own, FunctionType)}
 
 
 def _is_its_attributes(value: Any) -> bool:
