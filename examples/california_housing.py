@@ -53,7 +53,7 @@ def from_csv(path: str) -> tuple[np.ndarray, np.ndarray]:
 def downloaded() -> tuple[np.ndarray, np.ndarray]:
     """The same from scikit-learn, which keeps what it has downloaded once."""
     try:
-        return fetch_california_housing(return_X_y=True)
+        return fetch_california_housing(return_X_y=True, n_retries=0)
     except OSError as error:
         sys.exit(
             f"The data cannot be downloaded ({error}): pass them as a file with --csv housing.csv, say the "
