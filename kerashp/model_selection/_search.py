@@ -35,7 +35,7 @@ from kerashp.model_selection._task import Resource, Result
 from kerashp.model_selection._trial import Trial, check_finite
 from kerashp.model_selection._workers import workers
 from kerashp.spaces._search_space import grid, search_space
-from kerashp.training import check_fork, without_retracing_warnings
+from kerashp.training import check_fork, one_warning_a_cause, without_retracing_warnings
 
 CONSTRAINTS: dict[str, Any] = {
     "refit_epochs": [StrOptions({"cv"}), None],
@@ -48,6 +48,13 @@ CONSTRAINTS: dict[str, Any] = {
 
 # Attributes while `fit` runs.
 _RUNNING = ("_comparisons", "_evaluation", "_found", "_goes_on_by", "_like", "_limit")
+
+
+@contextmanager
+def without_notes() -> Iterator[None]:
+    """Inside, TensorFlow says nothing of retracing, and a fallback is warned of once a cause."""
+    with without_retracing_warnings(), one_warning_a_cause():
+        yield
 
 
 class TogetherMixin(EnsemblingMixin):
@@ -133,7 +140,7 @@ class TogetherMixin(EnsemblingMixin):
             epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
             self._horizon = most
             try:
-                with training_for(epochs), scheduling_for(most), without_retracing_warnings():
+                with training_for(epochs), scheduling_for(most), without_notes():
                     return super().fit(X, y, **params)
             except BaseException as error:
                 if self._found is not None:

@@ -2,6 +2,7 @@
 
 from kerashp.training._costs import Costs, measured
 from kerashp.training._devices import Devices, n_devices
+from kerashp.training._fallbacks import one_warning_a_cause
 from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._forks import check_fork
 from kerashp.training._isolation import isolated, without_lambda_warnings, without_retracing_warnings
@@ -41,6 +42,7 @@ __all__ = [
     "n_cores",
     "n_devices",
     "obstacle",
+    "one_warning_a_cause",
     "predicting_shape",
     "roomier",
     "units_of",

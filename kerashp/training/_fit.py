@@ -10,6 +10,7 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 from kerashp._arguments import known_arguments
 from kerashp.training import _data, _hooks
 from kerashp.training._assembly import single
+from kerashp.training._fallbacks import is_new, without_counters
 from kerashp.training._forks import check_fork
 from kerashp.training._logs import native, of_validation
 from kerashp.training._obstacles import obstacle, too_large
@@ -159,7 +160,9 @@ def fit(
                 f"kerashp.fit cannot compile this training: {refused}. "
                 "Pass fallback='warn' to train by Model.fit"
             ) from refused
-        warnings.warn(f"trained by Model.fit: {refused}", FallbackWarning, stacklevel=2)
+        cause = without_counters(str(refused), model)
+        if is_new(cause):
+            warnings.warn(f"trained by Model.fit: {cause}", FallbackWarning, stacklevel=3)
         return model.fit(**call)
     return training.run()
 

@@ -52,8 +52,8 @@ def _of_itself(model: Any) -> str | None:
         return "run_eagerly=True asks for batches one by one"
     if not (backend().ONLY_XLA or backend().device_memory() is not None):
         return None
-    refused = [layer.name for layer in model._flatten_layers() if not layer.supports_jit]
-    return f"XLA does not compile the layer {refused[0]}" if refused else None
+    refused = [type(layer).__name__ for layer in model._flatten_layers() if not layer.supports_jit]
+    return f"XLA does not compile {refused[0]}" if refused else None
 
 
 def of_data(data: Any, validation_data: Any) -> str | None:
