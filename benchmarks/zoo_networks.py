@@ -24,7 +24,7 @@ class Size:
 
 
 USUAL = Size(n_rows=1024, side=28, length=32)
-TINY = Size(n_rows=40, side=8, length=6, scale=0.125)
+TINY = Size(n_rows=40, side=10, length=6, scale=0.125)
 CLASSES, FEATURES, WORDS = 3, 8, 200
 
 

@@ -13,10 +13,8 @@ from kerashp.training._assembly import single
 from kerashp.training._fallbacks import is_new, without_counters
 from kerashp.training._forks import check_fork
 from kerashp.training._logs import native, of_validation
-from kerashp.training._obstacles import obstacle, too_large
+from kerashp.training._obstacles import obstacle, of_error, too_large
 from kerashp.training._rates import Rates, Taken, initial_rate, schedule_among
-
-_MOST_LETTERS = 400
 
 
 class FallbackWarning(UserWarning):
@@ -206,9 +204,7 @@ class _Training:
             )
             self._engine.prepare()
         except Exception as error:  # whatever it is, Model.fit trains or says what is wrong
-            raise _Refused(
-                f"{type(error).__name__}: {' '.join(str(error).split())[:_MOST_LETTERS]}"
-            ) from error
+            raise _Refused(of_error(error)) from error
 
     def _standardized(self) -> tuple[Any, Any]:
         call = self._call

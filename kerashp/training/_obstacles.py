@@ -1,6 +1,7 @@
 """What keeps a model's training from being compiled."""
 
 import os
+import re
 from typing import Any
 
 import keras
@@ -11,6 +12,8 @@ from kerashp.training._hooks import batch_hook, flat
 
 _STEPS = ("train_step", "test_step", "fit", "evaluate", "make_train_function", "make_test_function")
 _SHARE_OF_MEMORY = 0.5
+_MOST_LETTERS = 400
+_NOT_OF_XLA = re.compile(r"(\w+) \(No registered")  # in what XLA says of a graph
 
 
 def obstacle(model: Any, call: dict[str, Any]) -> str | None:
@@ -95,3 +98,15 @@ def too_large(n_bytes: int) -> str | None:
         f"the data are {n_bytes / 2**30:.1f} GiB, more than {_SHARE_OF_MEMORY:.0%} of the device's memory of "
         f"{memory / 2**30:.1f} GiB"
     )
+
+
+def of_error(error: Exception) -> str:
+    """What an error says of a training that could not be compiled, without the backend's own trace."""
+    text = str(error)
+    operations = sorted(set(_NOT_OF_XLA.findall(text)))
+    if operations:
+        return f"XLA does not compile the operations {', '.join(operations)}"
+    if text.startswith("in user code:"):  # then a traceback, and what was raised
+        return text.strip().splitlines()[-1].strip()
+    said = text.split("{{node")[0] if type(error).__module__.startswith("tensorflow.") else text
+    return f"{type(error).__name__}: {' '.join(said.split())[:_MOST_LETTERS]}"

@@ -22,7 +22,7 @@ from kerashp.training._forks import check_fork
 from kerashp.training._logs import flat, native, of_validation
 from kerashp.training._member import Course, Member, Paused, Trained
 from kerashp.training._modes import Mode, mode_of
-from kerashp.training._obstacles import of_data, of_model, too_large
+from kerashp.training._obstacles import of_data, of_error, of_model, too_large
 from kerashp.training._padding import may_be_padded
 from kerashp.training._portions import Portions
 from kerashp.training._rates import Constant, Rates, Taken, initial_rate
@@ -326,8 +326,8 @@ class Population:
             final_state(template, State(*map(backend().values, variables_of(template))))
         except Exception as error:
             raise RuntimeError(
-                f"Population: this training cannot be compiled: {type(error).__name__}: "
-                f"{' '.join(str(error).split())[:400]}. Train its members by kerashp.fit"
+                f"Population: this training cannot be compiled: {of_error(error)}. Train its members by "
+                "kerashp.fit"
             ) from error
 
     def _left(self, epochs: int) -> int:
