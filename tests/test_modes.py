@@ -236,7 +236,7 @@ def test_a_search_over_a_loop_says_once_why_it_is_not_stacked(compiles: list[Any
         FallbackWarning, match="4 fits are trained one by one: LSTM loops.*unroll=True"
     ) as said:
         found = search("LSTM").fit(*NETWORKS["LSTM"].rows(TINY))
-    assert len(said) == 1
+    assert len([own for own in said if own.category is FallbackWarning]) == 1
     assert len([own for own in compiles if own[0].__qualname__.endswith("Epochs.run")]) == 1
     assert "trained one by one, in compiled calls, since LSTM loops" in found.explain()
     assert [group.room.n_members for group in found.plan_.groups] == [1]
