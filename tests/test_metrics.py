@@ -116,7 +116,9 @@ class OwnF1(keras.metrics.F1Score):
 
 
 @pytest.mark.parametrize(
-    "metric", [accuracy_of_indices, OwnF1("macro"), "acc", "sparse_categorical_accuracy"], ids=str
+    "metric",
+    [accuracy_of_indices, OwnF1("macro"), "acc", "sparse_categorical_accuracy"],
+    ids=["function", "class", "short name", "name"],
 )
 def test_metrics_of_indices_and_of_ones_own_stay(metric: Any) -> None:
     classifier = KerasClassifier(network, loss="sparse_categorical_crossentropy", metrics=[metric])

@@ -224,6 +224,32 @@ def test_a_second_bidirectional_model_compiles_nothing(compiles: list[Any]) -> N
     assert len(compiles) == before
 
 
+def test_a_second_model_of_several_inputs_compiles_nothing(compiles: list[Any]) -> None:
+    network = NETWORKS["two inputs"]
+    X, y = network.rows(TINY)
+    fit(made(network.model), X, y, verbose=0, fallback="error")
+    before = len(compiles)
+    fit(made(network.model), X, y, verbose=0, fallback="error")
+    assert len(compiles) == before
+
+
+def test_inputs_in_another_order_are_another_graph() -> None:
+    def difference(names: list[str], place: int) -> Any:
+        inputs = [keras.Input((1,), name=name) for name in names]
+        kernels = [keras.layers.Dense(1, kernel_initializer="ones")(own) for own in inputs]
+        model = keras.Model(inputs, keras.layers.Subtract()([kernels[place], kernels[1 - place]]))
+        model.compile(keras.optimizers.SGD(0.0), "mse")
+        return model
+
+    names, zeros, ones = ["input_layer_71", "input_layer_72"], np.zeros((4, 1)), np.ones((4, 1))
+    for order, place, loss in ((names, 0, 1.0), (names[::-1], 0, 1.0), (names[::-1], 1, 1.0)):
+        model = difference(order, place)
+        history = fit(model, {names[0]: 3 * ones, names[1]: 2 * ones}, zeros, verbose=0)
+        assert history.history["loss"][0] == pytest.approx(loss)
+        skewed = fit(model, {names[0]: 3 * ones, names[1]: zeros}, 3 * ones, verbose=0).history["loss"][0]
+        assert skewed == pytest.approx(0.0 if (order == names) == (place == 0) else 36.0)
+
+
 def search(name: str) -> Any:
     estimator = KerasClassifier(
         lambda learning_rate: NETWORKS[name].model(TINY, learning_rate), epochs=2, random_state=0

@@ -116,8 +116,8 @@ def fit(
     FallbackWarning
         Says why `Model.fit` trains: a hook of batches; data that are not dense arrays, or that fill more than
         half of the device's memory; an overridden `train_step` and the like; `run_eagerly`; an optimizer that
-        scales the loss by itself; a distribution strategy; a layer that XLA does not compile; the torch
-        backend.
+        scales the loss by itself; a distribution strategy; on an accelerator and with JAX, a layer that XLA
+        does not compile; the torch backend.
 
     Notes
     -----

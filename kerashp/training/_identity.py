@@ -1,6 +1,7 @@
 """What two models must have in common to be trained by one compiled function."""
 
 import json
+import re
 from collections.abc import Sequence
 from types import FunctionType
 from typing import Any
@@ -11,6 +12,7 @@ from kerashp.training._isolation import without_lambda_warnings
 from kerashp.training._layers import is_plain
 from kerashp.training._numbers import Number, left_out, shared_places
 
+_COUNTED = re.compile(r"input_layer(?:_(\d+))?")  # Keras' names of inputs that the user has given none
 _NAMING = ("name", "keras_history", "input_layers", "output_layers")  # of a config, what has layers' names
 
 
@@ -63,13 +65,22 @@ def _has_own_code(layer: Any) -> bool:
 
 def names_by_place(model: Any, layers: Sequence[Any]) -> dict[str, str]:
     """The layers' names, and what stands for them where no data and no logs go by them."""
-    ends = [
-        tensor._keras_history.operation.name
-        for tensors in (model.inputs, model.outputs)
-        if len(keras.tree.flatten(tensors)) > 1
-        for tensor in keras.tree.flatten(tensors)
-    ]
+    inputs, outputs = [_names(tensors) for tensors in (model.inputs, model.outputs)]
+    ends = [*([] if _are_counted(inputs) else inputs), *outputs]
     return {layer.name: f"layer {index}" for index, layer in enumerate(layers) if layer.name not in ends}
+
+
+def _names(tensors: Any) -> list[str]:
+    """Those of several inputs or outputs; of a single one nobody makes use."""
+    names = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(tensors)]
+    return names if len(names) > 1 else []
+
+
+def _are_counted(names: Sequence[str]) -> bool:
+    """Whether Keras has named the inputs, in their order, in which data by these names are, too."""
+    found = [_COUNTED.fullmatch(name) for name in names]
+    numbers = [int(match[1] or 0) for match in found if match]
+    return len(numbers) == len(names) and numbers == sorted(numbers)
 
 
 def renamed(config: Any, names: dict[str, str]) -> Any:
