@@ -233,6 +233,19 @@ def test_a_second_model_of_several_inputs_compiles_nothing(compiles: list[Any]) 
     assert len(compiles) == before
 
 
+def test_a_resumed_training_is_compiled_as_a_whole_one(
+    compiles: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = NETWORKS["perceptron 2 x 30"]
+    X, y = network.rows(TINY)
+    monkeypatch.setattr(_modes, "_PAYS_FROM", 10)
+    whole, resumed = made(network.model), made(network.model)
+    fit(whole, X, y, BATCH_SIZE, epochs=4, shuffle=False, verbose=0, fallback="error")
+    before = len(compiles)
+    fit(resumed, X, y, BATCH_SIZE, epochs=4, initial_epoch=2, shuffle=False, verbose=0, fallback="error")
+    assert len(compiles) == before
+
+
 def test_inputs_in_another_order_are_another_graph() -> None:
     def difference(names: list[str], place: int) -> Any:
         inputs = [keras.Input((1,), name=name) for name in names]

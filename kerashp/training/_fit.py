@@ -200,7 +200,7 @@ class _Training:
                 (batch_size, call["validation_batch_size"] or batch_size),
                 shuffle=call["shuffle"],
                 rates=rates,
-                epochs=call["epochs"] - call["initial_epoch"],
+                epochs=call["epochs"],  # so that a training that is resumed is compiled as a whole one is
             )
             self._engine.prepare()
         except Exception as error:  # whatever it is, Model.fit trains or says what is wrong

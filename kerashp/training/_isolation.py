@@ -1,6 +1,5 @@
 """A fit that leaves the process as it was: random states, float type and dtype policy."""
 
-import logging
 import random
 import threading
 import warnings
@@ -13,6 +12,7 @@ from keras.src.backend.common import global_state
 from keras.src.random import seed_generator
 
 from kerashp.training._forks import check_fork
+from kerashp.training._notes import without_notes
 
 _SEED_GENERATOR = "global_seed_generator"
 _DTYPE_POLICY = "dtype_policy"
@@ -54,19 +54,9 @@ def isolated(seed: int | None = None, dtype: str | None = None) -> Iterator[None
         yield
 
 
-@contextmanager
-def without_retracing_warnings() -> Iterator[None]:
+def without_retracing_warnings() -> AbstractContextManager[None]:
     """Drop TensorFlow's warning that several models in a row were compiled, which is what a search does."""
-
-    def keep(record: logging.LogRecord) -> bool:
-        return "tf.function retracing" not in record.getMessage()
-
-    logger = logging.getLogger("tensorflow")
-    logger.addFilter(keep)
-    try:
-        yield
-    finally:
-        logger.removeFilter(keep)
+    return without_notes("tf.function retracing")
 
 
 @contextmanager

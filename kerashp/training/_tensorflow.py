@@ -1,6 +1,5 @@
 """What the engine asks of a backend, on TensorFlow: placement, gradients, loops, mapping and compiling."""
 
-import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,6 +18,7 @@ from tensorflow.python.eager import context
 from tensorflow.python.ops.parallel_for import pfor
 
 from kerashp.training._maps import check_maps
+from kerashp.training._notes import without_notes
 from kerashp.training._replaced import replaced
 
 # Optimizers whose numbers depend on variables that change under their hands, which tensors do not:
@@ -188,23 +188,8 @@ def materialized(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
 def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
     """The function over the first axis of every tensor in the arguments."""
     _add_vector_forms()
-    with _without_notes_on_loops():
+    with without_notes("while_loop"):  # that some operation is mapped by a loop
         return tf.vectorized_map(lambda packed: function(*packed), arguments)
-
-
-@contextmanager
-def _without_notes_on_loops() -> Iterator[None]:
-    """Drop TensorFlow's notes that some operation is mapped by a loop, which is for its own developers."""
-
-    def keep(record: logging.LogRecord) -> bool:
-        return "while_loop" not in record.getMessage()
-
-    logger = logging.getLogger("tensorflow")
-    logger.addFilter(keep)
-    try:
-        yield
-    finally:
-        logger.removeFilter(keep)
 
 
 @cache
