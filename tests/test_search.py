@@ -578,6 +578,8 @@ def test_threads_leave_the_filters_of_warnings_alone(monkeypatch: pytest.MonkeyP
     for estimator in (mlp(), KerasRegressor(of_lambdas, epochs=2, random_state=0)):
         search = GridSearchCV(estimator, {"n_hidden": [0, 1, 2]}, cv=2, refit=False).fit(X, Y)
         assert [len(group.fits) for group in search.plan_.groups] == [2, 2, 2]
+    with ThreadPoolExecutor(1) as thread:  # as in a nested cross-validation by threads
+        thread.submit(GridSearchCV(mlp(), {"n_hidden": [0, 1]}, cv=2, refit=False).fit, X, Y).result()
     assert set(changing) == {threading.main_thread()}
     assert warnings.filters == before
 

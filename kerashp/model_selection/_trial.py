@@ -1,6 +1,5 @@
 """What a search finds out before anything trains: rows that no fit takes, scorers that always fail."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from kerashp.estimators._validation import warn_of_unlike_rows
 from kerashp.model_selection._preprocessing import around, innermost
 from kerashp.model_selection._ready import Preparation
 from kerashp.model_selection._task import Task
+from kerashp.training import without_warnings
 
 Sample = Sequence[tuple[Task, Fitting]]  # a candidate's fits, ready to train
 
@@ -140,8 +140,7 @@ def _error_of(scorer: Any, task: Task, fitting: Fitting) -> Exception | None:
 
     estimator, drawn = task.candidates_estimator(), np.random.get_state()
     known = Resumed(fitting.state, {**fitting.arguments, "callbacks": []}, {"loss": [0.0]}, outputs)
-    with warnings.catch_warnings(), resuming(known):
-        warnings.simplefilter("ignore")  # of predictions that nobody sees
+    with without_warnings(), resuming(known):  # of predictions that nobody sees
         try:
             task.fit(estimator)
             task.score(estimator, _predictions)

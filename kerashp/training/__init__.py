@@ -5,7 +5,12 @@ from kerashp.training._devices import Devices, n_devices
 from kerashp.training._fallbacks import one_warning_a_cause
 from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._forks import check_fork
-from kerashp.training._isolation import isolated, without_lambda_warnings, without_retracing_warnings
+from kerashp.training._isolation import (
+    isolated,
+    without_lambda_warnings,
+    without_retracing_warnings,
+    without_warnings,
+)
 from kerashp.training._member import Member, Paused, Trained
 from kerashp.training._modes import Mode, mode_of
 from kerashp.training._obstacles import obstacle
@@ -49,4 +54,5 @@ __all__ = [
     "weight_shapes",
     "without_lambda_warnings",
     "without_retracing_warnings",
+    "without_warnings",
 ]

@@ -59,18 +59,26 @@ def without_retracing_warnings() -> AbstractContextManager[None]:
     return without_notes("tf.function retracing")
 
 
-@contextmanager
-def without_lambda_warnings() -> Iterator[None]:
+def without_lambda_warnings() -> AbstractContextManager[None]:
     """Drop Keras' warning that what has a lambda in it cannot be loaded: here it is not.
 
+    Enter it before starting threads; see `without_warnings`.
+    """
+    return without_warnings("The object being serialized includes a `lambda`", UserWarning)
+
+
+@contextmanager
+def without_warnings(message: str = "", category: type[Warning] = Warning) -> Iterator[None]:
+    """Drop the warnings that begin with a message, or all.
+
     Filters belong to the process, and threads that change them at once may leave all warnings ignored for
-    good: in another thread than the main one this does nothing. Enter it before starting threads.
+    good: in another thread than the main one this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`", UserWarning)
+        warnings.filterwarnings("ignore", message, category)
         yield
 
 
