@@ -583,7 +583,8 @@ def test_threads_leave_the_filters_of_warnings_alone(monkeypatch: pytest.MonkeyP
     assert {thread for thread, _ in changing} == {threading.main_thread()}
     changing.clear()
     with ThreadPoolExecutor(1) as thread:  # as in a nested cross-validation by threads; scikit-learn's own do
-        thread.submit(GridSearchCV(mlp(), {"n_hidden": [0, 1]}, cv=2, refit=False).fit, X, Y).result()
+        tried = GridSearchCV(mlp(), {"n_hidden": [0, 1]}, scoring="r2", cv=2, refit=False)
+        thread.submit(tried.fit, X, Y).result()
     package = Path(kerashp.__file__).parent
     assert not [path for _, path in changing if package in path.parents]
     assert warnings.filters == before
