@@ -26,6 +26,11 @@ SPACE = {"n_hidden": [0, 1], "learning_rate": [0.003, 0.03]}
 ENV = {"TF_NUM_INTRAOP_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
+@pytest.fixture(autouse=True)
+def long_training() -> None:
+    """Compile as the other processes do, which know nothing of the fixture of this name for all tests."""
+
+
 class Picky(KerasMLPRegressor):
     """Fails where it has no hidden layer and a high rate."""
 

@@ -125,11 +125,6 @@ def test_the_candidate_that_it_is_tried_on_is_one_that_can_be_fitted(iris) -> No
 @pytest.mark.parametrize(
     ("estimator", "scoring", "words"),
     [
-        (
-            REGRESSOR,
-            "roc_auc",
-            "has none of the following attributes: decision_function, predict_proba. Choose",
-        ),
         (MLP, "precision", "multiclass but average='binary'"),
         (KerasClassifier(), make_scorer(f1_score), "multiclass but average='binary'"),
         (

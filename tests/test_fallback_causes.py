@@ -78,7 +78,7 @@ def test_groups_that_cannot_train_together_are_counted_by_reason() -> None:
         fits = ((0, 0), (0, 1))
 
     with pytest.warns(FallbackWarning) as caught:
-        warn_of([(Group(), "a"), (Group(), "b"), (Group(), "a")])  # type: ignore[list-item]
+        warn_of([(Group(), "a"), (Group(), "b"), (Group(), "a")], [])  # type: ignore[list-item]
     assert [str(one.message) for one in caught] == [
         "4 fits are trained one by one: a",
         "2 fits are trained one by one: b",

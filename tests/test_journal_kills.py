@@ -23,6 +23,11 @@ _KILLS, _IN_ONE, _WITH_WORKERS = 25, 10, 4
 _NEVER = -1
 
 
+@pytest.fixture(autouse=True)
+def long_training() -> None:
+    """Compile as the other processes do, which know nothing of the fixture of this name for all tests."""
+
+
 @pytest.fixture(scope="module")
 def search() -> dict[str, Any]:
     return runpy.run_path(_SEARCH)

@@ -17,6 +17,11 @@ _KILLS = 20
 _NEVER = -1
 
 
+@pytest.fixture(autouse=True)
+def long_training() -> None:
+    """Compile as the other processes do, which know nothing of the fixture of this name for all tests."""
+
+
 @pytest.fixture(scope="module")
 def train() -> Any:
     return runpy.run_path(_TRAINING)["train"]
