@@ -9,7 +9,9 @@ from pathlib import Path
 from kerashp._arguments import Arguments, is_sequence, shown
 
 _MEMORY_INFORMATION = Path("/proc/meminfo")
-_LIMIT, _USED = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+_LIMIT, _USED, _USES = (
+    Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current", "memory.stat")
+)
 _GIB = 2**30
 _SMALL = 2**24  # numbers, of which no machine that trains networks runs short
 
@@ -19,11 +21,16 @@ def available_memory() -> float:
 
     Infinite where the system does not say.
     """
-    lines = _text(_MEMORY_INFORMATION).splitlines()
-    of_machine = [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    of_machine = [1024 * number for number in _numbers(_MEMORY_INFORMATION, "MemAvailable:")]
     limit, used = _text(_LIMIT).strip(), _text(_USED).strip()
-    of_container = [float(limit) - float(used)] if limit.isdigit() and used.isdigit() else []
+    files = sum(_numbers(_USES, "inactive_file"))  # which the system gives up where memory is short
+    of_container = [float(limit) - float(used) + files] if limit.isdigit() and used.isdigit() else []
     return min([*of_machine, *of_container], default=math.inf)
+
+
+def _numbers(path: Path, name: str) -> list[float]:
+    lines = [line.split() for line in _text(path).splitlines()]
+    return [float(words[1]) for words in lines if words[:1] == [name]]
 
 
 def _text(path: Path) -> str:

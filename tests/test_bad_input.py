@@ -253,7 +253,7 @@ FEATURES = [
         "X-of-timestamps",
         lambda e, y: e().fit(1.7e18 + 1e15 * X, y),
         r"X holds values of up to 1\.7e\+18 in column \d, which the layer '\w+' would multiply by its "
-        r"weights: above 4\.3e\+09 the gradients overflow float32\. Scale the inputs, say with sklearn",
+        r"weights: above 4\.3e\+09 the squares of gradients may overflow float32\. Scale the inputs",
     ),
     *rows(
         "X-of-large-integers",

@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score, make_scorer, mean_gamma_deviance
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor
+from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -129,8 +129,8 @@ def test_the_candidate_that_it_is_tried_on_is_one_that_can_be_fitted(iris) -> No
         (KerasClassifier(), make_scorer(f1_score), "multiclass but average='binary'"),
         (
             make_pipeline(StandardScaler(), REGRESSOR),
-            make_scorer(mean_gamma_deviance, greater_is_better=False),
-            "strictly positive",
+            make_scorer(mean_absolute_error, unknown=1, greater_is_better=False),
+            "unexpected keyword argument 'unknown'",
         ),
     ],
 )
@@ -286,3 +286,14 @@ def test_errors_that_differ_in_words_stay_apart() -> None:
     assert errors[0] == errors[1] == errors[3]
     assert errors[0].endswith("\nValueError: at 1.5e-3")
     assert errors[2:] == ["ValueError: in 2", errors[0], None]
+
+
+def test_a_score_of_positive_predictions_is_tried_with_such() -> None:
+    def positive() -> keras.Model:
+        return keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, "exponential")])
+
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), rng.poisson(1.0, 60)
+    estimator = KerasRegressor(positive, loss="poisson", epochs=2, random_state=0)
+    search = GridSearchCV(estimator, {"epochs": [1, 2]}, cv=3, scoring="neg_mean_poisson_deviance")
+    assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()

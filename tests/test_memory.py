@@ -88,10 +88,11 @@ def test_the_memory_of_a_container_counts(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("_MEMORY_INFORMATION", "MemAvailable: 4096 kB"),
         ("_LIMIT", "3000"),
         ("_USED", "1000"),
+        ("_USES", "anon 500\ninactive_file 300\nactive_file 200"),
     ):
         (tmp_path / name).write_text(text)
         monkeypatch.setattr(_memory, name, tmp_path / name)
-    assert available_memory() == 2000
+    assert available_memory() == 2300
     (tmp_path / "_LIMIT").write_text("max")
     assert available_memory() == 4096 * 1024
     (tmp_path / "_MEMORY_INFORMATION").unlink()

@@ -183,3 +183,12 @@ def test_integers_reach_an_embedding() -> None:
 
     y = (X.sum(axis=1) - 4.0) / 2
     assert KerasRegressor(build, epochs=30, random_state=0).fit(X, y).score(X, y) > 0.9
+
+
+def test_large_inputs_are_let_through_where_an_operation_comes_first() -> None:
+    inputs = keras.Input((2,))
+    scaled = keras.layers.Dense(1, "sigmoid")(keras.ops.log1p(inputs) / 30)
+    model = keras.Model(inputs, scaled)
+    model.compile("sgd", "binary_crossentropy")
+    X = np.random.default_rng(0).random((20, 2)) * 1e11
+    assert KerasClassifier(model, epochs=1, random_state=0).fit(X, X[:, 0] > 5e10).predict(X).shape == (20,)

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor
-from kerashp.estimators._validation import unlike_columns
+from kerashp.estimators._validation import unlike_columns, warn_of_unlike_rows
 from kerashp.model_selection import GridSearchCV
 
 X, Y = load_iris(return_X_y=True)
@@ -113,3 +113,11 @@ def test_rows_that_a_step_did_not_move_far_are_not_warned_of() -> None:
     images[:, 0] = 0
     assert unlike_columns(images, images[:20]).tolist() == [False] * 12
     assert unlike_columns(images / 255, images[:20]).tolist() == [True] * 12
+
+
+def test_a_few_rows_to_validate_on_are_not_judged() -> None:
+    X = np.random.default_rng(0).normal(size=(60, 1))
+    for first in range(0, 56, 2):
+        warn_of_unlike_rows(X, X[first : first + 2])
+    with pytest.warns(UserWarning, match="of another scale"):
+        warn_of_unlike_rows(X, 100 * X[:10])

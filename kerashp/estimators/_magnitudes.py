@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerashp.estimators._losses import Loss
+from kerashp.training._layers import is_plain
 
 _CHANGE_NOTHING = (keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout)
 _MULTIPLY = (
@@ -24,13 +25,18 @@ _POWER_OF_TARGETS = {"mean_squared_error": 2}
 def check_inputs(model: keras.Model, X: Any) -> None:
     """Refuse rows whose numbers a first layer of products cannot be trained on.
 
-    Of a model of several inputs it is not known which layer takes which.
+    Nothing is refused where it is not known which layer is the first to take which rows: in models of several
+    inputs, with operations that are no layers, or of a class of the user's own.
 
     Raises
     ------
     ValueError
         With the column of the largest.
     """
+    if not is_plain(model) or not all(
+        isinstance(own, keras.Layer) for own in getattr(model, "operations", [])
+    ):
+        return
     layers = [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
     first = next((layer for layer in layers if not isinstance(layer, _CHANGE_NOTHING)), None)
     if not isinstance(first, _MULTIPLY) or not isinstance(X, np.ndarray):
@@ -40,9 +46,9 @@ def check_inputs(model: keras.Model, X: Any) -> None:
     if sizes.max() > limit:
         raise ValueError(
             f"X holds values of up to {sizes.max():.1e} in column {sizes.argmax()}, which the layer "
-            f"{first.name!r} would multiply by its weights: above {limit:.1e} the gradients overflow "
-            f"{first.variable_dtype}. Scale the inputs, say with sklearn.preprocessing.StandardScaler in a "
-            "Pipeline"
+            f"{first.name!r} would multiply by its weights: above {limit:.1e} the squares of gradients may "
+            f"overflow {first.variable_dtype}. Scale the inputs, say with "
+            "sklearn.preprocessing.StandardScaler in a Pipeline"
         )
 
 

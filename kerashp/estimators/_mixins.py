@@ -224,7 +224,8 @@ class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Of the shape and floating type of the y in fit.
+            Of the shape of the y in fit, and of the narrower of the floating types of X and y in fit; an
+            integer y has no say, and an integer X counts as Keras' float type.
         """
         raw = self._raw_outputs(X)
         return self.target_encoder_.inverse_transform(raw)

@@ -2,7 +2,6 @@
 
 import inspect
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from typing import Any
 import cloudpickle
 import keras
 import numpy as np
+
+from kerashp.training import without_warnings
 
 # How the names of a layer's attributes end that hold such a part.
 _PARTS = ("activation", "initializer", "regularizer", "constraint")
@@ -71,9 +72,11 @@ def copying(model: Any, classes: dict[str, Any]) -> AbstractContextManager[None]
 
 @contextmanager
 def _loading(custom_objects: dict[str, Any]) -> Iterator[None]:
-    with warnings.catch_warnings(), keras.saving.custom_object_scope(custom_objects):
-        # An optimizer that has trained nothing yet is saved without the variables that Keras then looks for.
-        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer", UserWarning)
+    # An optimizer that has trained nothing yet is saved without the variables that Keras then looks for.
+    with (
+        without_warnings("Skipping variable loading for optimizer", UserWarning),
+        keras.saving.custom_object_scope(custom_objects),
+    ):
         yield
 
 

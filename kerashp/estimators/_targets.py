@@ -120,7 +120,7 @@ class ClassEncoder(ClassifierLabelEncoder):
 
 
 class ValueEncoder(RegressorTargetEncoder):
-    """scikeras' target encoder for regression; predictions have the floating type of the y in fit."""
+    """scikeras' target encoder for regression; predictions have the floating type of y or a narrower one."""
 
     task_ = "regression"
 
@@ -149,8 +149,12 @@ class ValueEncoder(RegressorTargetEncoder):
         return super().inverse_transform(np.asarray(y, dtype=self._dtype))
 
     def outputs(self, encoded: np.ndarray) -> np.ndarray:
-        """Those of a model that predicts some targets, shape `(n_samples, width)`."""
-        return encoded.reshape(len(encoded), -1)
+        """Those of a model that has learned some targets half, shape `(n_samples, width)`.
+
+        Half-way to the mean: of targets that are not negative, some scores want positive predictions.
+        """
+        values = encoded.reshape(len(encoded), -1)
+        return (values + values.mean(axis=0)) / 2
 
     def prototype(self) -> np.ndarray:
         """The smallest y from which an equal encoder is fitted."""

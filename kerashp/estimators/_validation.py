@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 _MOST_VALUES, _MOST_ROWS = 2**22, 1000  # of what is looked at
+_FEWEST_ROWS = 10  # by which a mean is judged
 _DEVIATIONS, _SPREAD = 3.0, 10.0  # between rows of one kind, a column's mean and spread differ less
 
 
@@ -33,9 +34,11 @@ def validation_tuple(validation_data: Any, X_val: Any, y_val: Any, sample_weight
 def warn_of_unlike_rows(X: Any, X_val: Any) -> None:
     """Say where rows to validate on look as if steps before the estimator had not been applied to them.
 
-    Each is an array, or a list or dict of arrays.
+    Each is an array, or a list or dict of arrays. Means of a few rows say nothing.
     """
     inputs = zip(keras.tree.flatten(X), keras.tree.flatten(X_val), strict=True)
+    if len(keras.tree.flatten(X_val)[0]) < _FEWEST_ROWS:
+        return
     unlike = np.concatenate([unlike_columns(*arrays) for arrays in inputs])
     n_unlike = np.count_nonzero(unlike)
     if n_unlike * 2 > len(unlike):

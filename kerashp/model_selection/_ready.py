@@ -135,7 +135,7 @@ class Preparation:
         self._candidate = -1  # the one at hand
         self._models: dict[Hashable, Any] = {}  # its models
         self._keys: dict[Any, Hashable] = {}  # the groups that they are in
-        self._known: tuple[Any, Hashable] = (None, None)  # the last model, and its shape
+        self._known: tuple[Any, Any] = (None, None)  # the last model, and what `_shape` says of it
         self._of_shapes: dict[Hashable, tuple[bool, Mode]] = {}
 
     def prepared(self, tasks: Sequence[Task], limit: Limit) -> list[Ready | str]:
@@ -240,12 +240,15 @@ class Preparation:
     def _shape(self, model: Any, rows: Rows) -> tuple[Hashable, bool, Mode]:
         """The graph shape, or what stands for it where it has none; whether its rows are apart; its mode."""
         if model is not self._known[0]:
-            shape = graph_shape(model) or model
-            if shape not in self._of_shapes:
+            shape = graph_shape(model)
+            known = self._of_shapes.get(shape)
+            if known is None:
                 check_compiled(model, rows.X, rows.y)
-                self._of_shapes[shape] = is_rowwise(model), mode_of(model, rows.X)
-            self._known = model, shape
-        return self._known[1], *self._of_shapes[self._known[1]]
+                known = is_rowwise(model), mode_of(model, rows.X)
+            if shape is not None:  # otherwise the model would be kept
+                self._of_shapes[shape] = known
+            self._known = model, (shape or model, *known)
+        return self._known[1]
 
 
 def _not_known(estimator: Any) -> str | None:
