@@ -11,7 +11,7 @@ from sklearn import model_selection
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.impute import SimpleImputer
-from sklearn.metrics import f1_score, make_scorer, mean_gamma_deviance
+from sklearn.metrics import f1_score, make_scorer, mean_absolute_error, mean_gamma_deviance
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
