@@ -50,7 +50,7 @@ def in_a_script(folder: str, X: Any, X_valid: Any, y: Any, y_valid: Any) -> None
         first = checkpoint.resume(model, best=roll_back)
         if rate is not None:
             model.optimizer.learning_rate = rate
-        if first < epochs:
+        if first < epochs and not checkpoint.stopped_early:
             now = float(model.optimizer.learning_rate)
             print(f"  epochs {first + 1} to {epochs} at most, at the rate {now:.3g}")
         return fit(

@@ -96,6 +96,35 @@ def test_a_resumed_training_ends_as_one_that_was_not_interrupted(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("train", [fit, keras.Model.fit], ids=["ours", "by Keras"])
+@pytest.mark.parametrize("name", [EACH, "{epoch}.weights.h5"])
+def test_a_training_that_early_stopping_ended_is_complete(train: Any, name: str, tmp_path: Path) -> None:
+    def run() -> tuple[Any, Any, int]:
+        own, checkpoint = model(), ModelCheckpoint(tmp_path / name, monitor="loss", mode="max")
+        first = checkpoint.resume(own)
+        stopping = EarlyStopping(patience=2, min_delta=0.05)
+        history = train(
+            own, X, Y, epochs=30, initial_epoch=first, callbacks=[stopping, checkpoint], **OPTIONS
+        )
+        assert checkpoint.stopped_early == (not history.history)
+        return own, stopping, first
+
+    ended, stopping, first = run()
+    assert first == 0
+    n_epochs = stopping.stopped_epoch + 1
+    assert 3 < n_epochs < 30
+    for _ in range(2):  # a script that is run again and again
+        own, again, first = run()
+        assert (first, again.stopped_epoch, again.best_epoch) == (n_epochs, n_epochs - 1, stopping.best_epoch)
+        assert len(list(tmp_path.iterdir())) == n_epochs + 1
+        for one, other in zip(own.get_weights(), ended.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert len(train(own, X, Y, epochs=2, **OPTIONS).history["loss"]) == 2  # the model is as others are
+    checkpoint = ModelCheckpoint(tmp_path / name)
+    assert checkpoint.resume(own, best=True) == 1
+    assert not checkpoint.stopped_early
+
+
 def test_the_order_of_rows_goes_on(tmp_path: Path) -> None:
     ends = []
     for run, all_epochs in enumerate(([4], [1, 4])):

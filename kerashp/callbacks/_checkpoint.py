@@ -32,7 +32,6 @@ from kerashp.callbacks._state import (
 )
 
 _SUFFIXES = (".keras", ".weights.h5")
-_ENDED = sys.maxsize  # an epoch after all others
 
 
 class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
@@ -68,6 +67,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     ----------
     best : float or None
         The best value so far.
+    stopped_early : bool
+        After `resume`: whether early stopping, or another callback, had ended the training that it found.
 
     Raises
     ------
@@ -93,6 +94,11 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     undisturbed. Without `resume`, a training that begins with epoch 0 begins a new manifest, and one that
     begins later (as `partial_fit` does) adds to the manifest that is there. `Model.fit` on TensorFlow draws
     the order of rows otherwise: a resumed one goes on with other orders, unless `shuffle=False`.
+
+    A training was complete where `resume` returned the last epoch's number, `epochs`, or where early stopping
+    had ended it: then `stopped_early` is True, and fit trains no more but restores what it would have
+    restored, such as the best weights. So a script that is run again ends as it did before; one that asks
+    does so by `if checkpoint.stopped_early or first >= epochs:`.
 
     Nothing is unpickled, and no code of a file runs: the weights are loaded into the model that you built.
     Only files that `filepath` names for a saved epoch and its metrics are ever opened or deleted; a manifest
@@ -169,7 +175,9 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         self._kept: list[Any] = [self]  # the callbacks whose state is saved
         self._initial_best = initial_value_threshold
         self._begins = self._diverged = self._missed = False
+        self.stopped_early = False
         self._resumed: tuple[int, State] | None = None  # the epoch to begin with, and what to restore
+        self._own_first: int | None = None  # the first epoch that Keras had noted, where none is trained
 
     def resume(self, model: Any, *, best: bool = False) -> int:
         """Make a model what it was after the last epoch that was saved; the training that follows goes on.
@@ -184,9 +192,9 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         Returns
         -------
         int
-            The epoch to pass to fit as `initial_epoch`: 0 where nothing was saved yet; one after all others
-            where early stopping has ended the training, so that fit trains no more, and restores what it
-            would have restored.
+            The epoch to pass to fit as `initial_epoch`: how many epochs have been trained, 0 where nothing
+            was saved yet. Where early stopping has ended the training, `stopped_early` says so, and fit
+            trains no more.
 
         Raises
         ------
@@ -200,6 +208,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         if not model.built:
             raise ValueError("resume: model must be built; got one that is not. Give it an Input")
         manifest = self._read()
+        self.stopped_early = False
         if not manifest.records:
             return 0
         record = manifest.last(best=best)
@@ -210,9 +219,9 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
                 "'{epoch:03d}.keras', or set save_best_only=True"
             )
         state = self._loaded(model, manifest, record)
-        first = _ENDED if state["stopped"] else record.epoch + 1
-        self._manifest, self._resumed = manifest, (first, state)
-        return first
+        self.stopped_early = bool(state["stopped"])
+        self._manifest, self._resumed = manifest, (record.epoch + 1, state)
+        return record.epoch + 1
 
     # Keras' hooks.
 
@@ -240,8 +249,12 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         for checkpoint in filter(_is_own, before):
             checkpoint._manifest = checkpoint._read()
         restore_training(self._kept, self._resumed[1])
+        if self.stopped_early:  # Keras looks for its first epoch after all callbacks have begun
+            self.model._initial_epoch, self._own_first = sys.maxsize, self.model._initial_epoch
 
     def on_train_end(self, logs: Any = None) -> None:
+        if self._resumed is not None and self.stopped_early:
+            self.model._initial_epoch = self._own_first
         self._resumed = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
