@@ -55,6 +55,22 @@ def compiles(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return made
 
 
+@pytest.fixture
+def predict_calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The arguments of each call of `keras.Model.predict`."""
+    import keras
+
+    calls: list[dict[str, Any]] = []
+    predict = keras.Model.predict
+
+    def recorded(self: keras.Model, *args: Any, **arguments: Any) -> Any:
+        calls.append(arguments)
+        return predict(self, *args, **arguments)
+
+    monkeypatch.setattr(keras.Model, "predict", recorded)
+    return calls
+
+
 @pytest.fixture(autouse=True)
 def long_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compile as for a long training: those of the tests are short. `short_training` undoes it."""

@@ -399,15 +399,7 @@ def test_the_default_loss_of_a_subclass_is_no_word_on_a_compiled_model() -> None
 # Keras' arguments of a call.
 
 
-def test_predictions_and_scores_take_the_arguments_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[dict[str, Any]] = []
-    predict = keras.Model.predict
-
-    def recorded(self: keras.Model, *args: Any, **arguments: Any) -> Any:
-        calls.append(arguments)
-        return predict(self, *args, **arguments)
-
-    monkeypatch.setattr(keras.Model, "predict", recorded)
+def test_predictions_and_scores_take_the_arguments_of_keras(predict_calls: list[dict[str, Any]]) -> None:
     classifier = KerasClassifier(random_state=0, predict__batch_size=7).fit(X, LETTERS)
     plain = KerasClassifier(random_state=0).fit(X, LETTERS)
     for asked in (
@@ -416,8 +408,8 @@ def test_predictions_and_scores_take_the_arguments_of_keras(monkeypatch: pytest.
         classifier.score(X, LETTERS, verbose=0) == plain.score(X, LETTERS),
     ):
         assert np.all(asked)
-    assert [call["batch_size"] for call in calls] == [7, 5, 7]
-    assert [call["verbose"] for call in calls] == [0, 0, 0]
+    assert [call["batch_size"] for call in predict_calls] == [7, 5, 7]
+    assert [call["verbose"] for call in predict_calls] == [0, 0, 0]
     regressor = KerasRegressor(random_state=0).fit(X, VALUES[:, 0])
     np.testing.assert_allclose(
         regressor.predict(X, batch_size=10, verbose=0), regressor.predict(X), rtol=1e-5

@@ -323,22 +323,14 @@ def test_the_loss_of_an_uncompiled_model_follows_from_the_target(iris, diabetes)
     assert KerasRegressor(uncompiled).fit(*diabetes).model_.loss.name == "mean_squared_error"
 
 
-def test_predict_arguments_are_routed(diabetes, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[dict[str, Any]] = []
-    predict = keras.Model.predict
-
-    def recorded(self: keras.Model, *args: Any, **arguments: Any) -> Any:
-        calls.append(arguments)
-        return predict(self, *args, **arguments)
-
-    monkeypatch.setattr(keras.Model, "predict", recorded)
+def test_predict_arguments_are_routed(diabetes, predict_calls: list[dict[str, Any]]) -> None:
     X, y = diabetes
     routed = (
         KerasRegressor(small, random_state=0, predict__batch_size=-1, predict__verbose=0).fit(X, y).predict(X)
     )
-    assert calls[0]["batch_size"] == len(X)
+    assert predict_calls[0]["batch_size"] == len(X)
     np.testing.assert_allclose(KerasRegressor(small, random_state=0).fit(X, y).predict(X), routed, rtol=1e-5)
-    assert len(calls) == 1
+    assert len(predict_calls) == 1
 
 
 def test_predict_is_as_quiet_as_the_estimator(diabetes, capsys: pytest.CaptureFixture) -> None:
