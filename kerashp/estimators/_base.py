@@ -299,7 +299,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             dtype=self._dtype(),
             state=dict(vars(self)),
         )
-        suspend(fitting, passed._replace(X=self._model_input(passed.X)))
+        suspend(fitting, lambda: passed._replace(X=self._model_input(passed.X)))
         if validation is not None and validation.at is None:
             warn_of_unlike_rows(rows.X, validation.X)
         return fitting

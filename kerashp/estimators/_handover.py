@@ -86,10 +86,10 @@ def suspending(models: dict[Hashable, Any]) -> AbstractContextManager[None]:
     return _holding(_MODELS, models)
 
 
-def suspend(fitting: Fitting, passed: Rows) -> None:
-    """Stop here, where a search asks for it."""
+def suspend(fitting: Fitting, passed: Callable[[], Rows]) -> None:
+    """Stop here, where a search asks for it, with the rows that were passed, as the model takes them."""
     if _MODELS.get() is not None:
-        raise Suspended(fitting, passed)
+        raise Suspended(fitting, passed())
 
 
 def built_once(key: Hashable | None, build: Callable[[], Any]) -> Any:

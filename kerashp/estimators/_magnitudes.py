@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kerashp.estimators._losses import Loss
-from kerashp.training._layers import is_plain
+from kerashp.training._layers import is_of_layers
 
 _CHANGE_NOTHING = (keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout)
 _MULTIPLY = (
@@ -33,9 +33,7 @@ def check_inputs(model: keras.Model, X: Any) -> None:
     ValueError
         With the column of the largest.
     """
-    if not is_plain(model) or not all(
-        isinstance(own, keras.Layer) for own in getattr(model, "operations", [])
-    ):
+    if not is_of_layers(model):
         return
     layers = [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
     first = next((layer for layer in layers if not isinstance(layer, _CHANGE_NOTHING)), None)

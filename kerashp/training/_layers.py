@@ -12,6 +12,12 @@ def is_plain(model: Any) -> bool:
     )
 
 
+def is_of_layers(model: Any) -> bool:
+    """Whether the model is plain, and nothing computes in it but layers."""
+    operations = getattr(model, "operations", [])  # a Sequential has none to name
+    return is_plain(model) and all(isinstance(own, keras.Layer) for own in operations)
+
+
 def has_batch_statistics(model: Any) -> bool:
     """Whether a layer computes with the mean of a batch's rows."""
     return any(type(layer) is keras.layers.BatchNormalization for layer in model._flatten_layers())

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from kerashp.training._backend import backend
-from kerashp.training._layers import dropouts_of, is_plain
+from kerashp.training._layers import dropouts_of, is_of_layers, is_plain
 
 _CONVOLUTIONS = (
     keras.layers.Conv1D,
@@ -100,8 +100,7 @@ def mode_of(model: Any, x: Any) -> Mode:
 
 def _operations(model: Any, layers: list[Any], x: Any) -> frozenset[str]:
     """The types of a model's operations, where its layers do not tell them."""
-    own_functions = [own for own in getattr(model, "operations", []) if not isinstance(own, keras.Layer)]
-    if is_plain(model) and not own_functions and all(map(_is_known, layers)):
+    if is_of_layers(model) and all(map(_is_known, layers)):
         return frozenset()
     return backend().operations(model, x)
 
