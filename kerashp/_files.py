@@ -5,7 +5,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,9 @@ def regular_file(folder: Path, name: str) -> Path:
     found = (folder / name).resolve()
     if place not in wanted.parents or found != wanted:
         raise ValueError(f"{name} leads out of the folder, to {found}")
-    if found.exists() and not stat.S_ISREG(found.stat().st_mode):
-        raise ValueError(f"{name} is no regular file")
+    with suppress(FileNotFoundError, NotADirectoryError):  # another process may remove it at any moment
+        if not stat.S_ISREG(found.stat().st_mode):
+            raise ValueError(f"{name} is no regular file")
     return folder / name
 
 

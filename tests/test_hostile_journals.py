@@ -3,6 +3,7 @@
 import io
 import sqlite3
 import struct
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from kerashp import KerasMLPRegressor
 from kerashp.model_selection import GridSearchCV, JournalError
 from kerashp.model_selection._entries import fit_of, key_of, plan_of, result_of, state_of
-from kerashp.model_selection._records import Records, _digest, packed, unpacked
+from kerashp.model_selection._records import Records, _digest, connected, packed, unpacked
 from kerashp.training import Member, Population
 
 X = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
@@ -225,6 +226,25 @@ def test_links_out_of_a_journals_folder_are_not_followed(folder: Path, tmp_path:
     with pytest.raises(JournalError, match=f"{name} leads out of the folder"):
         searched(folder)
     assert victim.read_bytes() == before
+
+
+def test_a_file_of_sqlite_that_comes_and_goes_is_no_error(folder: Path) -> None:
+    """Another process writes, and removes its rollback journal between two looks at it."""
+    rollback, done = folder / "journal.sqlite-journal", threading.Event()
+
+    def come_and_go() -> None:
+        while not done.is_set():
+            rollback.write_bytes(b"")
+            rollback.unlink(missing_ok=True)
+
+    writer = threading.Thread(target=come_and_go)
+    writer.start()
+    try:
+        for _ in range(1000):
+            connected(folder / "journal.sqlite", 1.0).close()
+    finally:
+        done.set()
+        writer.join()
 
 
 @pytest.mark.parametrize("name", ["journal.sqlite", "lock.sqlite"])

@@ -3,10 +3,11 @@
 import hashlib
 import io
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,11 +160,10 @@ def connected(path: Path, timeout: float) -> sqlite3.Connection:
     """
     regular_file(path.parent, path.name)
     rollback = regular_file(path.parent, f"{path.name}-journal")
-    if rollback.exists():
-        with rollback.open("rb") as opened:
-            opened.seek(max(0, rollback.stat().st_size - len(_NAMES_A_FILE)))
-            if opened.read() == _NAMES_A_FILE:
-                raise ValueError(f"{rollback.name} names another file, which SQLite would delete")
+    with suppress(FileNotFoundError), rollback.open("rb") as opened:  # a writer removes it at any moment
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - len(_NAMES_A_FILE)))
+        if opened.read() == _NAMES_A_FILE:
+            raise ValueError(f"{rollback.name} names another file, which SQLite would delete")
     return sqlite3.connect(path, timeout=timeout, check_same_thread=False, isolation_level=None)
 
 
