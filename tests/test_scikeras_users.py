@@ -1,6 +1,7 @@
 """What users of scikeras write: encoders, `_keras_build_fn`, Keras' arguments of predict, callbacks."""
 
 import copy
+import functools
 import pickle
 from typing import Any
 
@@ -394,6 +395,93 @@ def test_the_default_loss_of_a_subclass_is_no_word_on_a_compiled_model() -> None
     assert LossOfItsOwn(compiled).fit(X, VALUES[:, 0]).model_.loss == "mse"
     with pytest.raises(ValueError, match=r"loss cannot be honoured.*but model compiled with"):
         LossOfItsOwn(compiled, loss="mape").fit(X, VALUES[:, 0])
+
+
+# Model functions with `**kwargs`.
+
+
+def test_a_function_with_any_arguments_gets_what_scikeras_hands_over() -> None:
+    got: dict[str, Any] = {}
+
+    def build(n_units: int = 3, **kwargs: Any) -> keras.Model:
+        got.update(kwargs)
+        meta = kwargs["meta"]
+        model = linear(n_units, (meta["n_features_in_"],), meta["n_classes_"])
+        model.compile(**kwargs["compile_kwargs"])
+        return model
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    options = {"loss": loss, "optimizer": "adam", "optimizer__learning_rate": 0.02}
+    estimator = KerasClassifier(build, model__depth=2, width=5, **options)
+    fitted = estimator.fit(X, THREE)
+    assert set(got) == {"depth", "width", "meta", "compile_kwargs", "params"}
+    assert (got["depth"], got["width"], got["meta"]["X_shape_"]) == (2, 5, (96, 4))
+    assert got["meta"]["classes_"].tolist() == [0, 1, 2]
+    assert got["params"] == estimator.get_params()
+    assert not {"meta", "compile_kwargs", "params"} & set(got["params"])
+    assert fitted.model_.optimizer is got["compile_kwargs"]["optimizer"]
+    assert float(fitted.model_.optimizer.learning_rate.numpy()) == pytest.approx(0.02)
+    assert fitted.model_.layers[0].units == 3
+
+
+def test_a_method_with_any_arguments_gets_it_too() -> None:
+    class OfAny(KerasRegressor):
+        def _keras_build_fn(self, **kwargs: Any) -> keras.Model:
+            return linear(kwargs["n_units"], (kwargs["meta"]["n_features_in_"],))
+
+    assert OfAny(loss="mse", n_units=7).fit(X, VALUES[:, 0]).model_.layers[0].units == 7
+    build = functools.partial(lambda scale, **kwargs: linear(scale * kwargs["params"]["n_units"]), 2)
+    assert KerasRegressor(build, loss="mse", n_units=3).fit(X, VALUES[:, 0]).model_.layers[0].units == 6
+
+
+class Subclassed(keras.Model):
+    def __init__(self, n_units: int = 4, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.hidden, self.out = keras.layers.Dense(n_units), keras.layers.Dense(1)
+
+    def call(self, inputs: Any) -> Any:
+        return self.out(self.hidden(inputs))
+
+
+def of_meta(meta: dict[str, Any], n_units: int = 4) -> keras.Model:
+    return linear(n_units, (meta["n_features_in_"],))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda **kwargs: linear(**kwargs),
+        lambda **kwargs: of_meta(**kwargs),
+        lambda **kwargs: Subclassed(**kwargs),
+        Subclassed,
+        lambda input_shape, epochs, **kwargs: linear(kwargs["n_units"], input_shape, n_outputs=epochs),
+    ],
+    ids=["none", "meta", "layer", "class", "named"],
+)
+def test_arguments_that_are_passed_on_may_be_refused(build: Any) -> None:
+    fitted = KerasRegressor(build, loss="mse", n_units=6).fit(X, VALUES[:, 0])
+    assert fitted.model_.layers[0].units == 6
+    found = GridSearchCV(KerasRegressor(build, loss="mse"), {"n_units": [2, 5]}, cv=2).fit(X, VALUES[:, 0])
+    assert np.isfinite(found.cv_results_["mean_test_score"]).all()
+
+
+def test_an_error_of_the_function_itself_is_raised() -> None:
+    def build(**_: Any) -> keras.Model:
+        return linear(unites=3)
+
+    with pytest.raises(TypeError, match=r"linear\(\) got an unexpected keyword argument 'unites'"):
+        KerasRegressor(build, loss="mse").fit(X, VALUES[:, 0])
+
+
+def test_compiling_without_the_offered_arguments_is_refused_by_name() -> None:
+    def build(**_: Any) -> keras.Model:
+        model = linear()
+        model.compile(loss="mse", optimizer="sgd")
+        return model
+
+    assert KerasRegressor(build).fit(X, VALUES[:, 0]).model_.loss == "mse"
+    with pytest.raises(ValueError, match=r"optimizer cannot be honoured: build returns a compiled model"):
+        KerasRegressor(build, optimizer="adam").fit(X, VALUES[:, 0])
 
 
 # Keras' arguments of a call.

@@ -268,3 +268,22 @@ def built(model: Any, arguments: dict[str, Any]) -> keras.Model:
         name = getattr(model, "__name__", repr(model))
         raise TypeError(f"{name} must return a keras.Model; got {result!r}: does it end with 'return model'?")
     return result
+
+
+def built_with(model: Any, arguments: dict[str, Any], offers: dict[str, Any]) -> keras.Model:
+    """The model that a function returns when it is called with `arguments` and `offers`.
+
+    A function that passes its keyword arguments on may refuse an offer: Python, or a layer of Keras', then
+    names it as unexpected. It is called again without that one.
+    """
+    try:
+        return built(model, arguments | offers)
+    except (TypeError, ValueError) as error:
+        kept = {name: offer for name, offer in offers.items() if not _refuses(error, name)}
+        if len(kept) == len(offers):
+            raise
+        return built_with(model, arguments, kept)
+
+
+def _refuses(error: Exception, name: str) -> bool:
+    return "keyword argument" in str(error) and f"'{name}'" in str(error)

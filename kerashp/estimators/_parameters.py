@@ -103,7 +103,7 @@ class ParameterNamespace(BaseWrapper):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        learned = name.endswith("_") and name not in (names_of(self._function) or ())
+        learned = name.endswith("_") and name not in names_of(self._function)
         if name == "model" or name.startswith("_") or learned:
             object.__setattr__(self, name, value)
         else:
@@ -201,7 +201,7 @@ class ParameterNamespace(BaseWrapper):
 
     def _renamed(self, model: Any, params: dict[str, Any]) -> Any:
         """The model, which scikeras once called `build_fn`."""
-        if "build_fn" not in params or "build_fn" in (names_of(model) or ()):
+        if "build_fn" not in params or "build_fn" in names_of(model):
             return model
         function = params.pop("build_fn")
         if function is None:
@@ -221,9 +221,9 @@ class ParameterNamespace(BaseWrapper):
 
     def _check_names(self, model: Any, names: Iterable[str], error: type[Exception]) -> None:
         function = self._function_of(model)
-        accepted = names_of(function)
-        if accepted is None:
+        if takes_any(function):
             return
+        accepted = names_of(function)
         own = list(dict.fromkeys([*self._defaults, *self._own_defaults()]))
         for name in names:
             prefix, _, inner = name.partition("__")

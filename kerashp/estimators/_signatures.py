@@ -1,7 +1,6 @@
 """What a model function takes, read from its signature."""
 
 import inspect
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -28,13 +27,25 @@ def _signature(model: Any) -> list[inspect.Parameter] | None:
 _read_once = lru_cache(maxsize=16)(inspect.signature)  # a search asks for every parameter of every candidate
 
 
-def names_of(model: Any, *, handed: bool = False) -> list[str] | None:
-    """The names that a model function takes, None if it takes any; `handed` ones are scikeras' to give."""
-    parameters = _signature(model)
-    if parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return None
+def names_of(model: Any, *, handed: bool = False) -> list[str]:
+    """The names in the signature of a model function; `handed` ones are scikeras' to give."""
+    parameters = _signature(model) or []
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     return [name for name in names if handed or name not in HANDED]
+
+
+def takes_any(model: Any) -> bool:
+    """Whether a function takes any keyword argument, or has no signature to read."""
+    parameters = _signature(model)
+    return parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def offers_to(model: Any) -> list[str]:
+    """What scikeras hands to a function with `**kwargs` that does not name it; nothing to a class."""
+    is_function = inspect.isroutine(getattr(model, "func", model))  # a functools.partial's
+    if not is_function or _signature(model) is None or not takes_any(model):
+        return []
+    return [name for name in HANDED if name not in names_of(model, handed=True)]
 
 
 def defaults_of(model: Any) -> dict[str, Any]:
@@ -61,12 +72,6 @@ def init_defaults(classes: tuple[type, ...], root: type) -> dict[str, Any]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return defaults
-
-
-@lru_cache(maxsize=64)
-def takes_any(function: Callable[..., Any]) -> bool:
-    """Whether a function takes any keyword argument."""
-    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
 
 
 def called(model: Any) -> str:

@@ -13,7 +13,7 @@ from kerashp.estimators._encoders import EncoderMixin
 from kerashp.estimators._losses import loss_of
 from kerashp.estimators._metrics import ask_for_one_hot
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
-from kerashp.estimators._models import built
+from kerashp.estimators._models import built_with
 from kerashp.estimators._parameters import COMPILE_DEFAULTS
 from kerashp.estimators._routing import PredictionCalls, ProbabilityCalls, RoutedCalls
 from kerashp.estimators._rows import Rows, checked_rows
@@ -23,7 +23,9 @@ from kerashp.estimators._signatures import (
     called,
     defaults_of,
     names_of,
+    offers_to,
     same,
+    takes_any,
     way_from_keras_tuner,
 )
 from kerashp.estimators._targets import data_arguments
@@ -56,15 +58,26 @@ class _Wrapper(ContinuedFits, RoutedCalls):
                 f"{type(self).__name__} cannot implement ``_keras_build_fn`` and have the "
                 f"model {called(self.model)}, too: pass model=None, or use a class without that method"
             )
-        model = built(self._function, self._model_arguments(X))
+        offers = {name: self._handed(name) for name in offers_to(self._function)}
+        model = built_with(self._function, self._model_arguments(X), offers)
         if not model.compiled:
             model.compile(**self._compile_arguments(self._task_of(model, X)))
-        elif "compile_kwargs" not in (names_of(self._function, handed=True) or ()):
+        elif not self._compiled_by_parameters(model, offers.get("compile_kwargs")):
             self._refuse_unused(model)
         return model
 
+    def _compiled_by_parameters(self, model: keras.Model, offer: dict[str, Any] | None) -> bool:
+        """Whether the model function has compiled the model with the `compile_kwargs` that it was given.
+
+        A function that names them is taken at its word; of an offer, the model has the optimizer.
+        """
+        if "compile_kwargs" in names_of(self._function, handed=True):
+            return True
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # inside one that scales
+        return offer is not None and optimizer is offer["optimizer"]
+
     def _build_key(self, rows: Rows, seed: int) -> Hashable | None:
-        described = "meta" in (names_of(self._function, handed=True) or ())
+        described = "meta" in [*names_of(self._function, handed=True), *offers_to(self._function)]
         other = described or self._builds_itself() or self._encodes_targets or self._encodes_features
         return None if other else super()._build_key(rows, seed)
 
@@ -73,27 +86,32 @@ class _Wrapper(ContinuedFits, RoutedCalls):
         if isinstance(self._function, keras.Model):
             return {}
         defaults, takes = defaults_of(self._function), names_of(self._function, handed=True)
-        own = set(self._params) - set(self._defaults) if takes is None else set(takes)
+        own = set(takes)
+        if takes_any(self._function):
+            own |= set(self._params) - set(self._defaults)
         params = self.get_params(deep=False)
         arguments = route_params(params, destination="model", pass_filter=own, strict=True)
         arguments.pop("model", None)
         for name, value in data_arguments(self.target_encoder_, X).items():
             untouched = name not in arguments or (name in defaults and same(arguments[name], defaults[name]))
-            if untouched and name in (takes or ()):
+            if untouched and name in takes:
                 arguments[name] = value
-        handed = {
-            "meta": self._metadata,
-            "compile_kwargs": self._compile_arguments,
-            "params": self.get_params,
-        }
-        arguments |= {name: handed[name]() for name in HANDED if name in (takes or ())}
-        missing = [name for name in takes or () if name not in arguments]
+        arguments |= {name: self._handed(name) for name in HANDED if name in takes}
+        missing = [name for name in takes if name not in arguments]
         if missing:
             raise TypeError(
                 f"{called(self._function)} needs {', '.join(missing)}: pass "
                 f"{type(self).__name__}({called(self._function)}, {missing[0]}=...) or give it a default"
             )
         return arguments
+
+    def _handed(self, name: str) -> Any:
+        """What scikeras hands to a model function under a name of `HANDED`."""
+        return {
+            "meta": self._metadata,
+            "compile_kwargs": self._compile_arguments,
+            "params": self.get_params,
+        }[name]()
 
     def _task_of(self, model: keras.Model, X: np.ndarray) -> str:
         """What the loss is to suit: a model with a unit for each of several classes may get two of them."""
@@ -133,7 +151,7 @@ class _Wrapper(ContinuedFits, RoutedCalls):
 
     def _refuse_unused(self, model: keras.Model) -> None:
         """A model that comes compiled takes no further word on it."""
-        taken = names_of(self._function) or ()
+        taken = names_of(self._function)
         defaults = COMPILE_DEFAULTS | self._own_defaults()
         unused = [
             name
@@ -212,6 +230,10 @@ class KerasClassifier(ProbabilityCalls, EncoderMixin, KerasClassifierMixin, _Wra
     names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) keep working, and so do
     `target_encoder` and `feature_encoder`, which a subclass overrides for a model of several inputs and
     outputs, `_keras_build_fn` and `scorer`.
+
+    A function that names `meta`, `compile_kwargs` or `params`, or has `**kwargs`, gets those, as in scikeras:
+    what is known of the data, the arguments of `Model.compile`, and all parameters. What it passes them on to
+    may refuse them; they are then left out.
 
     A model may have more output units than y has classes, as in a fold that lacks some. Labels that are
     integers from 0 to the number of units less 1 then belong to the units of their numbers, and all others to
@@ -339,6 +361,10 @@ class KerasRegressor(PredictionCalls, EncoderMixin, KerasRegressorMixin, _Wrappe
     names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) keep working, and so do
     `target_encoder` and `feature_encoder`, which a subclass overrides for a model of several inputs and
     outputs, `_keras_build_fn` and `scorer`.
+
+    A function that names `meta`, `compile_kwargs` or `params`, or has `**kwargs`, gets those, as in scikeras:
+    what is known of the data, the arguments of `Model.compile`, and all parameters. What it passes them on to
+    may refuse them; they are then left out.
 
     Parameters
     ----------
