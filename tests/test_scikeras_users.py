@@ -248,6 +248,46 @@ class TwoHeadsOfOneInput(KerasRegressor):
         return FunctionTransformer(halves)
 
 
+class SecondsSince(KerasRegressor):
+    """Rows of times, which float32 knows to about two minutes."""
+
+    @property
+    def feature_encoder(self) -> FunctionTransformer:
+        return FunctionTransformer(lambda times: times - 1.6e9)
+
+
+def test_an_encoder_of_features_gets_all_digits() -> None:
+    seconds, y = X.astype(float), VALUES[:, 0]
+    held_out = (seconds[:20] + 1.6e9, y[:20])
+    times = SecondsSince(linear, loss="mse", epochs=3, random_state=0)
+    times.fit(seconds + 1.6e9, y, validation_data=held_out)
+    plain = KerasRegressor(linear, loss="mse", epochs=3, random_state=0)
+    plain.fit(seconds, y, validation_data=(seconds[:20], y[:20]))
+    np.testing.assert_allclose(times.predict(seconds + 1.6e9), plain.predict(seconds), atol=1e-4)
+    np.testing.assert_allclose(times.history_["val_loss"], plain.history_["val_loss"], rtol=1e-4)
+    grid: dict[str, Any] = {"n_units": [2, 5]}
+    scores = [
+        GridSearchCV(estimator.set_params(epochs=2), grid, cv=2).fit(rows, y).cv_results_["mean_test_score"]
+        for estimator, rows in ((times, seconds + 1.6e9), (plain, seconds))
+    ]
+    np.testing.assert_allclose(*scores, rtol=1e-3)
+
+
+def test_what_an_encoder_of_features_gives_is_checked() -> None:
+    class TooLarge(KerasRegressor):
+        @property
+        def feature_encoder(self) -> FunctionTransformer:
+            return FunctionTransformer(lambda rows: rows * 1e60)
+
+    rows = X.astype(float)
+    with pytest.raises(
+        ValueError, match=r"Input X, as the feature_encoder of TooLarge gives it, contains infinity"
+    ):
+        TooLarge(linear, loss="mse").fit(rows, VALUES[:, 0])
+    with pytest.raises(ValueError, match=r"Input X contains infinity"):
+        KerasRegressor(linear, loss="mse").fit(rows * 1e60, VALUES[:, 0])
+
+
 def test_batches_of_all_rows_are_those_of_one_array() -> None:
     with pytest.raises(
         ValueError, match=r"`batch_size=-1` requires that `X` implement `shape`.*number of rows"

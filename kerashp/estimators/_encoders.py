@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._losses import check_losses
 from kerashp.estimators._models import outputs_for
-from kerashp.estimators._rows import Rows
+from kerashp.estimators._rows import Rows, narrowed
 from kerashp.estimators._targets import TASKS
 
 
@@ -115,7 +115,8 @@ class EncoderMixin(BaseKerasEstimator):
         """The transformer, not yet fitted, between X and the model's inputs.
 
         A subclass may override it, with a scikit-learn transformer whose `transform` gives an array, or a
-        list or dict of arrays for a model of several inputs.
+        list or dict of arrays for a model of several inputs. It gets X in the type that it was passed in; the
+        floats that it gives become Keras' float type.
         """
         return FunctionTransformer()
 
@@ -145,7 +146,13 @@ class EncoderMixin(BaseKerasEstimator):
                 setattr(self, name, value)
 
     def _model_input(self, X: np.ndarray) -> Any:
-        return as_arrays(self.feature_encoder_.transform(X)) if self._encodes_features else X
+        if not self._encodes_features:
+            return X
+        floatx, name = self._floatx(), f"X, as the feature_encoder of {type(self).__name__} gives it,"
+        encoded = as_arrays(self.feature_encoder_.transform(X))
+        return keras.tree.map_structure(
+            lambda leaf: narrowed(leaf, floatx, name) if leaf.dtype.kind == "f" else leaf, encoded
+        )
 
     def _width(self, model: keras.Model, X: np.ndarray) -> int:
         if not self._encodes_targets:

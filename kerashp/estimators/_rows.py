@@ -42,7 +42,10 @@ class Rows(NamedTuple):
 
 
 def checked_features(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:
-    """X, (n_samples, n_features, ...), dense and finite; integers stay, other numbers become `floatx`."""
+    """X, (n_samples, n_features, ...), dense and finite.
+
+    Integers stay, other numbers become `floatx`, but for an estimator that encodes them first.
+    """
     X = _validated(estimator, X, reset=reset)
     return _as_float(estimator, X, floatx, reset=reset)
 
@@ -141,7 +144,7 @@ def _checked_weight(sample_weight: Any, X: np.ndarray, floatx: str) -> np.ndarra
         if "sample" in str(error).lower():
             raise
         raise ValueError(f"sample_weight must hold a number of at least 0 for each row: {error}") from error
-    return _narrowed(weight, floatx, "sample_weight")
+    return narrowed(weight, floatx, "sample_weight")
 
 
 def _as_float(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:
@@ -160,7 +163,9 @@ def _as_float(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray
             f"shape {estimator._input_shape}: there must be {len(estimator._input_shape) + 1} dimensions in X"
         )
     _check_numbers(X, "X", "encode it, say with sklearn.preprocessing")
-    return X if X.dtype.kind in "biu" else _narrowed(X, floatx, "X")
+    # An encoder gets what the user passed: to subtract a date from a date wants all its digits.
+    kept = X.dtype.kind in "biu" or getattr(estimator, "_encodes_features", False)
+    return X if kept else narrowed(X, floatx, "X")
 
 
 def _check_numbers(array: np.ndarray, name: str, remedy: str) -> None:
@@ -170,11 +175,11 @@ def _check_numbers(array: np.ndarray, name: str, remedy: str) -> None:
         )
 
 
-def _narrowed(array: np.ndarray, floatx: str, name: str) -> np.ndarray:
+def narrowed(array: np.ndarray, floatx: str, name: str) -> np.ndarray:
     """The array in the network's float type, refused if it holds what is infinite there."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # scikit-learn's check adds inf to -inf
         array = array.astype(floatx, copy=False)
-    assert_all_finite(array, input_name=name)
+        assert_all_finite(array, input_name=name)
     return array
 
 
@@ -228,7 +233,7 @@ def _checked_values(y: Any, floatx: str) -> np.ndarray:
     if sparse.issparse(y):
         y = y.toarray()
     _check_numbers(y, "y", "encode it, or use a classifier")
-    _narrowed(y, floatx, "y")
+    narrowed(y, floatx, "y")
     return y
 
 
