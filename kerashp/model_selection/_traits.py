@@ -26,6 +26,7 @@ _NAMES = (
     "shuffle",
     "numbers of rows",
 )
+_WIDTHS = "units of the widest"
 _MOST_DIFFERENCES = 3
 _OF_PART = re.compile(r" of (layer \d+|optimizer|loss)$")
 
@@ -42,13 +43,18 @@ def traits_of(ready: Ready, units: tuple[int, ...]) -> Traits:
         traits["model with code of its own, of"] = f"candidate {graph[0]}"
     else:
         traits |= _of_graph(json.loads(graph))
-    traits["units of the widest"] = units
+    traits[_WIDTHS] = units
     return {name: str(value) for name, value in traits.items()}
 
 
 def differences(traits: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
-    """In words; what belongs to a part that is another altogether is left out, and nothing is said twice."""
+    """In words; what belongs to a part that is another altogether is left out, and nothing is said twice.
+
+    Widths separate only what has all else in common.
+    """
     differing = [name for name in [*traits, *others] if traits.get(name) != others.get(name)]
+    if set(differing) != {_WIDTHS}:
+        differing = [name for name in differing if name != _WIDTHS]
     parts = {name for name in differing if name in ("optimizer", "loss")}
     found: dict[str, None] = {}
     for name in differing:
