@@ -1,18 +1,22 @@
 """What `explain()` says of groups that train apart, and of seconds."""
 
 import json
+import re
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 from scipy.stats import loguniform
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.model_selection import KFold
 
-from kerashp import KerasClassifier, KerasMLPClassifier, build_model
-from kerashp.model_selection import CoarseToFineSearchCV, GridSearchCV
+from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, build_model
+from kerashp.model_selection import CoarseToFineSearchCV, GridSearchCV, RandomizedSearchCV, _evaluation
+from kerashp.model_selection._plan import planned
 from kerashp.model_selection._traits import _of_graph, differences, in_words
-from kerashp.training import graph_shape
+from kerashp.spaces import recommended_space
+from kerashp.training import Costs, graph_shape
 
 MLP = KerasMLPClassifier(epochs=1, random_state=0)
 
@@ -52,6 +56,48 @@ def test_each_group_says_what_separates_it_from_the_one_most_like_it(
     assert sum(line.startswith("group ") for line in text.splitlines()[1:]) == len(search.plan_.groups)
 
 
+COSTS = Costs(1.5, 0.75, 4e-5, 5e-6, 4e10)  # those of a machine, so that others plan alike
+
+
+class Planned(Exception):
+    """Ends a search before it trains."""
+
+
+@pytest.mark.parametrize("random_state", range(3))
+@pytest.mark.parametrize("load", [load_iris, load_digits, load_diabetes])
+def test_the_recommended_space_has_few_groups_and_each_says_why(
+    monkeypatch: pytest.MonkeyPatch, load: Any, random_state: int
+) -> None:
+    plans: list[Any] = []
+
+    def planned_only(*arguments: Any) -> Any:
+        plans.append(planned(*arguments))
+        raise Planned
+
+    monkeypatch.setattr(_evaluation, "planned", planned_only)
+    monkeypatch.setattr(_evaluation, "measured", lambda: COSTS)
+    X, y = load(return_X_y=True)
+    task, mlp = (
+        ("regression", KerasMLPRegressor) if load is load_diabetes else ("multiclass", KerasMLPClassifier)
+    )
+    space = recommended_space(X.shape[1], len(X), task)
+    search = RandomizedSearchCV(
+        mlp(epochs=200, random_state=0), space, n_iter=20, cv=2, random_state=random_state
+    )
+    with pytest.raises(Planned):
+        search.fit(X, y)
+    (plan,) = plans
+    assert not plan.alone
+    assert len(plan.groups) <= 8
+    reasons = [line for line in str(plan).splitlines() if " differs from group " in line]
+    assert len(reasons) == len(plan.groups)
+    apart = re.compile(
+        r": (batch_size \d+ instead of \d+|layers [\w, ]+ instead of [\w, ]+"
+        r"|units of the widest \([\d, ]+\) instead of \([\d, ]+\))$"
+    )
+    assert all(map(apart.search, reasons)), reasons
+
+
 def test_folds_that_lack_classes_are_told_apart_by_their_outputs(iris) -> None:
     X, y = iris
     splits = [(np.arange(100), np.arange(100, 150)), (np.arange(0, 150, 2), np.arange(1, 150, 2))]
@@ -88,4 +134,8 @@ def test_parts_that_are_others_altogether_are_named_alone() -> None:
     ]
     assert differences(ours, theirs) == ["activation relu instead of tanh", "optimizer SGD instead of Adam"]
     assert in_words(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    widths = [{"units of the widest": width} for width in ("(8, 1)", "(9, 1)")]
+    assert differences(*widths) == ["units of the widest (8, 1) instead of (9, 1)"]
+    ours, theirs = [own | {"batch_size": size} for own, size in zip(widths, ("80", "87"), strict=True)]
+    assert differences(ours, theirs) == ["batch_size 80 instead of 87"]
     assert differences({"batch_size": "80"}, {"batch_size": "87"}) == ["batch_size 80 instead of 87"]

@@ -72,11 +72,12 @@ def test_a_round_trip_gives_several_spaces_back() -> None:
     assert from_hyperparameters(to_hyperparameters(spaces[:1])) == spaces[:1]
     assert from_hyperparameters(to_hyperparameters([{}])) == [{}]
     assert from_hyperparameters(to_hyperparameters([{}, {"a": [1]}])) == [{}, {"a": [1]}]
-    recommended = recommended_space(20, 500, "binary")
-    back = from_hyperparameters(to_hyperparameters(recommended))
-    assert {name: described(back[name]) for name in back} == {
-        name: described(recommended[name]) for name in recommended
-    }
+    for optimizer in ("adam", "adamw"):
+        recommended = recommended_space(20, 500, "binary", optimizer)
+        back = from_hyperparameters(to_hyperparameters(recommended))
+        assert {name: described(back[name]) for name in back} == {
+            name: described(recommended[name]) for name in recommended
+        }
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "dropout", "n_hidden", "n_neurons", "momentum"])

@@ -6,12 +6,14 @@ import pickle
 import re
 import subprocess
 import sys
+from functools import partial
 
+import keras
 import numpy as np
 import pytest
 import scipy.stats
 from scipy.stats import loguniform, norm, randint, reciprocal, uniform
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV, ParameterSampler, RandomizedSearchCV
@@ -19,6 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import kerashp.spaces
+from kerashp import build_model
+from kerashp.model_selection import CoarseToFineSearchCV, OracleSearchCV
+from kerashp.models import _known_optimizers
 from kerashp.spaces import int_loguniform, one_minus_loguniform, recommended_space, zoom
 
 OURS = [int_loguniform(10, 1000), one_minus_loguniform(0.9, 0.999)]
@@ -237,53 +242,168 @@ def test_one_minus_loguniform_refuses_types(bad):
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
-    ("n_features", "neurons"), [(1, (1, 32)), (4, (1, 32)), (8, (2, 32)), (20, (5, 80)), (784, (196, 3136))]
+    ("n_features", "neurons"),
+    [(1, (32, 128)), (32, (32, 128)), (64, (64, 256)), (784, (256, 1024)), (10**5, (256, 1024))],
 )
 def test_recommended_neurons_follow_the_width(n_features, neurons, task):
     assert recommended_space(n_features, 1000, task)["n_neurons"] == int_loguniform(*neurons)
 
 
 @pytest.mark.parametrize(
-    ("n_samples", "batch_size"),
+    ("n_samples", "batch_sizes"),
     [
         (1, [1]),
-        (10, [10]),
-        (11, int_loguniform(10, 11)),
-        (500, int_loguniform(10, 500)),
-        (60_000, int_loguniform(10, 1000)),
+        (7, [4]),
+        (8, [8]),
+        (31, [8]),
+        (150, [8, 32]),
+        (500, [8, 32]),
+        (569, [16, 64]),
+        (1797, [16, 64]),
+        (20_640, [64, 256]),
+        (10**9, [64, 256]),
     ],
 )
-def test_recommended_batch_size_follows_the_rows(n_samples, batch_size):
-    assert recommended_space(20, n_samples, "binary")["batch_size"] == batch_size
+def test_recommended_batch_sizes_are_powers_of_two_that_suit_the_rows(n_samples, batch_sizes):
+    assert recommended_space(20, n_samples, "binary")["batch_size"] == batch_sizes
 
 
 def test_recommended_fixed_ranges():
     space = recommended_space(np.int64(20), np.int32(500), "regression")
     assert set(space) == {"learning_rate", "n_hidden", "n_neurons", "dropout", "l2", "batch_size"}
-    assert space["learning_rate"].support() == (1e-4, 1)
-    assert space["learning_rate"].median() == pytest.approx(1e-2)
-    assert space["l2"].support() == (1e-5, 1e-1)
-    assert space["l2"].median() == pytest.approx(1e-3)
-    assert space["dropout"].support() == pytest.approx((0.1, 0.5))
-    assert space["dropout"].median() == pytest.approx(0.3)
-    assert space["n_hidden"] == [0, 1, 2, 3]
+    assert space["l2"].support() == (1e-6, 1e-2)
+    assert space["l2"].median() == pytest.approx(1e-4)
+    assert space["dropout"][0] == 0
+    assert max(space["dropout"]) < 0.5
+    assert space["n_hidden"] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "rates"),
+    [
+        ("sgd", (1e-4, 1)),
+        ("SGD", (1e-4, 1)),
+        ("adam", (1e-4, 1e-1)),
+        ("lion", (1e-5, 1e-2)),
+        ("adadelta", (1e-2, 10)),
+    ],
+)
+def test_recommended_rates_are_those_of_the_optimizer(optimizer, rates):
+    law = recommended_space(20, 500, "binary", optimizer)["learning_rate"]
+    assert law.support() == rates
+    assert law.median() == pytest.approx(math.sqrt(rates[0] * rates[1]))
+
+
+def test_recommended_rates_are_adams_by_default():
+    law = recommended_space(20, 500, "binary")["learning_rate"]
+    assert law.support() == recommended_space(20, 500, "binary", "adam")["learning_rate"].support()
+
+
+@pytest.mark.parametrize("name", sorted(_known_optimizers()))
+def test_the_recommended_space_of_every_optimizer_makes_models(name):
+    space = recommended_space(4, 100, "binary", name)
+    low, high = space["learning_rate"].support()
+    assert low < high
+    assert ("weight_decay" in space) == (name in ("adamw", "lion", "muon", "schedulefreeadamw"))
+    assert ("l2" in space) != ("weight_decay" in space)
+    (params,) = ParameterSampler(space, 1, random_state=0)
+    del params["batch_size"]
+    assert build_model(**params, input_shape=4, task="binary", optimizer=name).optimizer is not None
+
+
+def test_recommended_rates_of_an_instance_are_those_of_its_class():
+    class Mine(keras.optimizers.SGD):
+        pass
+
+    for optimizer in (keras.optimizers.SGD(0.1, momentum=0.9), Mine()):
+        assert recommended_space(4, 100, "binary", optimizer)["learning_rate"].support() == (1e-4, 1)
+    assert "weight_decay" in recommended_space(4, 100, "binary", keras.optimizers.AdamW())
+
+
+@pytest.mark.parametrize("optimizer", ["adm", "keras.optimizers.Adam"])
+def test_recommended_space_refuses_unknown_optimizers(optimizer):
+    match = (
+        r"^recommended_space: optimizer must be one of adadelta, .*, sgd, or an instance of one; got "
+        + repr(optimizer)
+    )
+    with pytest.raises(ValueError, match=match):
+        recommended_space(4, 100, "binary", optimizer)
+
+
+def test_recommended_space_refuses_an_optimizer_of_no_known_kind():
+    class Mine(keras.optimizers.Optimizer):
+        pass
+
+    with pytest.raises(ValueError, match=r"got a Mine\. For another, take the space of the most similar one"):
+        recommended_space(4, 100, "binary", Mine(0.1))
+
+
+@pytest.mark.parametrize("optimizer", [None, 0.1, keras.optimizers.Adam])
+def test_recommended_space_refuses_what_is_no_optimizer(optimizer):
+    match = r"^recommended_space: optimizer must be a name such as 'adam' or an optimizer of Keras', got "
+    with pytest.raises(TypeError, match=match + re.escape(repr(optimizer))):
+        recommended_space(4, 100, "binary", optimizer)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 11), (3, 50), (100_000, 10**6)])
-def test_recommended_space_can_be_sampled_and_zoomed(shape):
-    space = recommended_space(*shape, "multiclass")
+def test_recommended_space_can_be_sampled_and_zoomed(shape, optimizer):
+    space = recommended_space(*shape, "multiclass", optimizer)
     candidates = list(ParameterSampler(space, 50, random_state=0))
     assert candidates == list(ParameterSampler(space, 50, random_state=0))
     assert all(1 <= params["batch_size"] <= max(shape[1], 1) for params in candidates)
+    assert {params["dropout"] for params in candidates} == set(space["dropout"])
     results = results_of("p", range(50)) | {"params": candidates}
     narrow = zoom(space, results)
     assert set(narrow) == set(space)
     assert list(ParameterSampler(narrow, 5, random_state=0))
 
 
+class Smooth(BaseEstimator):
+    """Scores best with small rates."""
+
+    def __init__(self, learning_rate=1.0, n_hidden=1, n_neurons=1, dropout=0.0, l2=0.0, batch_size=1):
+        self.learning_rate = learning_rate
+        self.n_hidden = n_hidden
+        self.n_neurons = n_neurons
+        self.dropout = dropout
+        self.l2 = l2
+        self.batch_size = batch_size
+
+    def fit(self, X, y):
+        return self
+
+    def score(self, X, y):
+        return -self.learning_rate
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        partial(CoarseToFineSearchCV, n_iter=8, n_rounds=2),
+        partial(OracleSearchCV, n_trials=6, oracle="random"),
+        partial(OracleSearchCV, n_trials=6, oracle="bayesian"),
+        partial(RandomizedSearchCV, n_iter=6),
+    ],
+)
+def test_searches_take_the_recommended_space_as_it_is(search):
+    space = recommended_space(4, 150, "regression")
+    X, y = np.zeros((10, 4)), np.zeros(10)
+    found = search(Smooth(), space, cv=2, random_state=0, refit=False).fit(X, y)
+    candidates = found.cv_results_["params"]
+    assert all(set(params) == set(space) for params in candidates)
+    for params in candidates:
+        for name, values in space.items():
+            low, high = (min(values), max(values)) if isinstance(values, list) else values.support()
+            assert low <= params[name] <= high
+    assert len({params["learning_rate"] for params in candidates}) == len(candidates)
+
+
 def test_recommended_space_is_fresh_each_time():
-    recommended_space(20, 500, "binary")["n_hidden"].append(9)
-    assert recommended_space(20, 500, "binary")["n_hidden"] == [0, 1, 2, 3]
+    for name in ("n_hidden", "dropout", "batch_size"):
+        space = recommended_space(20, 500, "binary")
+        space[name].append(9)
+        assert recommended_space(20, 500, "binary")[name] == space[name][:-1]
 
 
 @pytest.mark.parametrize("name", ["n_features", "n_samples"])
