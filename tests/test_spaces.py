@@ -271,8 +271,8 @@ def test_recommended_batch_sizes_are_powers_of_two_that_suit_the_rows(n_samples,
 def test_recommended_fixed_ranges():
     space = recommended_space(np.int64(20), np.int32(500), "regression")
     assert set(space) == {"learning_rate", "n_hidden", "n_neurons", "dropout", "l2", "batch_size"}
-    assert space["l2"].support() == (1e-6, 1e-2)
-    assert space["l2"].median() == pytest.approx(1e-4)
+    assert space["l2"].support() == (1e-5, 1e-1)
+    assert space["l2"].median() == pytest.approx(1e-3)
     assert space["dropout"][0] == 0
     assert max(space["dropout"]) < 0.5
     assert space["n_hidden"] == [1, 2]

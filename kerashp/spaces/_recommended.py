@@ -49,7 +49,7 @@ def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any
     | `n_hidden` | 1 or 2 |
     | `n_neurons` | log-uniform integers, from `n_features` (but 32 to 256) to four times as many |
     | `dropout` | 0, 0.1, 0.2 or 0.4 |
-    | `l2` | log-uniform, 1e-6 to 1e-2 |
+    | `l2` | log-uniform, 1e-5 to 0.1 |
     | `weight_decay` | instead of `l2` for AdamW, Lion, Muon and ScheduleFreeAdamW: log-uniform, 1e-3 to 1 |
     | `batch_size` | half and twice the power of two next to the root of `n_samples` (but 16 to 128) |
 
@@ -145,7 +145,7 @@ def _name_of(optimizer: Any) -> str:
 def _penalty(optimizer: str) -> dict[str, Any]:
     if optimizer in _OF_WEIGHT_DECAY:
         return {"weight_decay": loguniform(1e-3, 1.0)}
-    return {"l2": loguniform(1e-6, 1e-2)}
+    return {"l2": loguniform(1e-5, 1e-1)}
 
 
 def _batch_sizes(n_samples: int) -> list[int]:
