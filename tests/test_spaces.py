@@ -283,8 +283,8 @@ def test_recommended_fixed_ranges():
     [
         ("sgd", (1e-4, 1)),
         ("SGD", (1e-4, 1)),
-        ("adam", (1e-4, 1e-1)),
-        ("lion", (1e-5, 1e-2)),
+        ("adam", (3e-4, 3e-2)),
+        ("lion", (3e-5, 3e-3)),
         ("adadelta", (1e-2, 10)),
     ],
 )

@@ -11,7 +11,7 @@ from kerashp.spaces._distributions import int_loguniform
 _TASKS = ("regression", "binary", "multiclass", "multilabel")
 
 # Each optimizer's learning rates. Adam's kin divide gradients by their size: the rate is a step's length.
-_OF_ADAM = (1e-4, 1e-1)
+_OF_ADAM = (3e-4, 3e-2)
 _OF_ADAGRAD = (1e-3, 1.0)  # whose steps become shorter with their number
 _RATES = {
     "adadelta": (1e-2, 10.0),
@@ -22,7 +22,7 @@ _RATES = {
     "adamw": _OF_ADAM,
     "ftrl": _OF_ADAGRAD,
     "lamb": (1e-3, 1e-1),
-    "lion": (1e-5, 1e-2),
+    "lion": (3e-5, 3e-3),
     "muon": (1e-3, 1e-1),
     "nadam": _OF_ADAM,
     "rmsprop": _OF_ADAM,
@@ -45,7 +45,7 @@ def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any
 
     | parameter | values |
     |---|---|
-    | `learning_rate` | log-uniform, by the optimizer: 1e-4 to 1 for SGD, 1e-4 to 0.1 for Adam |
+    | `learning_rate` | log-uniform, by the optimizer: 1e-4 to 1 for SGD, 3e-4 to 0.03 for Adam |
     | `n_hidden` | 1 or 2 |
     | `n_neurons` | log-uniform integers, from `n_features` (but 32 to 256) to four times as many |
     | `dropout` | 0, 0.1, 0.2 or 0.4 |
@@ -101,7 +101,7 @@ def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any
     >>> space["n_neurons"], space["batch_size"], space["dropout"]
     (int_loguniform(low=64, high=256), [16, 64], [0.0, 0.1, 0.2, 0.4])
     >>> [float(end) for end in space["learning_rate"].support()]
-    [0.0001, 0.1]
+    [0.0003, 0.03]
     >>> space = recommended_space(64, 1797, "multiclass", optimizer="sgd")
     >>> [float(end) for end in space["learning_rate"].support()]
     [0.0001, 1.0]
