@@ -17,11 +17,18 @@ from kerashp._arguments import known_arguments
 from kerashp.callbacks import ModelCheckpoint
 from kerashp.estimators._callbacks import best_epoch, check_monitors, copied
 from kerashp.estimators._constraints import CALL_CONSTRAINTS, check_epoch_arguments
+from kerashp.estimators._convergence import (
+    is_governed,
+    resolved_epochs,
+    unconverged,
+    warn_of_convergence,
+)
 from kerashp.estimators._handover import (
     Fitting,
     built_once,
     epochs_told,
     given_outputs,
+    has_horizon,
     horizon,
     suspend,
     taken,
@@ -108,6 +115,10 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     @abstractmethod
     def _new_target_encoder(self, classes: np.ndarray | None) -> Any:
         """The encoder, not yet fitted, of the targets."""
+
+    def _convergence(self) -> list[keras.callbacks.Callback]:
+        """The callback that ends a training whose loss falls no more, where the parameters ask for one."""
+        return []
 
     def _model_input(self, X: np.ndarray) -> Any:
         """Rows X as the model takes them: X itself, or a list or dict of arrays."""
@@ -269,6 +280,9 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
                 history, arguments = self._trained(fitting), fitting.arguments
         self._record(history, arguments, partial=partial and not fresh)
         self._check_converged()
+        if not has_horizon():
+            text = unconverged(history["loss"], arguments)
+            warn_of_convergence(type(self).__name__, [text] if text else [])
         return self
 
     def _begun(
@@ -446,8 +460,9 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     ) -> dict[str, Any]:
         """Everything but the training rows that goes to `kerashp.fit`."""
         own = self._fit_arguments(n_samples)
-        arguments = _as_told({**own, **call}, validated=validation is not None)
-        epochs = own["epochs"] if partial else call.get("epochs", own["epochs"])
+        whole = {**own, **call, "epochs": own["epochs"] if partial else call.get("epochs", own["epochs"])}
+        epochs = resolved_epochs(whole, n_samples)
+        arguments = _as_told({**own, "epochs": epochs, **call}, validated=validation is not None)
         callbacks = copied([self._fit_callbacks_given(), call.get("callbacks")])
         callbacks += named_schedule(self.schedule, self.warmup_epochs, horizon(epochs))
         if epochs_told() is not None:
@@ -461,6 +476,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
                     restore_best_weights=self.restore_best_weights,
                 )
             )
+        elif not partial and epochs_told() is None and not is_governed(callbacks):
+            callbacks += self._convergence()
         # A checkpoint saves the state of the others when their epoch is over.
         callbacks.sort(key=lambda callback: isinstance(callback, ModelCheckpoint))
         arguments.pop("validation_split", None)  # those rows are `validation`

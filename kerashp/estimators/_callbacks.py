@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerashp.training._convergence import Convergence
+
 
 def copied(callbacks: Any) -> list[keras.callbacks.Callback]:
     """A fresh copy of each callback, so that two fits share no state.
@@ -75,12 +77,13 @@ def best_epoch(
 ) -> int:
     """The position in `history` of the best epoch, counted from 0; a run's epoch e stands at e + `shift`.
 
-    It is the epoch that the first `EarlyStopping` holds for the best (and restores); without one, the epoch
-    with the least `val_loss` of all, or `loss` where there was no validation. Losses that are not finite
-    are never the best while one is.
+    It is the epoch that the first `EarlyStopping` holds for the best (and restores); without one, and where
+    `tol` ends training, the epoch with the least `val_loss` of all, or `loss` where there was no validation.
+    Losses that are not finite are never the best while one is.
     """
     for callback in callbacks:
-        if isinstance(callback, keras.callbacks.EarlyStopping) and callback.monitor in history:
+        stops = isinstance(callback, keras.callbacks.EarlyStopping) and not isinstance(callback, Convergence)
+        if stops and callback.monitor in history:
             return callback.best_epoch + shift
     losses = np.asarray(history.get("val_loss", history["loss"]), dtype=float)
     return int(np.argmin(np.where(np.isfinite(losses), losses, np.inf)))

@@ -148,6 +148,11 @@ def scheduling_for(epochs: int | None) -> AbstractContextManager[None]:
     return _holding(_HORIZON, epochs)
 
 
+def has_horizon() -> bool:
+    """Whether a search hands out the epochs, and a fit may go on later."""
+    return _HORIZON.get() is not None
+
+
 def horizon(epochs: int) -> int:
     """The epochs that a schedule is stretched over, in a fit of so many."""
     told = _HORIZON.get()

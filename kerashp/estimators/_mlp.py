@@ -12,10 +12,12 @@ from kerashp._arguments import Arguments, hidden_widths
 from kerashp._memory import Footprint
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._constraints import TRAINING_CONSTRAINTS
+from kerashp.estimators._convergence import AUTO
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._rows import Rows
 from kerashp.estimators._targets import data_arguments
 from kerashp.models import build_model, optimizer_slots
+from kerashp.training._convergence import Convergence
 
 _CHECK = Arguments("build_model")
 # Of weights and of the optimizer's state: the model's, a program's before and after, and those on their way.
@@ -53,6 +55,9 @@ class _KerasMLP(BaseKerasEstimator):
         **TRAINING_CONSTRAINTS,
         "normalize": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "epochs": [*TRAINING_CONSTRAINTS["epochs"], StrOptions({AUTO})],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "dtype": [StrOptions({"float32", "float64"})],
     }
 
@@ -77,7 +82,9 @@ class _KerasMLP(BaseKerasEstimator):
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         batch_size: Any = "auto",
-        epochs: int = 100,
+        epochs: Any = 100,
+        tol: float | None = None,
+        n_iter_no_change: int = 10,
         schedule: str = "constant",
         warmup_epochs: float = 0.0,
         early_stopping: bool = False,
@@ -112,6 +119,8 @@ class _KerasMLP(BaseKerasEstimator):
         self.clipnorm = clipnorm
         self.batch_size = batch_size
         self.epochs = epochs
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
         self.schedule = schedule
         self.warmup_epochs = warmup_epochs
         self.early_stopping = early_stopping
@@ -155,6 +164,9 @@ class _KerasMLP(BaseKerasEstimator):
 
     def _build_key(self, rows: Rows, seed: int) -> Hashable | None:
         return None if self.normalize else super()._build_key(rows, seed)
+
+    def _convergence(self) -> list[keras.callbacks.Callback]:
+        return [] if self.tol is None else [Convergence(self.tol, self.n_iter_no_change)]
 
     def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
         batch_size = min(_AUTO_BATCH, n_samples) if self.batch_size == "auto" else self.batch_size
@@ -203,8 +215,18 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         The optimizer's, where it takes them; None is its own default.
     batch_size : int or "auto", default="auto"
         Rows of a training step; "auto" is min(200, n_samples).
-    epochs : int, default=100
-        Passes over the training rows, the most where training may stop early.
+    epochs : int or "auto", default=100
+        Passes over the training rows, the most where training may stop early. "auto" is 200, or as many more
+        as 2,000 updates take: max(200, ceil(2000 / steps of an epoch)), of the rows that are trained on and
+        the batch size of this call; for the schedule, `partial_fit` reckons with the rows of the call.
+    tol : float or None, default=None
+        Training ends when the training loss has not fallen by `tol` below the least one before for more than
+        `n_iter_no_change` epochs in a row, as in scikit-learn; the weights stay the last epoch's. A
+        `ConvergenceWarning` tells of a loss that still fell in the last of `epochs`. None is without both.
+        It has no part in `partial_fit`, beside an `EarlyStopping` (`early_stopping=True`, or one of
+        `callbacks`), which decides instead, and where a search says for how long the best is refitted.
+    n_iter_no_change : int, default=10
+        Epochs without such a fall that are tolerated.
     schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
         How the learning rate goes from its peak, the optimizer's own rate, over `epochs`: not at all; down to
         0 by half a cosine; the same three times, each period twice as long as the one before; a tenth of it
@@ -257,7 +279,7 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         Those of the last fit, with what they collected: copies of the user's, and what `early_stopping` and
         `schedule` add. Pickles and copies of the estimator are without them.
     stopped_early_ : bool
-        Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
+        Whether training ended before `epochs`, as by `tol` or early stopping; not where the loss diverged.
     baseline_loss_ : float or None
         The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
         `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a
@@ -309,7 +331,9 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         batch_size: Any = "auto",
-        epochs: int = 100,
+        epochs: Any = 100,
+        tol: float | None = None,
+        n_iter_no_change: int = 10,
         schedule: str = "constant",
         warmup_epochs: float = 0.0,
         early_stopping: bool = False,
@@ -346,6 +370,8 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
             clipnorm=clipnorm,
             batch_size=batch_size,
             epochs=epochs,
+            tol=tol,
+            n_iter_no_change=n_iter_no_change,
             schedule=schedule,
             warmup_epochs=warmup_epochs,
             early_stopping=early_stopping,
@@ -404,8 +430,18 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         The optimizer's, where it takes them; None is its own default.
     batch_size : int or "auto", default="auto"
         Rows of a training step; "auto" is min(200, n_samples).
-    epochs : int, default=100
-        Passes over the training rows, the most where training may stop early.
+    epochs : int or "auto", default=100
+        Passes over the training rows, the most where training may stop early. "auto" is 200, or as many more
+        as 2,000 updates take: max(200, ceil(2000 / steps of an epoch)), of the rows that are trained on and
+        the batch size of this call; for the schedule, `partial_fit` reckons with the rows of the call.
+    tol : float or None, default=None
+        Training ends when the training loss has not fallen by `tol` below the least one before for more than
+        `n_iter_no_change` epochs in a row, as in scikit-learn; the weights stay the last epoch's. A
+        `ConvergenceWarning` tells of a loss that still fell in the last of `epochs`. None is without both.
+        It has no part in `partial_fit`, beside an `EarlyStopping` (`early_stopping=True`, or one of
+        `callbacks`), which decides instead, and where a search says for how long the best is refitted.
+    n_iter_no_change : int, default=10
+        Epochs without such a fall that are tolerated.
     schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
         How the learning rate goes from its peak, the optimizer's own rate, over `epochs`: not at all; down to
         0 by half a cosine; the same three times, each period twice as long as the one before; a tenth of it
@@ -453,7 +489,7 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         Those of the last fit, with what they collected: copies of the user's, and what `early_stopping` and
         `schedule` add. Pickles and copies of the estimator are without them.
     stopped_early_ : bool
-        Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
+        Whether training ended before `epochs`, as by `tol` or early stopping; not where the loss diverged.
     baseline_loss_ : float or None
         The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
         `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a

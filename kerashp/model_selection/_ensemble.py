@@ -90,7 +90,8 @@ class BaseKerasEnsemble(BaseEstimator):
         """
         members = self._unfitted()
         weights = self._checked_weights(len(members))
-        self.members_ = fitted(members, X, y, fit_params, epochs or [None] * len(members), earlier)
+        own = epochs or [None] * len(members)
+        self.members_ = fitted(members, X, y, fit_params, own, earlier, type(self).__name__)
         self.weights_ = weights
         self._jointly = Jointly()
         return self

@@ -120,7 +120,7 @@ def _is_order(value: Any) -> bool:
     return places and ("key" not in own or "pos" not in own or own["key"].shape == (_N_KEYS,))
 
 
-_OPTIONAL = ("train_scores",)
+_OPTIONAL = ("train_scores", "unconverged")
 _RESULT: dict[str, Callable[[Any], bool]] = {
     "fit_error": lambda value: value is None or isinstance(value, str),
     "test_scores": _is_score,
@@ -130,6 +130,7 @@ _RESULT: dict[str, Callable[[Any], bool]] = {
     "score_time": _is_number,
     "predictions": lambda value: value is None or _is_array(value),
     "test_rows": lambda value: _is_array(value) and value.ndim == 1 and value.dtype.kind in "biu",
+    "unconverged": lambda value: isinstance(value, list) and all(map(_is_text, value)),
     "history": lambda value: value is None or _is_history(value),
     "best_epoch": lambda value: value is None or type(value) is int,
     "stopped_early": lambda value: value is None or isinstance(value, bool),

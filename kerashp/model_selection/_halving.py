@@ -7,8 +7,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.model_selection import _search_successive_halving as theirs
+from sklearn.utils.validation import _num_samples
 
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._convergence import epochs_of
 from kerashp.model_selection._preprocessing import innermost, path_to
 from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
 from kerashp.model_selection._stop import Stopped
@@ -55,7 +57,7 @@ class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
                 f"{type(self).__name__}.fit got {passed[0]}={params[passed[0]]!r}, but epochs are the "
                 "resource that it hands out; set max_resources"
             )
-        most = inner.epochs if self.max_resources == "auto" else self.max_resources
+        most = epochs_of(inner, _num_samples(X)) if self.max_resources == "auto" else self.max_resources
         self._goes_on_by = Resource(own, most, narrows=True)
         with self._resolved(own, most):
             return super().fit(X, y, **params)
@@ -209,7 +211,8 @@ class HalvingRandomSearchCV(_HalvingMixin, theirs.HalvingRandomSearchCV):
         What a candidate gets more of. Epochs are the estimator's own, also at the end of a pipeline. With any
         other resource, every iteration trains anew, as scikit-learn does.
     max_resources : int or "auto", default="auto"
-        The most that any candidate gets; "auto": as many epochs as the estimator has, or all samples.
+        The most that any candidate gets; "auto": as many epochs as the estimator has (if those are
+        "auto": as many as it would train on all rows), or all samples.
     min_resources : int, "smallest" or "exhaust", default="smallest"
         What each candidate of the first iteration gets; see scikit-learn.
     aggressive_elimination : bool, default=False

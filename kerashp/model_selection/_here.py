@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._convergence import AUTO, epochs_of
 from kerashp.estimators._handover import resuming, training_for
 from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._histories import with_history
@@ -267,6 +269,13 @@ def n_epochs(task: Task) -> int:
     searched = [
         value for name, value in task.keywords["parameters"].items() if name.rpartition("__")[2] == "epochs"
     ]
-    own: int = (searched or [estimator.epochs])[0]
+    given = {"epochs": (searched or [estimator.epochs])[0], **(task.keywords["fit_params"] or {})}
     before = 0 if task.paused is None else task.paused.n_epochs
-    return max(0, (task.keywords["fit_params"] or {}).get("epochs", own) - before)
+    epochs = _of_auto(task, given) if given["epochs"] == AUTO else given["epochs"]
+    return max(0, epochs - before)
+
+
+def _of_auto(task: Task, given: dict[str, Any]) -> int:
+    train = np.asarray(task.keywords["train"])
+    n_samples = train.sum() if train.dtype == bool else len(train)
+    return epochs_of(innermost(task.candidates_estimator()), int(n_samples), given)

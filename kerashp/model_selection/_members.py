@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn.base import clone
 
+from kerashp.estimators._convergence import collecting, warn_of_convergence
 from kerashp.estimators._handover import training_for
 from kerashp.model_selection._evaluation import Evaluation
 from kerashp.model_selection._plan import Group
@@ -30,13 +31,15 @@ class _Training(Task):
 
     def run(self) -> Result:
         estimator = self.candidates_estimator()
+        unconverged: list[str] = []
         try:
-            self.fit(estimator)
+            with collecting(unconverged):
+                self.fit(estimator)
         except Exception as error:
             error.add_note(self.described())
             raise
         _forget_memory(estimator)
-        return {"estimator": estimator, "fitted": estimator, **_UNSCORED}
+        return {"estimator": estimator, "fitted": estimator, "unconverged": unconverged, **_UNSCORED}
 
     def described(self) -> str:
         return f"In the member at index {self.candidate}, {self.estimator!r}."
@@ -52,10 +55,11 @@ def fitted(
     fit_params: dict[str, Any],
     epochs: Sequence[int | None],
     earlier: Sequence[Group],
+    caller: str,
 ) -> list[Any]:
     """Clones of the estimators, fitted on all rows; each for so many epochs, where that is not None.
 
-    The programs of earlier groups may be of use.
+    The programs of earlier groups may be of use; warnings name the caller.
     """
     n_members = len(estimators)
     tasks = [
@@ -80,6 +84,7 @@ def fitted(
         results = evaluation.results(tasks)
     if limit.reason is not None:
         raise KeyboardInterrupt
+    warn_of_convergence(caller, [text for result in results for text in result["unconverged"]], n_members)
     return [result["fitted"] for result in results]
 
 

@@ -11,8 +11,10 @@ from sklearn.metrics._scorer import _BaseScorer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _num_samples
 
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._convergence import epochs_of
 from kerashp.model_selection._deciding import check_one_decides, deciding
 from kerashp.model_selection._preprocessing import innermost, path_to
 from kerashp.model_selection._proposals import NAMES, Proposal, Proposer, ends, joined, named
@@ -112,6 +114,7 @@ class OracleSearchCV(TogetherMixin):
         "random_state": ["random_state"],
     }
 
+    _most_epochs: int | None = None  # of the estimator, where it is one of kerashp's
     _like: Any = None  # the scores of a fit that did not fail
 
     _varied = True
@@ -172,7 +175,8 @@ class OracleSearchCV(TogetherMixin):
                 f"{params[told[0]]!r} in fit. Set the estimator's epochs, the most that it may be, instead"
             )
         if isinstance(innermost(self.estimator), BaseKerasEstimator):
-            most = getattr(self.oracle, "max_epochs", innermost(self.estimator).epochs)
+            self._most_epochs = epochs_of(innermost(self.estimator), _num_samples(X))
+            most = getattr(self.oracle, "max_epochs", self._most_epochs)
             self._goes_on_by = Resource(path_to(self.estimator, "epochs"), most, narrows=False)
         return super().fit(X, y, **params)
 
@@ -255,7 +259,8 @@ class OracleSearchCV(TogetherMixin):
         return oracle
 
     def _max_epochs(self) -> int:
-        epochs = self.estimator.get_params()[self._epochs_name()]
+        own = self.estimator.get_params()[self._epochs_name()]
+        epochs = own if self._most_epochs is None else self._most_epochs
         if epochs < 2:
             raise ValueError(
                 f"OracleSearchCV: hyperband trains candidates for parts of the estimator's epochs; got "

@@ -30,9 +30,11 @@ from kerashp.training import (
     obstacle,
     units_of,
 )
+from kerashp.training._convergence import Convergence
 
 _STOPPING = keras.callbacks.EarlyStopping
-_ALIKE = (_STOPPING, EarlyStopping, keras.callbacks.TerminateOnNaN)  # a population stops where these do
+# A population stops where these do.
+_ALIKE = (_STOPPING, EarlyStopping, Convergence, keras.callbacks.TerminateOnNaN)
 _DEFAULTS = {p.name: p.default for p in signature(fit).parameters.values() if p.default is not p.empty}
 _PLAIN = {"initial_epoch": 0, "validation_freq": 1}  # with other values a fit trains by itself
 _FAILED = "its fit fails before the training"
@@ -68,6 +70,11 @@ class Ready:
     def stopping(self) -> Any:
         """The EarlyStopping, if there is one."""
         return next((c for c in self.arguments["callbacks"] if isinstance(c, _STOPPING)), None)
+
+    @property
+    def monitor(self) -> str | None:
+        """What its EarlyStopping monitors, where that may be missing: it fails those that have it."""
+        return None if self.stopping is None or self.stopping.monitor == "loss" else self.stopping.monitor
 
     @property
     def schedule(self) -> Any:
@@ -224,8 +231,7 @@ class Preparation:
             ready.arguments.get("shuffle", True),
             None if rowwise else (len(train.rows), validation and len(validation.rows)),
         )
-        monitor = ready.stopping and ready.stopping.monitor  # one that is not there fails those that have it
-        return replace(ready, kind=kind, key=(kind, monitor))
+        return replace(ready, kind=kind, key=(kind, ready.monitor))
 
     def _portions(self, fitting: Fitting, block: int, n_passed: int) -> tuple[Portion, Portion | None]:
         train = Portion(block, _places(fitting.rows, n_passed), fitting.rows.sample_weight)

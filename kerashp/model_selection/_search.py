@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn import model_selection
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._convergence import warn_of_convergence
 from kerashp.estimators._handover import scheduling_for, training_for
 from kerashp.model_selection._call import check_call
 from kerashp.model_selection._ensembling import EnsemblingMixin
@@ -47,7 +48,16 @@ CONSTRAINTS: dict[str, Any] = {
 
 
 # Attributes while `fit` runs.
-_RUNNING = ("_comparisons", "_evaluation", "_found", "_goes_on_by", "_like", "_limit")
+_RUNNING = (
+    "_comparisons",
+    "_evaluation",
+    "_found",
+    "_goes_on_by",
+    "_like",
+    "_limit",
+    "_most_epochs",
+    "_unconverged",
+)
 
 
 @contextmanager
@@ -68,6 +78,7 @@ class TogetherMixin(EnsemblingMixin):
     _varied = False  # whether it proposes candidates of other widths later
 
     _comparisons: list[Comparison]
+    _unconverged: tuple[list[str], int]  # what is said of such fits, and the number of all
     plan_: Plan
     histories_: list[list[History | None]]
 
@@ -138,7 +149,7 @@ class TogetherMixin(EnsemblingMixin):
             all_at_once = AllAtOnce(lambda tasks: self._received(evaluation.results(tasks)))
             most = None if self._goes_on_by is None else self._goes_on_by.most
             epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
-            self._horizon = most
+            self._horizon, self._n_samples = most, _num_samples(X)
             try:
                 with training_for(epochs), scheduling_for(most), without_notes():
                     return super().fit(X, y, **params)
@@ -193,6 +204,7 @@ class TogetherMixin(EnsemblingMixin):
             )
         for comparison in self._comparisons:
             comparison.warn()
+        warn_of_convergence(type(self).__name__, *self._unconverged)
         self._check_some_is_best()
 
     def _check_some_is_best(self) -> None:
@@ -236,6 +248,7 @@ class TogetherMixin(EnsemblingMixin):
         self.histories_ = histories(out, n_splits)
         self._held_out = held_out(out, n_splits)
         self._comparisons = compared(results, n_splits)
+        self._unconverged = [text for result in out for text in result.get("unconverged", ())], len(out)
         self._found = results | columns(out, n_splits)
         return self._found
 

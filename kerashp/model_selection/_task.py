@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._convergence import collecting
 from kerashp.estimators._handover import scheduling_for
 from kerashp.model_selection._library import Result, predicted
 from kerashp.model_selection._preprocessing import innermost
@@ -110,10 +111,11 @@ class Task:
         if error_score != "raise":
             scorer = recording(scorer, error_score)
         try:
-            with scheduling_for(self.horizon), drawing_from(self.seed):
+            unconverged: list[str] = []
+            with scheduling_for(self.horizon), drawing_from(self.seed), collecting(unconverged):
                 told = {**self.keywords, "scorer": scorer, "return_estimator": True}
                 result = self.function(*self.arguments, **told)
-            errors = {"scorer_errors": getattr(scorer, "errors", [])}
+            errors = {"scorer_errors": getattr(scorer, "errors", []), "unconverged": unconverged}
             return result | errors | self._held_out(result["estimator"])
         except Exception as error:
             error.add_note(self.described())

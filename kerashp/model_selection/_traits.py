@@ -38,7 +38,7 @@ def traits_of(ready: Ready, units: tuple[int, ...]) -> Traits:
     traits: dict[str, Any] = dict(zip(_NAMES, others, strict=True))
     if traits["batch_size"] == "whole":
         traits["batch_size"] = "of all rows"
-    traits["monitor of early stopping"] = ready.stopping and ready.stopping.monitor
+    traits["monitor of early stopping"] = ready.monitor
     if ready.own_code:
         traits["model with code of its own, of"] = f"candidate {graph[0]}"
     else:

@@ -24,6 +24,7 @@ from kerashp.diagnostics import diagnose
 from kerashp.diagnostics._result import Table
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._callbacks import copied
+from kerashp.estimators._convergence import epochs_of
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.plotting._candidates import (
     SPACES,
@@ -252,7 +253,7 @@ def _rates(search: Any, found: Candidates, best: int) -> list[Part]:
     rate: Any = getattr(own, "learning_rate", None)
     known = isinstance(rate, Real)
     arguments = {
-        "epochs": max(own.epochs, innermost(search.estimator).epochs),
+        "epochs": max(epochs_of(one, search._n_samples) for one in (own, innermost(search.estimator))),
         "learning_rate": rate if known else 1.0,
         "warmup_epochs": own.warmup_epochs,
     }

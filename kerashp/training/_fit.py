@@ -10,6 +10,7 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 from kerashp._arguments import known_arguments
 from kerashp.training import _data, _hooks
 from kerashp.training._assembly import single
+from kerashp.training._convergence import is_patient, least_epochs
 from kerashp.training._fallbacks import is_new, without_counters
 from kerashp.training._forks import check_fork
 from kerashp.training._logs import native, of_validation
@@ -256,7 +257,7 @@ class _Training:
         alike = not self._engine.validates or self._call["validation_freq"] == 1
         if _hooks.look_between(callbacks) or not alike:
             return 1
-        return left
+        return min([left, *map(least_epochs, filter(is_patient, callbacks))])
 
     def _epochs(self, callbacks: Any, first: int, times: int) -> dict[str, Any]:
         """Train `times` epochs and show them to the callbacks; the last one's logs."""

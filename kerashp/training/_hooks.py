@@ -7,6 +7,7 @@ import keras
 from keras import tree
 from keras.src.utils.python_utils import is_default
 
+from kerashp.training._convergence import is_patient
 from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
 
 _OF_BATCHES = (
@@ -62,13 +63,17 @@ _BLIND = (keras.callbacks.History, keras.callbacks.CSVLogger)
 
 def look_between(callbacks: Iterable[Any]) -> bool:
     """Whether something is to happen between two epochs."""
-    return any(type(callback) not in _BLIND and not is_only_a_schedule(callback) for callback in callbacks)
+    return any(type(callback) not in _BLIND and not _idles_between(callback) for callback in callbacks)
+
+
+def _idles_between(callback: Any) -> bool:
+    return is_only_a_schedule(callback) or is_patient(callback)
 
 
 def look_at_model(callbacks: Iterable[Any]) -> bool:
     """Whether a callback may look at the model between epochs, or change it."""
     blind = (*_BLIND, keras.callbacks.ProgbarLogger, keras.callbacks.TerminateOnNaN)
-    return any(type(callback) not in blind and not is_only_a_schedule(callback) for callback in callbacks)
+    return any(type(callback) not in blind and not _idles_between(callback) for callback in callbacks)
 
 
 def look_at_tests(callbacks: Iterable[Any]) -> bool:

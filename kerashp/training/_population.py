@@ -85,8 +85,8 @@ class Population:
     Members train in blocks (of at most 16, or 1024 on an accelerator), as many at a time as there are cores.
     Each is a block by itself where a layer loops over time steps, or where it convolves on a CPU.
     A member that has stopped is frozen, and so is one whose loss is not finite, which is looked for between
-    calls (after every epoch where a member has early stopping, otherwise after ten or so). When half have
-    stopped, the others are gathered in fewer blocks. The models must not be compiled anew meanwhile.
+    calls (each so short that no early stopping decides within it, otherwise of ten epochs or so). When half
+    have stopped, the others are gathered in fewer blocks. The models must not be compiled anew meanwhile.
 
     Examples
     --------
@@ -338,10 +338,9 @@ class Population:
         courses = [course for course in self._courses if course.left(epochs)]
         if not courses:
             return 0
-        if any(course.watch is not None for course in courses):
-            return 1
         at_most = max(_EPOCHS_BETWEEN, self._blocks[0].engine.epochs_a_call)
-        return min(at_most, *[course.left(epochs) for course in courses])
+        before_stop = [course.watch.least_epochs for course in courses if course.watch is not None]
+        return min(at_most, *before_stop, *[course.left(epochs) for course in courses])
 
     def _advance(self, block: Block, times: int) -> None:
         if not block.engine.active.any():

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerashp.training._convergence import least_epochs
+
 _COMPARED = {ops.less: np.less, ops.greater: np.greater}
 
 
@@ -55,6 +57,11 @@ class Watch:
         self._asked = False
         self._stopping.on_epoch_end(epoch, logs)
         return self._asked
+
+    @property
+    def least_epochs(self) -> int:
+        """How many epochs there are before it has something to decide: to stop, or to keep weights."""
+        return 1 if self.restores else least_epochs(self._stopping)
 
     @property
     def restores(self) -> bool:
