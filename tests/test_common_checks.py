@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+from sklearn.utils.estimator_checks import (
+    check_methods_subset_invariance,
+    estimator_checks_generator,
+    parametrize_with_checks,
+)
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import KerasEnsembleClassifier, KerasEnsembleRegressor
@@ -77,3 +81,9 @@ def test_no_check_of_scikit_learns_mlp_is_missing(estimator: BaseEstimator) -> N
     theirs = [_name_of(check) for _, check in estimator_checks_generator(peer)]
     assert set(theirs) - set(ours) == set()
     assert len(ours) >= len(theirs)
+
+
+def test_float32_predictions_of_single_rows_are_those_of_many() -> None:
+    check_methods_subset_invariance(
+        "KerasMLPRegressor", KerasMLPRegressor(n_neurons=100, epochs=200, learning_rate=0.01)
+    )

@@ -22,6 +22,7 @@ from kerashp.training._convergence import Convergence
 _CHECK = Arguments("build_model")
 # Of weights and of the optimizer's state: the model's, a program's before and after, and those on their way.
 _COPIES = 4
+_FEWEST_ROWS = 8  # that predict together
 _AUTO_BATCH = 200  # scikit-learn's MLPs: min(200, n_samples)
 
 # The parameters that go to build_model as they are.
@@ -164,6 +165,12 @@ class _KerasMLP(BaseKerasEstimator):
 
     def _build_key(self, rows: Rows, seed: int) -> Hashable | None:
         return None if self.normalize else super()._build_key(rows, seed)
+
+    def _forward(self, X: np.ndarray) -> Any:
+        # A row or two would be multiplied by another routine, which rounds otherwise than that of many rows.
+        n_rows = len(X)
+        few = X[np.minimum(np.arange(_FEWEST_ROWS), n_rows - 1)] if n_rows < _FEWEST_ROWS else X
+        return super()._forward(few)[:n_rows]
 
     def _convergence(self) -> list[keras.callbacks.Callback]:
         return [] if self.tol is None else [Convergence(self.tol, self.n_iter_no_change)]
