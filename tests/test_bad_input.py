@@ -294,7 +294,7 @@ FEATURES = [
     row(
         "X-variance-too-large-to-normalize",
         lambda: KerasMLPRegressor(normalize=True).fit(with_value(X, 1e30), VALUES),
-        r"normalize must be rows whose variance fits into float32 \(divide .*got an array of shape \(20, 4\)",
+        r"normalize=True needs columns of X whose variance fits into float32, .*: divide it by a constant",
     ),
     row(
         "X-nan-in-initialize",

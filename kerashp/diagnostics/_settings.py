@@ -85,7 +85,9 @@ def settings_of(model: Any, outer: Any = None) -> Settings:
     layers = _layers(model) if known else []
     return Settings(
         scaled_inputs=_scales_inputs(outer) or _begins_scaling(layers),
-        scaled_targets=_scales_targets(outer) or _classifies(model, estimator),
+        scaled_targets=_scales_targets(outer)
+        or bool(getattr(estimator, "normalize_target", False))
+        or _classifies(model, estimator),
         momentum=bool(getattr(optimizer, "momentum", 0)) or hasattr(optimizer, "beta_1"),
         clipping=any(getattr(optimizer, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm")),
         averaging=bool(getattr(optimizer, "use_ema", False)),

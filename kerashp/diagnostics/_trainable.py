@@ -12,6 +12,7 @@ from kerashp.diagnostics._passes import checked_data
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import Fitting, Suspended, suspending, training_for
 from kerashp.model_selection._preprocessing import around, innermost
+from kerashp.training import set_statistics
 from kerashp.training._data import n_rows
 
 _BATCH_SIZE = 32  # Keras' own
@@ -66,9 +67,10 @@ def _of_estimator(
     check: Arguments, estimator: Any, X: Any, y: Any, sample_weight: Any, batch_size: int | None
 ) -> Trainable:
     fitting = _fitting(check, estimator, X, y, sample_weight)
-    own = fitting.arguments
+    own, model = fitting.arguments, fitting.state["model_"]
+    set_statistics(model, fitting.statistics)
     return Trainable(
-        model=fitting.state["model_"],
+        model=model,
         x=fitting.rows.X,
         y=fitting.rows.y,
         sample_weight=fitting.rows.sample_weight,

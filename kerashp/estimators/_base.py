@@ -57,7 +57,7 @@ from kerashp.estimators._schedules import named_schedule
 from kerashp.estimators._targets import ValueEncoder
 from kerashp.estimators._validation import validation_tuple, warn_of_unlike_rows
 from kerashp.estimators._warm_start import start_from
-from kerashp.training import fit, isolated, without_retracing_warnings
+from kerashp.training import Statistics, fit, isolated, set_statistics, without_retracing_warnings
 
 _MAX_SEED = np.iinfo(np.int32).max
 _OF_VALIDATION = ("validation_steps", "validation_freq")
@@ -92,6 +92,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     history_: dict[str, list[float]]
     callbacks_: list[keras.callbacks.Callback]
     baseline_loss_: float | None = None
+    _statistics: Statistics | None = None  # of the inputs, by which a new network standardises them
 
     def __sklearn_clone__(self) -> Self:
         # A clone of a fitted `warm_start_from` would have forgotten what it is there for. It is only read.
@@ -131,6 +132,19 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def _dtype(self) -> str | None:
         """The float type that the parameters set; None leaves it, and the dtype policy, to Keras."""
         return None
+
+    @property
+    def _network(self) -> keras.Model:
+        """The network that trains and predicts: `model_`, without what a subclass puts around it."""
+        network: keras.Model = vars(self)["model_"]
+        return network
+
+    def _adopt(self, model: keras.Model) -> None:
+        """Take a model that was saved as `model_`."""
+        self.model_ = model
+
+    def _standardize(self, rows: Rows) -> None:
+        """Learn what a new fit needs to know of the rows to train on, before their targets are encoded."""
 
     def _floatx(self) -> str:
         return self._dtype() or keras.config.floatx()
@@ -312,6 +326,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             seed=self._next_seed(),
             dtype=self._dtype(),
             state=dict(vars(self)),
+            statistics=self._statistics if fresh else None,
         )
         suspend(fitting, lambda: passed._replace(X=self._model_input(passed.X)))
         if validation is not None and validation.at is None:
@@ -321,10 +336,11 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def _trained(self, fitting: Fitting) -> dict[str, list[float]]:
         rows = fitting.rows
         with without_retracing_warnings(), isolated(fitting.seed, fitting.dtype):
-            check_compiled(self.model_, rows.X, rows.y)
-            self.baseline_loss_ = trivial_loss(self.model_, rows.y, rows.sample_weight)
+            set_statistics(self._network, fitting.statistics)
+            check_compiled(self._network, rows.X, rows.y)
+            self.baseline_loss_ = trivial_loss(self._network, rows.y, rows.sample_weight)
             return fit(
-                self.model_, rows.X, rows.y, sample_weight=rows.sample_weight, **fitting.arguments
+                self._network, rows.X, rows.y, sample_weight=rows.sample_weight, **fitting.arguments
             ).history
 
     def _checked_call(self, call: dict[str, Any]) -> dict[str, Any]:
@@ -368,15 +384,18 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             if fresh:
                 self.model_, width = built_once(self._build_key(rows, seed), lambda: self._measured(rows.X))
             else:
-                width = self._width(self.model_, rows.X)
+                width = self._width(self._network, rows.X)
             self._bind(rows, width)
-            rows, validation = self._validation(rows, validation_data, call, stops=stops, seed=seed)
+            rows, held_out = self._divided(rows, validation_data, call, stops=stops, seed=seed)
+            if fresh:
+                self._standardize(rows)
+            validation = self._validation(held_out, validation_data)
             arguments = self._arguments(len(rows.X), validation, call, stops=stops, partial=partial)
             rows = with_weight(weighted(rows, arguments.pop("class_weight", None), self.target_encoder_))
             self._check_classes(rows, partial=partial)
             rows = self._as_trained(rows)
-            check_inputs(self.model_, rows.X)
-            check_optimizer(self.model_)
+            check_inputs(self._network, rows.X)
+            check_optimizer(self._network)
         return rows, validation, arguments
 
     def _as_trained(self, rows: Rows) -> Rows:
@@ -401,22 +420,22 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
 
     def _bind(self, rows: Rows, width: int) -> None:
         """Fit the encoder to the model, or refuse a model whose output or loss does not fit the target."""
-        encoder, loss = self.target_encoder_, loss_of(self.model_)
+        encoder, loss = self.target_encoder_, loss_of(self._network)
         check_loss(loss, encoder.task_, width, encoder.width_)
         encoder.bind(width, loss)
         if encoder.task_ != "regression":
-            check_metrics(self.model_, loss, encoder.task_, width, one_hot=encoder.one_hot_)
+            check_metrics(self._network, loss, encoder.task_, width, one_hot=encoder.one_hot_)
         self._check_values(rows)
 
     def _check_values(self, rows: Rows) -> None:
         if self.target_encoder_.task_ == "regression":
-            check_values(loss_of(self.model_), rows.y)
-            check_targets(loss_of(self.model_), rows.y)
+            check_values(loss_of(self._network), rows.y)
+            check_targets(loss_of(self._network), rows.y)
 
-    def _validation(
+    def _divided(
         self, rows: Rows, validation_data: Any, call: dict[str, Any], *, stops: bool, seed: int
     ) -> tuple[Rows, Rows | None]:
-        """The rows to train on, and those to validate on, encoded, where the call or early stopping asks.
+        """The rows to train on, and those held out to validate on, where the call or early stopping asks.
 
         They are divided before class weights are known, which are for the rows to train on.
         """
@@ -424,7 +443,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         if validation_data is not None:
             if call.get("validation_split"):
                 raise ValueError("fit got both validation_data and validation_split; pass one of them")
-            return rows, self._checked_validation(validation_data)
+            return rows, None
         if epochs_told() is not None or not (stops or split):
             return rows, None
         if stops and split:
@@ -437,7 +456,13 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         else:
             stratify = self.target_encoder_.task_ in ("binary", "multiclass")
             train, valid = hold_out(rows, self.validation_fraction, stratify=stratify, seed=seed)
-        return train, self._as_trained(valid)
+        return train, valid
+
+    def _validation(self, held_out: Rows | None, validation_data: Any) -> Rows | None:
+        """The rows to validate on, encoded."""
+        if validation_data is not None:
+            return self._checked_validation(validation_data)
+        return None if held_out is None else self._as_trained(held_out)
 
     def _checked_validation(self, validation_data: Any) -> Rows:
         if not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
@@ -519,7 +544,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         return name
 
     def _check_converged(self) -> None:
-        if weights_are_finite(self.model_):
+        if weights_are_finite(self._network):
             return
         losses = np.asarray(self.history_["loss"])
         bad = np.flatnonzero(~np.isfinite(losses))
@@ -550,8 +575,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         return raw
 
     def _forward(self, X: Any) -> Any:
-        given = given_outputs(self.model_, X)
-        return outputs(self.model_, X) if given is None else given
+        given = given_outputs(self._network, X)
+        return outputs(self._network, X) if given is None else given
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from kerashp.estimators._rows import Rows
+from kerashp.training import Statistics
 
 Outputs = Callable[[np.ndarray], np.ndarray]
 
@@ -29,7 +30,8 @@ class Fitting:
     arguments: dict[str, Any]  # of `kerashp.fit`, but for the rows
     seed: int  # of the order of the rows
     dtype: str | None  # Keras' float type, where the estimator sets it
-    state: dict[str, Any]  # the estimator's attributes
+    state: dict[str, Any]  # the estimator's attributes; the network that is trained is its "model_"
+    statistics: Statistics | None = None  # of the inputs, which the network does not have yet
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Multilayer perceptrons with explicit parameters, the Keras counterparts of scikit-learn's."""
 
-from collections.abc import Hashable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -15,7 +14,9 @@ from kerashp.estimators._constraints import TRAINING_CONSTRAINTS
 from kerashp.estimators._convergence import AUTO
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._rows import Rows
+from kerashp.estimators._standardization import in_units, input_statistics, moments, without_units
 from kerashp.estimators._targets import data_arguments
+from kerashp.estimators._warm_start import units_from
 from kerashp.models import build_model, optimizer_slots
 from kerashp.training._convergence import Convergence
 
@@ -144,8 +145,15 @@ class _KerasMLP(BaseKerasEstimator):
         self._check_memory(X)
         network = {name: getattr(self, name) for name in _NETWORK_CONSTRAINTS}
         return build_model(
-            **network, **data_arguments(self.target_encoder_, X), normalize=X if self.normalize else None
+            **network,
+            **data_arguments(self.target_encoder_, X),
+            normalize=np.zeros((1, *X.shape[1:])) if self.normalize else None,  # see `_standardize`
         )
+
+    def _standardize(self, rows: Rows) -> None:
+        # `_build` gives all folds one model, which changes nothing yet; that of `warm_start_from` knows more.
+        own = self.normalize and self.warm_start_from is None
+        self._statistics = input_statistics(rows, self._floatx()) if own else None
 
     def _check_memory(self, X: np.ndarray) -> None:
         """Refuse before building what cannot be trained; what `build_model` refuses anyhow, it says."""
@@ -162,9 +170,6 @@ class _KerasMLP(BaseKerasEstimator):
             batch_size=min(batch_size, len(X)),
         )
         footprint.check(Arguments(type(self).__name__), self.n_neurons, widths)
-
-    def _build_key(self, rows: Rows, seed: int) -> Hashable | None:
-        return None if self.normalize else super()._build_key(rows, seed)
 
     def _forward(self, X: np.ndarray) -> Any:
         # A row or two would be multiplied by another routine, which rounds otherwise than that of many rows.
@@ -215,7 +220,12 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
     batch_normalization : bool, default=False
         Whether a `BatchNormalization` stands before each hidden activation.
     normalize : bool, default=False
-        Whether the first layer scales the inputs with the training rows' means and variances.
+        Whether the first layer, a `keras.layers.Normalization`, standardises the inputs with the weighted
+        means and variances of the training rows: without those held out to validate on, with the sample
+        weights and without the class weights. A constant column is only centred. `model_` and what is
+        saved take rows as they are. Later calls of `partial_fit`, and of `fit` with `warm_start`, keep the
+        statistics of the first; with `warm_start_from` those of the source go along with the weights, and a source
+        without any leaves the inputs as they are.
     optimizer : str or keras Optimizer, default="adam"
         A name, or an optimizer, which is copied; `learning_rate` replaces its rate, unless it is None.
     momentum, beta_1, weight_decay, clipnorm : float or None, default=None
@@ -430,7 +440,17 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
     batch_normalization : bool, default=False
         Whether a `BatchNormalization` stands before each hidden activation.
     normalize : bool, default=False
-        Whether the first layer scales the inputs with the training rows' means and variances.
+        Whether the first layer, a `keras.layers.Normalization`, standardises the inputs with the weighted
+        means and variances of the training rows: without those held out to validate on, with the sample
+        weights. A constant column is only centred. `model_` and what is saved take rows as they are. Later
+        calls of `partial_fit`, and of `fit` with `warm_start`, keep the statistics of the first; with
+        `warm_start_from` those of the source go along with the weights, and a source without any leaves
+        the inputs as they are.
+    normalize_target : bool, default=False
+        Whether the network learns standardised targets: each output less the weighted mean of the training
+        rows, divided by their standard deviation; a constant output is only centred. Losses, curves,
+        `min_delta`, `baseline_loss_` and what callbacks see are then of the standardised targets; `predict`,
+        `model_` and what is saved give the target's own units. Statistics are kept as those of `normalize`.
     optimizer : str or keras Optimizer, default="adam"
         A name, or an optimizer, which is copied; `learning_rate` replaces its rate, unless it is None.
     momentum, beta_1, weight_decay, clipnorm : float or None, default=None
@@ -487,7 +507,7 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
     Attributes
     ----------
     model_ : keras.Model
-        The trained network.
+        The trained network; with `normalize_target` a layer after it gives the target's own units.
     history_ : dict of str to list of float
         The curves: `loss`, `val_loss` and the like, one value an epoch.
     best_epoch_ : int
@@ -521,3 +541,134 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
     >>> make_pipeline(StandardScaler(), mlp).fit(X, y).score(X, y) > 0.4
     True
     """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_KerasMLP._parameter_constraints,
+        "normalize_target": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        n_hidden: int = 1,
+        n_neurons: Any = "input",
+        learning_rate: Any = 1e-3,
+        *,
+        taper: float = 1.0,
+        activation: Any = "relu",
+        kernel_initializer: Any = "auto",
+        dropout: float = 0.0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        activity_l1: float = 0.0,
+        batch_normalization: bool = False,
+        normalize: bool = False,
+        normalize_target: bool = False,
+        optimizer: Any = "adam",
+        momentum: float | None = None,
+        beta_1: float | None = None,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        batch_size: Any = "auto",
+        epochs: int = 100,
+        schedule: str = "constant",
+        warmup_epochs: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 10,
+        min_delta: float = 0.0,
+        restore_best_weights: bool = True,
+        callbacks: Any = None,
+        shuffle: bool = True,
+        warm_start: bool = False,
+        warm_start_from: Any = None,
+        dtype: str = "float32",
+        random_state: Any = None,
+        verbose: Any = 0,
+    ) -> None:
+        super().__init__(
+            n_hidden=n_hidden,
+            n_neurons=n_neurons,
+            learning_rate=learning_rate,
+            taper=taper,
+            activation=activation,
+            kernel_initializer=kernel_initializer,
+            dropout=dropout,
+            l1=l1,
+            l2=l2,
+            activity_l1=activity_l1,
+            batch_normalization=batch_normalization,
+            normalize=normalize,
+            optimizer=optimizer,
+            momentum=momentum,
+            beta_1=beta_1,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            batch_size=batch_size,
+            epochs=epochs,
+            schedule=schedule,
+            warmup_epochs=warmup_epochs,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            patience=patience,
+            min_delta=min_delta,
+            restore_best_weights=restore_best_weights,
+            callbacks=callbacks,
+            shuffle=shuffle,
+            warm_start=warm_start,
+            warm_start_from=warm_start_from,
+            dtype=dtype,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.normalize_target = normalize_target
+
+    @property
+    def model_(self) -> keras.Model:
+        """The network, with the layer that gives the target's own units where it learns standardised ones."""
+        if "model_" not in vars(self):
+            raise AttributeError(f"This {type(self).__name__} is not fitted: it has no model_ yet")
+        encoder, network = self.target_encoder_, self._network
+        if encoder.mean_ is None:
+            return network
+        known, model = vars(self).get("_whole", (None, None))
+        if known is not network:
+            model = in_units(network, encoder.mean_, encoder.deviation_)
+            self._whole = network, model
+        return model
+
+    @model_.setter
+    def model_(self, network: keras.Model) -> None:
+        self.__dict__["model_"] = network
+
+    def _adopt(self, model: keras.Model) -> None:
+        parts = without_units(model)
+        self.model_ = model if parts is None else parts[0]
+        if parts is not None:
+            self.target_encoder_.standardize(*parts[1:])
+
+    def _measured(self, X: np.ndarray) -> tuple[keras.Model, int]:
+        model, width = super()._measured(X)
+        source = self.warm_start_from
+        units = None if source is None or self.normalize_target else units_from(model, source)
+        if units is not None:
+            mean, deviation = units
+            kernel, bias = model.layers[-1].get_weights()
+            model.layers[-1].set_weights([kernel * deviation, bias * deviation + mean])
+        return model, width
+
+    def _standardize(self, rows: Rows) -> None:
+        super()._standardize(rows)
+        if not self.normalize_target:
+            return
+        source = self.warm_start_from
+        units = None if source is None else units_from(self._network, source)
+        if units is None:
+            y = rows.y.reshape(len(rows.y), -1)
+            units = moments(y, rows.sample_weight, self._floatx())
+        self.target_encoder_.standardize(*units)
+
+    def _check_values(self, rows: Rows) -> None:
+        if self.target_encoder_.mean_ is not None:
+            super()._check_values(rows._replace(y=self.target_encoder_.transform(rows.y)))
+        elif not self.normalize_target:
+            super()._check_values(rows)

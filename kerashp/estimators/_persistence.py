@@ -28,6 +28,7 @@ _FORMAT = 1
 _MOST_FEATURES = 2**28  # of a row
 _ALWAYS_LEARNED = ("n_features_in_", "history_", "best_epoch_", "stopped_early_")
 _KEPT_OTHERWISE = ("model_", "target_encoder_", "feature_names_in_", "feature_encoder_", "callbacks_")
+_NOT_KEPT = ("callbacks_", "_whole")  # by pickle: what a user passed, and what follows from the rest
 _OBJECT = "object:"  # marks arrays of Python strings, which NumPy would pickle
 _TUPLE = "tuple"  # JSON knows lists only
 _DTYPE = "dtype"
@@ -39,7 +40,7 @@ class Persistent:
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
-        return {name: packed(value) for name, value in state.items() if name != "callbacks_"}
+        return {name: packed(value) for name, value in state.items() if name not in _NOT_KEPT}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(  # type: ignore[misc]
@@ -232,10 +233,10 @@ def _load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
         "keras.saving.register_keras_serializable and imported first"
     )
     with _damage(folder, refused):
-        estimator.model_ = load_model(folder / _MODEL, compile=True)
+        estimator._adopt(load_model(folder / _MODEL, compile=True))
     with _damage(folder, "its model does not fit its target"):
         probe = np.zeros((1, *estimator._input_shape), dtype=estimator._floatx())
-        estimator._bind(Rows(probe, arrays["target"], None), output_width(estimator.model_, probe))
+        estimator._bind(Rows(probe, arrays["target"], None), output_width(estimator._network, probe))
     if "model" in manifest["not_kept"] and estimator.model is None:
         warnings.warn(
             f"{owner}.load: {folder} does not hold the function that made the model, so that the estimator "

@@ -120,9 +120,14 @@ class ClassEncoder(ClassifierLabelEncoder):
 
 
 class ValueEncoder(RegressorTargetEncoder):
-    """scikeras' target encoder for regression; predictions have the floating type of y or a narrower one."""
+    """scikeras' target encoder for regression; predictions have the floating type of y or a narrower one.
+
+    Values go in and out as they are, or of mean 0 and standard deviation 1 after `standardize`.
+    """
 
     task_ = "regression"
+    mean_: np.ndarray | None = None
+    deviation_: np.ndarray | None = None
 
     def fit(self, y: np.ndarray) -> "ValueEncoder":
         super().fit(y)
@@ -135,7 +140,11 @@ class ValueEncoder(RegressorTargetEncoder):
         self._dtype = min(self._dtype, dtype, key=lambda own: own.itemsize)
 
     def bind(self, width: int, loss: Loss) -> None:
-        """Nothing to note: values go in and out as they are."""
+        """Nothing to note."""
+
+    def standardize(self, mean: np.ndarray, deviation: np.ndarray) -> None:
+        """From now on let values go in with these subtracted and divided by, and come out again."""
+        self.mean_, self.deviation_ = mean, deviation
 
     def transform(self, y: np.ndarray) -> np.ndarray:
         if y.shape[1:] != self._y_shape[1:]:
@@ -143,9 +152,14 @@ class ValueEncoder(RegressorTargetEncoder):
                 f"y must have the {self.n_outputs_} output(s) and {len(self._y_shape)} axes of the y in fit; "
                 f"got shape {y.shape} (Detected ``y`` to have {1 if y.ndim == 1 else y.shape[1]} output(s))"
             )
-        return super().transform(y)
+        y = super().transform(y)
+        if self.mean_ is None or self.deviation_ is None:
+            return y
+        return ((y.reshape(len(y), -1) - self.mean_) / self.deviation_).reshape(y.shape)
 
     def inverse_transform(self, y: np.ndarray) -> np.ndarray:
+        if self.mean_ is not None and self.deviation_ is not None:
+            y = np.asarray(y, float).reshape(len(y), -1) * self.deviation_ + self.mean_
         return super().inverse_transform(np.asarray(y, dtype=self._dtype))
 
     def outputs(self, encoded: np.ndarray) -> np.ndarray:

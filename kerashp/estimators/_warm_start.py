@@ -11,6 +11,8 @@ from sklearn.frozen import FrozenEstimator
 
 from kerashp._archives import check_archive, load_model
 from kerashp._transfer import transfer, weighted_layers
+from kerashp.estimators._standardization import without_units
+from kerashp.training._statistics import normalization_of
 
 
 def start_from(model: Any, source: Any, classes: np.ndarray | None) -> None:
@@ -24,6 +26,7 @@ def start_from(model: Any, source: Any, classes: np.ndarray | None) -> None:
         If the source has no trained model, or one whose lower layers differ.
     """
     trained, known = _model_of(source)
+    model = _without_statistics(model, trained)
     own, others = weighted_layers(model), weighted_layers(trained)
     alike = len(own) == len(others) and _shapes(own[-1]) == _shapes(others[-1])
     same_classes = classes is None or known is None or np.array_equal(classes, known)
@@ -34,6 +37,27 @@ def start_from(model: Any, source: Any, classes: np.ndarray | None) -> None:
         transfer(trained, model, layers=n_layers, freeze=False)
     except ValueError as error:
         raise ValueError(f"warm_start_from has another network than the estimator builds: {error}") from error
+
+
+def units_from(model: Any, source: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """Means and deviations of the targets of a source whose output layer a new model has; None: it has not.
+
+    They go along with the weights: a source that does not standardise its targets has 0 and 1.
+    """
+    trained, _ = _model_of(source)
+    last = weighted_layers(model)[-1]
+    if _shapes(last) != _shapes(weighted_layers(trained)[-1]):
+        return None
+    known = without_units(trained)
+    return (np.zeros(last.units), np.ones(last.units)) if known is None else known[1:]
+
+
+def _without_statistics(model: Any, trained: Any) -> Any:
+    """The new model's layers without its Normalization, which stays idle, where the source has none."""
+    first = model.layers[0]
+    if type(first) is not keras.layers.Normalization or normalization_of(trained) is not None:
+        return model
+    return keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[1:]])
 
 
 def _shapes(layer: Any) -> list[tuple[int, ...]]:

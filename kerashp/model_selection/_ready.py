@@ -21,6 +21,7 @@ from kerashp.model_selection._stop import Limit
 from kerashp.model_selection._task import Task
 from kerashp.training import (
     Mode,
+    Statistics,
     fit,
     graph_shape,
     is_only_a_schedule,
@@ -56,6 +57,7 @@ class Ready:
     key: Hashable  # fits of one key can be members of one population
     mode: Mode  # in which its program is compiled
     seconds: float  # that it took until here
+    statistics: Statistics | None  # of the inputs, where its model standardises them
 
     @property
     def model(self) -> Any:
@@ -220,6 +222,7 @@ class Preparation:
             key=None,
             mode=mode,
             seconds=0.0,
+            statistics=fitting.statistics,
         )
         whole = rowwise and ready.n_steps == 1  # then any larger batch size is the same
         kind = (

@@ -46,6 +46,7 @@ class Together:
                 epochs=ready.arguments["epochs"],
                 schedule=ready.schedule,
                 paused=ready.task.paused,
+                statistics=ready.statistics,
             )
             for ready in fits
         ]

@@ -20,6 +20,7 @@ from kerashp.training._programs import clear_cache
 from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
 from kerashp.training._room import Room, units_of
 from kerashp.training._rowwise import is_rowwise
+from kerashp.training._statistics import Statistics, set_statistics
 from kerashp.training._template import graph_shape, roomier, weight_shapes
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Population",
     "Predictor",
     "Room",
+    "Statistics",
     "Trained",
     "block_size",
     "check_fork",
@@ -50,6 +52,7 @@ __all__ = [
     "one_warning_a_cause",
     "predicting_shape",
     "roomier",
+    "set_statistics",
     "units_of",
     "weight_shapes",
     "without_lambda_warnings",

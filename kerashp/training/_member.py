@@ -8,6 +8,7 @@ import numpy as np
 from keras.callbacks import EarlyStopping
 
 from kerashp.training._rates import LearningRateCallback
+from kerashp.training._statistics import Statistics
 from kerashp.training._stopping import Watch
 
 
@@ -40,6 +41,9 @@ class Member:
     paused : Paused, default=None
         Where an earlier training of this member ended (`Population.paused`), to go on from there: its model
         is made as it was then, and its weights, epochs and order of the rows go before the model's.
+    statistics : Statistics, default=None
+        Means and variances of the inputs, in place of those of the model's Normalization, so that folds of
+        one model have their own.
 
     Examples
     --------
@@ -65,6 +69,7 @@ class Member:
     start: Any = None
     schedule: LearningRateCallback | None = None
     paused: "Paused | None" = None
+    statistics: Statistics | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ is found on the model's own objects, left out of what identifies the compiled fu
 tensor while the function is traced.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -37,12 +37,19 @@ class Number:
     path: tuple[str | int, ...]
     is_array: bool = False
 
-    def value(self, layers: Sequence[Any]) -> Any:
-        """What it is on a model with these layers; 0 where the model, or a layer of it, has no such thing."""
+    def value(self, layers: Sequence[Any], statistics: Mapping[str, np.ndarray] | None = None) -> Any:
+        """What it is on a model with these layers; 0 where the model, or a layer of it, has no such thing.
+
+        `statistics` of a normalization, by name, go before the layer's own.
+        """
         value = layers[self.layer or 0]
         for step in self.path:
             value = _losses(value)[step] if isinstance(step, int) else getattr(value, step, None)
-        return keras.ops.convert_to_numpy(value) if self.is_array else np.float64(value or 0)
+        if not self.is_array:
+            return np.float64(value or 0)
+        own = keras.ops.convert_to_numpy(value)
+        told = None if statistics is None else statistics[str(self.path[-1])]
+        return own if told is None else told.astype(own.dtype).reshape(own.shape)
 
     def places(self, layers: Sequence[Any]) -> list[tuple[MutableMapping[str, Any], str]]:
         """Where Keras looks it up."""

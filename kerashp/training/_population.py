@@ -157,6 +157,7 @@ class Population:
             [member.start for member in self._members],
             [None if member.paused is None else member.paused.values for member in self._members],
             room,
+            [member.statistics for member in self._members],
         )
         _check_paused(self._members)
         self._courses = self._begun()

@@ -14,6 +14,7 @@ from kerashp.training._numbers import Number, numbers_of
 from kerashp.training._padding import Padding, Units, padded, unpadded
 from kerashp.training._replaced import PLACES
 from kerashp.training._room import Room, units_of
+from kerashp.training._statistics import Statistics, normalization_of
 from kerashp.training._step import State, variables_of
 from kerashp.training._template import aligned, template_of
 
@@ -37,6 +38,8 @@ class Stack:
         A batch of (x, y, sample_weight), to build metrics and optimizer with where that has not been done.
     room : Room, default=None
         How wide to make the template; as wide as the widest model in each layer if None.
+    statistics : list of Statistics or None, default=None
+        What the models' Normalization computes with, in place of its own.
 
     Attributes
     ----------
@@ -51,6 +54,7 @@ class Stack:
         starts: Sequence[Any] | None = None,
         told: Sequence[Values | None] | None = None,
         room: Room | None = None,
+        statistics: Sequence[Statistics | None] | None = None,
     ):
         room = Room.of([units_of(model) for model in models], len(models)) if room is None else room
         self.template = template_of(models, room.units)
@@ -66,6 +70,7 @@ class Stack:
         self._references = _slots(self.template)
         self._own = {key: self._mapping(start) for key, start in {id(s): s for s in self._starts}.items()}
         self._told = told or [None] * len(models)
+        self._statistics = statistics or [None] * len(models)
 
     @property
     def numbers(self) -> list[Number]:
@@ -80,7 +85,9 @@ class Stack:
     def constants(self) -> list[np.ndarray]:
         """The members' numbers, then which units they have; arrays of shape `(n_members, ...)`."""
         with PLACES:
-            numbers = [np.stack([number.value(own) for own in self._layers]) for number in self.numbers]
+            members = zip(self._layers, self._statistics, strict=True)
+            told = [(own, None if known is None else known._asdict()) for own, known in members]
+            numbers = [np.stack([number.value(*one) for one in told]) for number in self.numbers]
         return [*numbers, *([] if self._units is None else self._units.masks)]
 
     def rates(self) -> list[np.ndarray]:
@@ -98,7 +105,7 @@ class Stack:
         return tree.map_structure(lambda *values: np.stack(values), *states)
 
     def placed(self, member: int, told: Values | None) -> State:
-        """A member's values on the template's variables: those told, then its model's.
+        """A member's values on the template's variables: those told, its statistics, then its model's.
 
         What a model lacks (a seed, the optimizer's velocities) is as the template has it.
         """
@@ -107,6 +114,10 @@ class Stack:
         if told is not None:
             pairs = zip(variables_of(start)[: len(told)], told, strict=True)
             given = {id(v): array for group in pairs for v, array in zip(*group, strict=True)}
+        statistics = self._statistics[member]
+        if statistics is not None:
+            layer = normalization_of(start)
+            given |= {id(layer.adapt_mean): statistics.mean, id(layer.adapt_variance): statistics.variance}
 
         def value(variable: Any) -> np.ndarray:
             mine = own.get(id(variable))

@@ -1,0 +1,74 @@
+"""Inputs and targets of mean 0 and standard deviation 1, inside an estimator's model."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerashp.estimators._rows import Rows
+from kerashp.training import Statistics
+
+_ROUNDING = 8  # times the float type's precision: values that differ by no more are constant
+_IN_UNITS = "target_units"
+
+
+def moments(values: np.ndarray, weight: np.ndarray | None, floatx: str) -> tuple[np.ndarray, np.ndarray]:
+    """The weighted means and standard deviations of columns, in float64; a constant column's deviation is 1.
+
+    A column is constant where it deviates by no more than rounding to `floatx`: what departs from it later is
+    not divided by a deviation of nearly 0.
+    """
+    values = values.astype(float)
+    sizes = np.abs(values).max(axis=0)
+    values = values / np.where(sizes > 0, sizes, 1)  # so that no square overflows
+    mean = np.average(values, axis=0, weights=weight)
+    mean = np.where(values.min(axis=0) == values.max(axis=0), values[0], mean)
+    deviation = np.sqrt(np.average(np.square(values - mean), axis=0, weights=weight))
+    constant = deviation <= _ROUNDING * np.finfo(floatx).eps
+    return mean * sizes, np.where(constant, 1.0, deviation * sizes)
+
+
+def input_statistics(rows: Rows, floatx: str) -> Statistics:
+    """What a Normalization needs to standardise the rows.
+
+    Raises
+    ------
+    ValueError
+        If a variance is not finite in the network's float type.
+    """
+    mean, deviation = moments(rows.X, rows.sample_weight, floatx)
+    limit = float(np.sqrt(np.finfo(floatx).max))
+    if deviation.max() > limit:
+        column = deviation.argmax()
+        raise ValueError(
+            f"normalize=True needs columns of X whose variance fits into {floatx}, of a standard deviation "
+            f"of at most {limit:.1e}; got {deviation[column]:.1e} in column {column}: divide it by a constant"
+        )
+    return Statistics(mean.astype(floatx), np.square(deviation).astype(floatx))
+
+
+def in_units(network: keras.Model, mean: np.ndarray, deviation: np.ndarray) -> keras.Model:
+    """A model that gives the target's own units, of the layers of a network of standardised targets.
+
+    It shares the weights and the optimizer. Not an inverted Normalization, which takes no deviation under
+    1e-7.
+    """
+    layer = keras.layers.Rescaling(
+        deviation.tolist(), mean.tolist(), name=_IN_UNITS, dtype=network.layers[-1].dtype_policy
+    )
+    return _compiled_alike(network, [*network.layers, layer])
+
+
+def without_units(model: keras.Model) -> tuple[keras.Model, np.ndarray, np.ndarray] | None:
+    """What `in_units` was given; None where it did not make the model."""
+    last: Any = model.layers[-1] if isinstance(model, keras.Sequential) else None
+    if type(last) is not keras.layers.Rescaling or last.name != _IN_UNITS:
+        return None
+    return _compiled_alike(model, model.layers[:-1]), np.asarray(last.offset), np.asarray(last.scale)
+
+
+def _compiled_alike(model: keras.Model, layers: list[Any]) -> keras.Model:
+    alike = keras.Sequential([keras.Input(model.input_shape[1:], name="input"), *layers], name=model.name)
+    if model.compiled:
+        alike.compile(optimizer=model.optimizer, loss=model.loss)
+    return alike

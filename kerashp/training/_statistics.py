@@ -1,0 +1,34 @@
+"""The means and variances by which a model's first layer standardises its inputs."""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+
+class Statistics(NamedTuple):
+    """What a `keras.layers.Normalization` computes with; arrays of shape `(n_features,)`."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+
+
+def normalization_of(model: Any) -> Any:
+    """The model's Normalization layer whose statistics are weights; None where it has none."""
+    return next(
+        (
+            layer
+            for layer in model._flatten_layers()
+            if type(layer) is keras.layers.Normalization and layer.input_mean is None
+        ),
+        None,
+    )
+
+
+def set_statistics(model: Any, statistics: Statistics | None) -> None:
+    """Let the model's Normalization compute with these; None leaves it as it is."""
+    layer = None if statistics is None else normalization_of(model)
+    if statistics is not None and layer is not None:
+        layer.adapt_mean.assign(statistics.mean)
+        layer.adapt_variance.assign(statistics.variance)
+        layer.finalize_state()  # it computes with copies of its weights

@@ -1,0 +1,175 @@
+"""Estimators that standardise inputs and targets inside: scales do not matter."""
+
+import pickle
+
+import keras
+import numpy as np
+import pytest
+from sklearn import model_selection
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kerashp import KerasMLPClassifier, KerasMLPRegressor
+from kerashp.diagnostics import diagnose
+from kerashp.model_selection import GridSearchCV
+
+RNG = np.random.default_rng(0)
+SCALES = np.array([1e-3, 1.0, 30.0, 1e5])
+X = RNG.normal(size=(60, 4)) * SCALES + 3 * SCALES
+Y = 2e5 * (np.tanh((X / SCALES) @ [1.0, -0.5, 0.3, 0.7]) + 4)
+TWO = np.column_stack([Y, X[:, 0]])
+WEIGHT = RNG.uniform(0.5, 2, size=60)
+BOTH = {"normalize": True, "normalize_target": True}
+
+
+def mlp(**parameters):
+    own = {"n_neurons": 8, "learning_rate": 0.02, "epochs": 12, "random_state": 0, **BOTH}
+    return KerasMLPRegressor(**{**own, **parameters})
+
+
+def test_predict_equals_the_saved_model_on_raw_rows(tmp_path) -> None:
+    for y, dtype in ((Y, "float32"), (TWO, "float64")):
+        fitted = mlp(dtype=dtype).fit(X, y)
+        predicted = fitted.predict(X).reshape(len(X), -1)
+        np.testing.assert_allclose(fitted.model_.predict(X, verbose=0), predicted, rtol=2e-5)
+        fitted.model_.save(tmp_path / "model.keras")
+        again = keras.saving.load_model(tmp_path / "model.keras")
+        np.testing.assert_allclose(again.predict(X, verbose=0), predicted, rtol=2e-5)
+        assert fitted.model_ is fitted.model_
+        assert again.optimizer.iterations == 12
+
+
+def test_it_equals_scalers_around_the_plain_network() -> None:
+    plain = mlp(normalize=False, normalize_target=False, dtype="float64")
+    outside = TransformedTargetRegressor(make_pipeline(StandardScaler(), plain), transformer=StandardScaler())
+    inside = mlp(dtype="float64").fit(X, Y)
+    np.testing.assert_allclose(inside.predict(X), outside.fit(X, Y).predict(X), rtol=1e-6)
+    curve = outside.regressor_[-1].history_["loss"]
+    np.testing.assert_allclose(inside.history_["loss"], curve, rtol=1e-6)
+
+
+def test_a_classifier_equals_a_scaler_before_the_plain_one() -> None:
+    labels = np.median(Y) < Y
+    own = {"n_neurons": 8, "epochs": 10, "random_state": 0, "dtype": "float64", "class_weight": {0: 1, 1: 3}}
+    outside = make_pipeline(StandardScaler(), KerasMLPClassifier(**own)).fit(X, labels)
+    inside = KerasMLPClassifier(**own, normalize=True).fit(X, labels)
+    np.testing.assert_allclose(inside.predict_proba(X), outside.predict_proba(X), rtol=1e-6)
+
+
+def test_scales_do_not_matter() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    own = {"n_neurons": 10, "epochs": 30, "batch_size": 64}
+    score = mlp(**own).fit(X, y).score(X, y)
+    scaled, values = X * np.geomspace(1e-3, 1e5, X.shape[1]) + 7, 2e5 * y - 3e6
+    assert score > 0.4
+    assert mlp(**own).fit(scaled, values).score(scaled, values) == pytest.approx(score, abs=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_targets_of_any_scale(scale) -> None:
+    one, other = mlp().fit(X, Y / 2e5), mlp().fit(X, Y / 2e5 * scale)
+    np.testing.assert_allclose(other.predict(X), one.predict(X) * scale, rtol=1e-3)
+    np.testing.assert_allclose(other.model_.predict(X, verbose=0)[:, 0], one.predict(X) * scale, rtol=1e-3)
+
+
+def test_integer_weights_equal_repeated_rows() -> None:
+    times = RNG.integers(0, 4, size=60)
+    weighted = mlp(dtype="float64", batch_size=500).fit(X, Y, sample_weight=times)
+    repeated = mlp(dtype="float64", batch_size=500).fit(np.repeat(X, times, 0), np.repeat(Y, times))
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6)
+
+
+def test_constant_columns_and_targets_are_centred_only() -> None:
+    rows, targets = X.copy(), np.column_stack([Y, np.full(60, 0.1)])
+    rows[:, 1] = 0.1
+    fitted = mlp(learning_rate=0.001).fit(rows, targets)
+    moved = rows.copy()
+    moved[:, 1] = 0.2
+    inner = fitted.model_.layers[0](moved.astype("float32"))
+    np.testing.assert_allclose(inner[:, 1], 0.1, rtol=1e-4)
+    assert fitted.target_encoder_.deviation_[1] == 1
+    changes = fitted.predict(moved) - fitted.predict(rows)
+    assert abs(changes[:, 1]).max() < 1  # and not 1e6
+
+
+def test_held_out_rows_have_no_say() -> None:
+    fitted = mlp(validation_fraction=0.5, early_stopping=True, dtype="float64").fit(X, Y)
+    mean = fitted.model_.layers[0].get_weights()[0]
+    of_rows = mlp(dtype="float64").fit(X, Y).model_.layers[0].get_weights()[0]
+    assert not np.allclose(mean, of_rows, rtol=1e-3)
+    split = mlp(dtype="float64").fit(X, Y, validation_split=0.5)
+    np.testing.assert_allclose(split.model_.layers[0].get_weights()[0], X[:30].mean(axis=0))
+    np.testing.assert_allclose(split.target_encoder_.mean_, Y[:30].mean())
+    data = mlp(dtype="float64").fit(X[:30], Y[:30], validation_data=(X[30:], Y[30:]))
+    np.testing.assert_allclose(data.history_["val_loss"], split.history_["val_loss"])
+
+
+def test_pickles_and_folders_go_on_alike(tmp_path) -> None:
+    fitted = mlp().fit(X, TWO)
+    fitted.save(tmp_path)
+    others = [pickle.loads(pickle.dumps(fitted)), KerasMLPRegressor.load(tmp_path)]
+    for other in others:
+        np.testing.assert_array_equal(other.predict(X), fitted.predict(X))
+        assert other._network.optimizer.iterations == 12
+    fitted.partial_fit(X * 2, TWO * 2)
+    others[0].partial_fit(X * 2, TWO * 2)
+    np.testing.assert_allclose(others[0].predict(X), fitted.predict(X), rtol=1e-5)
+
+
+def test_warm_start_from_keeps_the_statistics(tmp_path) -> None:
+    source = mlp().fit(X, Y)
+    source.model_.save(tmp_path / "model.keras")
+    still = {"learning_rate": 1e-9, "epochs": 1}
+    for start in (source, source.model_, tmp_path / "model.keras"):
+        fitted = mlp(warm_start_from=start, **still).fit(X[:20] * 3, Y[:20] * 3)
+        np.testing.assert_allclose(fitted.predict(X), source.predict(X), rtol=1e-4)
+    raw = mlp(warm_start_from=source, normalize_target=False, **still).fit(X[:20], Y[:20])
+    np.testing.assert_allclose(raw.predict(X), source.predict(X), rtol=1e-4)
+    plain = mlp(normalize=False, normalize_target=False).fit(X / SCALES, Y / 2e5)
+    fitted = mlp(warm_start_from=plain, **still).fit(X[:20] / SCALES, Y[:20] / 2e5)
+    np.testing.assert_allclose(fitted.predict(X / SCALES), plain.predict(X / SCALES), rtol=1e-4)
+
+
+def test_one_row_and_integers() -> None:
+    assert mlp(epochs=1).fit([[1, 2]], [3]).predict([[1, 2]]) == pytest.approx(3, abs=1e-3)
+    rows, values = [[1], [2], [30]], [1000, 2000, 30000]
+    assert mlp(epochs=40).fit(rows, values).score(rows, values) > 0
+
+
+def test_no_advice_to_scale_what_is_scaled_inside() -> None:
+    said = str(diagnose(mlp(learning_rate=1e-5).fit(X, Y)))
+    assert "scale the" not in said
+
+
+def test_inputs_whose_variance_does_not_fit() -> None:
+    rows = X.copy()
+    rows[0, 2] = 1e30
+    with pytest.raises(ValueError, match=r"normalize=True needs columns of X .* in column 2: divide it by"):
+        mlp().fit(rows, Y)
+
+
+SEARCHES = {
+    "both": {},
+    "early stopping": {"early_stopping": True, "patience": 2, "validation_fraction": 0.3},
+    "no hidden layer": {"n_hidden": 0},
+    "batch normalization": {"batch_normalization": True},
+    "inputs only": {"normalize_target": False},
+    "targets only": {"normalize": False, "learning_rate": 1e-4},
+    "float64": {"dtype": "float64"},
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.filterwarnings("error::kerashp.training.FallbackWarning")
+def test_a_search_equals_scikit_learns(name) -> None:
+    space = {"n_neurons": [4, 7], "l2": [0.0, 0.01]}
+    estimator, cv, fit = mlp(epochs=5, **SEARCHES[name]), KFold(3), {"sample_weight": WEIGHT}
+    y = Y / 2e5 if name == "inputs only" else TWO if name == "both" else Y
+    ours = GridSearchCV(estimator, space, cv=cv, return_train_score=True).fit(X, y, **fit)
+    theirs = model_selection.GridSearchCV(estimator, space, cv=cv, return_train_score=True).fit(X, y, **fit)
+    for score in ("mean_test_score", "mean_train_score", "split2_test_score"):
+        np.testing.assert_allclose(ours.cv_results_[score], theirs.cv_results_[score], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-3)
