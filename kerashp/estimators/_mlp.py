@@ -224,8 +224,8 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         means and variances of the training rows: without those held out to validate on, with the sample
         weights and without the class weights. A constant column is only centred. `model_` and what is
         saved take rows as they are. Later calls of `partial_fit`, and of `fit` with `warm_start`, keep the
-        statistics of the first; with `warm_start_from` those of the source go along with the weights, and a source
-        without any leaves the inputs as they are.
+        statistics of the first; with `warm_start_from` those of the source go along with the weights, and a
+        source without any leaves the inputs as they are.
     optimizer : str or keras Optimizer, default="adam"
         A name, or an optimizer, which is copied; `learning_rate` replaces its rate, unless it is None.
     momentum, beta_1, weight_decay, clipnorm : float or None, default=None
