@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor
 from kerashp.diagnostics import diagnose
-from kerashp.model_selection import GridSearchCV
+from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, KerasEnsembleRegressor
 
 RNG = np.random.default_rng(0)
 SCALES = np.array([1e-3, 1.0, 30.0, 1e5])
@@ -173,3 +173,19 @@ def test_a_search_equals_scikit_learns(name) -> None:
     for score in ("mean_test_score", "mean_train_score", "split2_test_score"):
         np.testing.assert_allclose(ours.cv_results_[score], theirs.cv_results_[score], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-3)
+
+
+def test_an_ensemble_equals_its_members() -> None:
+    ensemble = KerasEnsembleRegressor(mlp(), [{"l2": 0.0}, {"l2": 0.01}]).fit(X, TWO, sample_weight=WEIGHT)
+    alone = [mlp(l2=l2).fit(X, TWO, sample_weight=WEIGHT).predict(X) for l2 in (0.0, 0.01)]
+    np.testing.assert_allclose(ensemble.predict(X), np.mean(alone, axis=0), rtol=1e-3)
+
+
+def test_halving_goes_on_with_each_folds_statistics() -> None:
+    space = {"l2": [0.0, 0.01, 0.1, 1.0]}
+    search = HalvingGridSearchCV(
+        mlp(), space, factor=2, resource="epochs", min_resources=4, max_resources=8, cv=KFold(3)
+    ).fit(X, Y)
+    best = search.best_index_
+    alone = model_selection.cross_val_score(mlp(**search.best_params_), X, Y, cv=KFold(3))
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"][best], alone.mean(), rtol=1e-3)
