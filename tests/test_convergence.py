@@ -286,3 +286,11 @@ def test_nothing_is_told_where_epochs_are_the_resource() -> None:
 def test_bad_values_are_refused(kind: type, params: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kind(**params).fit(X, Y)
+
+
+def test_an_ensemble_resolves_auto() -> None:
+    search = GridSearchCV(
+        KerasMLPClassifier(**FAST, epochs="auto", tol=1e-2), {"learning_rate": [0.05, 0.03]}, cv=2
+    ).fit(X, Y)
+    ensemble = search.ensemble(2)
+    assert ensemble.score(X, Y) > 0.8

@@ -1,10 +1,13 @@
 """Estimators that standardise inputs and targets inside: scales do not matter."""
 
 import pickle
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn import model_selection
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes
@@ -189,3 +192,57 @@ def test_halving_goes_on_with_each_folds_statistics() -> None:
     best = search.best_index_
     alone = model_selection.cross_val_score(mlp(**search.best_params_), X, Y, cv=KFold(3))
     np.testing.assert_allclose(search.cv_results_["mean_test_score"][best], alone.mean(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("y", [Y, TWO], ids=["one", "two"])
+def test_the_model_agrees_with_the_predictions_in_float64(y, tmp_path) -> None:
+    fitted = mlp(dtype="float64").fit(X, y)
+    fitted.model_.save(tmp_path / "model.keras")
+    predicted = fitted.predict(X).reshape(len(X), -1)
+    for model in (fitted.model_, keras.saving.load_model(tmp_path / "model.keras")):
+        outputs = keras.ops.convert_to_numpy(model(X))  # `predict` makes float32 of X
+        np.testing.assert_allclose(outputs, predicted, rtol=1e-6)
+
+
+def test_keras_alone_reads_what_is_saved(tmp_path) -> None:
+    fitted = mlp().fit(X, TWO)
+    fitted.save(tmp_path)
+    np.save(tmp_path / "rows.npy", X)
+    script = (
+        "import sys, keras, numpy; model = keras.saving.load_model(sys.argv[1] + '/model.keras');"
+        "assert 'kerashp' not in sys.modules;"
+        "rows = numpy.load(sys.argv[1] + '/rows.npy');"
+        "numpy.save(sys.argv[1] + '/out.npy', model.predict(rows, verbose=0))"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), fitted.predict(X), rtol=1e-4)
+
+
+def test_several_outputs_and_channels_first() -> None:
+    fitted = mlp().fit(X, TWO)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="image data format is 'channels_first'; call keras.config.set_"):
+            _ = fitted.model_
+        one = mlp().fit(X, Y)
+        np.testing.assert_allclose(one.model_.predict(X, verbose=0)[:, 0], one.predict(X), rtol=2e-5)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
+def test_a_journal_keeps_the_fits(tmp_path) -> None:
+    grid = {"learning_rate": [0.03, 0.01], "normalize_target": [True, False]}
+    searches = [GridSearchCV(mlp(), grid, cv=2, journal=tmp_path).fit(X, Y) for _ in range(2)]
+    first, again = (search.cv_results_["split0_test_score"].tolist() for search in searches)
+    assert first == again
+
+
+def test_sparse_rows() -> None:
+    rows = np.where(np.abs(X) < np.median(np.abs(X), axis=0), 0, X)
+    expected = mlp().fit(rows, Y).predict(rows)
+    np.testing.assert_array_equal(mlp().fit(csr_array(rows), Y).predict(csr_array(rows)), expected)
+
+
+def test_a_value_that_is_no_bool_is_refused() -> None:
+    with pytest.raises(ValueError, match="'normalize_target' parameter of KerasMLPRegressor must be"):
+        mlp(normalize_target="yes").fit(X, Y)

@@ -52,10 +52,23 @@ def in_units(network: keras.Model, mean: np.ndarray, deviation: np.ndarray) -> k
 
     It shares the weights and the optimizer. Not an inverted Normalization, which takes no deviation under
     1e-7.
+
+    Raises
+    ------
+    ValueError
+        For several outputs under Keras' image data format "channels_first", by which Keras' `Rescaling` takes
+        the first axis of arrays for channels.
     """
-    layer = keras.layers.Rescaling(
-        deviation.tolist(), mean.tolist(), name=_IN_UNITS, dtype=network.layers[-1].dtype_policy
-    )
+    several = len(mean) > 1
+    if several and keras.config.image_data_format() == "channels_first":
+        raise ValueError(
+            "Keras' Rescaling layer cannot give several outputs their own units while the image data format "
+            "is 'channels_first'; call keras.config.set_image_data_format('channels_last'), or use "
+            "normalize_target=False"
+        )
+    # Arrays, since Keras takes Python's numbers for float32.
+    scale, offset = (part if several else part.reshape(()) for part in (deviation, mean))
+    layer = keras.layers.Rescaling(scale, offset, name=_IN_UNITS, dtype=network.layers[-1].dtype_policy)
     return _compiled_alike(network, [*network.layers, layer])
 
 
@@ -64,7 +77,8 @@ def without_units(model: keras.Model) -> tuple[keras.Model, np.ndarray, np.ndarr
     last: Any = model.layers[-1] if isinstance(model, keras.Sequential) else None
     if type(last) is not keras.layers.Rescaling or last.name != _IN_UNITS:
         return None
-    return _compiled_alike(model, model.layers[:-1]), np.asarray(last.offset), np.asarray(last.scale)
+    mean, deviation = (np.atleast_1d(np.asarray(part, float)) for part in (last.offset, last.scale))
+    return _compiled_alike(model, model.layers[:-1]), mean, deviation
 
 
 def _compiled_alike(model: keras.Model, layers: list[Any]) -> keras.Model:

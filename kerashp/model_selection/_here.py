@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from sklearn.utils.validation import _num_samples
 
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._convergence import AUTO, epochs_of
@@ -276,6 +277,6 @@ def n_epochs(task: Task) -> int:
 
 
 def _of_auto(task: Task, given: dict[str, Any]) -> int:
-    train = np.asarray(task.keywords["train"])
+    train = np.asarray(task.keywords.get("train", np.arange(_num_samples(task.arguments[1]))))
     n_samples = train.sum() if train.dtype == bool else len(train)
     return epochs_of(innermost(task.candidates_estimator()), int(n_samples), given)
