@@ -246,3 +246,19 @@ def test_sparse_rows() -> None:
 def test_a_value_that_is_no_bool_is_refused() -> None:
     with pytest.raises(ValueError, match="'normalize_target' parameter of KerasMLPRegressor must be"):
         mlp(normalize_target="yes").fit(X, Y)
+
+
+@pytest.mark.parametrize("normalize_target", [False, True])
+def test_a_scorer_that_asks_the_model_itself_gets_each_folds_statistics(normalize_target: bool) -> None:
+    def error(estimator, X, y):
+        return -np.square(estimator.model_.predict(X, verbose=0)[:, 0] - y).mean()
+
+    rows, y = X[np.argsort(X[:, 0])], Y / Y.std()
+    estimator = mlp(normalize_target=normalize_target)
+    given = estimator, {"learning_rate": [0.02, 0.05]}
+    options = {"cv": KFold(3), "scoring": error, "refit": False}
+    expected = model_selection.GridSearchCV(*given, **options).fit(rows, y).cv_results_
+    results = GridSearchCV(*given, **options).fit(rows, y).cv_results_
+    for split in range(3):
+        key = f"split{split}_test_score"
+        np.testing.assert_allclose(results[key], expected[key], rtol=1e-3)

@@ -14,7 +14,7 @@ from kerashp.training._numbers import Number, numbers_of
 from kerashp.training._padding import Padding, Units, padded, unpadded
 from kerashp.training._replaced import PLACES
 from kerashp.training._room import Room, units_of
-from kerashp.training._statistics import Statistics, normalization_of
+from kerashp.training._statistics import Statistics, normalization_of, take_statistics
 from kerashp.training._step import State, variables_of
 from kerashp.training._template import aligned, template_of
 
@@ -146,9 +146,7 @@ class Stack:
         """Give a model of a member's widths this state, on the template's variables, but for metrics."""
         for own, real in self._unplaced(member, state[:3], self._mapping(model)):
             backend().assign([own], [backend().put(real)])
-        for layer in model._flatten_layers():
-            if type(layer) is keras.layers.Normalization:
-                layer.finalize_state()  # it computes with copies of its weights
+        take_statistics(model)
 
     def _unplaced(
         self, member: int, state: Sequence[Sequence[Any]], mapping: dict[int, Any]

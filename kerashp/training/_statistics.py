@@ -31,4 +31,13 @@ def set_statistics(model: Any, statistics: Statistics | None) -> None:
     if statistics is not None and layer is not None:
         layer.adapt_mean.assign(statistics.mean)
         layer.adapt_variance.assign(statistics.variance)
-        layer.finalize_state()  # it computes with copies of its weights
+        take_statistics(model)
+
+
+def take_statistics(model: Any) -> None:
+    """Let the model compute with the statistics that are its weights now, of which its layers have copies."""
+    layers = [layer for layer in model._flatten_layers() if type(layer) is keras.layers.Normalization]
+    for layer in layers:
+        layer.finalize_state()
+    if layers:  # Keras has traced the copies as constants
+        model.train_function = model.test_function = model.predict_function = None
