@@ -715,3 +715,12 @@ def test_the_callers_data_are_left_alone(data) -> None:
     compiled(model_of(), X, y, shuffle=True, epochs=2, validation_split=0.2)
     np.testing.assert_array_equal(X, before[0])
     np.testing.assert_array_equal(y, before[1])
+
+
+def test_a_batch_size_of_numpys_is_as_good_as_pythons() -> None:
+    X = np.random.default_rng(0).normal(size=(50, 8)).astype("float32")
+    keras.utils.set_random_seed(0)
+    one = fit(build_model(), X, X[:, 0], batch_size=np.int64(16), validation_split=0.2, verbose=0)
+    keras.utils.set_random_seed(0)
+    other = fit(build_model(), X, X[:, 0], batch_size=16, validation_split=0.2, verbose=0)
+    assert one.history == other.history  # and no FallbackWarning

@@ -185,7 +185,7 @@ class _Training:
         reason = too_large(_data.n_bytes(train) + _data.n_bytes(validation))
         if reason:
             raise _Refused(reason)
-        batch_size = call["batch_size"] or 32
+        batch_size = int(call["batch_size"] or 32)
         model._symbolic_build(data_batch=_data.symbolic(train, batch_size))
         if not model.trainable_variables:
             raise _Refused("the model has no trainable weights")
@@ -198,7 +198,7 @@ class _Training:
                 model,
                 _data.on_device(train),
                 None if validation is None else _data.on_device(validation),
-                (batch_size, call["validation_batch_size"] or batch_size),
+                (batch_size, int(call["validation_batch_size"] or batch_size)),
                 shuffle=call["shuffle"],
                 rates=rates,
                 epochs=call["epochs"],  # so that a training that is resumed is compiled as a whole one is
