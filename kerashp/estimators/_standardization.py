@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kerashp.estimators._rows import Rows
-from kerashp.training import Statistics
+from kerashp.training import Statistics, isolated
 
 _ROUNDING = 8  # times the float type's precision: values that differ by no more are constant
 _IN_UNITS = "target_units"
@@ -82,7 +82,9 @@ def without_units(model: keras.Model) -> tuple[keras.Model, np.ndarray, np.ndarr
 
 
 def _compiled_alike(model: keras.Model, layers: list[Any]) -> keras.Model:
-    alike = keras.Sequential([keras.Input(model.input_shape[1:], name="input"), *layers], name=model.name)
+    with isolated(dtype=model.variable_dtype):  # otherwise Keras makes float32 of rows in float64
+        inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype, name="input")
+        alike = keras.Sequential([inputs, *layers], name=model.name)
     if model.compiled:
         alike.compile(optimizer=model.optimizer, loss=model.loss)
     return alike
