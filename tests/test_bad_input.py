@@ -1345,7 +1345,7 @@ PARAMETERS = [
     *rows(
         "epochs-zero",
         lambda e, y: e(epochs=0).fit(X, y),
-        r"'epochs' parameter of NAME must be an int in the range \[1, inf\)\. Got 0",
+        r"'epochs' parameter of NAME must be an int in the range \[1, inf\).*Got 0",
     ),
     *rows(
         "epochs-negative-in-fit",
