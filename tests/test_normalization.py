@@ -264,3 +264,13 @@ def test_a_scorer_that_asks_the_model_itself_gets_each_folds_statistics(normaliz
     for split in range(3):
         key = f"split{split}_test_score"
         np.testing.assert_allclose(results[key], expected[key], rtol=1e-3)
+
+
+def test_folds_read_the_file_that_they_start_from_no_more_than_twice(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "model.keras"
+    mlp().fit(X, Y).model_.save(path)
+    read: list[str] = []
+    load = keras.saving.load_model
+    monkeypatch.setattr("kerashp.estimators._warm_start._loaded", lambda one: read.append(one) or load(one))
+    GridSearchCV(mlp(warm_start_from=path), {"learning_rate": [1e-3]}, cv=4, refit=False).fit(X, Y)
+    assert len(read) == 2  # for the weights, and for the target's units

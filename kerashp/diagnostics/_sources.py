@@ -65,8 +65,7 @@ def source_of(given: Any) -> Source:
 
 def _of_estimator(outer: Any, histories: tuple[Mapping[str, Any], ...]) -> Source:
     estimator = innermost(outer)
-    model = vars(estimator).get("model_")  # that was trained, on what the losses are of
-    return Source(histories, model, estimator.baseline_loss_, of_estimator=True, outer=outer)
+    return Source(histories, estimator._network, estimator.baseline_loss_, of_estimator=True, outer=outer)
 
 
 def _of_search(search: Any) -> Source:

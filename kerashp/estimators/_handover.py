@@ -95,7 +95,7 @@ def suspend(fitting: Fitting, passed: Callable[[], Rows]) -> None:
 
 
 def built_once(key: Hashable | None, build: Callable[[], Any]) -> Any:
-    """The model of a fit; among fits that are suspended, one of an equal key (None is equal to none)."""
+    """A fit's model, or what belongs to it; fits that are suspended share those of an equal key, but None."""
     models = _MODELS.get()
     if models is None or key is None:
         return build()

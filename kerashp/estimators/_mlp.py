@@ -12,6 +12,7 @@ from kerashp._memory import Footprint
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._constraints import TRAINING_CONSTRAINTS
 from kerashp.estimators._convergence import AUTO
+from kerashp.estimators._handover import built_once
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._rows import Rows
 from kerashp.estimators._standardization import in_units, input_statistics, moments, without_units
@@ -63,80 +64,23 @@ class _KerasMLP(BaseKerasEstimator):
         "dtype": [StrOptions({"float32", "float64"})],
     }
 
-    def __init__(
-        self,
-        n_hidden: int = 1,
-        n_neurons: Any = "input",
-        learning_rate: Any = 1e-3,
-        *,
-        taper: float = 1.0,
-        activation: Any = "relu",
-        kernel_initializer: Any = "auto",
-        dropout: float = 0.0,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        activity_l1: float = 0.0,
-        batch_normalization: bool = False,
-        normalize: bool = False,
-        optimizer: Any = "adam",
-        momentum: float | None = None,
-        beta_1: float | None = None,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        batch_size: Any = "auto",
-        epochs: Any = 100,
-        tol: float | None = None,
-        n_iter_no_change: int = 10,
-        schedule: str = "constant",
-        warmup_epochs: float = 0.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        patience: int = 10,
-        min_delta: float = 0.0,
-        restore_best_weights: bool = True,
-        callbacks: Any = None,
-        shuffle: bool = True,
-        warm_start: bool = False,
-        warm_start_from: Any = None,
-        dtype: str = "float32",
-        random_state: Any = None,
-        verbose: Any = 0,
-    ) -> None:
-        self.n_hidden = n_hidden
-        self.n_neurons = n_neurons
-        self.learning_rate = learning_rate
-        self.taper = taper
-        self.activation = activation
-        self.kernel_initializer = kernel_initializer
-        self.dropout = dropout
-        self.l1 = l1
-        self.l2 = l2
-        self.activity_l1 = activity_l1
-        self.batch_normalization = batch_normalization
-        self.normalize = normalize
-        self.optimizer = optimizer
-        self.momentum = momentum
-        self.beta_1 = beta_1
-        self.weight_decay = weight_decay
-        self.clipnorm = clipnorm
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.schedule = schedule
-        self.warmup_epochs = warmup_epochs
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.min_delta = min_delta
-        self.restore_best_weights = restore_best_weights
-        self.callbacks = callbacks
-        self.shuffle = shuffle
-        self.warm_start = warm_start
-        self.warm_start_from = warm_start_from
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
+    n_hidden: int
+    n_neurons: Any
+    taper: float
+    normalize: bool
+    optimizer: Any
+    batch_size: Any
+    epochs: Any
+    tol: float | None
+    n_iter_no_change: int
+    shuffle: bool
+    warm_start_from: Any
+    dtype: str
+    verbose: Any
+
+    def __init__(self, **parameters: Any) -> None:  # whose defaults are in the signatures of subclasses
+        for name, value in parameters.items():
+            setattr(self, name, value)
 
     def _dtype(self) -> str:
         return self.dtype
@@ -652,20 +596,25 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
 
     def _measured(self, X: np.ndarray) -> tuple[keras.Model, int]:
         model, width = super()._measured(X)
-        source = self.warm_start_from
-        units = None if source is None or self.normalize_target else units_from(model, source)
+        units = None if self.normalize_target else self._units_of_source(model)
         if units is not None:
             mean, deviation = units
             kernel, bias = model.layers[-1].get_weights()
             model.layers[-1].set_weights([kernel * deviation, bias * deviation + mean])
         return model, width
 
+    def _units_of_source(self, network: keras.Model) -> tuple[np.ndarray, np.ndarray] | None:
+        """See `units_from`; folds that share a network read a source that is a file once."""
+        source = self.warm_start_from
+        if source is None:
+            return None
+        return built_once(("units of source", id(network)), lambda: units_from(network, source))
+
     def _standardize(self, rows: Rows) -> None:
         super()._standardize(rows)
         if not self.normalize_target:
             return
-        source = self.warm_start_from
-        units = None if source is None else units_from(self._network, source)
+        units = self._units_of_source(self._network)
         if units is None:
             y = rows.y.reshape(len(rows.y), -1)
             units = moments(y, rows.sample_weight, self._floatx())

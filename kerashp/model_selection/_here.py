@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 from sklearn.utils.validation import _num_samples
 
 from kerashp.estimators._base import BaseKerasEstimator
@@ -17,6 +16,7 @@ from kerashp.estimators._convergence import AUTO, epochs_of
 from kerashp.estimators._handover import resuming, training_for
 from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._histories import with_history
+from kerashp.model_selection._library import indices
 from kerashp.model_selection._plan import Fit, Group
 from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._progress import Bar
@@ -277,6 +277,6 @@ def n_epochs(task: Task) -> int:
 
 
 def _of_auto(task: Task, given: dict[str, Any]) -> int:
-    train = np.asarray(task.keywords.get("train", np.arange(_num_samples(task.arguments[1]))))
-    n_samples = train.sum() if train.dtype == bool else len(train)
-    return epochs_of(innermost(task.candidates_estimator()), int(n_samples), given)
+    train = task.keywords.get("train")  # a fit that is not scored has none
+    n_samples = _num_samples(task.arguments[1] if train is None else indices(train))
+    return epochs_of(innermost(task.candidates_estimator()), n_samples, given)

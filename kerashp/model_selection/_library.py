@@ -109,11 +109,12 @@ def held_out(results: Sequence[Result], n_splits: int) -> dict[int, Held]:
     for candidate in range(len(results) // n_splits):
         own = results[candidate * n_splits : (candidate + 1) * n_splits]
         if all(one["predictions"] is not None for one in own):
-            found[candidate] = [(_indices(one["test_rows"]), one["predictions"]) for one in own]
+            found[candidate] = [(indices(one["test_rows"]), one["predictions"]) for one in own]
     return found
 
 
-def _indices(rows: Any) -> np.ndarray:
+def indices(rows: Any) -> np.ndarray:
+    """The positions of rows that a splitter names by position or by a mask."""
     rows = np.asarray(rows)
     return np.flatnonzero(rows) if rows.dtype == bool else rows
 
