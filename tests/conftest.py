@@ -12,6 +12,20 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import scale
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """A process keeps all that TensorFlow compiles in it: some MB for each program of many thousand tests."""
+    parser.addoption("--part", metavar="I/N", help="run the I-th of N parts: every N-th file with tests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the files of the other parts."""
+    if config.getoption("part"):
+        part, n_parts = map(int, config.getoption("part").split("/"))
+        files = set(sorted({item.path for item in items})[part - 1 :: n_parts])
+        config.hook.pytest_deselected(items=[item for item in items if item.path not in files])
+        items[:] = [item for item in items if item.path in files]
+
+
 def pytest_collection_finish() -> None:
     """What is imported by now stays: spare the garbage collector from looking through it at every turn."""
     gc.freeze()
