@@ -29,6 +29,12 @@ CLASSIFIERS = (KerasClassifier, KerasMLPClassifier)
 REGRESSORS = (KerasRegressor, KerasMLPRegressor)
 ALL = (*WRAPPERS, *PERCEPTRONS)
 
+
+def unscaled(kind: Any) -> Any:
+    """An estimator whose network takes rows as they are."""
+    return kind(normalize=False) if kind in PERCEPTRONS else kind()
+
+
 X = np.random.default_rng(0).normal(size=(20, 4))
 FRAME = pd.DataFrame(X, columns=list("abcd"))
 BINARY = np.arange(20) % 2
@@ -251,13 +257,13 @@ FEATURES = [
     ),
     *rows(
         "X-of-timestamps",
-        lambda e, y: e().fit(1.7e18 + 1e15 * X, y),
+        lambda e, y: unscaled(e).fit(1.7e18 + 1e15 * X, y),
         r"X holds values of up to 1\.7e\+18 in column \d, which the layer '\w+' would multiply by its "
         r"weights: above 4\.3e\+09 the squares of gradients may overflow float32\. Scale the inputs",
     ),
     *rows(
         "X-of-large-integers",
-        lambda e, y: e().fit(np.where(np.arange(4) == 2, 10**18, X).astype("int64"), y),
+        lambda e, y: unscaled(e).fit(np.where(np.arange(4) == 2, 10**18, X).astype("int64"), y),
         r"X holds values of up to 1\.0e\+18 in column 2.*Scale the inputs",
     ),
     *rows(

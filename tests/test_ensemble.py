@@ -85,7 +85,7 @@ def test_a_program_of_one_width_trains_no_other(monkeypatch: pytest.MonkeyPatch)
     assert [group.room.spare for group in search.plan_.groups] == [(False, False)] * 2
     monkeypatch.setattr(path, lambda: Costs(1e6, 0, 1.0, 0, 1e9))  # one block is cheaper than two
     trained = fitted([mlp(), mlp(n_neurons=8)], X, Y, {}, [None, None], search._programs, "a test")
-    assert [member.model_.layers[0].units for member in trained] == [4, 8]
+    assert [member.model_.get_layer("hidden_1").units for member in trained] == [4, 8]
 
 
 # Selection.

@@ -58,7 +58,7 @@ def test_the_estimator_has_the_best_parameters_and_is_fitted(corners: Growth) ->
     assert {name: parameters[name] for name in corners.best_params} == corners.best_params
     assert corners.estimator.score(X, CORNERS) > 0.9
     layers = [layer.name for layer in corners.estimator[-1].model_.layers]
-    assert layers == ["hidden_1", "output"]
+    assert layers == ["normalization", "hidden_1", "output"]
 
 
 def test_the_curve_is_of_all_that_was_tried(corners: Growth) -> None:
@@ -82,7 +82,7 @@ def test_it_prints_its_curve(corners: Growth) -> None:
 
 
 def test_a_linear_target_takes_no_hidden_layer() -> None:
-    regressor = KerasMLPRegressor(learning_rate=0.1, epochs=40, batch_size=20)
+    regressor = KerasMLPRegressor(learning_rate=0.1, epochs=40, batch_size=20, l2=0.0)
     cv = ShuffleSplit(2, random_state=0)
     growth = grow_capacity(regressor, X, LINEAR, patience=1, cv=cv, n_repeats=2, refit=False)
     assert growth.best_params == {"n_hidden": 0}

@@ -167,14 +167,14 @@ CLASSES = np.where(Y > 0, "up", "down")
 
 @pytest.fixture(scope="module")
 def source() -> Any:
-    return KerasMLPClassifier(1, 5, epochs=3, random_state=0).fit(X, CLASSES)
+    return KerasMLPClassifier(1, 5, normalize=False, epochs=3, random_state=0).fit(X, CLASSES)
 
 
 def test_an_estimator_begins_with_anothers_weights(source: Any, tmp_path: Path) -> None:
     weights = source.model_.get_weights()
     source.model_.save(tmp_path / "model.keras")
     path = tmp_path / "model.keras"
-    still = KerasMLPClassifier(1, 5, 1e-30, epochs=1, random_state=1)
+    still = KerasMLPClassifier(1, 5, 1e-30, epochs=1, random_state=1, normalize=False)
     for start in (source, source.model_, path, str(path), FrozenEstimator(source)):
         again = clone(still.set_params(warm_start_from=start)).fit(X, CLASSES)
         assert_equal(again.model_.get_weights(), weights)
@@ -182,7 +182,7 @@ def test_an_estimator_begins_with_anothers_weights(source: Any, tmp_path: Path) 
 
 
 def test_the_output_is_taken_for_the_same_classes_only(source: Any) -> None:
-    still = KerasMLPClassifier(1, 5, 1e-30, epochs=1, random_state=1, warm_start_from=source)
+    still = KerasMLPClassifier(1, 5, 1e-30, epochs=1, random_state=1, warm_start_from=source, normalize=False)
     for y in (np.where(Y > 0, "no", "yes"), rng.integers(3, size=60)):
         taken = differ(still.fit(X, y).model_.get_weights(), source.model_.get_weights())
         assert taken[:2] == [False, False]
@@ -227,7 +227,7 @@ def test_a_search_begins_with_anothers_weights(source: Any) -> None:
 
 
 def test_what_warm_start_from_refuses(source: Any, tmp_path: Path) -> None:
-    classifier = KerasMLPClassifier(1, 5, epochs=1)
+    classifier = KerasMLPClassifier(1, 5, epochs=1, normalize=False)
     (tmp_path / "damaged.keras").write_bytes(b"not a model")
     source.model_.save_weights(tmp_path / "own.weights.h5")
     with pytest.raises(TypeError, match="Of a pipeline take the last step"):
@@ -237,7 +237,10 @@ def test_what_warm_start_from_refuses(source: Any, tmp_path: Path) -> None:
         (tmp_path / "own.weights.h5", r"must be the path of a .keras file that is there; got '.*weights.h5'"),
         (KerasMLPRegressor(), "which is not fitted. Fit it first"),
         ("nowhere.keras", "must be the path of a .keras file that is there; got 'nowhere.keras'"),
-        (KerasMLPClassifier(1, 6, epochs=1).fit(X, CLASSES), r"another network .*layer 1 .*\(4, 6\)"),
+        (
+            KerasMLPClassifier(1, 6, epochs=1, normalize=False).fit(X, CLASSES),
+            r"another network .*layer 1 .*\(4, 6\)",
+        ),
     ):
         with pytest.raises(ValueError, match=said):
             classifier.set_params(warm_start_from=start).fit(X, CLASSES)

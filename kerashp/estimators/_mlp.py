@@ -1,5 +1,6 @@
 """Multilayer perceptrons with explicit parameters, the Keras counterparts of scikit-learn's."""
 
+from collections.abc import Hashable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -37,7 +38,7 @@ _NETWORK_CONSTRAINTS: dict[str, Any] = {
     "kernel_initializer": [str, callable],
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "l1": [Interval(Real, 0, None, closed="left")],
-    "l2": [Interval(Real, 0, None, closed="left")],
+    "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     "activity_l1": [Interval(Real, 0, None, closed="left")],
     "batch_normalization": ["boolean"],
     "optimizer": [str, HasMethods("apply_gradients")],
@@ -52,6 +53,8 @@ class _KerasMLP(BaseKerasEstimator):
     """Both perceptrons: `build_model` with the parameters' values."""
 
     _takes_axes = False
+    _l2_of_one_row: ClassVar[float]  # what l2="auto" divides by the number of rows
+    _n_weighted: float  # rows, of which a weight of 2 makes 2
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_NETWORK_CONSTRAINTS,
@@ -67,6 +70,7 @@ class _KerasMLP(BaseKerasEstimator):
     n_hidden: int
     n_neurons: Any
     taper: float
+    l2: Any
     normalize: bool
     optimizer: Any
     batch_size: Any
@@ -88,11 +92,21 @@ class _KerasMLP(BaseKerasEstimator):
     def _build(self, X: np.ndarray) -> keras.Model:
         self._check_memory(X)
         network = {name: getattr(self, name) for name in _NETWORK_CONSTRAINTS}
+        if self.l2 == "auto":
+            network["l2"] = self._l2_of_one_row / self._n_weighted
         return build_model(
             **network,
             **data_arguments(self.target_encoder_, X),
             normalize=np.zeros((1, *X.shape[1:])) if self.normalize else None,  # see `_standardize`
         )
+
+    def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
+        super()._start(rows, classes)
+        weight = np.ones(len(rows.X)) if rows.sample_weight is None else rows.sample_weight
+        self._n_weighted = max(float(weight.sum()), float(np.count_nonzero(weight)), 1.0)
+
+    def _build_key(self, rows: Rows, seed: int) -> Hashable:
+        return super()._build_key(rows, seed), self._n_weighted
 
     def _standardize(self, rows: Rows) -> None:
         # `_build` gives all folds one model, which changes nothing yet; that of `warm_start_from` knows more.
@@ -145,25 +159,28 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
     ----------
     n_hidden : int, default=1
         Hidden layers, at least 0.
-    n_neurons : int, sequence of int or "input", default="input"
+    n_neurons : int, sequence of int or "input", default=100
         Width of the hidden layers; one a layer; or the input's own width, the advised starting point.
-    learning_rate : float, keras LearningRateSchedule or None, default=1e-3
+    learning_rate : float, keras LearningRateSchedule or None, default=5e-3
         The optimizer's rate; None keeps the optimizer's own.
     taper : float in (0, 1], default=1.0
         Each hidden layer has `taper` times the width of the one before, never under 1.
     activation : str or callable, default="relu"
         Of the hidden layers.
-    kernel_initializer : str or keras Initializer, default="auto"
+    kernel_initializer : str or keras Initializer, default="glorot_uniform"
         "auto" is He for ReLU and its kin, LeCun for tanh and SELU, Glorot for the others.
     dropout : float in [0, 1), default=0.0
         The share of units dropped after each hidden layer.
-    l1, l2 : float, default=0.0
-        Penalties on the kernels.
+    l1 : float, default=0.0
+        Penalty on the kernels' absolute values.
+    l2 : float or "auto", default="auto"
+        Penalty on the kernels' squares. "auto" is 1 / n_samples, of the rows passed to `fit`, where integer
+        weights count as repeated rows.
     activity_l1 : float, default=0.0
         Penalty on the hidden layers' outputs.
     batch_normalization : bool, default=False
         Whether a `BatchNormalization` stands before each hidden activation.
-    normalize : bool, default=False
+    normalize : bool, default=True
         Whether the first layer, a `keras.layers.Normalization`, standardises the inputs with the weighted
         means and variances of the training rows: without those held out to validate on, with the sample
         weights and without the class weights. A constant column is only centred. `model_` and what is
@@ -176,11 +193,11 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         The optimizer's, where it takes them; None is its own default.
     batch_size : int or "auto", default="auto"
         Rows of a training step; "auto" is min(200, n_samples).
-    epochs : int or "auto", default=100
+    epochs : int or "auto", default="auto"
         Passes over the training rows, the most where training may stop early. "auto" is 200, or as many more
         as 2,000 updates take: max(200, ceil(2000 / steps of an epoch)), of the rows that are trained on and
         the batch size of this call; for the schedule, `partial_fit` reckons with the rows of the call.
-    tol : float or None, default=None
+    tol : float or None, default=1e-4
         Training ends when the training loss has not fallen by `tol` below the least one before for more than
         `n_iter_no_change` epochs in a row, as in scikit-learn; the weights stay the last epoch's. A
         `ConvergenceWarning` tells of a loss that still fell in the last of `epochs`. None is without both.
@@ -266,6 +283,7 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
     True
     """
 
+    _l2_of_one_row = 1.0
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_KerasMLP._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
@@ -274,26 +292,26 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
     def __init__(
         self,
         n_hidden: int = 1,
-        n_neurons: Any = "input",
-        learning_rate: Any = 1e-3,
+        n_neurons: Any = 100,
+        learning_rate: Any = 5e-3,
         *,
         taper: float = 1.0,
         activation: Any = "relu",
-        kernel_initializer: Any = "auto",
+        kernel_initializer: Any = "glorot_uniform",
         dropout: float = 0.0,
         l1: float = 0.0,
-        l2: float = 0.0,
+        l2: Any = "auto",
         activity_l1: float = 0.0,
         batch_normalization: bool = False,
-        normalize: bool = False,
+        normalize: bool = True,
         optimizer: Any = "adam",
         momentum: float | None = None,
         beta_1: float | None = None,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         batch_size: Any = "auto",
-        epochs: Any = 100,
-        tol: float | None = None,
+        epochs: Any = "auto",
+        tol: float | None = 1e-4,
         n_iter_no_change: int = 10,
         schedule: str = "constant",
         warmup_epochs: float = 0.0,
@@ -365,32 +383,35 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
     ----------
     n_hidden : int, default=1
         Hidden layers, at least 0.
-    n_neurons : int, sequence of int or "input", default="input"
+    n_neurons : int, sequence of int or "input", default=100
         Width of the hidden layers; one a layer; or the input's own width, the advised starting point.
-    learning_rate : float, keras LearningRateSchedule or None, default=1e-3
+    learning_rate : float, keras LearningRateSchedule or None, default=5e-3
         The optimizer's rate; None keeps the optimizer's own.
     taper : float in (0, 1], default=1.0
         Each hidden layer has `taper` times the width of the one before, never under 1.
     activation : str or callable, default="relu"
         Of the hidden layers.
-    kernel_initializer : str or keras Initializer, default="auto"
+    kernel_initializer : str or keras Initializer, default="glorot_uniform"
         "auto" is He for ReLU and its kin, LeCun for tanh and SELU, Glorot for the others.
     dropout : float in [0, 1), default=0.0
         The share of units dropped after each hidden layer.
-    l1, l2 : float, default=0.0
-        Penalties on the kernels.
+    l1 : float, default=0.0
+        Penalty on the kernels' absolute values.
+    l2 : float or "auto", default="auto"
+        Penalty on the kernels' squares. "auto" is 4 / n_samples, of the rows passed to `fit`, where integer
+        weights count as repeated rows.
     activity_l1 : float, default=0.0
         Penalty on the hidden layers' outputs.
     batch_normalization : bool, default=False
         Whether a `BatchNormalization` stands before each hidden activation.
-    normalize : bool, default=False
+    normalize : bool, default=True
         Whether the first layer, a `keras.layers.Normalization`, standardises the inputs with the weighted
         means and variances of the training rows: without those held out to validate on, with the sample
         weights. A constant column is only centred. `model_` and what is saved take rows as they are. Later
         calls of `partial_fit`, and of `fit` with `warm_start`, keep the statistics of the first; with
         `warm_start_from` those of the source go along with the weights, and a source without any leaves
         the inputs as they are.
-    normalize_target : bool, default=False
+    normalize_target : bool, default=True
         Whether the network learns standardised targets: each output less the weighted mean of the training
         rows, divided by their standard deviation; a constant output is only centred. Losses, curves,
         `min_delta`, `baseline_loss_` and what callbacks see are then of the standardised targets; `predict`,
@@ -401,11 +422,11 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         The optimizer's, where it takes them; None is its own default.
     batch_size : int or "auto", default="auto"
         Rows of a training step; "auto" is min(200, n_samples).
-    epochs : int or "auto", default=100
+    epochs : int or "auto", default="auto"
         Passes over the training rows, the most where training may stop early. "auto" is 200, or as many more
         as 2,000 updates take: max(200, ceil(2000 / steps of an epoch)), of the rows that are trained on and
         the batch size of this call; for the schedule, `partial_fit` reckons with the rows of the call.
-    tol : float or None, default=None
+    tol : float or None, default=1e-4
         Training ends when the training loss has not fallen by `tol` below the least one before for more than
         `n_iter_no_change` epochs in a row, as in scikit-learn; the weights stay the last epoch's. A
         `ConvergenceWarning` tells of a loss that still fell in the last of `epochs`. None is without both.
@@ -486,6 +507,7 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
     True
     """
 
+    _l2_of_one_row = 4.0
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_KerasMLP._parameter_constraints,
         "normalize_target": ["boolean"],
@@ -494,27 +516,27 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
     def __init__(
         self,
         n_hidden: int = 1,
-        n_neurons: Any = "input",
-        learning_rate: Any = 1e-3,
+        n_neurons: Any = 100,
+        learning_rate: Any = 5e-3,
         *,
         taper: float = 1.0,
         activation: Any = "relu",
-        kernel_initializer: Any = "auto",
+        kernel_initializer: Any = "glorot_uniform",
         dropout: float = 0.0,
         l1: float = 0.0,
-        l2: float = 0.0,
+        l2: Any = "auto",
         activity_l1: float = 0.0,
         batch_normalization: bool = False,
-        normalize: bool = False,
-        normalize_target: bool = False,
+        normalize: bool = True,
+        normalize_target: bool = True,
         optimizer: Any = "adam",
         momentum: float | None = None,
         beta_1: float | None = None,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         batch_size: Any = "auto",
-        epochs: Any = 100,
-        tol: float | None = None,
+        epochs: Any = "auto",
+        tol: float | None = 1e-4,
         n_iter_no_change: int = 10,
         schedule: str = "constant",
         warmup_epochs: float = 0.0,
