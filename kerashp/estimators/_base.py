@@ -41,6 +41,7 @@ from kerashp.estimators._models import (
     check_optimizer,
     output_width,
     outputs,
+    rows_of,
     weights_are_finite,
 )
 from kerashp.estimators._persistence import Persistent
@@ -60,6 +61,7 @@ from kerashp.estimators._warm_start import start_from
 from kerashp.training import Statistics, fit, isolated, set_statistics, without_retracing_warnings
 
 _MAX_SEED = np.iinfo(np.int32).max
+_FEWEST_ROWS = 8  # of a table that predict together
 _OF_VALIDATION = ("validation_steps", "validation_freq")
 
 
@@ -575,6 +577,10 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         return raw
 
     def _forward(self, X: Any) -> Any:
+        if isinstance(X, np.ndarray) and X.ndim == 2 and len(X) < _FEWEST_ROWS:
+            # A row or two would be multiplied by another routine, which rounds otherwise than that of many.
+            repeated = X[np.minimum(np.arange(_FEWEST_ROWS), len(X) - 1)]
+            return rows_of(self._forward(repeated), 0, len(X))
         given = given_outputs(self._network, X)
         return outputs(self._network, X) if given is None else given
 

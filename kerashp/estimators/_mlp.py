@@ -25,7 +25,6 @@ from kerashp.training._convergence import Convergence
 _CHECK = Arguments("build_model")
 # Of weights and of the optimizer's state: the model's, a program's before and after, and those on their way.
 _COPIES = 4
-_FEWEST_ROWS = 8  # that predict together
 _AUTO_BATCH = 200  # scikit-learn's MLPs: min(200, n_samples)
 
 # The parameters that go to build_model as they are.
@@ -106,7 +105,7 @@ class _KerasMLP(BaseKerasEstimator):
         self._n_weighted = max(float(weight.sum()), float(np.count_nonzero(weight)), 1.0)
 
     def _build_key(self, rows: Rows, seed: int) -> Hashable:
-        return super()._build_key(rows, seed), self._n_weighted
+        return super()._build_key(rows, seed), self._n_weighted if self.l2 == "auto" else None
 
     def _standardize(self, rows: Rows) -> None:
         # `_build` gives all folds one model, which changes nothing yet; that of `warm_start_from` knows more.
@@ -129,17 +128,11 @@ class _KerasMLP(BaseKerasEstimator):
         )
         footprint.check(Arguments(type(self).__name__), self.n_neurons, widths)
 
-    def _forward(self, X: np.ndarray) -> Any:
-        # A row or two would be multiplied by another routine, which rounds otherwise than that of many rows.
-        n_rows = len(X)
-        few = X[np.minimum(np.arange(_FEWEST_ROWS), n_rows - 1)] if n_rows < _FEWEST_ROWS else X
-        return super()._forward(few)[:n_rows]
-
     def _convergence(self) -> list[keras.callbacks.Callback]:
         return [] if self.tol is None else [Convergence(self.tol, self.n_iter_no_change)]
 
     def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
-        batch_size = min(_AUTO_BATCH, n_samples) if self.batch_size == "auto" else self.batch_size
+        batch_size = max(1, min(_AUTO_BATCH, n_samples)) if self.batch_size == "auto" else self.batch_size
         return {
             "batch_size": batch_size,
             "epochs": self.epochs,
