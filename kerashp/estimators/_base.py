@@ -145,8 +145,11 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         """Take a model that was saved as `model_`."""
         self.model_ = model
 
-    def _standardize(self, rows: Rows) -> None:
-        """Learn what a new fit needs to know of the rows to train on, before their targets are encoded."""
+    def _standardize(self, rows: Rows, passed: Rows) -> None:
+        """Learn what a new fit needs to know of its rows, before their targets are encoded.
+
+        Of those to train on, and of all that were passed, those held out among them.
+        """
 
     def _floatx(self) -> str:
         return self._dtype() or keras.config.floatx()
@@ -388,9 +391,10 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
             else:
                 width = self._width(self._network, rows.X)
             self._bind(rows, width)
-            rows, held_out = self._divided(rows, validation_data, call, stops=stops, seed=seed)
+            passed = rows
+            rows, held_out = self._divided(passed, validation_data, call, stops=stops, seed=seed)
             if fresh:
-                self._standardize(rows)
+                self._standardize(rows, passed)
             validation = self._validation(held_out, validation_data)
             arguments = self._arguments(len(rows.X), validation, call, stops=stops, partial=partial)
             rows = with_weight(weighted(rows, arguments.pop("class_weight", None), self.target_encoder_))

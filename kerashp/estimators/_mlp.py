@@ -107,7 +107,7 @@ class _KerasMLP(BaseKerasEstimator):
     def _build_key(self, rows: Rows, seed: int) -> Hashable:
         return super()._build_key(rows, seed), self._n_weighted if self.l2 == "auto" else None
 
-    def _standardize(self, rows: Rows) -> None:
+    def _standardize(self, rows: Rows, passed: Rows) -> None:
         # `_build` gives all folds one model, which changes nothing yet; that of `warm_start_from` knows more.
         own = self.normalize and self.warm_start_from is None
         self._statistics = input_statistics(rows, self._floatx()) if own else None
@@ -405,10 +405,11 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         `warm_start_from` those of the source go along with the weights, and a source without any leaves
         the inputs as they are.
     normalize_target : bool, default=True
-        Whether the network learns standardised targets: each output less the weighted mean of the training
-        rows, divided by their standard deviation; a constant output is only centred. Losses, curves,
-        `min_delta`, `baseline_loss_` and what callbacks see are then of the standardised targets; `predict`,
-        `model_` and what is saved give the target's own units. Statistics are kept as those of `normalize`.
+        Whether the network learns standardised targets: each output less its weighted mean, divided by its
+        standard deviation, over the rows passed to `fit`, those held out among them; a constant output is only
+        centred. Losses, curves, `min_delta`, `baseline_loss_` and what callbacks see are then of the
+        standardised targets; `predict`, `model_` and what is saved give the target's own units. Statistics are
+        kept as those of `normalize`.
     optimizer : str or keras Optimizer, default="adam"
         A name, or an optimizer, which is copied; `learning_rate` replaces its rate, unless it is None.
     momentum, beta_1, weight_decay, clipnorm : float or None, default=None
@@ -625,14 +626,15 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
             return None
         return built_once(("units of source", id(network)), lambda: units_from(network, source))
 
-    def _standardize(self, rows: Rows) -> None:
-        super()._standardize(rows)
+    def _standardize(self, rows: Rows, passed: Rows) -> None:
+        super()._standardize(rows, passed)
         if not self.normalize_target:
             return
         units = self._units_of_source(self._network)
         if units is None:
-            y = rows.y.reshape(len(rows.y), -1)
-            units = moments(y, rows.sample_weight, self._floatx())
+            # Of all rows: fits that hold out others then have equal targets, which a search keeps once.
+            y = passed.y.reshape(len(passed.y), -1)
+            units = moments(y, passed.sample_weight, self._floatx())
         self.target_encoder_.standardize(*units)
 
     def _check_values(self, rows: Rows) -> None:
