@@ -126,7 +126,9 @@ class Engine:
         `(n_epochs, n_members, ...)`.
         """
         self._tested_last = validate
-        for call in one_ahead(self._calls(times)):
+        calls = self._calls(times)
+        several = times > self.epochs_a_call or self._train.n_steps > self._program.layout.train.steps
+        for call in one_ahead(calls) if several else calls:
             logs = self._called(call, validate=validate)
             if logs is not None:
                 yield logs
