@@ -172,6 +172,17 @@ def test_inputs_whose_variance_does_not_fit() -> None:
         mlp().fit(rows, Y)
 
 
+def test_columns_that_keras_makes_too_small() -> None:
+    rows = X.copy()
+    rows[:, 2] = 1e-12 * RNG.normal(size=60)
+    with pytest.warns(UserWarning, match=r"1 of 4 columns have a smaller one, column 2 of 9\.\de-13"):
+        mlp(epochs=1).fit(rows, Y)
+    rows[:, 2] = 1e-12  # a constant has no deviation to divide by
+    mlp(epochs=1).fit(rows, Y)
+    rows[:, 2] = 1e-6 * RNG.normal(size=60)
+    mlp(epochs=1).fit(rows, Y)
+
+
 SEARCHES = {
     "both": {},
     "early stopping": {"early_stopping": True, "patience": 2, "validation_fraction": 0.3},

@@ -55,6 +55,7 @@ from kerashp.estimators._rows import (
     with_weight,
 )
 from kerashp.estimators._schedules import named_schedule
+from kerashp.estimators._standardization import warn_of_small_deviations
 from kerashp.estimators._targets import ValueEncoder
 from kerashp.estimators._validation import validation_tuple, warn_of_unlike_rows
 from kerashp.estimators._warm_start import start_from
@@ -336,6 +337,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         suspend(fitting, lambda: passed._replace(X=self._model_input(passed.X)))
         if validation is not None and validation.at is None:
             warn_of_unlike_rows(rows.X, validation.X)
+        if fitting.statistics is not None:
+            warn_of_small_deviations(fitting.statistics)
         return fitting
 
     def _trained(self, fitting: Fitting) -> dict[str, list[float]]:

@@ -406,10 +406,10 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         the inputs as they are.
     normalize_target : bool, default=True
         Whether the network learns standardised targets: each output less its weighted mean, divided by its
-        standard deviation, over the rows passed to `fit`, those held out among them; a constant output is only
-        centred. Losses, curves, `min_delta`, `baseline_loss_` and what callbacks see are then of the
-        standardised targets; `predict`, `model_` and what is saved give the target's own units. Statistics are
-        kept as those of `normalize`.
+        standard deviation, over the rows passed to `fit`, those held out among them; a constant output is
+        only centred. Losses, curves, `min_delta`, `baseline_loss_` and what callbacks see are then of the
+        standardised targets; `predict`, `model_` and what is saved give the target's own units. Statistics
+        are kept as those of `normalize`.
     optimizer : str or keras Optimizer, default="adam"
         A name, or an optimizer, which is copied; `learning_rate` replaces its rate, unless it is None.
     momentum, beta_1, weight_decay, clipnorm : float or None, default=None

@@ -1,5 +1,6 @@
 """Inputs and targets of mean 0 and standard deviation 1, inside an estimator's model."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -45,6 +46,23 @@ def input_statistics(rows: Rows, floatx: str) -> Statistics:
             f"of at most {limit:.1e}; got {deviation[column]:.1e} in column {column}: divide it by a constant"
         )
     return Statistics(mean.astype(floatx), np.square(deviation).astype(floatx))
+
+
+def warn_of_small_deviations(statistics: Statistics) -> None:
+    """Say which columns a Normalization makes smaller than the others: it divides by no less than 1e-7."""
+    least = keras.config.epsilon()
+    deviations = np.sqrt(statistics.variance.astype(float))
+    small = np.flatnonzero(deviations < least)
+    if small.size:
+        smallest = small[deviations[small].argmin()]
+        warnings.warn(
+            f"normalize=True divides columns of X by a standard deviation of at least {least:g}, as Keras' "
+            f"Normalization layer does; {small.size} of {len(deviations)} columns have a smaller one, column "
+            f"{smallest} of {deviations[smallest]:.1e}, and the network hardly sees them. Multiply these "
+            "columns by a constant, or put sklearn.preprocessing.StandardScaler before the estimator in a "
+            "Pipeline",
+            stacklevel=1,  # of one place, so that Python shows it once for all fits of a search
+        )
 
 
 def in_units(network: keras.Model, mean: np.ndarray, deviation: np.ndarray) -> keras.Model:
