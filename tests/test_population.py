@@ -10,7 +10,7 @@ import pytest
 from keras import layers, ops
 
 from kerashp import build_model, fit
-from kerashp.training import Member, Population, Room, graph_shape, isolated
+from kerashp.training import Member, Population, Room, Statistics, graph_shape, isolated
 from kerashp.training._identity import identity
 from kerashp.training._numbers import numbers_of
 
@@ -326,6 +326,16 @@ def test_statistics_of_each_members_rows() -> None:
     rows = folds(3)
     makers = [lambda own=own: build_model(1, 8, 0.02, 6, normalize=X[own] * (1 + own[0])) for own in rows]
     check(makers, table(), [{"rows": own} for own in rows])
+
+
+def test_statistics_that_a_model_does_not_take() -> None:
+    X, y = table()
+    statistics = Statistics(np.zeros(3), np.ones(3))
+    with pytest.raises(ValueError, match=r"members\[1\].statistics must be None, since its model has no"):
+        Population([Member(build_model()), Member(build_model(), statistics=statistics)], X, y)
+    normalized = build_model(1, 8, 0.02, 6, normalize=X)
+    with pytest.raises(ValueError, match=r"of shape \(6,\), as its model's .*; got \[\(3,\), \(3,\)\]"):
+        Population([Member(normalized, statistics=statistics)], X, y)
 
 
 def test_statistics_and_widths() -> None:

@@ -28,6 +28,7 @@ from kerashp.training._portions import Portions
 from kerashp.training._rates import Constant, Rates, Taken, initial_rate
 from kerashp.training._room import Room, Units, dense_of, units_of
 from kerashp.training._stack import Stack
+from kerashp.training._statistics import normalization_of
 from kerashp.training._step import State, variables_of
 from kerashp.training._template import graph_shape
 
@@ -126,6 +127,7 @@ class Population:
         _check_ends(self._members)
         _check_models([member.model for member in self._members])
         _check_starts(self._members)
+        _check_statistics(self._members)
         if epochs is not None:
             epochs = _CHECK.integer("epochs", epochs, at_least=1)
         at_a_time = n_cores() if blocks_at_a_time is None else blocks_at_a_time
@@ -515,6 +517,25 @@ def _check_starts(members: Sequence[Member]) -> None:
                 f"Population: members[{index}].start must be made as its model is, with weights of shapes "
                 f"{wanted} and {type(member.model.optimizer).__name__}; got {got} and "
                 f"{type(member.start.optimizer).__name__}"
+            )
+
+
+def _check_statistics(members: Sequence[Member]) -> None:
+    for index, member in enumerate(members):
+        if member.statistics is None:
+            continue
+        layer = normalization_of(_starts_with(member))
+        if layer is None:
+            raise ValueError(
+                f"Population: members[{index}].statistics must be None, since its model has no Normalization "
+                "layer whose mean and variance are weights"
+            )
+        wanted = tuple(layer.adapt_mean.shape)
+        got = [np.shape(array) for array in member.statistics]
+        if got != [wanted, wanted]:
+            raise ValueError(
+                f"Population: members[{index}].statistics must be a mean and a variance of shape {wanted}, "
+                f"as its model's Normalization has them; got {got}"
             )
 
 
