@@ -146,7 +146,7 @@ def test_textbook_search(tmp_path: Path) -> None:
         "2 candidates x 3 folds and a refit in",
         "Dense 10",
         "s for the same fits (two measured, and scaled)",
-        "best parameters: {'mlp__learning_rate'",
+        "best parameters: {'mlp__l2'",
         "rank  score",
         "KerasMLPClassifier, searched",
         "MLPClassifier",
