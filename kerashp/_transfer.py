@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from kerashp._arguments import Arguments
+from kerashp._statistics import take_statistics
 
 
 def transfer(source_model: Any, target_model: Any, layers: int | None = None, freeze: bool = True) -> Any:
@@ -77,9 +78,7 @@ def transfer(source_model: Any, target_model: Any, layers: int | None = None, fr
         target.set_weights(source.get_weights())
         if freeze:
             target.trainable = False
-    for layer in target_model._flatten_layers():
-        if hasattr(layer, "finalize_state"):
-            layer.finalize_state()  # Normalization computes with copies of its weights
+    take_statistics(target_model)
     if target_model.compiled:
         _take(target_model, _renewed(target_model.optimizer))
     return target_model

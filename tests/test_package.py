@@ -19,6 +19,7 @@ _ROOMS = [
     "_arguments",
     "_archives",
     "_memory",
+    "_statistics",
     "_transfer",
     "schedules",
     "models",

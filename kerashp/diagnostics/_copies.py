@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from kerashp._statistics import take_statistics
 from kerashp.diagnostics._passes import states_of
 from kerashp.training import isolated, without_lambda_warnings
 from kerashp.training._backend import backend, supported
@@ -51,9 +52,7 @@ def float64_copy(caller: str, model: Any, x: Any) -> Any:
     if model.built:
         _copy_weights(caller, model, copy)
     _copy_states(model, copy)
-    for layer in copy._flatten_layers():
-        if hasattr(layer, "finalize_state"):
-            layer.finalize_state()  # Normalization computes with copies of its weights
+    take_statistics(copy)
     return copy
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from kerashp._archives import check_archive, load_model
+from kerashp._statistics import normalization_of
 from kerashp._transfer import transfer, weighted_layers
 from kerashp.estimators._standardization import without_units
-from kerashp.training._statistics import normalization_of
 
 
 def start_from(model: Any, source: Any, classes: np.ndarray | None) -> None:

@@ -1,5 +1,6 @@
 """How a Keras model is trained: by `fit`, an epoch or more in one compiled call."""
 
+from kerashp._statistics import Statistics, set_statistics
 from kerashp.training._costs import Costs, measured
 from kerashp.training._devices import Devices, n_devices
 from kerashp.training._fallbacks import one_warning_a_cause
@@ -20,7 +21,6 @@ from kerashp.training._programs import clear_cache
 from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
 from kerashp.training._room import Room, units_of
 from kerashp.training._rowwise import is_rowwise
-from kerashp.training._statistics import Statistics, set_statistics
 from kerashp.training._template import graph_shape, roomier, weight_shapes
 
 __all__ = [

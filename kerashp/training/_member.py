@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from keras.callbacks import EarlyStopping
 
+from kerashp._statistics import Statistics
 from kerashp.training._rates import LearningRateCallback
-from kerashp.training._statistics import Statistics
 from kerashp.training._stopping import Watch
 
 

@@ -12,6 +12,7 @@ from keras.callbacks import EarlyStopping
 from keras.src.trainers.data_adapters import data_adapter_utils
 
 from kerashp._arguments import Arguments
+from kerashp._statistics import normalization_of
 from kerashp.training._assembly import Assembly
 from kerashp.training._backend import backend
 from kerashp.training._block import Block, Snapshot, stacked
@@ -28,7 +29,6 @@ from kerashp.training._portions import Portions
 from kerashp.training._rates import Constant, Rates, Taken, initial_rate
 from kerashp.training._room import Room, Units, dense_of, units_of
 from kerashp.training._stack import Stack
-from kerashp.training._statistics import normalization_of
 from kerashp.training._step import State, variables_of
 from kerashp.training._template import graph_shape
 

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from kerashp._statistics import Statistics, normalization_of, take_statistics
 from kerashp.training._backend import backend
 from kerashp.training._layers import dropouts_of, is_plain
 from kerashp.training._numbers import Number, numbers_of
 from kerashp.training._padding import Padding, Units, padded, unpadded
 from kerashp.training._replaced import PLACES
 from kerashp.training._room import Room, units_of
-from kerashp.training._statistics import Statistics, normalization_of, take_statistics
 from kerashp.training._step import State, variables_of
 from kerashp.training._template import aligned, template_of
 

@@ -1,4 +1,4 @@
-"""The means and variances by which a model's first layer standardises its inputs."""
+"""The means and variances by which a layer standardises a model's inputs."""
 
 from typing import Any, NamedTuple
 
@@ -36,7 +36,7 @@ def set_statistics(model: Any, statistics: Statistics | None) -> None:
 
 def take_statistics(model: Any) -> None:
     """Let the model compute with the statistics that are its weights now, of which its layers have copies."""
-    layers = [layer for layer in model._flatten_layers() if type(layer) is keras.layers.Normalization]
+    layers = [layer for layer in model._flatten_layers() if hasattr(layer, "finalize_state")]
     for layer in layers:
         layer.finalize_state()
     if layers:  # Keras has traced the copies as constants
