@@ -81,10 +81,8 @@ def linear(regression: bool, _seed: int) -> Any:
 
 
 def trees(regression: bool, seed: int) -> Any:
-    """One for each target: it takes no several."""
-    if regression:
-        return MultiOutputRegressor(HistGradientBoostingRegressor(random_state=seed))
-    return HistGradientBoostingClassifier(random_state=seed)
+    kind = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
+    return kind(random_state=seed)
 
 
 def scaled(make: Callable[[bool, int], Any]) -> Callable[[bool, int], Any]:
@@ -144,13 +142,19 @@ def fitted(estimator: Any, X: Any, y: Any) -> tuple[Any, float]:
     return estimator.fit(X, y), time.perf_counter() - began
 
 
+def made_for(side: str, rows: Data, seed: int) -> Any:
+    """A side's estimator; trees take one target each."""
+    estimator = DEFAULTS[side](rows.is_regression, seed)
+    return MultiOutputRegressor(estimator) if side == TREES and rows.y.ndim > 1 else estimator
+
+
 def run_defaults(name: str, seed: int, sides: list[str]) -> Iterator[Row]:
     """Scores and seconds of all folds, by side."""
     rows = data(name)
     for side in sides:
         scores, seconds = [], []
         for train, test in rows.folds(seed):
-            estimator, took = fitted(DEFAULTS[side](rows.is_regression, seed), rows.X[train], rows.y[train])
+            estimator, took = fitted(made_for(side, rows, seed), rows.X[train], rows.y[train])
             scores.append(float(estimator.score(rows.X[test], rows.y[test])))
             seconds.append(took)
         yield {"side": side, "scores": scores, "seconds": seconds}

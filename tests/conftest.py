@@ -86,9 +86,20 @@ def predict_calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(autouse=True)
-def long_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_training(monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """Compile as for a long training: those of the tests are short. `short_training` undoes it."""
     from kerashp.training import _modes
 
+    own = _modes._PAYS_FROM, _modes._LOOP_PAYS_FROM
     monkeypatch.setattr(_modes, "_PAYS_FROM", 0)
     monkeypatch.setattr(_modes, "_LOOP_PAYS_FROM", 0)
+    return own
+
+
+@pytest.fixture
+def short_training(monkeypatch: pytest.MonkeyPatch, long_training: tuple[int, int]) -> None:
+    """Compile as for what it is, as a user does."""
+    from kerashp.training import _modes
+
+    monkeypatch.setattr(_modes, "_PAYS_FROM", long_training[0])
+    monkeypatch.setattr(_modes, "_LOOP_PAYS_FROM", long_training[1])

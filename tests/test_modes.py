@@ -45,13 +45,6 @@ NETWORKS, TINY = zoo.NETWORKS, zoo.TINY
 
 
 @pytest.fixture
-def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compile as for what it is."""
-    monkeypatch.setattr(_modes, "_PAYS_FROM", 3000)
-    monkeypatch.setattr(_modes, "_LOOP_PAYS_FROM", 500)
-
-
-@pytest.fixture
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a few members would be in a block each, and nothing stacked."""
     monkeypatch.setattr("kerashp.training._population.n_cores", lambda: 1)
