@@ -24,7 +24,7 @@ def resolved_epochs(arguments: Mapping[str, Any], n_samples: int) -> int:
     """The epochs of a fit's arguments; where they are "auto", as many as so many rows to train on need."""
     if arguments["epochs"] != AUTO:
         return int(arguments["epochs"])
-    n_steps = arguments.get("steps_per_epoch") or math.ceil(n_samples / arguments["batch_size"])
+    n_steps = arguments.get("steps_per_epoch") or max(1, math.ceil(n_samples / arguments["batch_size"]))
     return max(_FEWEST_EPOCHS, math.ceil(_FEWEST_UPDATES / n_steps))
 
 
