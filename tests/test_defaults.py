@@ -14,7 +14,10 @@ from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor
 
-pytestmark = pytest.mark.usefixtures("short_training")
+pytestmark = [
+    pytest.mark.usefixtures("short_training"),
+    pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 def friedman() -> tuple[np.ndarray, np.ndarray]:
@@ -54,3 +57,14 @@ def test_a_regressor(data: Callable[[], tuple[np.ndarray, np.ndarray]], least: f
     linear = cross_val_score(make_pipeline(StandardScaler(), Ridge()), X, y, cv=cv).mean()
     assert ours >= max(least, linear - 0.03)
     assert ours == pytest.approx(of_scaled, abs=0.01)
+
+
+def test_a_far_outlier_costs_no_more_than_its_column() -> None:
+    X, y = make_friedman1(400, noise=1.0, random_state=0)
+    X[0, 3] = 1e9
+    regressor = KerasMLPRegressor(random_state=0)
+    scored = regressor.fit(X[:300], y[:300]).score(X[300:], y[300:])
+    others = np.delete(X, 3, axis=1)
+    without = regressor.fit(others[:300], y[:300]).score(others[300:], y[300:])
+    assert without > 0.4
+    assert scored > without - 0.05
