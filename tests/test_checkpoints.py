@@ -240,6 +240,21 @@ def test_estimators_save_checkpoints(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("name", [EACH, "{epoch}.weights.h5"])
+def test_a_resumed_estimator_predicts_in_the_targets_own_units(tmp_path: Path, name: str) -> None:
+    targets = 1e3 * Y + 2e4
+    options = {"epochs": 3, "batch_size": 16}
+    saved = KerasMLPRegressor(callbacks=[ModelCheckpoint(tmp_path / name, monitor="loss")], **options)
+    expected = saved.fit(X, targets).predict(X)
+    other = KerasMLPRegressor(random_state=1, **options).fit(X, targets)
+    assert ModelCheckpoint(tmp_path / name, monitor="loss").resume(other.model_) == 3
+    np.testing.assert_allclose(other.predict(X), expected, rtol=1e-6)
+    np.testing.assert_allclose(other.model_.predict(X, verbose=0)[:, 0], expected, rtol=1e-6)
+    if name == EACH:
+        loaded = keras.saving.load_model(tmp_path / "03.keras")
+        np.testing.assert_allclose(loaded.predict(X, verbose=0)[:, 0], expected, rtol=1e-6)
+
+
 def test_an_estimators_own_callbacks_come_before_its_checkpoint(tmp_path: Path) -> None:
     options = {"schedule": "cosine", "warmup_epochs": 1, "early_stopping": True, "epochs": 3}
     regressor = KerasMLPRegressor(1, 5, callbacks=[ModelCheckpoint(tmp_path / EACH)], **options).fit(X, Y)

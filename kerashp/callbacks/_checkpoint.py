@@ -178,6 +178,14 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         self.stopped_early = False
         self._resumed: tuple[int, State] | None = None  # the epoch to begin with, and what to restore
         self._own_first: int | None = None  # the first epoch that Keras had noted, where none is trained
+        self._whole: Any = None  # what is saved instead of the model that trains
+
+    def save_whole(self, model: Any) -> None:
+        """Save this model in place of the one that trains, which is a part of it and has its optimizer.
+
+        For whoever trains a part of what users know: their files hold, and `resume` takes, the whole.
+        """
+        self._whole = model
 
     def resume(self, model: Any, *, best: bool = False) -> int:
         """Make a model what it was after the last epoch that was saved; the training that follows goes on.
@@ -226,7 +234,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     # Keras' hooks.
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_resumed": None}  # a copy, as estimators make, is not what was resumed
+        # A copy, as estimators make, is not what was resumed, and saves the model of its own training.
+        return {**vars(self), "_resumed": None, "_whole": None}
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._begins = True
@@ -287,6 +296,9 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
 
     # Saving and loading.
 
+    def _saved_model(self) -> Any:
+        return self.model if self._whole is None else self._whole
+
     def _begin(self, epoch: int) -> None:
         """Begin anew, or go on with the checkpoints that are there, where a training begins later."""
         if not epoch:
@@ -321,7 +333,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         path = Path(self._path_of(epoch, metrics))
         with written_beside(path, self._write) as beside:
             if not self._manifest.architecture:
-                self._manifest = Manifest(self._manifest.path, architecture(self.model))
+                self._manifest = Manifest(self._manifest.path, architecture(self._saved_model()))
             record = Record(
                 relative(path, self._manifest.path.parent),
                 digest(beside),
@@ -343,9 +355,9 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
 
     def _write(self, path: Path) -> None:
         if self.save_weights_only:
-            self.model.save_weights(path, overwrite=True)
+            self._saved_model().save_weights(path, overwrite=True)
         else:
-            self.model.save(path, overwrite=True)
+            self._saved_model().save(path, overwrite=True)
         embed(path, state_of(self.model, self._kept))
 
     def _read(self) -> Manifest:
@@ -367,7 +379,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         """Go on with the checkpoints of a manifest, if it has some."""
         if not manifest.records:
             return
-        _check_architecture(self.model, manifest, manifest.path)
+        _check_architecture(self._saved_model(), manifest, manifest.path)
         self._manifest, self.best = manifest, manifest.records[-1].best
 
     def _loaded(self, model: Any, manifest: Manifest, record: Record) -> State:

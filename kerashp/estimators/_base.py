@@ -343,6 +343,9 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
 
     def _trained(self, fitting: Fitting) -> dict[str, list[float]]:
         rows = fitting.rows
+        for callback in fitting.arguments["callbacks"]:
+            if isinstance(callback, ModelCheckpoint):
+                callback.save_whole(self.model_)
         with without_retracing_warnings(), isolated(fitting.seed, fitting.dtype):
             set_statistics(self._network, fitting.statistics)
             check_compiled(self._network, rows.X, rows.y)

@@ -446,7 +446,8 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
     restore_best_weights : bool, default=True
         Whether early stopping ends with the best epoch's weights instead of the last's.
     callbacks : list of keras.callbacks.Callback, default=None
-        Copied for each fit; `callbacks_` holds the copies.
+        Copied for each fit; `callbacks_` holds the copies. Their `model` is the network that trains, which
+        `normalize_target` gives standardised targets; what kerashp's `ModelCheckpoint` saves is `model_`.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new order.
     warm_start : bool, default=False
