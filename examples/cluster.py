@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     X, y = load_digits(return_X_y=True)
     search = RandomizedSearchCV(
-        KerasMLPClassifier(epochs=options.epochs, random_state=0),
+        KerasMLPClassifier(epochs=options.epochs, tol=None, random_state=0),
         {"n_hidden": [1, 2, 3], "n_neurons": range(8, 64), "learning_rate": loguniform(1e-3, 0.3)},
         n_iter=options.n_iter,
         cv=3,

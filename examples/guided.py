@@ -74,7 +74,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     _say("6. How large should the network be?")
     mlp = KerasMLPClassifier(
-        n_neurons=8, learning_rate=rates.suggestion, optimizer="sgd", batch_size=32, epochs=options.epochs
+        n_neurons=8,
+        learning_rate=rates.suggestion,
+        optimizer="sgd",
+        batch_size=32,
+        epochs=options.epochs,
+        tol=None,  # `diagnose` says whether those epochs are enough
     )
     growth = grow_capacity(make_pipeline(StandardScaler(), mlp), X, y, max_depth=3, max_width=32)
     print(growth)

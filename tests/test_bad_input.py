@@ -31,8 +31,9 @@ ALL = (*WRAPPERS, *PERCEPTRONS)
 
 
 def unscaled(kind: Any) -> Any:
-    """An estimator whose network takes rows as they are."""
-    return kind(normalize=False) if kind in PERCEPTRONS else kind()
+    """An estimator whose network takes rows and targets as they are."""
+    scales = {name: False for name in kind().get_params() if name.startswith("normalize")}
+    return kind(**scales)
 
 
 X = np.random.default_rng(0).normal(size=(20, 4))
@@ -338,7 +339,7 @@ TARGETS = [
     ),
     *rows(
         "y-too-large-for-its-loss",
-        lambda e, y: e().fit(X, y * 1e20),
+        lambda e, y: unscaled(e).fit(X, y * 1e20),
         r"y holds values of up to \d\.\de\+20, whose loss 'mean_squared_error' is infinite in float32 \(from "
         r"1\.8e\+19 on\)\. Scale y, say with sklearn\.compose\.TransformedTargetRegressor",
         of=REGRESSORS,

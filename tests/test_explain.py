@@ -37,7 +37,10 @@ def own_code(units: int = 3) -> keras.Model:
     [
         ({"batch_size": [30, 40, 41]}, ["batch_size 30 instead of 41", "batch_size 40 instead of 30"]),
         ({"activation": ["relu", "tanh"]}, ["group 0 differs from group 1: activation relu instead of tanh"]),
-        ({"n_hidden": [1, 2], "optimizer": ["sgd"]}, [": layers InputLayer, Dense, Dense, Dense instead of"]),
+        (
+            {"n_hidden": [1, 2], "optimizer": ["sgd"]},
+            [": layers InputLayer, Normalization, Dense, Dense, Dense instead of"],
+        ),
         ({"optimizer": ["sgd", "adam"]}, ["optimizer Adam instead of SGD", "optimizer SGD instead of Adam"]),
         ({"clipnorm": [1.0, None]}, ["clipnorm 1.0 instead of None", "clipnorm None instead of 1.0"]),
         (

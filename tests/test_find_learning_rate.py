@@ -183,9 +183,9 @@ def test_an_estimator_in_a_pipeline_is_prepared_as_its_fit_would(
 ) -> None:
     rows, labels = iris[0] * 10 + 3, np.array(["a", "b", "c"])[iris[1]]
     weights = 1.0 + (iris[1] == 0)
-    classifier = KerasMLPClassifier(
-        n_neurons=4, early_stopping=True, class_weight={"c": 2.0}, schedule="cosine", random_state=0
-    )
+    # Sample weights have a part in normalize=True and l2="auto", and class weights have none.
+    own = {"normalize": False, "l2": 0.0, "early_stopping": True, "schedule": "cosine", "random_state": 0}
+    classifier = KerasMLPClassifier(n_neurons=4, class_weight={"c": 2.0}, **own)
     pipeline = make_pipeline(StandardScaler(), classifier)
     parameters = repr(pipeline.get_params())
     options = {"low": 1e-3, "n_rates": 4, "epochs": 2}

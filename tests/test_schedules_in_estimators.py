@@ -11,6 +11,7 @@ from sklearn import model_selection as theirs
 from kerashp import KerasClassifier, KerasMLPRegressor, KerasRegressor, fit
 from kerashp.callbacks import CosineRestarts, StepDrop
 from kerashp.model_selection import GridSearchCV
+from kerashp.training import LearningRateCallback
 
 X = np.random.default_rng(0).normal(size=(70, 3)).astype("float32")
 Y = X[:, 0] - X[:, 1] ** 2
@@ -66,7 +67,7 @@ def test_an_estimator_trains_by_the_schedule_that_it_is_told(
     monkeypatch.setattr("kerashp.estimators._base.fit", watched)
     estimator = mlp(schedule=name, warmup_epochs=warmup_epochs).fit(X, Y)
     if name == "constant" and not warmup_epochs:
-        assert seen == []
+        assert not any(isinstance(callback, LearningRateCallback) for callback in seen)
         return
     schedule = seen[0].schedule(0.02, 10)
     n_steps = 10 * (6 - warmup_epochs)
