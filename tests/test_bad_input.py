@@ -32,8 +32,8 @@ ALL = (*WRAPPERS, *PERCEPTRONS)
 
 def unscaled(kind: Any) -> Any:
     """An estimator whose network takes rows and targets as they are."""
-    scales = {name: False for name in kind().get_params() if name.startswith("normalize")}
-    return kind(**scales)
+    names = {KerasMLPClassifier: ["normalize"], KerasMLPRegressor: ["normalize", "normalize_target"]}
+    return kind(**dict.fromkeys(names.get(kind, []), False))
 
 
 X = np.random.default_rng(0).normal(size=(20, 4))

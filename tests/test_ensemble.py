@@ -35,7 +35,7 @@ from kerashp.model_selection._here import Here
 from kerashp.model_selection._library import Library, held_out, out_of_fold, predicted
 from kerashp.model_selection._members import fitted
 from kerashp.model_selection._selection import greedy_selection
-from kerashp.training import Costs, FallbackWarning, Population, clear_cache
+from kerashp.training import Costs, FallbackWarning, Population
 from kerashp.training._program import Program
 
 RNG = np.random.default_rng(0)
@@ -69,7 +69,6 @@ def test_members_are_trained_by_the_programs_of_the_search(
     grid = {"n_neurons": [3, 5], "learning_rate": [0.03, 0.1]}
     search = GridSearchCV(mlp(early_stopping=early_stopping), grid, cv=3, refit_epochs="cv").fit(X, Y)
     n_compiled = len(compiles)
-    clear_cache()  # of which the search has its own programs still
     ensemble = search.ensemble(3)
     assert len(compiles) == n_compiled
     compiling_anew = copy.deepcopy(ensemble)

@@ -82,7 +82,7 @@ def test_it_prints_its_curve(corners: Growth) -> None:
 
 
 def test_a_linear_target_takes_no_hidden_layer() -> None:
-    regressor = KerasMLPRegressor(learning_rate=0.1, epochs=40, batch_size=20, l2=0.0)
+    regressor = KerasMLPRegressor(1, "input", 0.1, epochs=40, batch_size=20, l2=0.0)
     cv = ShuffleSplit(2, random_state=0)
     growth = grow_capacity(regressor, X, LINEAR, patience=1, cv=cv, n_repeats=2, refit=False)
     assert growth.best_params == {"n_hidden": 0}

@@ -212,7 +212,8 @@ def test_what_a_model_function_froze_stays_frozen(source: Any) -> None:
 
 
 def test_a_search_begins_with_anothers_weights(source: Any) -> None:
-    classifier = KerasMLPClassifier(1, 5, epochs=2, random_state=0, warm_start_from=source)
+    own = {"epochs": 2, "normalize": False, "random_state": 0}
+    classifier = KerasMLPClassifier(1, 5, **own, warm_start_from=source)
     search = GridSearchCV(classifier, {"learning_rate": [1e-30, 1e-3]}, cv=2).fit(X, CLASSES)
     assert not search.plan_.alone
     assert len(search.plan_.groups) == 1
