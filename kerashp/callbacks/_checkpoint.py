@@ -104,6 +104,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     Only files that `filepath` names for a saved epoch and its metrics are ever opened or deleted; a manifest
     that lists others, or a file out of proportion to the model, is refused.
     A file stays one of Keras' own, for `keras.saving.load_model` or `load_weights`.
+    One of an estimator's training holds its `model_`, which takes raw rows and gives the target's own units.
 
     References
     ----------
