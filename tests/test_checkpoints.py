@@ -243,7 +243,7 @@ def test_estimators_save_checkpoints(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [EACH, "{epoch}.weights.h5"])
 def test_a_resumed_estimator_predicts_in_the_targets_own_units(tmp_path: Path, name: str) -> None:
     targets = 1e3 * Y + 2e4
-    options = {"epochs": 3, "batch_size": 16}
+    options = {"epochs": 3, "batch_size": 16, "dropout": 0.2}
     saved = KerasMLPRegressor(callbacks=[ModelCheckpoint(tmp_path / name, monitor="loss")], **options)
     expected = saved.fit(X, targets).predict(X)
     other = KerasMLPRegressor(random_state=1, **options).fit(X, targets)
@@ -253,6 +253,8 @@ def test_a_resumed_estimator_predicts_in_the_targets_own_units(tmp_path: Path, n
     if name == EACH:
         loaded = keras.saving.load_model(tmp_path / "03.keras")
         np.testing.assert_allclose(loaded.predict(X, verbose=0)[:, 0], expected, rtol=1e-6)
+        still = KerasMLPRegressor(learning_rate=1e-30, epochs=1, warm_start_from=tmp_path / "03.keras")
+        np.testing.assert_allclose(still.fit(X, targets).predict(X), expected, rtol=1e-6)
 
 
 def test_an_estimators_own_callbacks_come_before_its_checkpoint(tmp_path: Path) -> None:
