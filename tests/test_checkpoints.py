@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -604,6 +605,15 @@ def test_a_metric_that_is_not_there(tmp_path: Path) -> None:
             callbacks=[ModelCheckpoint(tmp_path / EACH, "accuracy", save_best_only=True)],
             **OPTIONS,
         )
+
+
+def test_keras_own_checkpoints_are_of_standardised_targets(tmp_path: Path) -> None:
+    options = {"epochs": 1, "callbacks": [keras.callbacks.ModelCheckpoint(tmp_path / EACH, verbose=0)]}
+    with pytest.warns(UserWarning, match=r"\(normalize_target=True\), not those of predict. Use kerashp"):
+        KerasMLPRegressor(**options).fit(X, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        KerasMLPRegressor(normalize_target=False, **options).fit(X, Y)
 
 
 def test_it_says_what_it_saves(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

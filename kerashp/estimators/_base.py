@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp._arguments import known_arguments
 from kerashp.callbacks import ModelCheckpoint
-from kerashp.estimators._callbacks import best_epoch, check_monitors, copied
+from kerashp.estimators._callbacks import best_epoch, check_monitors, copied, save_whole
 from kerashp.estimators._constraints import CALL_CONSTRAINTS, check_epoch_arguments
 from kerashp.estimators._convergence import (
     is_governed,
@@ -343,9 +343,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
 
     def _trained(self, fitting: Fitting) -> dict[str, list[float]]:
         rows = fitting.rows
-        for callback in fitting.arguments["callbacks"]:
-            if isinstance(callback, ModelCheckpoint):
-                callback.save_whole(self.model_)
+        save_whole(self._network, self.model_, fitting.arguments["callbacks"])
         with without_retracing_warnings(), isolated(fitting.seed, fitting.dtype):
             set_statistics(self._network, fitting.statistics)
             check_compiled(self._network, rows.X, rows.y)

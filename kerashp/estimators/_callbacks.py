@@ -1,12 +1,14 @@
 """The callbacks of one fit: copied, completed, and asked for the best epoch."""
 
 import copy
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerashp.callbacks import ModelCheckpoint
 from kerashp.training._convergence import Convergence
 
 
@@ -63,6 +65,21 @@ def check_monitors(callbacks: Sequence[keras.callbacks.Callback], *, validated: 
                 f"{type(callback).__name__} monitors {monitor!r}, but this fit has no validation data, and "
                 "no callback before it that could add such a log; pass validation_data=(X, y) or "
                 "validation_split to fit, or set early_stopping=True"
+            )
+
+
+def save_whole(network: keras.Model, model: keras.Model, callbacks: Sequence[Any]) -> None:
+    """Let checkpoints of the training of a part of a model be of the model; or say that they are not."""
+    for callback in callbacks if network is not model else ():
+        if isinstance(callback, ModelCheckpoint):
+            callback.save_whole(model)
+        elif isinstance(callback, keras.callbacks.ModelCheckpoint):
+            warnings.warn(
+                "keras.callbacks.ModelCheckpoint saves the network that trains, whose outputs are "
+                "standardised targets (normalize_target=True), not those of predict. Use "
+                "kerashp.callbacks.ModelCheckpoint, which saves model_, save model_ after the fit, or set "
+                "normalize_target=False",
+                stacklevel=1,  # of one place, so that Python shows it once for all fits of a search
             )
 
 
