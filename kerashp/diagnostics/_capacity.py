@@ -102,7 +102,7 @@ def grow_capacity(
     ----------
     estimator : estimator of kerashp's, alone or in Pipelines and TransformedTargetRegressors
         Cloned, never changed. It says all else: learning rate, epochs, early stopping, and the width of the
-        networks that grow deeper ("input" is the number of features).
+        networks that grow deeper ("input" is the number of features, the advised first step).
     X : array-like of shape (n_samples, n_features) or (n_samples, ...)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     depth, width : str or None, default="n_hidden", "n_neurons"
