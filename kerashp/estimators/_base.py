@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp._arguments import known_arguments
 from kerashp.callbacks import ModelCheckpoint
-from kerashp.estimators._callbacks import best_epoch, check_monitors, copied, save_whole
+from kerashp.estimators._callbacks import best_epoch, check_monitors, checkpoints_of, copied, save_whole
 from kerashp.estimators._constraints import CALL_CONSTRAINTS, check_epoch_arguments
 from kerashp.estimators._convergence import (
     is_governed,
@@ -343,7 +343,9 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
 
     def _trained(self, fitting: Fitting) -> dict[str, list[float]]:
         rows = fitting.rows
-        save_whole(self._network, self.model_, fitting.arguments["callbacks"])
+        checkpoints = checkpoints_of(fitting.arguments["callbacks"])
+        if checkpoints:
+            save_whole(checkpoints, self._network, self.model_)
         with without_retracing_warnings(), isolated(fitting.seed, fitting.dtype):
             set_statistics(self._network, fitting.statistics)
             check_compiled(self._network, rows.X, rows.y)

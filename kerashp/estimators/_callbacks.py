@@ -68,12 +68,19 @@ def check_monitors(callbacks: Sequence[keras.callbacks.Callback], *, validated: 
             )
 
 
-def save_whole(network: keras.Model, model: keras.Model, callbacks: Sequence[Any]) -> None:
+def checkpoints_of(callbacks: Sequence[Any]) -> list[keras.callbacks.ModelCheckpoint]:
+    """The callbacks that save models."""
+    return [callback for callback in callbacks if isinstance(callback, keras.callbacks.ModelCheckpoint)]
+
+
+def save_whole(
+    checkpoints: Sequence[keras.callbacks.ModelCheckpoint], network: keras.Model, model: keras.Model
+) -> None:
     """Let checkpoints of the training of a part of a model be of the model; or say that they are not."""
-    for callback in callbacks if network is not model else ():
-        if isinstance(callback, ModelCheckpoint):
-            callback.save_whole(model)
-        elif isinstance(callback, keras.callbacks.ModelCheckpoint):
+    for checkpoint in checkpoints if network is not model else ():
+        if isinstance(checkpoint, ModelCheckpoint):
+            checkpoint.save_whole(model)
+        else:
             warnings.warn(
                 "keras.callbacks.ModelCheckpoint saves the network that trains, whose outputs are "
                 "standardised targets (normalize_target=True), not those of predict. Use "
