@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
 from kerashp._arguments import Arguments
@@ -15,8 +14,8 @@ from kerashp.diagnostics._growing import Growing, GrowthStep, Names, Scores, dou
 from kerashp.diagnostics._result import Result, Table
 from kerashp.diagnostics._trainable import trainable
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._nesting import innermost, path_to
 from kerashp.model_selection import GridSearchCV
-from kerashp.model_selection._preprocessing import around, innermost
 from kerashp.training import isolated
 
 _CHECK = Arguments("grow_capacity")
@@ -206,7 +205,7 @@ def _names(estimator: Any, depth: Any, width: Any) -> Names:
     return Names(
         depth=_parameter(estimator, "depth", depth),
         width=_parameter(estimator, "width", width),
-        seed=f"{_path(estimator)}random_state",
+        seed=path_to(estimator, "random_state"),
     )
 
 
@@ -223,14 +222,6 @@ def _cross_validated(
     return Scores(test, train)
 
 
-def _path(estimator: Any) -> str:
-    """What stands before the names of the innermost estimator's parameters."""
-    names = [
-        outer.steps[-1][0] if isinstance(outer, Pipeline) else "regressor" for outer in around(estimator)
-    ]
-    return "".join(f"{name}__" for name in names)
-
-
 def _parameter(estimator: Any, argument: str, name: Any) -> str | None:
     """The full name of a parameter; None for None."""
     if name is None:
@@ -238,7 +229,7 @@ def _parameter(estimator: Any, argument: str, name: Any) -> str | None:
     if not isinstance(name, str):
         raise _CHECK.wrong_type(argument, "the name of a parameter, or None", name)
     known = estimator.get_params()
-    found = [full for full in (name, f"{_path(estimator)}{name}") if full in known]
+    found = [full for full in (name, path_to(estimator, name)) if full in known]
     if not found:
         raise ValueError(
             f"grow_capacity: {argument}={name!r} is no parameter of {type(innermost(estimator)).__name__} or "

@@ -24,7 +24,7 @@ from kerashp.diagnostics._findings import (
 )
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._losses import loss_of
-from kerashp.model_selection._preprocessing import around, innermost
+from kerashp.estimators._nesting import around, innermost
 from kerashp.schedules import LinearWarmup
 from kerashp.training._hooks import flat
 

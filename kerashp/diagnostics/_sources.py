@@ -14,7 +14,7 @@ from kerashp.diagnostics._curves import MIN_EPOCHS, Curves
 from kerashp.diagnostics._settings import Settings, settings_of
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._losses import loss_of, trivial_loss
-from kerashp.model_selection._preprocessing import innermost
+from kerashp.estimators._nesting import innermost
 from kerashp.training import Trained
 
 _CHECK = Arguments("diagnose")

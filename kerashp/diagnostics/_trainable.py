@@ -5,13 +5,12 @@ from typing import Any
 
 import keras
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 
 from kerashp._arguments import Arguments
 from kerashp.diagnostics._passes import checked_data
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import Fitting, Suspended, suspending, training_for
-from kerashp.model_selection._preprocessing import around, innermost
+from kerashp.estimators._nesting import fit_argument, innermost
 from kerashp.training import set_statistics
 from kerashp.training._data import n_rows
 
@@ -81,15 +80,10 @@ def _of_estimator(
 
 
 def _fitting(check: Arguments, estimator: Any, X: Any, y: Any, sample_weight: Any) -> Fitting:
-    weights = {} if sample_weight is None else {f"{_steps(estimator)}sample_weight": sample_weight}
+    weights = {} if sample_weight is None else {fit_argument(estimator, "sample_weight"): sample_weight}
     try:
         with training_for(lambda: 1), suspending({}):
             clone(estimator).fit(X, y, **weights)
     except Suspended as suspended:
         return suspended.fitting
     raise check.wrong_type("model", "an estimator whose fit trains a Keras model", estimator)
-
-
-def _steps(estimator: Any) -> str:
-    """The names of the pipelines' last steps, as they come before the name of an argument of `fit`."""
-    return "".join(f"{outer.steps[-1][0]}__" for outer in around(estimator) if isinstance(outer, Pipeline))

@@ -7,11 +7,10 @@ from sklearn import get_config
 from sklearn.base import is_regressor
 from sklearn.metrics import get_scorer
 from sklearn.metrics._scorer import _BaseScorer
-from sklearn.pipeline import Pipeline
 
 from kerashp._arguments import refuse_unknown
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.model_selection._preprocessing import around, innermost
+from kerashp.estimators._nesting import fit_argument, innermost
 
 _OF_SPLITTER = "groups"
 
@@ -40,8 +39,7 @@ def _check_names(estimator: Any, params: dict[str, Any]) -> None:
     parameters = signature(inner.fit).parameters
     if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
-    steps = [outer.steps[-1][0] for outer in around(estimator) if isinstance(outer, Pipeline)]
-    prefix = "".join(f"{step}__" for step in steps)
+    prefix = fit_argument(estimator, "")
     own = [name.removeprefix(prefix) for name in params if name.startswith(prefix)]
     refuse_unknown(f"{type(inner).__name__}.fit", set(own) - {_OF_SPLITTER}, list(parameters))
 

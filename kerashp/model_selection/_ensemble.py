@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone, is_classifier, is_regressor
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble._base import _set_random_states
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
@@ -19,9 +18,9 @@ from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._jointly import Jointly
 from kerashp.estimators._mixins import ProbabilisticClassifierMixin
 from kerashp.estimators._mlp import KerasMLPClassifier, KerasMLPRegressor
+from kerashp.estimators._nesting import fit_argument, innermost
 from kerashp.model_selection._members import fitted
 from kerashp.model_selection._plan import Group
-from kerashp.model_selection._preprocessing import innermost, within
 
 Epochs = Sequence[int | None] | None
 
@@ -142,7 +141,7 @@ class BaseKerasEnsemble(BaseEstimator):
 
     def _name_of_weight(self, fit_params: dict[str, Any]) -> str:
         """What the estimator's `fit` calls the weights of the network's rows."""
-        name = f"{_prefix(self._estimator())}sample_weight"
+        name = fit_argument(self._estimator(), "sample_weight")
         if name in fit_params:
             raise ValueError(f"fit got both sample_weight and {name}; pass one of them")
         return name
@@ -314,12 +313,3 @@ class KerasEnsembleRegressor(RegressorMixin, BaseKerasEnsemble):
             Of the shape and floating type of the y in fit.
         """
         return self._mean("predict", X)
-
-
-def _prefix(estimator: Any) -> str:
-    """What goes before the name of an argument of the innermost estimator's `fit`."""
-    inner = within(estimator)
-    if inner is None:
-        return ""
-    own = "" if isinstance(estimator, TransformedTargetRegressor) else f"{estimator.steps[-1][0]}__"
-    return own + _prefix(inner)

@@ -16,6 +16,7 @@ from kerashp._arguments import Arguments, shown
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import scheduling_for
 from kerashp.estimators._mixins import ProbabilisticClassifierMixin
+from kerashp.estimators._nesting import innermost
 from kerashp.estimators._rows import checked_labels
 from kerashp.estimators._targets import ClassEncoder
 from kerashp.model_selection._ensemble import (
@@ -26,7 +27,6 @@ from kerashp.model_selection._ensemble import (
 from kerashp.model_selection._histories import mean_best_epochs
 from kerashp.model_selection._library import Held, OutOfFold, out_of_fold
 from kerashp.model_selection._plan import Group
-from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._selection import Selection, greedy_selection
 
 _CHECK = Arguments("ensemble")

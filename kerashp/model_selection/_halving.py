@@ -11,7 +11,7 @@ from sklearn.utils.validation import _num_samples
 
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._convergence import epochs_of
-from kerashp.model_selection._preprocessing import innermost, path_to
+from kerashp.estimators._nesting import innermost, path_to
 from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
 from kerashp.model_selection._stop import Stopped
 from kerashp.model_selection._task import Resource

@@ -14,11 +14,11 @@ from sklearn.utils.validation import _num_samples
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._convergence import AUTO, epochs_of
 from kerashp.estimators._handover import resuming, training_for
+from kerashp.estimators._nesting import innermost
 from kerashp.model_selection._blocks import Blocks
 from kerashp.model_selection._histories import with_history
 from kerashp.model_selection._library import indices
 from kerashp.model_selection._plan import Fit, Group
-from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._progress import Bar
 from kerashp.model_selection._ready import Preparation, Ready
 from kerashp.model_selection._records import RecordsError

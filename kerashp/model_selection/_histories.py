@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.model_selection._preprocessing import innermost
+from kerashp.estimators._nesting import innermost
 from kerashp.model_selection._task import Result
 
 History = dict[str, list[float]]

@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import _safe_split
 
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._encoders import TargetAdapter
-from kerashp.model_selection._preprocessing import innermost
+from kerashp.estimators._nesting import innermost
 
 MOST_CANDIDATES, MOST_BYTES = 50, 2**28  # of which predictions are kept
 

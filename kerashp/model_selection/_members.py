@@ -9,9 +9,10 @@ from sklearn.base import clone
 
 from kerashp.estimators._convergence import collecting, warn_of_convergence
 from kerashp.estimators._handover import training_for
+from kerashp.estimators._nesting import around
 from kerashp.model_selection._evaluation import Evaluation
 from kerashp.model_selection._plan import Group
-from kerashp.model_selection._preprocessing import Memory, around
+from kerashp.model_selection._preprocessing import Memory
 from kerashp.model_selection._stop import Limit, Stopped
 from kerashp.model_selection._store import Unwritten
 from kerashp.model_selection._task import Result, Task

@@ -2,15 +2,15 @@
 
 import copy
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import joblib
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
+from kerashp.estimators._nesting import around
 from kerashp.model_selection._seeds import drawing_from, seed_of
 
 
@@ -61,34 +61,3 @@ def remember(estimator: Any, memory: Memory) -> None:
     for outer in around(estimator):
         if isinstance(outer, Pipeline) and outer.memory is None:
             outer.memory = memory
-
-
-def within(estimator: Any) -> Any:
-    """What a pipeline or a transformed target is around; fitted where that is. None: it is neither."""
-    if isinstance(estimator, Pipeline):
-        return estimator.steps[-1][1]
-    if isinstance(estimator, TransformedTargetRegressor):
-        return getattr(estimator, "regressor_", estimator.regressor)
-    return None
-
-
-def around(estimator: Any) -> Iterator[Any]:
-    """The pipelines and transformed targets around what is in the middle, from the outside in."""
-    while (inner := within(estimator)) is not None:
-        yield estimator
-        estimator = inner
-
-
-def path_to(estimator: Any, name: str) -> str:
-    """What a parameter of what is in the middle is called from outside."""
-    steps = [
-        outer.steps[-1][0] if isinstance(outer, Pipeline) else "regressor" for outer in around(estimator)
-    ]
-    return "__".join([*steps, name])
-
-
-def innermost(estimator: Any) -> Any:
-    """What is in the middle of all pipelines and transformed targets."""
-    while (inner := within(estimator)) is not None:
-        estimator = inner
-    return estimator

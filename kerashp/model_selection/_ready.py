@@ -14,9 +14,10 @@ from kerashp.callbacks import EarlyStopping
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import Fitting, Suspended, suspending
 from kerashp.estimators._models import check_compiled
+from kerashp.estimators._nesting import innermost
 from kerashp.estimators._rows import Rows
 from kerashp.model_selection._blocks import Blocks, Portion
-from kerashp.model_selection._preprocessing import Memory, innermost, remember
+from kerashp.model_selection._preprocessing import Memory, remember
 from kerashp.model_selection._stop import Limit
 from kerashp.model_selection._task import Task
 from kerashp.training import (

@@ -18,6 +18,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._convergence import warn_of_convergence
 from kerashp.estimators._handover import scheduling_for, training_for
+from kerashp.estimators._nesting import innermost
 from kerashp.model_selection._call import check_call
 from kerashp.model_selection._ensembling import EnsemblingMixin
 from kerashp.model_selection._evaluation import Evaluation
@@ -27,7 +28,6 @@ from kerashp.model_selection._joblib import AllAtOnce
 from kerashp.model_selection._journal import Journal
 from kerashp.model_selection._library import Library, held_out
 from kerashp.model_selection._plan import Plan
-from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._ranking import Comparison, check_some_is_best, compared
 from kerashp.model_selection._seeds import drawing_from, new_seed
 from kerashp.model_selection._stop import CTRL_C, Limit, Stopped

@@ -12,8 +12,8 @@ from sklearn.utils.validation import _check_method_params
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._convergence import collecting
 from kerashp.estimators._handover import scheduling_for
+from kerashp.estimators._nesting import innermost
 from kerashp.model_selection._library import Result, predicted
-from kerashp.model_selection._preprocessing import innermost
 from kerashp.model_selection._scorers import recording
 from kerashp.model_selection._seeds import drawing_from, seed_of
 from kerashp.training import Paused

@@ -12,8 +12,8 @@ from sklearn.utils import assert_all_finite, get_tags
 
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._handover import Fitting, Resumed, resuming
+from kerashp.estimators._nesting import around, innermost
 from kerashp.estimators._validation import warn_of_unlike_rows
-from kerashp.model_selection._preprocessing import around, innermost
 from kerashp.model_selection._ready import Preparation
 from kerashp.model_selection._task import Task
 from kerashp.training import without_warnings

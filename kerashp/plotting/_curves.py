@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp._arguments import Arguments, is_sequence, spelled
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.model_selection._preprocessing import innermost
+from kerashp.estimators._nesting import innermost
 from kerashp.plotting._candidates import candidates_of, results_of
 
 

@@ -25,7 +25,7 @@ from kerashp.diagnostics._result import Table
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._callbacks import copied
 from kerashp.estimators._convergence import epochs_of
-from kerashp.model_selection._preprocessing import innermost
+from kerashp.estimators._nesting import innermost
 from kerashp.plotting._candidates import (
     SPACES,
     Candidates,
