@@ -25,9 +25,8 @@ from kerashp.diagnostics import (
     compare_distributions,
     diagnose,
     find_learning_rate,
-    grow_capacity,
 )
-from kerashp.model_selection import RandomizedSearchCV
+from kerashp.model_selection import RandomizedSearchCV, grow_capacity
 from kerashp.spaces import loguniform
 
 

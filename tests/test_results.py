@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, dataclass, is_dataclass
 
 import pytest
 
-from kerashp import diagnostics
+from kerashp import diagnostics, model_selection
 from kerashp.diagnostics._result import Result, Table
 
 _RESULTS = [
@@ -42,7 +42,7 @@ def test_as_html_with_all_text_escaped() -> None:
 
 @pytest.mark.parametrize("name", _RESULTS)
 def test_results_are_frozen(name: str) -> None:
-    kind = getattr(diagnostics, name)
+    kind = getattr(diagnostics if hasattr(diagnostics, name) else model_selection, name)
     assert issubclass(kind, Result)
     assert is_dataclass(kind)
     result = object.__new__(kind)

@@ -1,6 +1,5 @@
 """What a training's curves, gradients, weights and data say, and what to do next."""
 
-from kerashp.diagnostics._capacity import Growth, GrowthStep, grow_capacity
 from kerashp.diagnostics._diagnose import Diagnosis, diagnose
 from kerashp.diagnostics._distributions import (
     DistributionComparison,
@@ -20,8 +19,6 @@ __all__ = [
     "FeatureComparison",
     "Finding",
     "GradientCheck",
-    "Growth",
-    "GrowthStep",
     "InitializationCheck",
     "LearningRates",
     "check_gradients",
@@ -29,7 +26,6 @@ __all__ = [
     "compare_distributions",
     "diagnose",
     "find_learning_rate",
-    "grow_capacity",
     "transfer",
     "unfreeze",
 ]

@@ -1,5 +1,6 @@
 """scikit-learn's searches, in which all candidates and folds train together."""
 
+from kerashp.model_selection._capacity import Growth, GrowthStep, grow_capacity
 from kerashp.model_selection._coarse_to_fine import CoarseToFineSearchCV, Round
 from kerashp.model_selection._ensemble import KerasEnsembleClassifier, KerasEnsembleRegressor
 from kerashp.model_selection._halving import HalvingGridSearchCV, HalvingRandomSearchCV
@@ -13,6 +14,8 @@ __all__ = [
     "CoarseToFineSearchCV",
     "GridSearchCV",
     "Group",
+    "Growth",
+    "GrowthStep",
     "HalvingGridSearchCV",
     "HalvingRandomSearchCV",
     "JournalError",
@@ -22,4 +25,5 @@ __all__ = [
     "Plan",
     "RandomizedSearchCV",
     "Round",
+    "grow_capacity",
 ]

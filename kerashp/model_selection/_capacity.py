@@ -10,12 +10,12 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
 from kerashp._arguments import Arguments
-from kerashp.diagnostics._growing import Growing, GrowthStep, Names, Scores, doubled
 from kerashp.diagnostics._result import Result, Table
 from kerashp.diagnostics._trainable import trainable
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
-from kerashp.model_selection import GridSearchCV
+from kerashp.model_selection._growing import Growing, GrowthStep, Names, Scores, doubled
+from kerashp.model_selection._search import GridSearchCV
 from kerashp.training import isolated
 
 _CHECK = Arguments("grow_capacity")
@@ -154,7 +154,7 @@ def grow_capacity(
     --------
     >>> import numpy as np
     >>> from kerashp import KerasMLPRegressor
-    >>> from kerashp.diagnostics import grow_capacity
+    >>> from kerashp.model_selection import grow_capacity
     >>> X = np.random.default_rng(0).normal(size=(90, 3))
     >>> mlp = KerasMLPRegressor(learning_rate=0.1, epochs=50, batch_size=16)
     >>> growth = grow_capacity(mlp, X, X @ [1.0, 2.0, 3.0], patience=1, refit=False)
