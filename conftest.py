@@ -2,4 +2,4 @@
 
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec("jax") else ["kerashp/training/_jax.py"]
+collect_ignore = [] if find_spec("jax") else ["kerashp/training/_runtime/jax.py"]

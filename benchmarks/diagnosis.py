@@ -26,8 +26,8 @@ from sklearn.preprocessing import StandardScaler, scale
 
 from kerashp import build_model
 from kerashp.diagnostics import diagnose
-from kerashp.diagnostics._findings import AILMENTS
-from kerashp.estimators._losses import trivial_loss
+from kerashp.diagnostics._learning_curves.findings import AILMENTS
+from kerashp.estimators._data.losses import trivial_loss
 from kerashp.training import Member, Population
 
 EXPECTED = {

@@ -55,17 +55,18 @@ def diabetes() -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture
 def compiles(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """One entry for each function that is compiled."""
-    from kerashp.training import _program, clear_cache
+    from kerashp.training import clear_cache
+    from kerashp.training._engine import program
 
     clear_cache()
     made: list[Any] = []
-    original = _program.Compiled.__init__
+    original = program.Compiled.__init__
 
     def counted(self: Any, *arguments: Any) -> None:
         made.append(arguments)
         original(self, *arguments)
 
-    monkeypatch.setattr(_program.Compiled, "__init__", counted)
+    monkeypatch.setattr(program.Compiled, "__init__", counted)
     return made
 
 
@@ -88,18 +89,18 @@ def predict_calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 @pytest.fixture(autouse=True)
 def long_training(monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """Compile as for a long training: those of the tests are short. `short_training` undoes it."""
-    from kerashp.training import _modes
+    from kerashp.training._keras import modes
 
-    own = _modes._PAYS_FROM, _modes._LOOP_PAYS_FROM
-    monkeypatch.setattr(_modes, "_PAYS_FROM", 0)
-    monkeypatch.setattr(_modes, "_LOOP_PAYS_FROM", 0)
+    own = modes._PAYS_FROM, modes._LOOP_PAYS_FROM
+    monkeypatch.setattr(modes, "_PAYS_FROM", 0)
+    monkeypatch.setattr(modes, "_LOOP_PAYS_FROM", 0)
     return own
 
 
 @pytest.fixture
 def short_training(monkeypatch: pytest.MonkeyPatch, long_training: tuple[int, int]) -> None:
     """Compile as for what it is, as a user does."""
-    from kerashp.training import _modes
+    from kerashp.training._keras import modes
 
-    monkeypatch.setattr(_modes, "_PAYS_FROM", long_training[0])
-    monkeypatch.setattr(_modes, "_LOOP_PAYS_FROM", long_training[1])
+    monkeypatch.setattr(modes, "_PAYS_FROM", long_training[0])
+    monkeypatch.setattr(modes, "_LOOP_PAYS_FROM", long_training[1])

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerashp import KerasMLPRegressor
 from kerashp.model_selection import RandomizedSearchCV
-from kerashp.model_selection._records import Records
+from kerashp.model_selection._storage.records import Records
 
 N_CANDIDATES, N_SPLITS, EPOCHS = 6, 2, 24
 

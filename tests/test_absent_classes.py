@@ -126,7 +126,7 @@ def test_early_stopping_keeps_a_class_of_one_row(iris, classifier: Any) -> None:
 
 
 def test_the_other_classes_are_held_out_in_equal_shares(iris) -> None:
-    from kerashp.estimators._rows import Rows, hold_out
+    from kerashp.estimators._data.rows import Rows, hold_out
 
     X, y = iris[0][:101], iris[1][:101]
     train, valid = hold_out(Rows(X, y, None), 0.1, stratify=True, seed=0)

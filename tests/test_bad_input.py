@@ -21,7 +21,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
-from kerashp.training._engine import Engine
+from kerashp.training._engine.engine import Engine
 
 WRAPPERS = (KerasClassifier, KerasRegressor)
 PERCEPTRONS = (KerasMLPClassifier, KerasMLPRegressor)

@@ -12,8 +12,9 @@ import pytest
 from keras import layers, ops
 
 from kerashp import build_model
-from kerashp.diagnostics import _copies, check_gradients
-from kerashp.diagnostics._gradient_result import Gradients
+from kerashp.diagnostics import check_gradients
+from kerashp.diagnostics._foundations import copies
+from kerashp.diagnostics._gradients.result import Gradients
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 4)).astype("float32")
@@ -451,6 +452,6 @@ def test_a_random_loss_is_refused() -> None:
 
 
 def test_a_backend_without_gradients_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_copies, "supported", lambda: False)
+    monkeypatch.setattr(copies, "supported", lambda: False)
     with pytest.raises(NotImplementedError, match="backend has no gradients here; use TensorFlow or JAX"):
         checked(compiled(layers.Dense(1)))

@@ -15,10 +15,11 @@ from sklearn.datasets import make_regression
 from sklearn.exceptions import FitFailedWarning
 
 from kerashp import KerasMLPRegressor
-from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, _evaluation
-from kerashp.model_selection._clusters import _done, _packed
-from kerashp.model_selection._journal import Journal
-from kerashp.model_selection._workers import neighbours, spread, workers
+from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV
+from kerashp.model_selection._running import evaluation
+from kerashp.model_selection._running.clusters import _done, _packed
+from kerashp.model_selection._running.processes import neighbours, spread, workers
+from kerashp.model_selection._storage.journal import Journal
 
 X, Y = make_regression(2000, 5, random_state=0)  # large enough to be sent by itself
 Y = Y / Y.std()
@@ -148,7 +149,7 @@ def test_the_client_keeps_the_journal(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.warns(UserWarning, match="stopped by Ctrl-C: 2 of 4 candidates were finished"):
         kept(tmp_path)
     monkeypatch.setattr(Journal, "keep_result", keep)
-    monkeypatch.setattr(_evaluation, "spread", watched)
+    monkeypatch.setattr(evaluation, "spread", watched)
     rest = kept(tmp_path)
     assert len(sent) == 4
     assert not set(sent) & set(of_first)

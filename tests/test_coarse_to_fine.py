@@ -137,7 +137,7 @@ def test_later_rounds_train_by_the_programs_of_earlier_ones_where_that_is_quicke
     compiling: float, compiles: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "kerashp.model_selection._evaluation.measured", lambda: Costs(compiling, 0, 0, 0, 1e6)
+        "kerashp.model_selection._running.evaluation.measured", lambda: Costs(compiling, 0, 0, 0, 1e6)
     )
     mlp = KerasMLPRegressor(1, epochs=1, random_state=0)
     given = {"n_iter": 2, "n_rounds": 3, "cv": 2, "random_state": 0, "refit": False}

@@ -23,7 +23,7 @@ from kerashp.model_selection import (
     KerasEnsembleClassifier,
     OracleSearchCV,
 )
-from kerashp.training._convergence import Convergence
+from kerashp.training._members.convergence import Convergence
 
 IRIS = load_iris(return_X_y=True)
 X, Y = scale(IRIS[0]), IRIS[1]

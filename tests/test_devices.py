@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import pytest
 
-from kerashp.model_selection import _workers
+from kerashp.model_selection._running import processes
 from kerashp.training import Devices, n_devices
-from kerashp.training._backend import backend
+from kerashp.training._runtime.backend import backend
 
 _TRAINING = Path(__file__).with_name("training_on_devices.py")
 _TWO = "--xla_force_host_platform_device_count=2"
@@ -77,7 +77,7 @@ def test_each_process_sees_a_gpu_of_its_own(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(_workers, "n_devices", lambda: 2)
-    assert [_workers._pinned(number)["CUDA_VISIBLE_DEVICES"] for number in range(3)] == expected
-    monkeypatch.setattr(_workers, "n_devices", lambda: 1)
-    assert _workers._pinned(0) == {}
+    monkeypatch.setattr(processes, "n_devices", lambda: 2)
+    assert [processes._pinned(number)["CUDA_VISIBLE_DEVICES"] for number in range(3)] == expected
+    monkeypatch.setattr(processes, "n_devices", lambda: 1)
+    assert processes._pinned(0) == {}

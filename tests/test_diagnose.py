@@ -16,10 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, build_model, fit
-from kerashp.diagnostics import _curves as rules
 from kerashp.diagnostics import diagnose
-from kerashp.diagnostics._curves import Curves
-from kerashp.estimators._losses import trivial_loss
+from kerashp.diagnostics._learning_curves import rules as rules
+from kerashp.diagnostics._learning_curves.rules import Curves
+from kerashp.estimators._data.losses import trivial_loss
 from kerashp.model_selection import GridSearchCV
 from kerashp.training import Trained
 

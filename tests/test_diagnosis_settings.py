@@ -12,7 +12,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor, build_model
 from kerashp.callbacks import LearningRateWarmup
 from kerashp.diagnostics import diagnose
-from kerashp.diagnostics._findings import (
+from kerashp.diagnostics._learning_curves.findings import (
     AVERAGE,
     CLIP,
     MOMENTUM,
@@ -22,7 +22,7 @@ from kerashp.diagnostics._findings import (
     WARM_UP,
     WEAKEN,
 )
-from kerashp.diagnostics._settings import left_to_do, settings_of
+from kerashp.diagnostics._learning_curves.settings import left_to_do, settings_of
 from kerashp.model_selection import GridSearchCV
 from kerashp.schedules import LinearWarmup
 

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor, build_model
-from kerashp.estimators import _jointly
+from kerashp.estimators._training import joint_prediction
 from kerashp.model_selection import (
     CoarseToFineSearchCV,
     GridSearchCV,
@@ -29,14 +29,14 @@ from kerashp.model_selection import (
     KerasEnsembleRegressor,
     OracleSearchCV,
     RandomizedSearchCV,
-    _library,
 )
-from kerashp.model_selection._here import Here
-from kerashp.model_selection._library import Library, held_out, out_of_fold, predicted
-from kerashp.model_selection._members import fitted
-from kerashp.model_selection._selection import greedy_selection
+from kerashp.model_selection._ensembles.greedy import greedy_selection
+from kerashp.model_selection._ensembles.refit import fitted
+from kerashp.model_selection._fits import heldout_predictions
+from kerashp.model_selection._fits.heldout_predictions import Library, held_out, out_of_fold, predicted
+from kerashp.model_selection._running.local import Here
 from kerashp.training import Costs, FallbackWarning, Population
-from kerashp.training._program import Program
+from kerashp.training._engine.program import Program
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))
@@ -65,7 +65,9 @@ def together(ensemble: Any, rows: Any) -> np.ndarray:
 def test_members_are_trained_by_the_programs_of_the_search(
     early_stopping: bool, compiles: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: Costs(1e3, 0, 0, 0, 1e9))
+    monkeypatch.setattr(
+        "kerashp.model_selection._running.evaluation.measured", lambda: Costs(1e3, 0, 0, 0, 1e9)
+    )
     grid = {"n_neurons": [3, 5], "learning_rate": [0.03, 0.1]}
     # Without a refit, whose program is of one network, which a small ensemble might use.
     search = GridSearchCV(mlp(early_stopping=early_stopping), grid, cv=3, refit=False, refit_epochs="cv").fit(
@@ -82,7 +84,7 @@ def test_members_are_trained_by_the_programs_of_the_search(
 
 
 def test_a_program_of_one_width_trains_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = "kerashp.model_selection._evaluation.measured"
+    path = "kerashp.model_selection._running.evaluation.measured"
     monkeypatch.setattr(path, lambda: Costs(0, 0, 0, 0, 1e9))  # a group for each width
     search = GridSearchCV(mlp(), {"n_neurons": [4, 8]}, cv=3, refit=False).fit(X, Y)
     assert [group.room.spare for group in search.plan_.groups] == [(False, False)] * 2
@@ -131,7 +133,7 @@ def result(score: Any, value: float = 0.0, n_rows: int = 2) -> dict[str, Any]:
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_predictions_of_the_best_candidates_are_kept(monkeypatch: pytest.MonkeyPatch, reverse: bool) -> None:
-    monkeypatch.setattr(_library, "MOST_CANDIDATES", 2)
+    monkeypatch.setattr(heldout_predictions, "MOST_CANDIDATES", 2)
     scores = [0.1, 0.5, np.nan, 0.5, 0.9]
     results = {(number, split): result(score) for number, score in enumerate(scores) for split in range(2)}
     library = Library(True)
@@ -144,7 +146,7 @@ def test_predictions_of_the_best_candidates_are_kept(monkeypatch: pytest.MonkeyP
 def test_predictions_are_kept_within_a_limit_by_the_score_that_refits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_library, "MOST_BYTES", 3 * 16)
+    monkeypatch.setattr(heldout_predictions, "MOST_BYTES", 3 * 16)
     results = [result({"a": number, "b": -number}) for number in range(5)]
     library = Library("b", {(0, 0): results[0]})  # the first was there before
     for number, one in enumerate(results[1:], 1):
@@ -507,7 +509,7 @@ def test_networks_that_cannot_be_computed_together_predict_one_by_one(
     own = KerasEnsembleRegressor(KerasRegressor(own_code, epochs=1, random_state=0), 2).fit(X, Y)
     np.testing.assert_allclose(own.predict(X), one_by_one(own, X), rtol=1e-6)
     found = KerasEnsembleRegressor(mlp(), 2, random_state=0).fit(X, Y)
-    monkeypatch.setattr(_jointly.Predictor, "predict", broken)
+    monkeypatch.setattr(joint_prediction.Predictor, "predict", broken)
     with pytest.warns(FallbackWarning, match="2 networks predict one by one: RuntimeError: no room"):
         found.predict(X)
     np.testing.assert_allclose(found.predict(X), one_by_one(found, X), rtol=1e-6)

@@ -12,9 +12,10 @@ from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.model_selection import KFold
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, build_model
-from kerashp.model_selection import CoarseToFineSearchCV, GridSearchCV, RandomizedSearchCV, _evaluation
-from kerashp.model_selection._plan import planned
-from kerashp.model_selection._traits import _of_graph, differences, in_words
+from kerashp.model_selection import CoarseToFineSearchCV, GridSearchCV, RandomizedSearchCV
+from kerashp.model_selection._planning.plan import planned
+from kerashp.model_selection._planning.traits import _of_graph, differences, in_words
+from kerashp.model_selection._running import evaluation
 from kerashp.spaces import recommended_space
 from kerashp.training import Costs, graph_shape
 
@@ -78,8 +79,8 @@ def test_the_recommended_space_has_few_groups_and_each_says_why(
         plans.append(planned(*arguments))
         raise Planned
 
-    monkeypatch.setattr(_evaluation, "planned", planned_only)
-    monkeypatch.setattr(_evaluation, "measured", lambda: COSTS)
+    monkeypatch.setattr(evaluation, "planned", planned_only)
+    monkeypatch.setattr(evaluation, "measured", lambda: COSTS)
     X, y = load(return_X_y=True)
     task, mlp = (
         ("regression", KerasMLPRegressor) if load is load_diabetes else ("multiclass", KerasMLPClassifier)

@@ -16,16 +16,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
-from kerashp.model_selection import (
-    GridSearchCV,
-    HalvingGridSearchCV,
-    OracleSearchCV,
-    RandomizedSearchCV,
-    _together,
-)
-from kerashp.model_selection._failures import reported, shortened
-from kerashp.model_selection._scorers import recording
-from kerashp.model_selection._scores import _not_finite
+from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, OracleSearchCV, RandomizedSearchCV
+from kerashp.model_selection._fits.failures import reported, shortened
+from kerashp.model_selection._fits.scorers import recording
+from kerashp.model_selection._fits.scores import _not_finite
+from kerashp.model_selection._running import stacked
 
 MLP = KerasMLPClassifier(epochs=2, random_state=0)
 REGRESSOR = KerasMLPRegressor(epochs=2, random_state=0)
@@ -39,7 +34,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*_: Any) -> None:
         raise AssertionError("something has been trained")
 
-    monkeypatch.setattr(_together.Together, "train", train)
+    monkeypatch.setattr(stacked.Together, "train", train)
     monkeypatch.setattr("kerashp.estimators._base.fit", train)
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from kerashp import KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import GridSearchCV
-from kerashp.model_selection._here import warn_of
+from kerashp.model_selection._running.local import warn_of
 from kerashp.training import FallbackWarning, one_warning_a_cause
-from kerashp.training._fallbacks import is_new, without_counters
+from kerashp.training._runtime.fallbacks import is_new, without_counters
 
 X = np.random.default_rng(0).normal(size=(30, 4))
 

@@ -16,7 +16,9 @@ from scipy.stats import loguniform
 from sklearn.model_selection import RandomizedSearchCV
 
 from kerashp import KerasMLPRegressor, build_model, fit
-from kerashp.training import FallbackWarning, _backend, _maps, _obstacles, clear_cache
+from kerashp.training import FallbackWarning, clear_cache
+from kerashp.training._keras import obstacles
+from kerashp.training._runtime import backend, memory_maps
 
 N_ROWS = 90
 
@@ -638,7 +640,7 @@ def test_batches_that_come_one_by_one_are_trained_by_keras(data) -> None:
 
 
 def test_data_too_large_for_the_device_are_trained_on_by_keras(monkeypatch: pytest.MonkeyPatch, data) -> None:
-    monkeypatch.setattr(_backend.backend(), "device_memory", lambda: 4000)
+    monkeypatch.setattr(backend.backend(), "device_memory", lambda: 4000)
     with pytest.warns(FallbackWarning, match="more than 50% of the device's memory"):
         fit(_plain(), *data, verbose=0)
 
@@ -648,7 +650,7 @@ def test_data_too_large_for_the_device_are_trained_on_by_keras(monkeypatch: pyte
 )
 def test_a_process_without_memory_maps_compiles_no_more(monkeypatch: pytest.MonkeyPatch, data) -> None:
     clear_cache()
-    monkeypatch.setattr(_maps, "_most", lambda: 100)
+    monkeypatch.setattr(memory_maps, "_most", lambda: 100)
     with pytest.warns(FallbackWarning, match="memory maps of the 100 that it may have(.|\n)*new process"):
         fit(_plain(), *data, verbose=0)
     monkeypatch.undo()
@@ -656,7 +658,7 @@ def test_a_process_without_memory_maps_compiles_no_more(monkeypatch: pytest.Monk
 
 
 def test_a_backend_without_an_engine_is_trained_on_by_keras(monkeypatch: pytest.MonkeyPatch, data) -> None:
-    monkeypatch.setattr(_obstacles, "supported", lambda: False)
+    monkeypatch.setattr(obstacles, "supported", lambda: False)
     with pytest.warns(FallbackWarning, match="backend has no compiled training here"):
         fit(_plain(), *data, verbose=0)
 

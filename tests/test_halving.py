@@ -24,8 +24,8 @@ from sklearn.random_projection import GaussianRandomProjection
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV, JournalError
-from kerashp.model_selection._evaluation import Evaluation
-from kerashp.model_selection._records import Records
+from kerashp.model_selection._running.evaluation import Evaluation
+from kerashp.model_selection._storage.records import Records
 from kerashp.training import Costs, FallbackWarning
 
 X, Y = make_regression(90, 4, random_state=0)
@@ -257,8 +257,8 @@ def test_later_iterations_train_by_the_programs_of_the_first(
     compiling: float, n_compiled: int, compiles: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     costs = Costs(compiling, 0, 0, 0, 1e9)
-    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: costs)
-    monkeypatch.setattr("kerashp.model_selection._plan.n_cores", lambda: 1)
+    monkeypatch.setattr("kerashp.model_selection._running.evaluation.measured", lambda: costs)
+    monkeypatch.setattr("kerashp.model_selection._planning.plan.n_cores", lambda: 1)
     search = halving(KerasMLPRegressor(**MLP), {"n_neurons": [3, 4, 5, 6]}, cv=2).fit(X, Y)
     assert search.n_candidates_ == [4, 2, 1]
     rooms = [group.room for group in search.plan_.groups]
@@ -271,8 +271,8 @@ def test_a_later_iteration_compiles_anew_where_it_would_leave_cores_idle(
     compiling: float, sizes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     costs = Costs(compiling, 0, 0, member_seconds=1.0, flops_per_second=1e9)
-    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: costs)
-    monkeypatch.setattr("kerashp.model_selection._plan.n_cores", lambda: 4)
+    monkeypatch.setattr("kerashp.model_selection._running.evaluation.measured", lambda: costs)
+    monkeypatch.setattr("kerashp.model_selection._planning.plan.n_cores", lambda: 4)
     grid = {"learning_rate": list(np.geomspace(1e-3, 1e-1, 8))}
     search = halving(KerasMLPRegressor(**MLP), grid, cv=2, factor=2, min_resources=2).fit(X, Y)
     assert search.n_candidates_ == [8, 4, 2]

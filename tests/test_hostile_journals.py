@@ -14,8 +14,8 @@ import pytest
 
 from kerashp import KerasMLPRegressor
 from kerashp.model_selection import GridSearchCV, JournalError
-from kerashp.model_selection._entries import fit_of, key_of, plan_of, result_of, state_of
-from kerashp.model_selection._records import Records, _digest, connected, packed, unpacked
+from kerashp.model_selection._storage.entries import fit_of, key_of, plan_of, result_of, state_of
+from kerashp.model_selection._storage.records import Records, _digest, connected, packed, unpacked
 from kerashp.training import Member, Population
 
 X = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")

@@ -33,13 +33,12 @@ from kerashp.model_selection import (
     JournalError,
     OracleSearchCV,
     RandomizedSearchCV,
-    _evaluation,
-    _here,
 )
-from kerashp.model_selection._fingerprint import digest
-from kerashp.model_selection._journal import _FORMAT, Journal
-from kerashp.model_selection._records import Records, RecordsError, packed, unpacked
-from kerashp.model_selection._stop import Stopped
+from kerashp.model_selection._fits.deadline import Stopped
+from kerashp.model_selection._planning.fingerprint import digest
+from kerashp.model_selection._running import evaluation, local
+from kerashp.model_selection._storage.journal import _FORMAT, Journal
+from kerashp.model_selection._storage.records import Records, RecordsError, packed, unpacked
 from kerashp.training import FallbackWarning, Population
 
 X, Y = make_regression(60, 4, random_state=0)
@@ -365,14 +364,14 @@ def test_a_group_that_could_not_train_together_does_no_finished_fit_again(
         scored.append(task.place)
         if len(scored) == stop_at:
             raise KeyboardInterrupt
-        return _here.checked(_here.with_history(task.run()), task)
+        return local.checked(local.with_history(task.run()), task)
 
-    monkeypatch.setattr(_here.Together, "train", refused)
+    monkeypatch.setattr(local.Together, "train", refused)
     estimator, grid = KerasMLPRegressor(0, epochs=1, random_state=0), {"learning_rate": [0.01, 0.1]}
-    monkeypatch.setattr(_here, "finished", lambda task: finished(task, 4))
+    monkeypatch.setattr(local, "finished", lambda task: finished(task, 4))
     with pytest.warns(UserWarning, match="stopped by Ctrl-C: 1 of 2 candidates"):
         searched(tmp_path, estimator, grid=grid)
-    monkeypatch.setattr(_here, "finished", lambda task: finished(task, 99))
+    monkeypatch.setattr(local, "finished", lambda task: finished(task, 99))
     with pytest.warns(
         FallbackWarning, match="4 fits are trained one by one: ValueError: it cannot be compiled"
     ):
@@ -393,10 +392,10 @@ def test_what_lost_workers_left_is_kept_when_more_depends_on_it(
         for index, done in spread(function, works, n_jobs, backend):
             yield index, RuntimeError("a worker was killed") if index == 0 else done
 
-    spread = _evaluation.spread
-    monkeypatch.setattr(_evaluation, "spread", losing)
+    spread = evaluation.spread
+    monkeypatch.setattr(evaluation, "spread", losing)
     first = rounds()
-    monkeypatch.setattr(_evaluation, "spread", spread)
+    monkeypatch.setattr(evaluation, "spread", spread)
     again = rounds()
     assert list(first["params"]) == list(again["params"])
     lost = [results["split0_test_score"] == -99.0 for results in (first, again)]
@@ -428,7 +427,7 @@ class Interrupted(Drawing):
 
 
 def test_what_has_no_seed_draws_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerashp.model_selection._journal.new_seed", lambda: 7)
+    monkeypatch.setattr("kerashp.model_selection._storage.journal.new_seed", lambda: 7)
     whole = searched(tmp_path / "whole", Drawing()).cv_results_
     FITS.clear()
     with pytest.warns(UserWarning, match="stopped by Ctrl-C: 1 of 3 candidates"):
@@ -530,7 +529,7 @@ from scipy.stats import loguniform
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import KFold
 from kerashp import KerasRegressor
-from kerashp.model_selection._fingerprint import digest
+from kerashp.model_selection._planning.fingerprint import digest
 SIZE = 3
 def helper(x, *, to=1):
     return x in {"relu", "tanh", "selu"} and SIZE
@@ -746,7 +745,7 @@ SEARCHES: dict[str, Callable[..., Any]] = {
 def test_every_search_goes_on_where_it_was_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    put, scored = Records.put, _here.scored
+    put, scored = Records.put, local.scored
     puts, done, kill_at = 0, 0, -1
 
     def counted(self: Records, kind: str, own: Any) -> None:
@@ -761,9 +760,9 @@ def test_every_search_goes_on_where_it_was_killed(
         done += 1
         return scored(*given)
 
-    monkeypatch.setattr("kerashp.model_selection._journal.new_seed", lambda: 7)
+    monkeypatch.setattr("kerashp.model_selection._storage.journal.new_seed", lambda: 7)
     monkeypatch.setattr(Records, "put", counted)
-    monkeypatch.setattr(_here, "scored", counting)
+    monkeypatch.setattr(local, "scored", counting)
     whole = SEARCHES[name](tmp_path / "whole").fit(X, Y)
     n_puts, n_fits = puts, done
     assert n_fits == 2 * len(whole.cv_results_["params"])
@@ -784,7 +783,7 @@ def test_every_search_goes_on_where_it_was_killed(
 
 
 def test_workers_do_no_finished_fit_of_a_group_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep, scored = Journal.keep_result, _here.scored
+    keep, scored = Journal.keep_result, local.scored
     kept: list[Any] = []
 
     def killed(self: Journal, fit: Any, result: Any) -> None:
@@ -804,7 +803,7 @@ def test_workers_do_no_finished_fit_of_a_group_again(tmp_path: Path, monkeypatch
         stacked(None)
     monkeypatch.setattr(Journal, "keep_result", keep)
     places: list[Any] = []
-    monkeypatch.setattr(_here, "scored", lambda *given: places.append(given[2].task.place) or scored(*given))
+    monkeypatch.setattr(local, "scored", lambda *given: places.append(given[2].task.place) or scored(*given))
     stacked(2)
     assert len(places) == 1
     assert places[0] not in kept

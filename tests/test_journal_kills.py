@@ -12,9 +12,9 @@ import numpy as np
 import psutil
 import pytest
 
-from kerashp.model_selection import _here
-from kerashp.model_selection._journal import Journal
-from kerashp.model_selection._records import Records
+from kerashp.model_selection._running import local
+from kerashp.model_selection._storage.journal import Journal
+from kerashp.model_selection._storage.records import Records
 
 _SEARCH = str(Path(__file__).with_name("search_to_kill.py"))
 _PROCESSES = multiprocessing.get_context("forkserver")
@@ -100,11 +100,11 @@ def finished(folder: Path) -> int:
 
 def check(search: Any, folder: Path, seeded: Any, monkeypatch: pytest.MonkeyPatch) -> int:
     """Search on here: results are those of a search not killed, and no finished fit is done again."""
-    done, scored = finished(folder), _here.scored
+    done, scored = finished(folder), local.scored
     calls: list[Any] = []
-    monkeypatch.setattr(_here, "scored", lambda *given: calls.append(given) or scored(*given))
+    monkeypatch.setattr(local, "scored", lambda *given: calls.append(given) or scored(*given))
     results = search["searched"](str(folder)).cv_results_
-    monkeypatch.setattr(_here, "scored", scored)
+    monkeypatch.setattr(local, "scored", scored)
     assert len(calls) == search["N_CANDIDATES"] * search["N_SPLITS"] - done
     same(results, seeded[1].cv_results_)
     return done

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from kerashp import KerasClassifier, KerasRegressor
-from kerashp.estimators._losses import loss_of
+from kerashp.estimators._data.losses import loss_of
 from kerashp.model_selection import GridSearchCV
 
 RNG = np.random.default_rng(0)

@@ -16,8 +16,9 @@ from sklearn.model_selection import KFold
 
 from kerashp import KerasClassifier, fit
 from kerashp.model_selection import GridSearchCV
-from kerashp.training import FallbackWarning, Member, Population, Room, _modes, isolated, units_of
-from kerashp.training._modes import mode_of
+from kerashp.training import FallbackWarning, Member, Population, Room, isolated, units_of
+from kerashp.training._keras import modes
+from kerashp.training._keras.modes import mode_of
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="other backends compile everything by XLA"
@@ -231,7 +232,7 @@ def test_a_resumed_training_is_compiled_as_a_whole_one(
 ) -> None:
     network = NETWORKS["perceptron 2 x 30"]
     X, y = network.rows(TINY)
-    monkeypatch.setattr(_modes, "_PAYS_FROM", 10)
+    monkeypatch.setattr(modes, "_PAYS_FROM", 10)
     whole, resumed = made(network.model), made(network.model)
     fit(whole, X, y, BATCH_SIZE, epochs=4, shuffle=False, verbose=0, fallback="error")
     before = len(compiles)

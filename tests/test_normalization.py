@@ -23,7 +23,7 @@ from kerashp.model_selection import (
     KerasEnsembleRegressor,
     RandomizedSearchCV,
 )
-from kerashp.model_selection._blocks import Blocks
+from kerashp.model_selection._planning.data_pool import Blocks
 
 RNG = np.random.default_rng(0)
 SCALES = np.array([1e-3, 1.0, 30.0, 1e5])
@@ -302,6 +302,8 @@ def test_folds_read_the_file_that_they_start_from_no_more_than_twice(tmp_path, m
     mlp().fit(X, Y).model_.save(path)
     read: list[str] = []
     load = keras.saving.load_model
-    monkeypatch.setattr("kerashp.estimators._warm_start._loaded", lambda one: read.append(one) or load(one))
+    monkeypatch.setattr(
+        "kerashp.estimators._training.warm_start._loaded", lambda one: read.append(one) or load(one)
+    )
     GridSearchCV(mlp(warm_start_from=path), {"learning_rate": [1e-3]}, cv=4, refit=False).fit(X, Y)
     assert len(read) == 2  # for the weights, and for the target's units

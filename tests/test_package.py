@@ -14,6 +14,7 @@ _PACKAGE = Path(kerashp.__file__).parent
 # From the ground up: a room imports only from rooms before it.
 _ROOMS = [
     "_version",
+    "_compat",
     "_files",
     "spaces",
     "_arguments",
@@ -28,6 +29,21 @@ _ROOMS = [
     "estimators",
 ]
 _ROOMS += ["diagnostics", "plotting", "model_selection", "integrations"]
+# The sub-packages of rooms, likewise; a room's own files stand on all of them.
+_SUB_PACKAGES = {
+    "training": ["_runtime", "_members", "_keras", "_stacking", "_engine"],
+    "estimators": ["_data", "_parameters", "_training"],
+    "model_selection": ["_fits", "_planning", "_storage", "_running", "_ensembles"],
+    "diagnostics": [
+        "_foundations",
+        "_distributions",
+        "_gradients",
+        "_initialization",
+        "_learning_rate",
+        "_learning_curves",
+    ],
+}
+_MOST_FILES = 12  # of a folder, beside its __init__
 
 
 def _run(code: str) -> str:
@@ -123,10 +139,34 @@ def test_no_arrow_runs_the_wrong_way(path: Path) -> None:
     assert ours <= allowed
 
 
+@pytest.mark.parametrize("room", _SUB_PACKAGES)
+def test_no_arrow_runs_the_wrong_way_in_a_room(room: str) -> None:
+    order = [*_SUB_PACKAGES[room], ""]
+    assert {path.name for path in (_PACKAGE / room).iterdir() if (path / "__init__.py").exists()} == {
+        *order[:-1]
+    }
+
+    def place(names: tuple[str, ...]) -> int:
+        return order.index(names[0] if names[0] in order else "")
+
+    for path in (_PACKAGE / room).rglob("*.py"):
+        if path == _PACKAGE / room / "__init__.py":
+            continue
+        own = place(path.relative_to(_PACKAGE / room).parts)
+        parts = [name.split(".") for name in _imports(path) if name.startswith(f"kerashp.{room}.")]
+        later = [".".join(names) for names in parts if place(tuple(names[2:])) > own]
+        assert not later, f"{path.relative_to(_PACKAGE)} imports {later}"
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in _files()}), ids=lambda folder: folder.name)
+def test_a_folder_holds_at_most_a_dozen_files(folder: Path) -> None:
+    assert len([*folder.glob("[!_]*.py"), *folder.glob("_[!_]*.py")]) <= _MOST_FILES
+
+
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("scikeras", {"estimators/_scikeras.py"}),
+        ("scikeras", {"_compat/scikeras.py"}),
         (
             "keras_tuner",
             {
@@ -137,8 +177,8 @@ def test_no_arrow_runs_the_wrong_way(path: Path) -> None:
                 "spaces/_keras_tuner.py",
             },
         ),
-        ("tensorflow", {"training/_tensorflow.py"}),
-        ("jax", {"training/_jax.py"}),
+        ("tensorflow", {"training/_runtime/tensorflow.py"}),
+        ("jax", {"training/_runtime/jax.py"}),
         ("matplotlib", {"plotting/_matplotlib.py"}),
         ("torch", set()),
     ],

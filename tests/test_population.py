@@ -11,8 +11,8 @@ from keras import layers, ops
 
 from kerashp import build_model, fit
 from kerashp.training import Member, Population, Room, Statistics, graph_shape, isolated
-from kerashp.training._identity import identity
-from kerashp.training._numbers import numbers_of
+from kerashp.training._keras.identity import identity
+from kerashp.training._keras.numbers import numbers_of
 
 N_ROWS = 210  # with batches of 16, an epoch has 14 steps and the last 2 rows
 BATCH_SIZE = 16
@@ -490,7 +490,7 @@ def test_as_many_blocks_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_members_predict_what_their_models_would(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kerashp.training._population._FEW", 2)
-    monkeypatch.setattr("kerashp.training._outputs._ROWS", 64)
+    monkeypatch.setattr("kerashp.training._engine.outputs._ROWS", 64)
     X, y = table()
     build = [lambda w=w: compiled(stack(layers.Dense(w, "tanh"), layers.Dropout(0.2))) for w in (5, 9, 7)]
     models = made(build)

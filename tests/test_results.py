@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, dataclass, is_dataclass
 import pytest
 
 from kerashp import diagnostics, model_selection
-from kerashp.diagnostics._result import Result, Table
+from kerashp.diagnostics._foundations.result import Result, Table
 
 _RESULTS = [
     "Diagnosis",

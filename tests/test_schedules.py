@@ -11,7 +11,7 @@ from keras.optimizers import schedules as theirs
 from kerashp import build_model, fit
 from kerashp.schedules import LinearWarmup, StepDecay, in_epochs, takes_many_steps, warmup_cosine_restarts
 from kerashp.training import LearningRateCallback
-from kerashp.training._rates import Taken
+from kerashp.training._members.rates import Taken
 
 STEPS = np.unique(np.r_[:16, 48:52, 90:94, 128:132, 16:500:17])
 

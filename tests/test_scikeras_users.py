@@ -16,8 +16,8 @@ from sklearn.utils.multiclass import type_of_target
 
 from kerashp import KerasClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import GridSearchCV
-from kerashp.model_selection._fingerprint import digest
-from kerashp.model_selection._library import predicted
+from kerashp.model_selection._fits.heldout_predictions import predicted
+from kerashp.model_selection._planning.fingerprint import digest
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 4)).astype("float32")

@@ -37,8 +37,8 @@ from sklearn.utils import estimator_html_repr
 import kerashp
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import GridSearchCV, Plan, RandomizedSearchCV
-from kerashp.model_selection._progress import Bar
-from kerashp.model_selection._workers import spread
+from kerashp.model_selection._running.processes import spread
+from kerashp.model_selection._running.progress import Bar
 from kerashp.training import Costs, FallbackWarning, Population, n_cores
 
 X, Y = make_regression(120, 5, random_state=0)
@@ -390,7 +390,7 @@ def test_the_plan_says_what_trained_together_and_what_did_not() -> None:
 
 
 def plan_by(costs: Costs, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: costs)
+    monkeypatch.setattr("kerashp.model_selection._running.evaluation.measured", lambda: costs)
     space = {"n_neurons": [3, 4, 60, 64], "epochs": [1]}
     return GridSearchCV(mlp(n_hidden=2), space, cv=2, refit=False).fit(X, Y).plan_
 
@@ -399,7 +399,9 @@ def plan_by(costs: Costs, monkeypatch: pytest.MonkeyPatch) -> Plan:
 def test_with_a_timeout_most_candidates_a_second_come_first(
     timeout: float | None, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: Costs(1, 1, 0, 0, 1e9))
+    monkeypatch.setattr(
+        "kerashp.model_selection._running.evaluation.measured", lambda: Costs(1, 1, 0, 0, 1e9)
+    )
     space = [{"n_hidden": [1], "learning_rate": [0.01, 0.02, 0.03]}, {"n_hidden": [2]}]
     search = GridSearchCV(mlp(epochs=1), space, cv=2, refit=False, timeout=timeout).fit(X, Y)
     assert [group.graph.count("Dense") - 1 for group in search.plan_.groups] == [first, 3 - first]
@@ -407,7 +409,9 @@ def test_with_a_timeout_most_candidates_a_second_come_first(
 
 
 def test_no_group_begins_that_cannot_be_compiled_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerashp.model_selection._evaluation.measured", lambda: Costs(500, 100, 0, 0, 1e9))
+    monkeypatch.setattr(
+        "kerashp.model_selection._running.evaluation.measured", lambda: Costs(500, 100, 0, 0, 1e9)
+    )
     space = {"n_hidden": [0, 2], "learning_rate": [0.01, 0.02]}  # 500 and 700 seconds, by these costs
     search = GridSearchCV(mlp(epochs=1), space, cv=2, refit=False, timeout=700)
     with pytest.warns(UserWarning, match="stopped by its timeout: 2 of 4 candidates were finished"):
@@ -533,7 +537,7 @@ def test_folds_in_different_groups_share_no_model() -> None:
 
 
 def test_more_groups_of_another_float_type_than_train_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerashp.model_selection._here.n_groups_at_work", lambda _: 2)
+    monkeypatch.setattr("kerashp.model_selection._running.local.n_groups_at_work", lambda _: 2)
     grid = {"learning_rate": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06]}
     search = GridSearchCV(mlp(dtype="float64", epochs=1), grid, cv=2, max_memory=1, refit=False).fit(X, Y)
     assert len(search.plan_.groups) == 6
@@ -886,7 +890,7 @@ def cores(_: int) -> tuple[int, str]:
 
 @pytest.mark.parametrize(("inner", "expected"), [(None, 4), (3, 3)])
 def test_workers_share_the_cores(inner: int | None, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerashp.model_selection._workers.cpu_count", lambda: 8)
+    monkeypatch.setattr("kerashp.model_selection._running.processes.cpu_count", lambda: 8)
     options = {} if inner is None else {"inner_max_num_threads": inner}
     with joblib.parallel_config("loky", **options):
         backend = joblib.parallel.get_active_backend()[0]
@@ -925,7 +929,7 @@ def test_what_workers_lost_is_scored_as_failed(monkeypatch: pytest.MonkeyPatch) 
         for index, work in enumerate(works):
             yield index, function(*work) if index else RuntimeError("a worker was killed")
 
-    monkeypatch.setattr("kerashp.model_selection._evaluation.spread", losing)
+    monkeypatch.setattr("kerashp.model_selection._running.evaluation.spread", losing)
     search = GridSearchCV(mlp(), {"n_hidden": [0, 1]}, cv=2, n_jobs=2, error_score=-7.0, refit=False)
     with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 4(.|\n)*a worker was killed"):
         search.fit(X, Y)

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, build_model, fit
 from kerashp.model_selection import CoarseToFineSearchCV, GridSearchCV, RandomizedSearchCV
-from kerashp.training._engine import Engine
+from kerashp.training._engine.engine import Engine
 
 X = np.random.default_rng(0).normal(size=(24, 3))
 VALUES, CLASSES = X[:, 0], (X[:, 0] > 0).astype(int)

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor
-from kerashp.estimators._validation import unlike_columns, warn_of_unlike_rows
+from kerashp.estimators._data.validation_rows import unlike_columns, warn_of_unlike_rows
 from kerashp.model_selection import GridSearchCV
 
 X, Y = load_iris(return_X_y=True)

@@ -10,8 +10,8 @@ from keras.callbacks import EarlyStopping
 from kerashp import KerasMLPRegressor, build_model
 from kerashp.model_selection import GridSearchCV
 from kerashp.training import Devices, Member, Population
-from kerashp.training._backend import backend
-from kerashp.training._program import Program
+from kerashp.training._engine.program import Program
+from kerashp.training._runtime.backend import backend
 
 X = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
 USED: list[str] = []  # where the weights were that a call handed back

@@ -15,15 +15,46 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp._arguments import known_arguments
 from kerashp.callbacks import ModelCheckpoint
-from kerashp.estimators._callbacks import best_epoch, check_monitors, checkpoints_of, copied, save_whole
-from kerashp.estimators._constraints import CALL_CONSTRAINTS, check_epoch_arguments
-from kerashp.estimators._convergence import (
+from kerashp.estimators._data.losses import check_loss, check_values, loss_of, trivial_loss
+from kerashp.estimators._data.magnitudes import check_inputs, check_targets
+from kerashp.estimators._data.metrics import check_metrics
+from kerashp.estimators._data.models import (
+    check_compiled,
+    check_optimizer,
+    output_width,
+    outputs,
+    rows_of,
+    weights_are_finite,
+)
+from kerashp.estimators._data.rows import (
+    Rows,
+    checked_features,
+    checked_rows,
+    hold_out,
+    last_rows,
+    weighted,
+    with_weight,
+)
+from kerashp.estimators._data.standardization import warn_of_small_deviations
+from kerashp.estimators._data.targets import ValueEncoder
+from kerashp.estimators._data.validation_rows import validation_tuple, warn_of_unlike_rows
+from kerashp.estimators._parameters.constraints import CALL_CONSTRAINTS, check_epoch_arguments
+from kerashp.estimators._parameters.schedules import named_schedule
+from kerashp.estimators._persistence import Persistent
+from kerashp.estimators._training.callbacks import (
+    best_epoch,
+    check_monitors,
+    checkpoints_of,
+    copied,
+    save_whole,
+)
+from kerashp.estimators._training.convergence import (
     is_governed,
     resolved_epochs,
     unconverged,
     warn_of_convergence,
 )
-from kerashp.estimators._handover import (
+from kerashp.estimators._training.handover import (
     Fitting,
     built_once,
     epochs_told,
@@ -33,32 +64,7 @@ from kerashp.estimators._handover import (
     suspend,
     taken,
 )
-from kerashp.estimators._losses import check_loss, check_values, loss_of, trivial_loss
-from kerashp.estimators._magnitudes import check_inputs, check_targets
-from kerashp.estimators._metrics import check_metrics
-from kerashp.estimators._models import (
-    check_compiled,
-    check_optimizer,
-    output_width,
-    outputs,
-    rows_of,
-    weights_are_finite,
-)
-from kerashp.estimators._persistence import Persistent
-from kerashp.estimators._rows import (
-    Rows,
-    checked_features,
-    checked_rows,
-    hold_out,
-    last_rows,
-    weighted,
-    with_weight,
-)
-from kerashp.estimators._schedules import named_schedule
-from kerashp.estimators._standardization import warn_of_small_deviations
-from kerashp.estimators._targets import ValueEncoder
-from kerashp.estimators._validation import validation_tuple, warn_of_unlike_rows
-from kerashp.estimators._warm_start import start_from
+from kerashp.estimators._training.warm_start import start_from
 from kerashp.training import Statistics, fit, isolated, set_statistics, without_retracing_warnings
 
 _MAX_SEED = np.iinfo(np.int32).max

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._handover import Fitting
-from kerashp.estimators._models import duplicate
+from kerashp.estimators._data.models import duplicate
+from kerashp.estimators._training.handover import Fitting
 
 
 class ContinuedFits(BaseKerasEstimator):

@@ -10,10 +10,10 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.multiclass import type_of_target
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._losses import check_losses
-from kerashp.estimators._models import outputs_for
-from kerashp.estimators._rows import Rows, narrowed
-from kerashp.estimators._targets import TASKS
+from kerashp.estimators._data.losses import check_losses
+from kerashp.estimators._data.models import outputs_for
+from kerashp.estimators._data.rows import Rows, narrowed
+from kerashp.estimators._data.targets import TASKS
 
 
 class ListedClasses:

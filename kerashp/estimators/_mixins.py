@@ -8,8 +8,8 @@ from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils import Tags
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._rows import Rows, check_listed, checked_classes
-from kerashp.estimators._targets import ClassEncoder, ValueEncoder
+from kerashp.estimators._data.rows import Rows, check_listed, checked_classes
+from kerashp.estimators._data.targets import ClassEncoder, ValueEncoder
 
 
 class ProbabilisticClassifierMixin(ClassifierMixin):

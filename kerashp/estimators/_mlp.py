@@ -11,16 +11,16 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from kerashp._arguments import Arguments, hidden_widths
 from kerashp._memory import Footprint
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._constraints import TRAINING_CONSTRAINTS
-from kerashp.estimators._convergence import AUTO
-from kerashp.estimators._handover import built_once
+from kerashp.estimators._data.rows import Rows
+from kerashp.estimators._data.standardization import in_units, input_statistics, moments, without_units
+from kerashp.estimators._data.targets import data_arguments
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
-from kerashp.estimators._rows import Rows
-from kerashp.estimators._standardization import in_units, input_statistics, moments, without_units
-from kerashp.estimators._targets import data_arguments
-from kerashp.estimators._warm_start import units_from
+from kerashp.estimators._parameters.constraints import TRAINING_CONSTRAINTS
+from kerashp.estimators._training.convergence import AUTO
+from kerashp.estimators._training.handover import built_once
+from kerashp.estimators._training.warm_start import units_from
 from kerashp.models import build_model, optimizer_slots
-from kerashp.training._convergence import Convergence
+from kerashp.training._members.convergence import Convergence
 
 _CHECK = Arguments("build_model")
 # Of weights and of the optimizer's state: the model's, a program's before and after, and those on their way.

@@ -19,9 +19,9 @@ from kerashp._archives import check_archive, load_model, read_arrays
 from kerashp._arguments import shown
 from kerashp._files import digest, read_json, regular_file, write_json, written_beside
 from kerashp._version import __version__
-from kerashp.estimators._models import output_width
-from kerashp.estimators._packing import packed, unpacked
-from kerashp.estimators._rows import Rows
+from kerashp.estimators._data.models import output_width
+from kerashp.estimators._data.rows import Rows
+from kerashp.estimators._parameters.packing import packed, unpacked
 
 _MODEL, _ARRAYS, _MANIFEST = "model.keras", "arrays.npz", "estimator.json"
 _FORMAT = 1

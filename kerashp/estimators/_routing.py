@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
+from kerashp._compat.scikeras import route_params
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._callbacks import copied
-from kerashp.estimators._parameters import PREDICT_NAMES, ROUTED_CONSTRAINTS, ParameterNamespace
-from kerashp.estimators._scikeras import route_params
+from kerashp.estimators._parameters.parameters import PREDICT_NAMES, ROUTED_CONSTRAINTS, ParameterNamespace
+from kerashp.estimators._training.callbacks import copied
 
 _SIZES = ("batch_size", "validation_batch_size")
 _CALL: ContextVar[dict[str, Any] | None] = ContextVar("call", default=None)

@@ -7,18 +7,18 @@ import keras
 import numpy as np
 from sklearn.metrics import accuracy_score, r2_score
 
+from kerashp._compat.scikeras import loss_name, route_params
 from kerashp.estimators._base import unchanged_by_errors
 from kerashp.estimators._continuation import ContinuedFits, n_dims
+from kerashp.estimators._data.losses import loss_of
+from kerashp.estimators._data.metrics import ask_for_one_hot
+from kerashp.estimators._data.models import built_with
+from kerashp.estimators._data.rows import Rows, checked_rows
+from kerashp.estimators._data.targets import data_arguments
 from kerashp.estimators._encoders import EncoderMixin
-from kerashp.estimators._losses import loss_of
-from kerashp.estimators._metrics import ask_for_one_hot
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
-from kerashp.estimators._models import built_with
-from kerashp.estimators._parameters import COMPILE_DEFAULTS
-from kerashp.estimators._routing import PredictionCalls, ProbabilityCalls, RoutedCalls
-from kerashp.estimators._rows import Rows, checked_rows
-from kerashp.estimators._scikeras import loss_name, route_params
-from kerashp.estimators._signatures import (
+from kerashp.estimators._parameters.parameters import COMPILE_DEFAULTS
+from kerashp.estimators._parameters.signatures import (
     HANDED,
     called,
     defaults_of,
@@ -28,7 +28,7 @@ from kerashp.estimators._signatures import (
     takes_any,
     way_from_keras_tuner,
 )
-from kerashp.estimators._targets import data_arguments
+from kerashp.estimators._routing import PredictionCalls, ProbabilityCalls, RoutedCalls
 from kerashp.models import loss_for
 from kerashp.training import isolated
 

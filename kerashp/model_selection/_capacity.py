@@ -10,8 +10,8 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
 from kerashp._arguments import Arguments
-from kerashp.diagnostics._result import Result, Table
-from kerashp.diagnostics._trainable import trainable
+from kerashp.diagnostics._foundations.result import Result, Table
+from kerashp.diagnostics._foundations.trainable import trainable
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
 from kerashp.model_selection._growing import Growing, GrowthStep, Names, Scores, doubled

@@ -10,11 +10,11 @@ from sklearn.model_selection import _search_successive_halving as theirs
 from sklearn.utils.validation import _num_samples
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._convergence import epochs_of
 from kerashp.estimators._nesting import innermost, path_to
+from kerashp.estimators._training.convergence import epochs_of
+from kerashp.model_selection._fits.deadline import Stopped
+from kerashp.model_selection._fits.task import Resource
 from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
-from kerashp.model_selection._stop import Stopped
-from kerashp.model_selection._task import Resource
 from kerashp.spaces._search_space import grid
 
 _EPOCHS = "epochs"

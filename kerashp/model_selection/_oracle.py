@@ -14,12 +14,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._convergence import epochs_of
 from kerashp.estimators._nesting import innermost, path_to
+from kerashp.estimators._training.convergence import epochs_of
 from kerashp.model_selection._deciding import check_one_decides, deciding
+from kerashp.model_selection._fits.task import Resource, Result
 from kerashp.model_selection._proposals import NAMES, Proposal, Proposer, ends, joined, named
 from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
-from kerashp.model_selection._task import Resource, Result
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 

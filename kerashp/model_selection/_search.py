@@ -16,25 +16,25 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._convergence import warn_of_convergence
-from kerashp.estimators._handover import scheduling_for, training_for
 from kerashp.estimators._nesting import innermost
-from kerashp.model_selection._call import check_call
-from kerashp.model_selection._ensembling import EnsemblingMixin
-from kerashp.model_selection._evaluation import Evaluation
-from kerashp.model_selection._failures import reported
-from kerashp.model_selection._histories import History, columns, histories, mean_best_epochs
-from kerashp.model_selection._joblib import AllAtOnce
-from kerashp.model_selection._journal import Journal
-from kerashp.model_selection._library import Library, held_out
-from kerashp.model_selection._plan import Plan
+from kerashp.estimators._training.convergence import warn_of_convergence
+from kerashp.estimators._training.handover import scheduling_for, training_for
+from kerashp.model_selection._ensembles.search_mixin import EnsemblingMixin
+from kerashp.model_selection._fits.curves import History, columns, histories, mean_best_epochs
+from kerashp.model_selection._fits.deadline import CTRL_C, Limit, Stopped
+from kerashp.model_selection._fits.failures import reported
+from kerashp.model_selection._fits.heldout_predictions import Library, held_out
+from kerashp.model_selection._fits.seeds import drawing_from, new_seed
+from kerashp.model_selection._fits.task import Resource, Result
+from kerashp.model_selection._planning.plan import Plan
 from kerashp.model_selection._ranking import Comparison, check_some_is_best, compared
-from kerashp.model_selection._seeds import drawing_from, new_seed
-from kerashp.model_selection._stop import CTRL_C, Limit, Stopped
-from kerashp.model_selection._store import Unwritten
-from kerashp.model_selection._task import Resource, Result
-from kerashp.model_selection._trial import Trial, check_finite
-from kerashp.model_selection._workers import workers
+from kerashp.model_selection._running.call import check_call
+from kerashp.model_selection._running.evaluation import Evaluation
+from kerashp.model_selection._running.joblib_backend import AllAtOnce
+from kerashp.model_selection._running.processes import workers
+from kerashp.model_selection._running.trial import Trial, check_finite
+from kerashp.model_selection._storage.journal import Journal
+from kerashp.model_selection._storage.memory import Unwritten
 from kerashp.spaces._search_space import grid, search_space
 from kerashp.training import check_fork, one_warning_a_cause, without_retracing_warnings
 

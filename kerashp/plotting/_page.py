@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from kerashp.diagnostics._result import Result, Table
+from kerashp.diagnostics._foundations.result import Result, Table
 from kerashp.plotting._text import printable
 
 # Nothing is fetched and nothing is run, whatever the text may hold.

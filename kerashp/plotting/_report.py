@@ -21,11 +21,11 @@ from kerashp._arguments import Arguments
 from kerashp._files import written_beside
 from kerashp._version import __version__
 from kerashp.diagnostics import diagnose
-from kerashp.diagnostics._result import Table
+from kerashp.diagnostics._foundations.result import Table
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._callbacks import copied
-from kerashp.estimators._convergence import epochs_of
 from kerashp.estimators._nesting import innermost
+from kerashp.estimators._training.callbacks import copied
+from kerashp.estimators._training.convergence import epochs_of
 from kerashp.plotting._candidates import (
     SPACES,
     Candidates,

@@ -8,11 +8,11 @@ import numpy as np
 from keras.optimizers.schedules import LearningRateSchedule
 
 from kerashp._arguments import Arguments, spelled
-from kerashp.estimators._schedules import SCHEDULES, NamedSchedule
+from kerashp.estimators._parameters.schedules import SCHEDULES, NamedSchedule
 from kerashp.plotting._matplotlib import COLOURS, axes_of, plain, require
 from kerashp.schedules import LinearWarmup
 from kerashp.training import LearningRateCallback
-from kerashp.training._rates import Taken
+from kerashp.training._members.rates import Taken
 
 _STYLES = ("-", "--", "-.", ":")
 _LEAST_RATIO = 50.0  # of the greatest rate to those of the lowest tenth, on a log scale

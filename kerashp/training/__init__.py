@@ -2,26 +2,26 @@
 
 from kerashp._statistics import Statistics, set_statistics
 from kerashp.training._costs import Costs, measured
-from kerashp.training._devices import Devices, n_devices
-from kerashp.training._fallbacks import one_warning_a_cause
+from kerashp.training._engine.outputs import Predictor, predicting_shape
+from kerashp.training._engine.program_cache import clear_cache
 from kerashp.training._fit import FallbackWarning, fit
-from kerashp.training._forks import check_fork
-from kerashp.training._isolation import (
+from kerashp.training._keras.modes import Mode, mode_of
+from kerashp.training._keras.obstacles import obstacle
+from kerashp.training._keras.rowwise import is_rowwise
+from kerashp.training._members.member import Member, Paused, Trained
+from kerashp.training._members.rates import LearningRateCallback, is_only_a_schedule
+from kerashp.training._members.room import Room, units_of
+from kerashp.training._population import Population, block_size, n_cores
+from kerashp.training._runtime.devices import Devices, n_devices
+from kerashp.training._runtime.fallbacks import one_warning_a_cause
+from kerashp.training._runtime.forks import check_fork
+from kerashp.training._runtime.isolation import (
     isolated,
     without_lambda_warnings,
     without_retracing_warnings,
     without_warnings,
 )
-from kerashp.training._member import Member, Paused, Trained
-from kerashp.training._modes import Mode, mode_of
-from kerashp.training._obstacles import obstacle
-from kerashp.training._outputs import Predictor, predicting_shape
-from kerashp.training._population import Population, block_size, n_cores
-from kerashp.training._programs import clear_cache
-from kerashp.training._rates import LearningRateCallback, is_only_a_schedule
-from kerashp.training._room import Room, units_of
-from kerashp.training._rowwise import is_rowwise
-from kerashp.training._template import graph_shape, roomier, weight_shapes
+from kerashp.training._stacking.template import graph_shape, roomier, weight_shapes
 
 __all__ = [
     "Costs",

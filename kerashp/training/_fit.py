@@ -8,14 +8,14 @@ import keras
 from keras.src.trainers.data_adapters import data_adapter_utils
 
 from kerashp._arguments import known_arguments
-from kerashp.training import _data, _hooks
-from kerashp.training._assembly import single
-from kerashp.training._convergence import is_patient, least_epochs
-from kerashp.training._fallbacks import is_new, without_counters
-from kerashp.training._forks import check_fork
-from kerashp.training._logs import native, of_validation
-from kerashp.training._obstacles import obstacle, of_error, too_large
-from kerashp.training._rates import Rates, Taken, initial_rate, schedule_among
+from kerashp.training._engine.assembly import single
+from kerashp.training._keras import data, hooks
+from kerashp.training._keras.logs import native, of_validation
+from kerashp.training._keras.obstacles import obstacle, of_error, too_large
+from kerashp.training._members.convergence import is_patient, least_epochs
+from kerashp.training._members.rates import Rates, Taken, initial_rate, schedule_among
+from kerashp.training._runtime.fallbacks import is_new, without_counters
+from kerashp.training._runtime.forks import check_fork
 
 
 class FallbackWarning(UserWarning):
@@ -177,27 +177,27 @@ class _Training:
         self._model = model
         self._call = call
         self._ahead = False  # of the model's variables
-        self._schedule = schedule_among(_hooks.flat(call["callbacks"]))
+        self._schedule = schedule_among(hooks.flat(call["callbacks"]))
         reason = obstacle(model, call)
         if reason:
             raise _Refused(reason)
         train, validation = self._standardized()
-        reason = too_large(_data.n_bytes(train) + _data.n_bytes(validation))
+        reason = too_large(data.n_bytes(train) + data.n_bytes(validation))
         if reason:
             raise _Refused(reason)
         batch_size = int(call["batch_size"] or 32)
-        model._symbolic_build(data_batch=_data.symbolic(train, batch_size))
+        model._symbolic_build(data_batch=data.symbolic(train, batch_size))
         if not model.trainable_variables:
             raise _Refused("the model has no trainable weights")
-        self._n_steps = -(-_data.n_rows(train) // batch_size)
+        self._n_steps = -(-data.n_rows(train) // batch_size)
         rates = None
         if self._schedule is not None:
             rates = Rates([Taken(self._schedule, initial_rate(model, self._schedule), self._n_steps)])
         try:
             self._engine = single(
                 model,
-                _data.on_device(train),
-                None if validation is None else _data.on_device(validation),
+                data.on_device(train),
+                None if validation is None else data.on_device(validation),
                 (batch_size, int(call["validation_batch_size"] or batch_size)),
                 shuffle=call["shuffle"],
                 rates=rates,
@@ -209,13 +209,13 @@ class _Training:
 
     def _standardized(self) -> tuple[Any, Any]:
         call = self._call
-        data, validation = (call["x"], call["y"], call["sample_weight"]), call["validation_data"]
+        rows, validation = (call["x"], call["y"], call["sample_weight"]), call["validation_data"]
         if call["validation_split"] and validation is None:
-            data, validation = _data.split(*data, call["validation_split"])
-        train = _data.standardized(*data, class_weight=call["class_weight"])
+            rows, validation = data.split(*rows, call["validation_split"])
+        train = data.standardized(*rows, class_weight=call["class_weight"])
         if validation is None:
             return train, None
-        return train, _data.standardized(*data_adapter_utils.unpack_x_y_sample_weight(validation))
+        return train, data.standardized(*data_adapter_utils.unpack_x_y_sample_weight(validation))
 
     def run(self) -> Any:
         """Train; the model's `History`."""
@@ -255,7 +255,7 @@ class _Training:
 
     def _epochs_at_once(self, callbacks: list[Any], left: int) -> int:
         alike = not self._engine.validates or self._call["validation_freq"] == 1
-        if _hooks.look_between(callbacks) or not alike:
+        if hooks.look_between(callbacks) or not alike:
             return 1
         return min([left, *map(least_epochs, filter(is_patient, callbacks))])
 
@@ -268,19 +268,19 @@ class _Training:
                 callbacks.on_epoch_end(epoch, logs)
             return logs
         callbacks.on_epoch_begin(first)
-        if _hooks.look_at_model(callbacks.callbacks):
+        if hooks.look_at_model(callbacks.callbacks):
             self._engine.read(self._model)
         logs = self._one(callbacks, first)
-        _hooks.end_batches(callbacks.callbacks, self._n_steps - 1, logs)
+        hooks.end_batches(callbacks.callbacks, self._n_steps - 1, logs)
         callbacks.on_epoch_end(first, logs)
         return logs
 
     def _one(self, callbacks: Any, epoch: int) -> dict[str, Any]:
         validate = self._engine.validates and self._model._should_eval(epoch, self._call["validation_freq"])
-        if not _hooks.look_at_model(callbacks.callbacks):
+        if not hooks.look_at_model(callbacks.callbacks):
             (logs,) = self._trained(1, validate=validate)
             return logs
-        apart = validate and _hooks.look_at_tests(callbacks.callbacks)
+        apart = validate and hooks.look_at_tests(callbacks.callbacks)
         (logs,) = self._trained(1, validate=validate and not apart)
         self._write()
         if apart:

@@ -13,24 +13,24 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 
 from kerashp._arguments import Arguments
 from kerashp._statistics import normalization_of
-from kerashp.training._assembly import Assembly
-from kerashp.training._backend import backend
-from kerashp.training._block import Block, Snapshot, stacked
-from kerashp.training._devices import on, pinned
-from kerashp.training._engine import Engine
-from kerashp.training._finalization import final_state
-from kerashp.training._forks import check_fork
-from kerashp.training._logs import flat, native, of_validation
-from kerashp.training._member import Course, Member, Paused, Trained
-from kerashp.training._modes import Mode, mode_of
-from kerashp.training._obstacles import of_data, of_error, of_model, too_large
-from kerashp.training._padding import may_be_padded
-from kerashp.training._portions import Portions
-from kerashp.training._rates import Constant, Rates, Taken, initial_rate
-from kerashp.training._room import Room, Units, dense_of, units_of
-from kerashp.training._stack import Stack
-from kerashp.training._step import State, variables_of
-from kerashp.training._template import graph_shape
+from kerashp.training._engine.assembly import Assembly
+from kerashp.training._engine.block import Block, Snapshot, stacked
+from kerashp.training._engine.engine import Engine
+from kerashp.training._keras.logs import flat, native, of_validation
+from kerashp.training._keras.modes import Mode, mode_of
+from kerashp.training._keras.obstacles import of_data, of_error, of_model, too_large
+from kerashp.training._members.member import Course, Member, Paused, Trained
+from kerashp.training._members.rates import Constant, Rates, Taken, initial_rate
+from kerashp.training._members.room import Room, Units, dense_of, units_of
+from kerashp.training._runtime.backend import backend
+from kerashp.training._runtime.devices import on, pinned
+from kerashp.training._runtime.forks import check_fork
+from kerashp.training._stacking.finalization import final_state
+from kerashp.training._stacking.padding import may_be_padded
+from kerashp.training._stacking.portions import Portions
+from kerashp.training._stacking.stack import Stack
+from kerashp.training._stacking.step import State, variables_of
+from kerashp.training._stacking.template import graph_shape
 
 _EPOCHS_BETWEEN = 10  # looks at whether members have diverged
 _FEW, _MANY = 16, 1024  # members of one compiled call: on the machine's cores, on an accelerator

@@ -1,0 +1,1 @@
+"""`compare_distributions`: two sets of rows, column by column."""

@@ -1,0 +1,1 @@
+"""`check_gradients`: automatic gradients against differences of the loss."""

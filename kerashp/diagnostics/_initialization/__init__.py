@@ -1,0 +1,1 @@
+"""`check_initialization`: the scale of signals and gradients before training."""

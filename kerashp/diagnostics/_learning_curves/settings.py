@@ -1,0 +1,201 @@
+"""What a training has already, so that nobody is advised to do it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from sklearn import preprocessing
+from sklearn.base import is_classifier
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.pipeline import Pipeline
+
+from kerashp.callbacks import LearningRateWarmup
+from kerashp.diagnostics._learning_curves.findings import (
+    AVERAGE,
+    CHECK_TARGETS,
+    CLIP,
+    MOMENTUM,
+    REGULARISE,
+    SCALE,
+    TRAIN_LONGER,
+    WARM_UP,
+    WEAKEN,
+)
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._data.losses import loss_of
+from kerashp.estimators._nesting import around, innermost
+from kerashp.schedules import LinearWarmup
+from kerashp.training._keras.hooks import flat
+
+_SCALERS = (
+    preprocessing.StandardScaler,
+    preprocessing.MinMaxScaler,
+    preprocessing.MaxAbsScaler,
+    preprocessing.RobustScaler,
+    preprocessing.PowerTransformer,
+    preprocessing.QuantileTransformer,
+    preprocessing.Normalizer,
+)
+_SCALING_LAYERS = (
+    keras.layers.Normalization,
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.Rescaling,
+)
+_CHANGE_NO_SCALE = (keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Reshape)
+_DROPS = (keras.layers.Dropout, keras.layers.AlphaDropout, keras.layers.GaussianDropout)
+_PENALTIES = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "embeddings_regularizer")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is known of a training. Without a model or an estimator all are False.
+
+    Attributes
+    ----------
+    scaled_inputs, scaled_targets : bool
+        Whether something scales them; targets that are classes count as scaled.
+    momentum, clipping, averaging, warmup, early_stopping : bool
+        Whether the optimizer or the callbacks have these.
+    dropout, penalties : bool
+        Whether the model has these.
+    model : bool
+        Whether it is known.
+    """
+
+    scaled_inputs: bool = False
+    scaled_targets: bool = False
+    momentum: bool = False
+    clipping: bool = False
+    averaging: bool = False
+    warmup: bool = False
+    early_stopping: bool = False
+    dropout: bool = False
+    penalties: bool = False
+    model: bool = False
+
+
+def settings_of(model: Any, outer: Any = None) -> Settings:
+    """Of a Keras model and of an estimator, with what is around it; each may be None."""
+    estimator = innermost(outer)
+    callbacks = flat(getattr(estimator, "callbacks", None))
+    known = isinstance(model, keras.Model)
+    optimizer = getattr(model, "optimizer", None)
+    layers = _layers(model) if known else []
+    return Settings(
+        scaled_inputs=_scales_inputs(outer) or _begins_scaling(layers),
+        scaled_targets=_scales_targets(outer)
+        or bool(getattr(estimator, "normalize_target", False))
+        or _classifies(model, estimator),
+        momentum=bool(getattr(optimizer, "momentum", 0)) or hasattr(optimizer, "beta_1"),
+        clipping=any(getattr(optimizer, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm")),
+        averaging=bool(getattr(optimizer, "use_ema", False)),
+        warmup=bool(getattr(estimator, "warmup_epochs", 0))
+        or isinstance(getattr(optimizer, "_learning_rate", None), LinearWarmup)
+        or _has(callbacks, LearningRateWarmup),
+        early_stopping=bool(getattr(estimator, "early_stopping", False))
+        or _has(callbacks, keras.callbacks.EarlyStopping),
+        dropout=any(isinstance(layer, _DROPS) or _recurrent_dropout(layer) for layer in layers),
+        penalties=any(getattr(layer, name, None) for layer in layers for name in _PENALTIES),
+        model=known,
+    )
+
+
+def left_to_do(actions: Iterable[str], settings: Settings) -> tuple[str, ...]:
+    """The actions without what is so already, reworded where a part is."""
+    reworded = {action: _reworded(action, settings) for action in actions}
+    return tuple(action for action in reworded.values() if action)
+
+
+def _reworded(action: str, settings: Settings) -> str | None:
+    """The action as far as it is left to do; None: nothing is."""
+    if action == SCALE:
+        return _scaling(settings)
+    if action == REGULARISE:
+        return _regularising(settings)
+    if action == WEAKEN and settings.model:
+        there = [
+            name for name, has in (("L1 and L2", settings.penalties), ("dropout", settings.dropout)) if has
+        ]
+        return f"weaken what regularises the network ({' and '.join(there)})" if there else None
+    changes: dict[str, tuple[bool, str | None]] = {
+        MOMENTUM: (settings.momentum, None),
+        CLIP: (settings.clipping, "clip the gradients to a smaller norm"),
+        WARM_UP: (settings.warmup, None),
+        AVERAGE: (settings.averaging, "take larger batches"),
+        TRAIN_LONGER: (settings.early_stopping, "train for more epochs"),
+        CHECK_TARGETS: (
+            settings.scaled_targets,
+            CHECK_TARGETS.replace(", fit", " and fit").replace(", and are scaled", ""),
+        ),
+    }
+    is_so, instead = changes.get(action, (False, None))
+    return instead if is_so else action
+
+
+def _scaling(settings: Settings) -> str | None:
+    if settings.scaled_inputs and settings.scaled_targets:
+        return None
+    if settings.scaled_inputs:
+        which = "targets" if settings.model else "targets of a regression"
+        return f"scale the {which} to mean 0 and standard deviation 1"
+    return "scale the inputs to mean 0 and standard deviation 1" if settings.scaled_targets else SCALE
+
+
+def _regularising(settings: Settings) -> str:
+    ways = [
+        *([] if settings.early_stopping else ["early stopping"]),
+        "more dropout" if settings.dropout else "dropout",
+        "a stronger L2" if settings.penalties else "L2",
+        "fewer or narrower layers",
+    ]
+    return f"regularise: {', '.join(ways)}"
+
+
+def _layers(model: Any) -> list[Any]:
+    return [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
+
+
+def _has(callbacks: Sequence[Any], kind: type) -> bool:
+    return any(isinstance(one, kind) or one is kind for one in callbacks)
+
+
+def _recurrent_dropout(layer: Any) -> bool:
+    return any(
+        isinstance(rate := getattr(layer, name, 0), float) and rate > 0
+        for name in ("dropout", "recurrent_dropout")
+    )
+
+
+def _begins_scaling(layers: Sequence[Any]) -> bool:
+    first = next((layer for layer in layers if not isinstance(layer, _CHANGE_NO_SCALE)), None)
+    return isinstance(first, _SCALING_LAYERS)
+
+
+def _scales_inputs(outer: Any) -> bool:
+    """Whether a step before the last one scales, or holds something that does."""
+    steps = [
+        step
+        for pipeline in around(outer)
+        if isinstance(pipeline, Pipeline)
+        for _, step in pipeline.steps[:-1]
+    ]
+    inside = [part for step in steps if hasattr(step, "get_params") for part in step.get_params().values()]
+    return any(isinstance(part, _SCALERS) for part in [*steps, *inside])
+
+
+def _scales_targets(outer: Any) -> bool:
+    return any(
+        isinstance(one, TransformedTargetRegressor) and (one.func is not None or one.transformer is not None)
+        for one in around(outer)
+    )
+
+
+def _classifies(model: Any, estimator: Any) -> bool:
+    if isinstance(estimator, BaseKerasEstimator):
+        return is_classifier(estimator)
+    try:
+        return "crossentropy" in loss_of(model).name or loss_of(model).margins
+    except (AttributeError, ValueError):  # no model, or none with one loss
+        return False

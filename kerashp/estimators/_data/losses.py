@@ -1,0 +1,172 @@
+"""What a compiled model's loss says of the targets it takes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerashp._compat.scikeras import loss_name
+
+_SPARSE = {"sparse_categorical_crossentropy"}
+_CATEGORICAL = {
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
+    "categorical_hinge",
+}
+_BINARY = {"binary_crossentropy", "binary_focal_crossentropy"}
+_MARGIN = {"hinge", "squared_hinge", "categorical_hinge"}
+_NON_NEGATIVE = {"poisson", "mean_squared_logarithmic_error"}
+_NO_LOSS = (
+    "The model is compiled without a loss: provide a loss, such as 'mse' or "
+    "'sparse_categorical_crossentropy', where it is compiled or as the parameter loss"
+)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The kind of a model's loss.
+
+    A `sparse` one takes class indices, a `categorical` one the one-hot rows of exclusive classes; `margins`
+    says that the model puts out logits or margins instead of probabilities.
+    """
+
+    name: str
+    sparse: bool
+    categorical: bool
+    margins: bool
+
+
+def loss_of(model: keras.Model) -> Loss:
+    """The kind of the loss that a model was compiled with."""
+    loss = _one(model.loss)
+    if loss is None:
+        raise ValueError(_NO_LOSS)
+    if isinstance(loss, list | tuple | dict):
+        raise ValueError(
+            f"The model is compiled with {len(loss)} losses; an estimator needs one for its one output, such "
+            "as 'mse' or 'sparse_categorical_crossentropy'"
+        )
+    name = _name(loss)
+    return Loss(
+        name,
+        sparse=name in _SPARSE,
+        categorical=name in _CATEGORICAL,
+        margins=name in _MARGIN or bool(getattr(loss, "from_logits", False)),
+    )
+
+
+def check_losses(model: keras.Model) -> None:
+    """Refuse a model, of any number of outputs, that has no loss.
+
+    Raises
+    ------
+    ValueError
+        If it is compiled without one.
+    """
+    if not any(loss is not None for loss in keras.tree.flatten(model.loss)):
+        raise ValueError(_NO_LOSS)
+
+
+def trivial_loss(model: keras.Model, y: np.ndarray, sample_weight: np.ndarray | None) -> float | None:
+    """The loss of predicting the targets' mean, or the classes' shares, for all rows.
+
+    None where it is not known: of margins, or of a loss of the user's own that takes other things. `y` are
+    targets as the model takes them.
+    """
+    several = isinstance(model.loss, list | tuple | dict) and len(model.loss) > 1
+    if several or not isinstance(y, np.ndarray):
+        return None
+    loss = loss_of(model)
+    if loss.margins:
+        return None
+    try:
+        told = _by_class(y, sample_weight) if loss.sparse else _by_mean(y, sample_weight)
+        value = _mean_loss(keras.losses.get(_one(model.loss)), *told)
+    except Exception:  # it is a help, and no reason for a fit to fail
+        return None
+    return value if np.isfinite(value) and value > 0 else None
+
+
+_Told = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # targets, predictions and weights
+
+
+def _by_class(y: np.ndarray, sample_weight: np.ndarray | None) -> _Told:
+    """One row for each class, weighted by how often it is there: rows times classes may be too many."""
+    counts = np.bincount(y.ravel().astype(int), sample_weight)
+    n_classes = len(counts)
+    predicted = np.broadcast_to(counts / counts.sum(), (n_classes, n_classes))
+    weights = counts * n_classes / len(y)
+    return np.arange(n_classes)[:, None], predicted.astype(keras.config.floatx()), weights
+
+
+def _by_mean(y: np.ndarray, sample_weight: np.ndarray | None) -> _Told:
+    y = y.reshape(len(y), -1)
+    mean = np.average(y, axis=0, weights=sample_weight)
+    return y, np.broadcast_to(mean, y.shape).astype(keras.config.floatx()), sample_weight
+
+
+def _mean_loss(loss: Any, y: np.ndarray, predicted: np.ndarray, sample_weight: np.ndarray | None) -> float:
+    if isinstance(loss, keras.losses.Loss):
+        return float(keras.ops.convert_to_numpy(loss(y, predicted, sample_weight)))
+    losses = keras.ops.convert_to_numpy(loss(y, predicted))  # a function's, one a row
+    return float(np.average(losses.reshape(len(y), -1).mean(axis=1), weights=sample_weight))
+
+
+def _one(loss: Any) -> Any:
+    """The loss in a list or dict of one."""
+    if isinstance(loss, list | tuple | dict) and len(loss) == 1:
+        (loss,) = loss.values() if isinstance(loss, dict) else loss
+    return loss
+
+
+def _name(loss: Any) -> str:
+    try:
+        return loss_name(loss)
+    except (TypeError, ValueError):  # a list, a dict, or a loss of the user's that Keras cannot look up
+        return getattr(loss, "__name__", type(loss).__name__)
+
+
+def check_loss(loss: Loss, task: str, width: int, needed: int) -> None:
+    """Refuse a loss or an output width that does not fit the target.
+
+    Raises
+    ------
+    ValueError
+        If the model's output is narrower than the target needs, or wider where it has no classes of its own
+        for each unit, or its loss is for another kind of target.
+    """
+    per_class = loss.sparse or loss.categorical
+    if task == "regression" and (per_class or loss.name in _MARGIN):
+        raise ValueError(
+            f"The model's loss {loss.name!r} is for classes, but the target is continuous; compile the model "
+            "with a regression loss such as 'mse', or use a classifier"
+        )
+    if task == "multilabel" and loss.sparse:
+        raise ValueError(
+            f"The model's loss {loss.name!r} takes one class a row, but the target is multilabel; compile "
+            "the model with 'binary_crossentropy'"
+        )
+    least = 2 if task == "binary" and per_class else needed
+    classes = task in ("binary", "multiclass")  # of which a fold may lack some that the model has units for
+    if width < least or (width > least and not classes):
+        units = f"{least} or more" if classes else f"{least}"
+        raise ValueError(
+            f"The model's output has width {width}, but a {task} target with the loss {loss.name!r} needs "
+            f"{units}; give the last layer {units} unit(s)"
+        )
+
+
+def check_values(loss: Loss, y: np.ndarray) -> None:
+    """Refuse regression targets outside of what the loss is defined for."""
+    if loss.name in _BINARY and (y.min() < 0 or y.max() > 1):
+        raise ValueError(
+            f"The model's loss {loss.name!r} takes targets from 0 to 1; got values from {y.min()} to "
+            f"{y.max()}: scale y or compile the model with a loss such as 'mse'"
+        )
+    if loss.name in _NON_NEGATIVE and y.min() < 0:
+        raise ValueError(
+            f"The model's loss {loss.name!r} takes targets of at least 0; got values from {y.min()}: "
+            "compile the model with a loss such as 'mse'"
+        )

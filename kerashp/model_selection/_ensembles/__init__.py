@@ -1,0 +1,1 @@
+"""Ensembles of candidates: selection, training on all rows, and their estimators."""

@@ -1,0 +1,100 @@
+"""Estimators that are trained on all rows, together where that is possible."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import clone
+
+from kerashp.estimators._nesting import around
+from kerashp.estimators._training.convergence import collecting, warn_of_convergence
+from kerashp.estimators._training.handover import training_for
+from kerashp.model_selection._fits.deadline import Limit, Stopped
+from kerashp.model_selection._fits.task import Result, Task
+from kerashp.model_selection._planning.plan import Group
+from kerashp.model_selection._planning.preprocessing_cache import Memory
+from kerashp.model_selection._running.evaluation import Evaluation
+from kerashp.model_selection._storage.memory import Unwritten
+
+
+@dataclass(frozen=True)
+class _Training(Task):
+    """A fit on all rows, which is not scored."""
+
+    epochs: int | None = None  # that it trains with nothing held out; None: as its parameters say
+
+    def fit(self, estimator: Any) -> None:
+        _, X, y = self.arguments
+        told = nullcontext() if self.epochs is None else training_for(lambda: self.epochs)
+        with told:
+            estimator.fit(X, y, **self.keywords["fit_params"])
+
+    def run(self) -> Result:
+        estimator = self.candidates_estimator()
+        unconverged: list[str] = []
+        try:
+            with collecting(unconverged):
+                self.fit(estimator)
+        except Exception as error:
+            error.add_note(self.described())
+            raise
+        _forget_memory(estimator)
+        return {"estimator": estimator, "fitted": estimator, "unconverged": unconverged, **_UNSCORED}
+
+    def described(self) -> str:
+        return f"In the member at index {self.candidate}, {self.estimator!r}."
+
+
+_UNSCORED: Result = {"fit_error": None, "fit_time": 0.0, "test_scores": {}}
+
+
+def fitted(
+    estimators: Sequence[Any],
+    X: Any,
+    y: Any,
+    fit_params: dict[str, Any],
+    epochs: Sequence[int | None],
+    earlier: Sequence[Group],
+    caller: str,
+) -> list[Any]:
+    """Clones of the estimators, fitted on all rows; each for so many epochs, where that is not None.
+
+    The programs of earlier groups may be of use; warnings name the caller.
+    """
+    n_members = len(estimators)
+    tasks = [
+        _Training(
+            function=_no_function,
+            arguments=(clone(estimator), X, y),
+            keywords={
+                "parameters": {},
+                "fit_params": fit_params,
+                "candidate_progress": (number, n_members),
+                "split_progress": (0, 1),
+                "error_score": "raise",
+            },
+            epochs=own,
+        )
+        for number, (estimator, own) in enumerate(zip(estimators, epochs, strict=True))
+    ]
+    limit = Limit()
+    store = Unwritten(keeps_finished=False)
+    evaluation = Evaluation(None, False, 1, None, store, limit, earlier=earlier)
+    with suppress(Stopped):
+        results = evaluation.results(tasks)
+    if limit.reason is not None:
+        raise KeyboardInterrupt
+    warn_of_convergence(caller, [text for result in results for text in result["unconverged"]], n_members)
+    return [result["fitted"] for result in results]
+
+
+def _no_function(*_: Any, **__: Any) -> Result:
+    """In the place of scikit-learn's function, which would score."""
+    raise NotImplementedError
+
+
+def _forget_memory(estimator: Any) -> None:
+    for outer in around(estimator):
+        if isinstance(getattr(outer, "memory", None), Memory):
+            outer.memory = None

@@ -1,0 +1,249 @@
+"""Ensembles of the candidates that a search has tried."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
+from sklearn.metrics import check_scoring
+from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils.validation import _check_method_params, _num_samples, check_is_fitted
+
+from kerashp._arguments import Arguments, shown
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._data.rows import checked_labels
+from kerashp.estimators._data.targets import ClassEncoder
+from kerashp.estimators._mixins import ProbabilisticClassifierMixin
+from kerashp.estimators._nesting import innermost
+from kerashp.estimators._training.handover import scheduling_for
+from kerashp.model_selection._ensembles.estimators import (
+    BaseKerasEnsemble,
+    KerasEnsembleClassifier,
+    KerasEnsembleRegressor,
+)
+from kerashp.model_selection._ensembles.greedy import Selection, greedy_selection
+from kerashp.model_selection._fits.curves import mean_best_epochs
+from kerashp.model_selection._fits.heldout_predictions import Held, OutOfFold, out_of_fold
+from kerashp.model_selection._planning.plan import Group
+
+_CHECK = Arguments("ensemble")
+_REMEDY = "Pass scoring, such as 'neg_log_loss' or 'neg_mean_squared_error'"
+
+
+class EnsemblingMixin(BaseSearchCV):
+    """A search that makes ensembles of its candidates."""
+
+    _only_here: ClassVar[tuple[str, ...]] = (
+        "_data",
+        "_horizon",
+        "_programs",
+        "_routed",
+        "_held_out",
+    )  # not copied
+
+    _held_out: dict[int, Held]
+    _horizon: int | None  # of the schedules of learning rates
+    _programs: list[Group]  # those that trained in this process
+
+    def ensemble(self, n_members: int = 10, *, scoring: Any = None) -> BaseKerasEnsemble:
+        """Average the candidates that together predict held-out rows best, each trained on all rows.
+
+        Beginning with the best, the candidate is picked again and again that helps the mean of all picks
+        most, on the rows that the splits held out; up to where that mean was best. Nothing is trained for
+        it. Then every candidate that was picked is trained on all rows, as `refit` trains the best, and
+        weighs as often as it was picked.
+
+        Parameters
+        ----------
+        n_members : int, default=10
+            How many picks at the most. One candidate may be several.
+        scoring : str or callable, default=None
+            By what to pick: a name of the search's own scores, or what `sklearn.metrics.check_scoring`
+            takes. The score by which the search refits if None. It must follow from predictions.
+
+        Returns
+        -------
+        KerasEnsembleClassifier or KerasEnsembleRegressor
+            Fitted, with `selection_scores_`: the scores of the mean after each pick.
+
+        Raises
+        ------
+        TypeError
+            If an argument is of the wrong type.
+        ValueError
+            If there is nothing to pick from: the search is of no estimators of kerashp's, or was copied or
+            pickled; or if the scorer asks for more than predictions.
+
+        Notes
+        -----
+        The search keeps the predictions of its 50 best candidates, 256 MiB at the most, and a reference to
+        the data that it was fitted to, which must not have been changed; neither is pickled.
+
+        The score is of all held-out rows at once, with the sample weights that the search's own scorer gets;
+        of a row that several splits held out, the predictions are averaged; rows that none did do not count.
+        It is a little too good, since it was looked at for every pick: judge the ensemble by other rows.
+
+        A clone of the ensemble trains as its parameters say: not for the epochs that `refit_epochs="cv"`
+        found, and with schedules of each member's own epochs where the search's were those of its most.
+
+        References
+        ----------
+        R. Caruana, A. Niculescu-Mizil, G. Crew and A. Ksikes, Ensemble selection from libraries of models,
+        ICML 2004.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_regression
+        >>> from kerashp import KerasMLPRegressor
+        >>> from kerashp.model_selection import GridSearchCV
+        >>> X, y = make_regression(120, 6, noise=5, random_state=0)
+        >>> regressor = KerasMLPRegressor(1, epochs=20, learning_rate=0.01, random_state=0)
+        >>> search = GridSearchCV(regressor, {"n_neurons": [5, 8, 12]}, cv=3).fit(X, y / y.std())
+        >>> ensemble = search.ensemble(5)
+        >>> ensemble.selection_scores_[-1] >= ensemble.selection_scores_[0]
+        True
+        >>> ensemble.predict(X).shape
+        (120,)
+        """
+        check_is_fitted(self, "cv_results_")
+        n_members = _CHECK.integer("n_members", n_members, at_least=1)
+        self._check_library()
+        X, y = indexable(*self._data)
+        scorer = self._scorer(scoring)
+        library = out_of_fold(self._held_out, self._ranked(), _num_samples(X))
+        asked = "The search's own score" if scoring is None else f"scoring={shown(scoring)}"
+        selection = self._selected(library, scorer, asked, X, y, n_members)
+        picks = [library.candidates[pick] for pick in selection.picks]
+        ensemble = self._averaged(picks, X, y)
+        ensemble.selection_scores_ = selection.scores
+        return ensemble
+
+    def _averaged(self, picks: list[int], X: Any, y: Any) -> BaseKerasEnsemble:
+        """The candidates that were picked, fitted to all rows."""
+        candidates = list(dict.fromkeys(picks))
+        kind = KerasEnsembleClassifier if is_classifier(self.estimator) else KerasEnsembleRegressor
+        ensemble = kind(
+            clone(self.estimator),
+            [self.cv_results_["params"][candidate] for candidate in candidates],
+            weights=[picks.count(candidate) for candidate in candidates],
+        )
+        epochs = [self._epochs_of(candidate) for candidate in candidates]
+        with scheduling_for(self._horizon):
+            return ensemble._fit(X, y, self._routed.estimator.fit, epochs, self._programs)
+
+    def _keep_for_ensembles(self, X: Any, y: Any) -> None:
+        self._data = X, y
+        self._held_out = {}
+
+    def _get_routed_params_for_fit(self, params: dict[str, Any]) -> Any:
+        self._routed = super()._get_routed_params_for_fit(params)
+        return self._routed
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in self._only_here}
+
+    def _check_library(self) -> None:
+        if not isinstance(innermost(self.estimator), BaseKerasEstimator):
+            raise ValueError(
+                "ensemble is for searches of kerashp's estimators, alone or in pipelines; got "
+                f"{self.estimator!r}"
+            )
+        if "_data" not in vars(self):
+            raise ValueError(
+                "This search has been copied or pickled, and kept neither its data nor its predictions: call "
+                "ensemble before, and keep the ensemble, or fit the search again"
+            )
+        if not self._held_out:
+            raise ValueError(
+                "No candidate has predictions for all of its held-out rows: cv_results_ says what failed"
+            )
+
+    def _ranked(self) -> list[int]:
+        """The candidates, the best first."""
+        names = [name for name in self.cv_results_ if name.startswith("mean_test_")]
+        own = f"mean_test_{self.refit}"
+        means = self.cv_results_[own if own in names else names[0]]
+        return [int(candidate) for candidate in np.argsort(-means, kind="stable")]
+
+    def _scorer(self, scoring: Any) -> Callable[..., float]:
+        """Takes an estimator, X, y and what is routed to the search's own scorer."""
+        if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
+            raise _CHECK.wrong_type("scoring", "a str, a callable or None", scoring)
+        scorers, _ = self._get_scorers()
+        if scoring is None and not self.multimetric_:
+            return scorers
+        name = self.refit if scoring is None else scoring
+        if not isinstance(name, str):
+            if scoring is None:
+                raise ValueError(
+                    f"The search has several scores, and refit={self.refit!r} names none of them: pass "
+                    "scoring, the name of one"
+                )
+            return _alone(check_scoring(self.estimator, scoring=scoring))
+        if name in getattr(scorers, "_scorers", {}):
+            return _alone(scorers._scorers[name])
+        if self.multimetric_ and f"mean_test_{name}" in self.cv_results_:  # of a function that gives several
+            return lambda *arguments, **params: scorers(*arguments, **params)[name]
+        return _alone(check_scoring(self.estimator, scoring=name))
+
+    def _selected(
+        self, library: OutOfFold, scorer: Callable[..., float], asked: str, X: Any, y: Any, n_members: int
+    ) -> Selection:
+        params = _check_method_params(X, params=self._routed.scorer.score, indices=library.rows)
+        X, truth = _safe_indexing(X, library.rows), _safe_indexing(y, library.rows)
+        known = _known(y) if is_classifier(self.estimator) else _KnownRegressor()
+
+        def score(mean: np.ndarray) -> float:
+            known.values_ = mean
+            try:
+                return float(scorer(known, X, truth, **params))
+            except Exception as error:
+                raise ValueError(
+                    f"{asked} asks for more than predictions: {type(error).__name__}: {error}. {_REMEDY}"
+                ) from error
+
+        selection = greedy_selection(library.predictions, score, n_members)
+        if not selection.picks:
+            raise ValueError(f"{asked} gives no finite score for any candidate. {_REMEDY}")
+        return selection
+
+    def _epochs_of(self, candidate: int) -> int | None:
+        return mean_best_epochs(self.cv_results_, candidate) if self.refit_epochs == "cv" else None
+
+
+def _alone(scorer: Any) -> Callable[..., float]:
+    """A scorer that is handed sample weights only where it takes them."""
+    if not hasattr(scorer, "_accept_sample_weight"):
+        return lambda estimator, X, y, **_: scorer(estimator, X, y)
+    several = _MultimetricScorer(scorers={"score": scorer})
+    return lambda *arguments, **params: several(*arguments, **params)["score"]
+
+
+class _KnownRegressor(RegressorMixin, BaseEstimator):
+    """Predicts what it is told."""
+
+    values_: np.ndarray
+
+    def predict(self, X: Any) -> np.ndarray:
+        return self.values_
+
+
+class _KnownClassifier(ProbabilisticClassifierMixin, BaseEstimator):
+    """Predicts the probabilities that it is told."""
+
+    values_: np.ndarray
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        if self.target_encoder_.task_ == "multilabel":
+            return self.values_
+        return self.values_ / self.values_.sum(axis=1, keepdims=True)  # float32's sums are not quite 1
+
+
+def _known(y: Any) -> _KnownClassifier:
+    known = _KnownClassifier()
+    known.target_encoder_ = ClassEncoder().fit(checked_labels(y if issparse(y) else np.asarray(y)))
+    return known

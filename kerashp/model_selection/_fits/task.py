@@ -1,0 +1,136 @@
+"""One candidate on one split, as scikit-learn's searches hand it out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._nesting import innermost
+from kerashp.estimators._training.convergence import collecting
+from kerashp.estimators._training.handover import scheduling_for
+from kerashp.model_selection._fits.heldout_predictions import Result, predicted
+from kerashp.model_selection._fits.scorers import recording
+from kerashp.model_selection._fits.seeds import drawing_from, seed_of
+from kerashp.training import Paused
+
+
+class Resource(NamedTuple):
+    """What candidates get more of when they go on."""
+
+    name: str  # of the parameter
+    most: int  # epochs
+    narrows: bool  # each call's candidates go on from some of the call before, and from no others
+
+
+class _Failing(BaseEstimator):
+    def __init__(self, error: Exception):
+        self.error = error
+
+    def fit(self, *_: Any, **__: Any) -> None:
+        raise self.error
+
+
+@dataclass(frozen=True)
+class Task:
+    """A call of scikit-learn's `_fit_and_score`."""
+
+    function: Callable[..., Result]
+    arguments: tuple[Any, ...]  # (estimator, X, y)
+    keywords: dict[str, Any]
+    n_before: int = 0  # candidates of earlier calls
+    paused: Paused | None = None  # where its training goes on from
+    seed: int | None = None  # of what has no `random_state`; None: it draws its own
+    horizon: int | None = None  # the epochs that schedules are stretched over, where they are not its own
+
+    @property
+    def candidate(self) -> int:
+        """The candidate's position in `cv_results_`."""
+        return self.n_before + self.keywords["candidate_progress"][0]
+
+    @property
+    def split(self) -> int:
+        return self.keywords["split_progress"][0]
+
+    @property
+    def n_splits(self) -> int:
+        own: int = self.keywords["split_progress"][1]
+        return own
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The candidate and the split."""
+        return self.candidate, self.split
+
+    @property
+    def estimator(self) -> Any:
+        return self.arguments[0]
+
+    def seeded(self, seed: int, candidate: int) -> "Task":
+        """The same, but that what has no `random_state` draws from a seed that belongs to a candidate."""
+        own, inner = seed_of(seed, candidate, self.split), innermost(self.estimator)
+        if not isinstance(inner, BaseKerasEstimator) or inner.random_state is not None:
+            return replace(self, seed=own)
+        estimator = clone(self.estimator)
+        innermost(estimator).random_state = own
+        return replace(self, arguments=(estimator, *self.arguments[1:]), seed=own)
+
+    def candidates_estimator(self) -> Any:
+        """A clone of the estimator with the candidate's parameters."""
+        return clone(self.estimator).set_params(**clone(self.keywords["parameters"], safe=False))
+
+    def fit(self, estimator: Any) -> None:
+        """Fit an estimator on the split's training rows."""
+        _, X, y = self.arguments
+        train = self.keywords["train"]
+        params = _check_method_params(X, params=self.keywords["fit_params"] or {}, indices=train)
+        X_train, y_train = _safe_split(estimator, X, y, train)
+        rows = (X_train,) if y_train is None else (X_train, y_train)
+        with scheduling_for(self.horizon), drawing_from(self.seed):
+            estimator.fit(*rows, **params)
+
+    def score(self, estimator: Any, scorer: Any) -> Any:
+        """What a scorer gives for the split's test rows."""
+        _, X, y = self.arguments
+        train, test = self.keywords["train"], self.keywords["test"]
+        params = _check_method_params(X, params=self.keywords["score_params"] or {}, indices=test)
+        X_test, y_test = _safe_split(estimator, X, y, test, train)
+        return scorer(estimator, *((X_test,) if y_test is None else (X_test, y_test)), **params)
+
+    def run(self) -> Result:
+        """What scikit-learn makes of it; among it the estimator, what it predicts for the test rows, and what
+        scorers raised.
+
+        An error that is not to be scored says where it came from.
+        """
+        scorer, error_score = self.keywords["scorer"], self.keywords["error_score"]
+        if error_score != "raise":
+            scorer = recording(scorer, error_score)
+        try:
+            unconverged: list[str] = []
+            with scheduling_for(self.horizon), drawing_from(self.seed), collecting(unconverged):
+                told = {**self.keywords, "scorer": scorer, "return_estimator": True}
+                result = self.function(*self.arguments, **told)
+            errors = {"scorer_errors": getattr(scorer, "errors", []), "unconverged": unconverged}
+            return result | errors | self._held_out(result["estimator"])
+        except Exception as error:
+            error.add_note(self.described())
+            raise
+
+    def _held_out(self, estimator: Any) -> Result:
+        _, X, y = self.arguments
+        train, test = self.keywords["train"], self.keywords["test"]
+        return {"predictions": predicted(estimator, X, y, test, train), "test_rows": np.asarray(test)}
+
+    def failed(self, error: Exception) -> Result:
+        """What scikit-learn makes of it where its fit raises this error."""
+        arguments = (_Failing(error), *self.arguments[1:])
+        return replace(self, arguments=arguments, keywords={**self.keywords, "parameters": None}).run()
+
+    def described(self) -> str:
+        """The task in words."""
+        return f"In candidate {self.candidate}, {self.keywords['parameters']}, on split {self.split}."

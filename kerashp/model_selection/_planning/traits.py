@@ -1,0 +1,102 @@
+"""What fits must have in common to train together, in words, and in what two groups differ."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kerashp.model_selection._planning.prepare import Ready
+
+Traits = dict[str, str]
+
+_NAMES_OF_PARTS = (
+    "name",
+    "registered_name",
+    "module",
+    "build_input_shape",
+    "inbound_nodes",
+    "quantization_config",
+)
+# What a kind says besides the graph.
+_NAMES = (
+    "dtype",
+    "rows of type",
+    "batch_size",
+    "validation_batch_size",
+    "shuffle",
+    "numbers of rows",
+)
+_WIDTHS = "units of the widest"
+_MOST_DIFFERENCES = 3
+_OF_PART = re.compile(r" of (layer \d+|optimizer|loss)$")
+
+
+def traits_of(ready: Ready, units: tuple[int, ...]) -> Traits:
+    """Those of fits that train together, the widest of which has so many units in its Dense layers."""
+    kind: Any = ready.kind
+    graph, *others = kind
+    traits: dict[str, Any] = dict(zip(_NAMES, others, strict=True))
+    if traits["batch_size"] == "whole":
+        traits["batch_size"] = "of all rows"
+    traits["monitor of early stopping"] = ready.monitor
+    if ready.own_code:
+        traits["model with code of its own, of"] = f"candidate {graph[0]}"
+    else:
+        traits |= _of_graph(json.loads(graph))
+    traits[_WIDTHS] = units
+    return {name: str(value) for name, value in traits.items()}
+
+
+def differences(traits: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
+    """In words; what belongs to a part that is another altogether is left out, and nothing is said twice.
+
+    Widths separate only what has all else in common.
+    """
+    differing = [name for name in [*traits, *others] if traits.get(name) != others.get(name)]
+    if set(differing) != {_WIDTHS}:
+        differing = [name for name in differing if name != _WIDTHS]
+    parts = {name for name in differing if name in ("optimizer", "loss")}
+    found: dict[str, None] = {}
+    for name in differing:
+        of_part = _OF_PART.search(name)
+        if of_part and (of_part[1] in parts or ("layers" in differing and of_part[1].startswith("layer"))):
+            continue
+        short = _OF_PART.sub("", name)
+        found[f"{short} {traits.get(name, 'not given')} instead of {others.get(name, 'not given')}"] = None
+    return list(found)
+
+
+def in_words(words: list[str]) -> str:
+    """Differences, the first ones, as the end of a sentence."""
+    if not words:
+        return "in nothing; one came later, or they were divided to fit in memory or to end sooner"
+    more = f" and {len(words) - _MOST_DIFFERENCES} more" if len(words) > _MOST_DIFFERENCES else ""
+    return ", ".join(words[:_MOST_DIFFERENCES]) + more
+
+
+def _of_graph(graph: Any) -> Iterator[tuple[str, Any]]:
+    """What a graph shape says of layers, optimizer, loss and metrics."""
+    config = graph[0] if isinstance(graph, list) else graph
+    layers = config["model"].get("layers", [])
+    yield "layers", ", ".join(layer["class_name"] for layer in layers)
+    for number, layer in enumerate(layers):
+        for name, value in _leaves(layer["config"]):
+            yield f"{name} of layer {number}", value
+    for name, value in config["compile"].items():
+        yield name, value["class_name"] if _is_object(value) else value
+        if _is_object(value):
+            for own, leaf in _leaves(value["config"]):
+                yield f"{own} of {name}", leaf
+
+
+def _leaves(config: Any) -> Iterator[tuple[str, Any]]:
+    """The values of a config; a part of it goes by its class."""
+    if not isinstance(config, dict):
+        return
+    for name, value in config.items():
+        if name not in _NAMES_OF_PARTS:
+            yield name, value["class_name"] if _is_object(value) else value
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and "class_name" in value

@@ -1,0 +1,71 @@
+"""A joblib backend that is handed all tasks of a call before any of them runs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from joblib import parallel_config
+from joblib._parallel_backends import ParallelBackendBase
+
+from kerashp.model_selection._fits.task import Task
+
+Run = Callable[[Sequence[Task]], Sequence[Any]]
+
+
+class AllAtOnce(ParallelBackendBase):
+    """Gives `run` the tasks of the next `joblib.Parallel` that is made, and of no other.
+
+    Parameters
+    ----------
+    run : callable
+        Takes the tasks and returns results, in the same order; those of some tasks may be left out.
+    """
+
+    supports_sharedmem = True
+
+    def __init__(self, run: Run):
+        super().__init__(nesting_level=0)
+        self._run = run
+        self._waiting: list[_Result] = []
+        self._config = parallel_config(backend=self)
+
+    def release(self) -> None:
+        """Let joblib choose its backends as before."""
+        if self._config is not None:
+            self._config.unregister()
+            self._config = None
+
+    def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
+        self.release()
+        parallel.pre_dispatch = "all"
+        return self.effective_n_jobs(n_jobs)
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        return 2  # with 1, joblib would run the tasks itself
+
+    def submit(self, func: Any, callback: Any = None) -> "_Result":
+        self._waiting.append(_Result(func, callback))
+        return self._waiting[-1]
+
+    @contextmanager
+    def retrieval_context(self) -> Iterator[None]:
+        """Where joblib begins to ask for results: all tasks are here by then."""
+        waiting, self._waiting = self._waiting, []
+        outcomes = iter(self._run([Task(*item) for result in waiting for item in result.batch.items]))
+        for result in waiting:
+            result.outcomes = list(islice(outcomes, len(result.batch.items)))
+            result.callback(result)
+        yield
+
+
+class _Result:
+    """What joblib holds until it asks for the outcomes of a batch of tasks."""
+
+    def __init__(self, batch: Any, callback: Any):
+        self.batch = batch
+        self.callback = callback
+        self.outcomes: list[Any] = []
+
+    def get(self) -> list[Any]:
+        return self.outcomes

@@ -1,0 +1,282 @@
+"""Trains groups of fits in this process, and has scikit-learn score them."""
+
+import time
+import warnings
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import keras
+from sklearn.utils.validation import _num_samples
+
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._nesting import innermost
+from kerashp.estimators._training.convergence import AUTO, epochs_of
+from kerashp.estimators._training.handover import resuming, training_for
+from kerashp.model_selection._fits.curves import with_history
+from kerashp.model_selection._fits.deadline import Limit, Stopped
+from kerashp.model_selection._fits.heldout_predictions import indices
+from kerashp.model_selection._fits.scores import checked
+from kerashp.model_selection._fits.task import Result, Task
+from kerashp.model_selection._planning.data_pool import Blocks
+from kerashp.model_selection._planning.plan import Fit, Group
+from kerashp.model_selection._planning.prepare import Preparation, Ready
+from kerashp.model_selection._running.progress import Bar
+from kerashp.model_selection._running.stacked import States, Together
+from kerashp.model_selection._storage.records import RecordsError
+from kerashp.training import (
+    Devices,
+    FallbackWarning,
+    isolated,
+    n_cores,
+    n_devices,
+    without_lambda_warnings,
+    without_retracing_warnings,
+)
+
+Divided = list[tuple[Group, str]]  # groups that could not train together, and why
+
+
+class Seconds(dict[str, float]):
+    """Where the time went, over all threads."""
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(("preparing", "compiling", "training", "scoring"), 0.0))
+
+    def add(self, others: dict[str, float]) -> None:
+        """What others have taken."""
+        for name, more in others.items():
+            self[name] += more
+
+    @contextmanager
+    def spent(self, name: str) -> Iterator[None]:
+        """Inside, time goes there."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self[name] += time.perf_counter() - began
+
+
+class Here:
+    """Trains fits, and keeps their results.
+
+    Parameters
+    ----------
+    store : Unwritten, Journal or Elsewhere
+    limit : Limit
+        When to end before all is done.
+    bar : Bar
+    seconds : Seconds
+
+    Attributes
+    ----------
+    trained : list of Group
+        Those that have.
+    """
+
+    def __init__(self, store: Any, limit: Limit, bar: Bar, seconds: Seconds):
+        self.trained: list[Group] = []
+        self._store = store
+        self._limit = limit
+        self._bar = bar
+        self._seconds = seconds
+
+    def run(
+        self, groups: Sequence[tuple[Group, list[Ready]]], blocks: Blocks, alone: Sequence[Task]
+    ) -> Divided:
+        """Train groups, then one by one what trains alone and those of groups that could not train."""
+        divided: Divided = []
+        one_by_one = list(alone)
+        with without_lambda_warnings(), closing(self._trained(groups, blocks)) as trained:
+            for (group, fits), future in trained:
+                with self._seconds.spent("scoring"):
+                    reason = self._score(fits, future)
+                if future.exception() is None:
+                    self.trained.append(group)
+                if reason is not None:
+                    divided.append((group, reason))
+                    one_by_one += [own for own in _tasks(fits) if own.place not in self._store.results]
+                for ready in fits:
+                    ready.state.clear()  # so that its model can go while others train
+        for task in one_by_one:
+            if self._limit.reached:
+                break
+            with self._seconds.spent("training"), without_retracing_warnings():
+                self._keep(task, finished(task))
+            self._bar.advance(n_epochs(task))
+        return divided
+
+    def _score(self, fits: Sequence[Ready], future: Future[Together]) -> str | None:
+        """Score a group that has trained; why, if it could not."""
+        error = future.exception()
+        if isinstance(error, RecordsError):
+            raise error
+        if isinstance(error, Stopped):
+            return None
+        if isinstance(error, Exception):
+            return f"{type(error).__name__}: {error}"
+        together = future.result()
+        self._seconds.add({"compiling": together.compile_seconds, "training": together.train_seconds})
+        for position, ready in enumerate(fits):
+            if ready.task.place not in self._store.results:
+                self._keep(ready.task, scored(together, position, ready))
+        if not self._store.keeps_finished:
+            self._store.forget_states([task.place for task in _tasks(fits)])
+        return None
+
+    def _keep(self, task: Task, result: Result) -> None:
+        self._store.keep_result(task.place, result)
+        self._bar.finished(result)
+
+    def _trained(
+        self, groups: Sequence[tuple[Group, list[Ready]]], blocks: Blocks
+    ) -> Generator[tuple[tuple[Group, list[Ready]], Future[Together]]]:
+        """The groups as they are trained, some at a time: so one compiles while another trains."""
+        if not groups:
+            return
+
+        devices = Devices()
+
+        def train(group: Group, fits: Sequence[Ready]) -> Together:
+            # But the first of all: by a bad estimate, nothing might ever begin.
+            first = group is groups[0][0] and not self._store.results
+            self._limit.check(0.0 if first else group.compile_seconds)
+            keep = self._store.keep_states if self._store.keeps else None
+            with devices.one():
+                return Together(fits, blocks, group.room).train(self._report, keep, self._store.every)
+
+        dtypes = {group.fits: fits[0].dtype for group, fits in groups}
+        usual = (None, keras.config.floatx())
+        with without_retracing_warnings(), self._threads() as threads:
+            futures = {threads.submit(train, *own): own for own in groups if dtypes[own[0].fits] in usual}
+            for future in as_completed(futures):
+                yield futures.pop(future), future
+        # Another float type is the whole process's while it lasts: nothing is scored meanwhile.
+        for dtype in dict.fromkeys(dtype for dtype in dtypes.values() if dtype not in usual):
+            with isolated(dtype=dtype), without_retracing_warnings(), self._threads() as threads:
+                own_type = [own for own in groups if dtypes[own[0].fits] == dtype]
+                ended = [(own, threads.submit(train, *own)) for own in own_type]
+                wait([future for _, future in ended])
+            yield from ended
+
+    def _report(self, epochs: int) -> None:
+        self._limit.check()
+        self._bar.advance(epochs)
+
+    @contextmanager
+    def _threads(self) -> Iterator[ThreadPoolExecutor]:
+        """Threads with this one's dtype policy, which go no further if something goes wrong."""
+        policy = keras.config.dtype_policy()
+        threads = ThreadPoolExecutor(
+            n_groups_at_work(self._limit.deadline is not None),
+            initializer=keras.config.set_dtype_policy,
+            initargs=(policy,),
+        )
+        try:
+            yield threads
+        except BaseException:
+            self._limit.stop("an error")
+            raise
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+
+def _tasks(fits: Sequence[Ready]) -> list[Task]:
+    return [ready.task for ready in fits]
+
+
+class Done(NamedTuple):
+    """What a worker sends back."""
+
+    results: dict[Fit, Result]
+    seconds: dict[str, float]
+    reason: str | None  # why the fits were not trained together
+    states: States
+
+
+def evaluated(tasks: Sequence[Task], group: Group | None, store: Any, deadline: float | None) -> Done:
+    """The work of a worker: a group, or if there is none fits that train alone."""
+    seconds, limit = Seconds(), Limit(deadline)
+    tasks = [replace(task, paused=store.state(task.place) or task.paused) for task in tasks]
+    here = Here(store, limit, Bar(False, 0), seconds)
+    with training_for(None):
+        if group is None:
+            here.run([], Blocks(), tasks)
+            return Done(store.results, dict(seconds), None, {})
+        preparation = Preparation(store.seed)
+        try:
+            with seconds.spent("preparing"):
+                prepared = preparation.prepared(tasks, limit)
+        except Stopped:
+            return Done({}, dict(seconds), None, {})
+        whole, divided = whole_groups([(group.on(n_cores()), prepared)])
+        one_by_one = [task for task in tasks if divided and task.place not in store.results]
+        divided += here.run(whole, preparation.blocks, one_by_one)
+    return Done(store.results, dict(seconds), divided[0][1] if divided else None, store.states)
+
+
+def whole_groups(
+    groups: Sequence[tuple[Group, Sequence[Ready | str]]],
+) -> tuple[list[tuple[Group, list[Ready]]], Divided]:
+    """The groups that can train, and those that were planned elsewhere and cannot train here."""
+    whole: list[tuple[Group, list[Ready]]] = []
+    divided: Divided = []
+    for group, prepared in groups:
+        ready = [own for own in prepared if isinstance(own, Ready)]
+        if len(ready) == len(prepared):
+            whole.append((group, ready))
+        else:
+            divided.append((group, next(own for own in prepared if isinstance(own, str))))
+    return whole, divided
+
+
+def warn_of(divided: Divided, groups: Sequence[Group]) -> None:
+    """Say what could not train together, and what of these groups cannot be stacked; each cause once."""
+    n_fits: dict[str, int] = {}
+    apart = [(group, group.one_by_one) for group in groups if group.one_by_one and not group.stackable]
+    for group, reason in [*divided, *apart]:
+        n_fits[reason] = n_fits.get(reason, 0) + len(group.fits)
+    for reason, number in n_fits.items():
+        message = f"{number} fits are trained one by one: {reason}"
+        warnings.warn(message, FallbackWarning, stacklevel=2)
+
+
+def finished(task: Task) -> Result:
+    """The result of a task that trains by itself."""
+    return checked(with_history(task.run()), task)
+
+
+def scored(together: Together, position: int, ready: Ready) -> Result:
+    """The result of a task that was trained with others."""
+    with resuming(together.resumed(position)):
+        result = ready.task.run()
+    seconds = result["fit_time"] + together.fit_seconds(position)
+    return checked(with_history(result | {"fit_time": seconds}), ready.task)
+
+
+def n_groups_at_work(hurried: bool) -> int:
+    """One more than train at a time, since only one is traced at a time; but then each takes longer."""
+    return n_cores() * n_devices() + (not hurried)
+
+
+def n_epochs(task: Task) -> int:
+    """How many epochs a fit trains at the most; 1 for what is not ours."""
+    estimator = innermost(task.estimator)
+    if not isinstance(estimator, BaseKerasEstimator):
+        return 1
+    searched = [
+        value for name, value in task.keywords["parameters"].items() if name.rpartition("__")[2] == "epochs"
+    ]
+    given = {"epochs": (searched or [estimator.epochs])[0], **(task.keywords["fit_params"] or {})}
+    before = 0 if task.paused is None else task.paused.n_epochs
+    epochs = _of_auto(task, given) if given["epochs"] == AUTO else given["epochs"]
+    return max(0, epochs - before)
+
+
+def _of_auto(task: Task, given: dict[str, Any]) -> int:
+    train = task.keywords.get("train")  # a fit that is not scored has none
+    n_samples = _num_samples(task.arguments[1] if train is None else indices(train))
+    return epochs_of(innermost(task.candidates_estimator()), n_samples, given)

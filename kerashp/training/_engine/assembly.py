@@ -1,0 +1,193 @@
+"""From models and data to the engines that train them."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+from keras import tree
+
+from kerashp.training._engine.draws import Draws
+from kerashp.training._engine.engine import Engine
+from kerashp.training._engine.feed import Feed
+from kerashp.training._engine.outputs import Outputs
+from kerashp.training._engine.program import NO_SIDE, Carry, Layout, Program, Side
+from kerashp.training._engine.program_cache import program_for
+from kerashp.training._keras.data import Data
+from kerashp.training._keras.layers import dropouts_of
+from kerashp.training._keras.modes import Mode, mode_of
+from kerashp.training._keras.rowwise import is_rowwise
+from kerashp.training._members.rates import Rates
+from kerashp.training._runtime.backend import backend
+from kerashp.training._stacking.stack import Stack
+from kerashp.training._stacking.step import State
+
+_MOST_STEPS = 1024
+_BYTES_IN_FLIGHT = 16 * 2**20
+
+
+class Assembly:
+    """Makes engines for some of a stack's members at a time.
+
+    Parameters
+    ----------
+    stack : Stack
+    data : (Data, Data or None)
+        To train on, and to validate on.
+    batch_sizes : (int, int)
+        In training and in validation.
+    n_members : int
+        How many members an engine trains.
+    mode : Mode
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        data: tuple[Data, Data | None],
+        batch_sizes: tuple[int, int],
+        n_members: int,
+        mode: Mode,
+    ):
+        self._stack = stack
+        self._data = data
+        self._batch_sizes = batch_sizes
+        self._n_members = n_members
+        self._mode = mode
+        self._numbers = stack.numbers
+        self._constants = stack.constants()
+        self._rates = stack.rates()
+        self._units = stack.kept_units()
+        self._fresh = _fresh(stack.template)
+        self._programs: dict[Layout, Program] = {}
+        self.masked = is_rowwise(stack.template)
+
+    def feed(
+        self,
+        side: int,
+        members: Sequence[np.ndarray],
+        generators: Sequence[Any] | None = None,
+        starts: dict[int, np.ndarray] | None = None,
+    ) -> Feed:
+        """Batches for training (side 0) or validation (1) of members with these rows."""
+        data = self._data[side]
+        assert data is not None
+        return Feed(data.arrays, members, self._batch_sizes[side], self.masked, generators, starts or {})
+
+    def engine(
+        self,
+        members: np.ndarray,
+        state: State,
+        train: Feed,
+        validation: Feed | None,
+        rates: Rates | None = None,
+    ) -> Engine:
+        """The engine of these members, by index in the stack, that begin in this state."""
+        fresh = [backend().put(np.stack([value] * len(members))) for value in self._fresh]
+        layout = self._layout(train, validation, scheduled=rates is not None)
+        train_on, test_on = self._data
+        structures = (train_on.structure, None if test_on is None else test_on.structure)
+        return Engine(
+            model=self._stack.template,
+            program=self._program(layout, structures),
+            carry=Carry(tree.map_structure(backend().put, state), fresh),
+            constants=[backend().put(constant[members]) for constant in self._constants],
+            fresh=fresh,
+            draws=Draws(
+                self._stack.template,
+                [rates[members] for rates in self._rates],
+                [None if units is None else units[members] for units in self._units],
+            ),
+            rates=rates,
+            train=train,
+            validation=validation,
+        )
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        """Computes what so many members of the stack predict."""
+        return Outputs(self._stack, self._n_members)
+
+    def _program(self, layout: Layout, structures: tuple[Any, Any]) -> Program:
+        if layout not in self._programs:
+            self._programs[layout] = program_for(self._stack.template, self._numbers, layout, structures)
+        return self._programs[layout]
+
+    def _layout(self, train: Feed, validation: Feed | None, *, scheduled: bool) -> Layout:
+        return Layout(
+            n_members=self._n_members,
+            train=self._side(train, _units(self._stack.template)),
+            validation=NO_SIDE if validation is None else self._side(validation, 0),
+            masked=self.masked,
+            padding=self._stack.padding,
+            scheduled=scheduled,
+            xla=self._mode.xla,
+        )
+
+    def _side(self, feed: Feed, units: int) -> Side:
+        outputs = getattr(self._stack.template, "outputs", None)  # a model of the user's own class has none
+        several = outputs is None or len(tree.flatten(outputs)) > 1
+        return Side(
+            steps=_steps(feed.arrays, feed.batch_size * self._n_members, units),
+            batch_size=feed.batch_size,
+            row=_row(feed.arrays),
+            rows_vary=several and feed.n_left > 0,
+        )
+
+
+def single(
+    model: Any,
+    train: Data,
+    validation: Data | None,
+    batch_sizes: tuple[int, int],
+    *,
+    shuffle: bool,
+    rates: Rates | None,
+    epochs: int,
+) -> Engine:
+    """The engine that trains a compiled and built model for some epochs of all rows: a population of one."""
+    stack = Stack([model])
+    n_steps = epochs * -(-train.arrays[0].shape[0] // batch_sizes[0])
+    mode = mode_of(model, train.x).of_steps(n_steps)
+    assembly = Assembly(stack, (train, validation), batch_sizes, 1, mode)
+    tests = None if validation is None else assembly.feed(1, [_all_rows(validation)])
+    feed = assembly.feed(0, [_all_rows(train)], [np.random] if shuffle else None)
+    return assembly.engine(np.arange(1), stack.state(), feed, tests, rates)
+
+
+def _all_rows(data: Data) -> np.ndarray:
+    return np.arange(data.arrays[0].shape[0], dtype=np.int32)
+
+
+def _row(arrays: list[Any]) -> tuple[tuple[tuple[int, ...], str], ...]:
+    return tuple((tuple(array.shape[1:]), _dtype(array)) for array in arrays)
+
+
+def _steps(arrays: list[Any], n_rows: int, units: int) -> int:
+    """How many steps, of so many rows, one call takes: a power of two, whatever the number of rows."""
+    row = sum(int(np.prod(array.shape[1:])) * np.dtype(_dtype(array)).itemsize for array in arrays) + units
+    fitting = max(1, _BYTES_IN_FLIGHT // max(1, n_rows * row))
+    return min(_MOST_STEPS, 1 << (fitting.bit_length() - 1))
+
+
+def _dtype(array: Any) -> str:
+    return keras.backend.standardize_dtype(array.dtype)
+
+
+def _units(model: Any) -> int:
+    return sum(int(np.prod(shape)) for shape in dropouts_of(model).values())
+
+
+def _fresh(model: Any) -> list[np.ndarray]:
+    """What the metrics' variables hold when an epoch begins."""
+    variables = model.metrics_variables
+    with keras.StatelessScope() as scope:
+        model.reset_metrics()
+    given = [scope.get_current_value(variable) for variable in variables]
+    return [
+        keras.ops.convert_to_numpy(
+            backend().values([variable])[0] if value is None else keras.ops.cast(value, variable.dtype)
+        )
+        for variable, value in zip(variables, given, strict=True)
+    ]

@@ -1,0 +1,297 @@
+"""A model's epochs as one compiled function, whatever the number of rows.
+
+The function takes the batches of up to `steps` steps, gathered beforehand, and the numbers of steps and
+epochs that they make up. Its shape depends neither on how many rows there are nor on how many epochs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops, tree
+
+from kerashp.training._keras.layers import dropouts_of
+from kerashp.training._keras.logs import Logs
+from kerashp.training._keras.numbers import numbers_of
+from kerashp.training._runtime.backend import backend
+from kerashp.training._runtime.forks import check_fork
+from kerashp.training._runtime.replaced_methods import PLACES
+from kerashp.training._stacking.padding import Padding
+from kerashp.training._stacking.step import Batch, State, Step
+
+MOST_EPOCHS = 16  # of one call: the logs of so many are handed back, even if fewer were trained
+
+
+@dataclass(frozen=True)
+class Side:
+    """The sizes of training, or of validation.
+
+    `steps` are the most batches that one call takes; 0: there is no validation. `row` are shape and type of a
+    row of each array. Where `rows_vary`, the model is traced with an unknown number of rows.
+    """
+
+    steps: int
+    batch_size: int
+    row: tuple[tuple[tuple[int, ...], str], ...]
+    rows_vary: bool
+
+
+NO_SIDE = Side(steps=0, batch_size=0, row=(), rows_vary=False)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a program is compiled for.
+
+    Where `masked`, a batch's first rows are real, as many as it says; otherwise all are. Where `scheduled`,
+    every step of training is told its learning rate. Whether by `xla`, see `Mode`.
+    """
+
+    n_members: int
+    train: Side
+    validation: Side
+    masked: bool
+    padding: Padding | None
+    scheduled: bool = False
+    xla: bool = True
+
+
+class Batches(NamedTuple):
+    """Batches for several steps; every array has the shape `(steps, n_members, batch_size, ...)`."""
+
+    leaves: list[Any]
+    n_rows: list[Any]  # one array `(steps, n_members)`, 0 for a member that takes no part; or none
+    kept: list[Any]
+    rates: list[Any]  # one array `(steps, n_members)`, or none
+
+    def at(self, step: Any, *, xla: bool) -> "Batches":
+        """The batches of one step."""
+        flat = [backend().at(array, step) for array in tree.flatten(self)]
+        return tree.pack_sequence_as(self, backend().materialized(flat) if xla else flat)
+
+
+class Extent(NamedTuple):
+    """What part of an epoch, or how many epochs, the batches of one call make up."""
+
+    n_epochs: int
+    n_steps: int
+    n_validation_steps: int
+
+
+class Carry(NamedTuple):
+    """What one call hands on to the next; every array has the shape `(n_members, ...)`."""
+
+    state: State
+    validation_metrics: list[Any]
+
+
+class Epochs:
+    """The function that is compiled, on a model of the shape.
+
+    `structures` are those of (x, y, sample_weight) in training and in validation, with an index into a
+    batch's leaves, or None, in each place.
+    """
+
+    def __init__(self, model: Any, layout: Layout, structures: tuple[Any, Any]):
+        self._layout = layout
+        self._structures = structures
+        self._step = Step(model, numbers_of(model), list(dropouts_of(model)), layout.padding)
+
+    def run(
+        self,
+        carry: Carry,
+        constants: list[Any],
+        fresh: list[Any],
+        train: Batches,
+        validation: Batches,
+        extent: Any,
+    ) -> tuple[Carry, Logs, Logs]:
+        """See `Program.run`."""
+        n_epochs, n_steps, n_validation_steps = [extent[i] for i in range(3)]
+        logs = self._buffers(fresh)
+
+        def epoch(e: Any, carry: Carry, logs: Logs, validation_logs: Logs) -> tuple[Carry, Logs, Logs]:
+            first = ops.equal(e, 0)
+            state, metrics = carry
+            state = state._replace(metrics=_choose(first, state.metrics, fresh))
+            (state,) = backend().repeat(
+                n_steps,
+                lambda i, state: (
+                    self._train(state, constants, train.at(e * n_steps + i, xla=self._layout.xla)),
+                ),
+                (state,),
+            )
+            logs = _with(logs, e, self._results(state.metrics))
+            if self._layout.validation.steps:
+                tested = state._replace(metrics=_choose(first, metrics, fresh))
+                (tested,) = backend().repeat(
+                    n_validation_steps,
+                    lambda i, state: (self._test(state, constants, validation.at(i, xla=self._layout.xla)),),
+                    (tested,),
+                )
+                state, metrics = tested._replace(metrics=state.metrics), tested.metrics
+                validation_logs = _with(validation_logs, e, self._results(metrics))
+            return Carry(state, metrics), logs, validation_logs
+
+        return backend().repeat(n_epochs, epoch, (carry, logs, logs))
+
+    def last_batch(
+        self, train: bool, carry: Carry, constants: list[Any], batch: Batches
+    ) -> tuple[Carry, Logs]:
+        """One batch, of any number of rows, that ends an epoch's training or validation."""
+        state, metrics = carry
+        if train:
+            state = self._train(state, constants, batch)
+            return Carry(state, metrics), self._results(state.metrics)
+        tested = self._test(state._replace(metrics=metrics), constants, batch)
+        carry = Carry(tested._replace(metrics=state.metrics), tested.metrics)
+        return carry, self._results(tested.metrics)
+
+    def outputs(self, state: State, constants: list[Any], x: Any) -> Any:
+        """See `Program.outputs`."""
+        if x.shape[0] == self._layout.n_members:
+            return self._each(self._step.outputs, state, constants, x)
+        return self._each(
+            lambda state, constants: self._step.outputs(state, constants, x[0]), state, constants
+        )
+
+    def _train(self, state: State, constants: list[Any], batch: Batches) -> State:
+        one = partial(self._one, self._step.train, self._structures[0], self._layout.train)
+        return self._each(one, state, constants, batch)
+
+    def _test(self, state: State, constants: list[Any], batch: Batches) -> State:
+        one = partial(self._one, self._step.test, self._structures[1], self._layout.validation)
+        return self._each(one, state, constants, batch)
+
+    def _results(self, metrics: list[Any]) -> Logs:
+        return self._each(self._step.results, metrics)
+
+    def _each(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The function of each member by itself."""
+        if self._layout.n_members > 1:
+            return backend().mapped(function, *arguments)
+        alone = tree.map_structure(lambda array: array[0], arguments)
+        return tree.map_structure(lambda array: ops.expand_dims(array, 0), function(*alone))
+
+    def _one(
+        self,
+        step: Callable[..., State],
+        structure: Any,
+        side: Side,
+        state: State,
+        constants: list[Any],
+        batch: Batches,
+    ) -> State:
+        leaves = batch.leaves
+        if side.rows_vary:
+            leaves = [backend().without_rows(leaf) for leaf in leaves]
+        data = tree.map_structure(lambda index: None if index is None else leaves[index], structure)
+        n_rows = batch.n_rows[0] if batch.n_rows else None
+        real = n_rows if self._layout.masked else None
+        after = step(state, constants, Batch(data, real, batch.kept, *batch.rates))
+        if n_rows is None or self._layout.n_members == 1:
+            return after
+        return tree.map_structure(partial(ops.where, n_rows > 0), after, state)
+
+    def _buffers(self, metrics: list[Any]) -> Logs:
+        def zeros(log: Any) -> Any:
+            return ops.zeros((MOST_EPOCHS, *log.shape), log.dtype)
+
+        return tree.map_structure(zeros, self._results(metrics))
+
+
+def _choose(condition: Any, when_true: list[Any], when_false: list[Any]) -> list[Any]:
+    return [ops.where(condition, a, b) for a, b in zip(when_true, when_false, strict=True)]
+
+
+def _with(logs: Logs, epoch: Any, results: Logs) -> Logs:
+    def written(log: Any, result: Any) -> Any:
+        at = ops.reshape(
+            ops.equal(ops.arange(log.shape[0], dtype="int32"), epoch), (-1, *[1] * (len(log.shape) - 1))
+        )
+        return ops.where(at, ops.expand_dims(result, 0), log)
+
+    return tree.map_structure(written, logs, results)
+
+
+class Program:
+    """The compiled functions of one graph shape. A model of that shape is needed to compile, and not kept."""
+
+    def __init__(self, layout: Layout, structures: tuple[Any, Any]):
+        self.layout = layout
+        self._structures = structures
+        self._compiled: dict[Any, Compiled] = {}
+
+    def run(
+        self,
+        model: Any,
+        carry: Carry,
+        constants: list[Any],
+        fresh: list[Any],
+        train: Batches,
+        validation: Batches,
+        extent: Extent,
+    ) -> tuple[Carry, Logs, Logs]:
+        """Train and validate by the batches given; every log has the shape
+        `(MOST_EPOCHS, n_members, ...)`, of which the epochs trained come first.
+
+        `fresh` are the values with which the metrics' variables begin the second and later epochs; `carry`
+        has those of the first.
+        """
+        arguments = (carry, constants, fresh, train, validation, np.asarray(extent, np.int32))
+        compiler = partial(backend().compiled, xla=self.layout.xla)
+        return self._call("epochs", model, lambda epochs: epochs.run, compiler, arguments)
+
+    def last_batch(
+        self, model: Any, carry: Carry, constants: list[Any], batch: Batches, *, train: bool
+    ) -> tuple[Carry, Logs]:
+        """The short batch that ends an epoch, of any number of rows."""
+        return self._call(
+            ("last", train, None if backend().ANY_ROWS else batch.leaves[0].shape[1]),
+            model,
+            lambda epochs: partial(epochs.last_batch, train),
+            partial(backend().for_any_rows, n_batch=len(tree.flatten(batch))),
+            (carry, constants, batch),
+        )
+
+    def outputs(self, model: Any, state: State, constants: list[Any], x: Any) -> Any:
+        """The outputs `(n_members, n_rows, ...)` for rows x of that shape, or `(1, n_rows, ...)`: for all.
+
+        Of the state only weights and other variables are asked for.
+        """
+        return self._call(
+            ("outputs", len(x), str(x.dtype), None if backend().ANY_ROWS else x.shape[1]),
+            model,
+            lambda epochs: epochs.outputs,
+            partial(backend().for_any_rows, n_batch=1),
+            (state, constants, x),
+        )
+
+    def _call(self, key: Any, model: Any, chosen: Callable, compiler: Callable, arguments: tuple) -> Any:
+        check_fork()
+        if key not in self._compiled:
+            with PLACES:  # tracing puts values elsewhere; and one thread compiles for all
+                if key not in self._compiled:
+                    function = chosen(Epochs(model, self.layout, self._structures))
+                    self._compiled[key] = Compiled(function, compiler, arguments)
+        return self._compiled[key](arguments)
+
+
+class Compiled:
+    """A function of nested arrays, compiled for arguments like those given."""
+
+    def __init__(self, function: Callable[..., Any], compiler: Callable, arguments: Sequence[Any]):
+        self._result: Any = None
+
+        def of_leaves(*leaves: Any) -> list[Any]:
+            result = function(*tree.pack_sequence_as(arguments, leaves))
+            self._result = tree.map_structure(lambda _: 0, result)
+            return tree.flatten(result)
+
+        self._function = compiler(of_leaves, tree.flatten(arguments))
+
+    def __call__(self, arguments: Sequence[Any]) -> Any:
+        leaves = self._function(*tree.flatten(arguments))
+        return tree.pack_sequence_as(self._result, leaves)

@@ -1,0 +1,103 @@
+"""What `Model.fit` takes as data, as arrays of one type on the device."""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import tree
+from keras.src.trainers.data_adapters import array_data_adapter, array_slicing, data_adapter_utils
+
+from kerashp.training._runtime.backend import backend
+
+
+class Data(NamedTuple):
+    """Arrays, and the structure of (x, y, sample_weight) with an index into them, or None, in each place."""
+
+    arrays: list[Any]
+    structure: Any
+
+    @property
+    def x(self) -> Any:
+        """The inputs."""
+        return tree.map_structure(
+            lambda index: None if index is None else self.arrays[index], self.structure[0]
+        )
+
+
+def are_arrays(*data: Any) -> bool:
+    """Whether all of this is dense arrays, data frames or None."""
+    own = leaves(data)
+    return (
+        array_data_adapter.can_convert_arrays(data)
+        and not any(map(_is_sparse, own))
+        and not any(_kind(leaf) in "OSU" for leaf in own)
+    )
+
+
+def _is_sparse(leaf: Any) -> bool:
+    return (
+        data_adapter_utils.is_scipy_sparse(leaf)
+        or data_adapter_utils.is_tensorflow_sparse(leaf)
+        or data_adapter_utils.is_tensorflow_ragged(leaf)
+        or data_adapter_utils.is_jax_sparse(leaf)
+    )
+
+
+def _kind(leaf: Any) -> str:
+    dtype = getattr(leaf, "dtype", None)
+    return getattr(dtype, "kind", "f") if isinstance(dtype, np.dtype) else "f"
+
+
+def standardized(x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Any:
+    """(x, y, sample_weight) as NumPy arrays of the types that Keras trains on, by Keras' own adapter."""
+    adapter = array_data_adapter.ArrayDataAdapter(
+        x,
+        y,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        batch_size=max(1, n_rows(x)),
+        shuffle=False,
+    )
+    return next(iter(adapter.get_numpy_iterator()))
+
+
+def split(x: Any, y: Any, sample_weight: Any, validation_split: float) -> Any:
+    """Keras' own split: the last rows are for validation."""
+    return array_slicing.train_validation_split((x, y, sample_weight), validation_split=validation_split)
+
+
+def on_device(data: Any) -> Data:
+    """The arrays of (x, y, sample_weight) on the device, each once."""
+    x, y, sample_weight = data_adapter_utils.unpack_x_y_sample_weight(data)
+    arrays: list[Any] = []
+
+    def place(leaf: Any) -> int | None:
+        if leaf is None:
+            return None
+        arrays.append(backend().put(leaf))
+        return len(arrays) - 1
+
+    structure = tree.map_structure(place, (x, y, sample_weight))
+    return Data(arrays, structure)
+
+
+def n_rows(data: Any) -> int:
+    """How many rows there are."""
+    return int(leaves(data)[0].shape[0])
+
+
+def n_bytes(data: Any) -> int:
+    """The size of the arrays."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves(data))
+
+
+def symbolic(data: Any, rows: int | None) -> Any:
+    """A batch of the data as Keras' symbolic tensors, to build a model with."""
+    return tree.map_structure(
+        lambda leaf: None if leaf is None else keras.KerasTensor((rows, *leaf.shape[1:]), leaf.dtype), data
+    )
+
+
+def leaves(data: Any) -> list[Any]:
+    """The arrays of (x, y, sample_weight), without None."""
+    return [leaf for leaf in tree.flatten(data) if leaf is not None]

@@ -1,0 +1,133 @@
+"""What two models must have in common to be trained by one compiled function."""
+
+import json
+import re
+from collections.abc import Sequence
+from types import FunctionType
+from typing import Any
+
+import keras
+
+from kerashp.training._keras.layers import is_plain
+from kerashp.training._keras.numbers import Number, left_out, shared_places
+from kerashp.training._runtime.isolation import without_lambda_warnings
+
+_COUNTED = re.compile(r"input_layer(?:_(\d+))?")  # Keras' names of inputs that the user has given none
+_NAMING = ("name", "keras_history", "input_layers", "output_layers")  # of a config, what has layers' names
+
+
+def identity(model: Any, numbers: list[Number]) -> str | None:
+    """What the model computes, its learning rate, numbers and initial values left out.
+
+    None where its config does not tell, because code of the user's own is in it.
+    """
+    if not is_plain(model) or any(map(_has_own_code, model._flatten_layers())):
+        return None
+    try:
+        with left_out(model, numbers):
+            config = config_of(model)
+    except (NotImplementedError, OSError, TypeError, ValueError):
+        return None
+    if not _all_of_keras(config):
+        return None
+    config["model"] = renamed(config["model"], names_by_place(model, model._flatten_layers()))
+    variables = [
+        (tuple(v.shape), v.dtype, v.trainable) for v in (*model.variables, *model.optimizer.variables)
+    ]
+    parts = [
+        described(config),
+        variables,
+        shared_places(model, numbers),
+        spared_by_decay(model),
+        keras.config.floatx(),
+        keras.config.epsilon(),
+        keras.config.image_data_format(),
+    ]
+    return json.dumps(parts, sort_keys=True, default=repr)
+
+
+def config_of(model: Any) -> dict[str, Any]:
+    """What the model is made of, and what it was compiled with."""
+    with without_lambda_warnings():
+        return {"model": model.get_config(), "compile": model.get_compile_config()}
+
+
+def spared_by_decay(model: Any) -> list[bool]:
+    """Which weights the optimizer was told to leave out of weight decay, which its config does not say."""
+    return [not model.optimizer._use_weight_decay(weight) for weight in model.trainable_variables]
+
+
+def _has_own_code(layer: Any) -> bool:
+    """Whether a function of the user's is an attribute: in a config it may have the name of one of Keras'."""
+    functions = [value for value in vars(layer).values() if isinstance(value, FunctionType)]
+    return "call" in vars(layer) or not all(f.__module__.startswith("keras.") for f in functions)
+
+
+def names_by_place(model: Any, layers: Sequence[Any]) -> dict[str, str]:
+    """The layers' names, and what stands for them where no data and no logs go by them."""
+    inputs, outputs = [_names(tensors) for tensors in (model.inputs, model.outputs)]
+    ends = [*([] if _are_counted(inputs) else inputs), *outputs]
+    return {layer.name: f"layer {index}" for index, layer in enumerate(layers) if layer.name not in ends}
+
+
+def _names(tensors: Any) -> list[str]:
+    """Those of several inputs or outputs; of a single one nobody makes use."""
+    names = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(tensors)]
+    return names if len(names) > 1 else []
+
+
+def _are_counted(names: Sequence[str]) -> bool:
+    """Whether Keras has named the inputs, in their order, in which data by these names are, too."""
+    found = [_COUNTED.fullmatch(name) for name in names]
+    numbers = [int(match[1] or 0) for match in found if match]
+    return len(numbers) == len(names) and numbers == sorted(numbers)
+
+
+def renamed(config: Any, names: dict[str, str]) -> Any:
+    """Layers by their place: Keras counts its layers' names on from one model to the next."""
+    if isinstance(config, dict):
+        return {
+            key: _all_renamed(value, names) if key in _NAMING else renamed(value, names)
+            for key, value in config.items()
+        }
+    return [renamed(value, names) for value in config] if isinstance(config, list | tuple) else config
+
+
+def _all_renamed(config: Any, names: dict[str, str]) -> Any:
+    if isinstance(config, list | tuple):
+        return [_all_renamed(value, names) for value in config]
+    return names.get(config, config) if isinstance(config, str) else config
+
+
+def _all_of_keras(config: Any) -> bool:
+    if isinstance(config, list | tuple):
+        return all(map(_all_of_keras, config))
+    if not isinstance(config, dict):
+        return True
+    module = config.get("module", "keras") if "class_name" in config else "keras"
+    return str(module).split(".")[0] == "keras" and all(map(_all_of_keras, config.values()))
+
+
+def described(config: Any) -> Any:
+    """The config without what is among a model's variables: initial values and learning rate."""
+    if isinstance(config, list | tuple):
+        return [described(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    own = {
+        key: described(value)
+        for key, value in config.items()
+        if not key.endswith("_initializer") and key != "seed"
+    }
+    return _without_rate(own)
+
+
+def _without_rate(config: dict[str, Any]) -> dict[str, Any]:
+    """An optimizer without what is among its variables, and its name."""
+    if str(config.get("module")) != "keras.optimizers":
+        return config
+    inner = dict(config["config"])
+    inner.pop("name", None)
+    if isinstance(inner.get("learning_rate"), float):
+        inner["learning_rate"] = "a variable"
+    return {**config, "config": inner}

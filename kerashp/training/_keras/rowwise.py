@@ -1,0 +1,105 @@
+"""Whether a batch may be filled up with rows that do not count."""
+
+from typing import Any
+
+import keras
+from keras import tree
+
+from kerashp.training._keras.layers import has_batch_statistics, is_plain
+
+_FAMILIES = (
+    "activations",
+    "attention",
+    "convolutional",
+    "core",
+    "merging",
+    "pooling",
+    "regularization",
+    "reshaping",
+    "rnn",
+)
+_ALSO = (
+    keras.layers.BatchNormalization,  # where the mask reaches it
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.Normalization,
+    keras.layers.Rescaling,
+    keras.layers.RMSNormalization,
+    keras.layers.UnitNormalization,
+)
+_WEIGHED = (  # metrics in which a row of weight zero leaves no trace
+    keras.metrics.AUC,
+    keras.metrics.FBetaScore,
+    keras.metrics.FalseNegatives,
+    keras.metrics.FalsePositives,
+    keras.metrics.Mean,
+    keras.metrics.Precision,
+    keras.metrics.Recall,
+    keras.metrics.SensitivityAtSpecificity,
+    keras.metrics.SpecificityAtSensitivity,
+    keras.metrics.TrueNegatives,
+    keras.metrics.TruePositives,
+)
+_OF_BATCHES = (keras.losses.circle, keras.losses.ctc, keras.losses.dice, keras.losses.tversky)
+_NOT = (keras.layers.ActivityRegularization, keras.layers.Lambda)
+# Through these, in a Sequential model, a mask of rows comes to a BatchNormalization.
+_HAND_ON = (
+    keras.layers.Activation,
+    keras.layers.BatchNormalization,
+    keras.layers.Dense,
+    keras.layers.Dropout,
+    keras.layers.ELU,
+    keras.layers.LayerNormalization,
+    keras.layers.LeakyReLU,
+    keras.layers.Normalization,
+    keras.layers.ReLU,
+)
+
+
+def is_rowwise(model: Any) -> bool:
+    """Whether the model's outputs, loss and metrics over some rows can be had from a batch that has more.
+
+    So it is where every layer treats each row by itself, or is told which rows are real, and loss and metrics
+    are Keras' own, which weigh rows. Otherwise a short last batch is trained by itself.
+    """
+    if not is_plain(model) or len(tree.flatten(model.outputs)) != 1 or not _own_criteria(model):
+        return False
+    layers = [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
+    return all(map(_treats_rows_alone, layers)) and (_mask_arrives(model) or not has_batch_statistics(model))
+
+
+def _treats_rows_alone(layer: Any) -> bool:
+    parts = type(layer).__module__.split(".")
+    known = parts[:3] == ["keras", "src", "layers"] and (parts[3] in _FAMILIES or type(layer) in _ALSO)
+    return (
+        known
+        and type(layer) not in _NOT
+        and getattr(layer, "activity_regularizer", None) is None
+        and not getattr(layer, "stateful", False)
+        and not isinstance(layer, keras.layers.Wrapper)
+    )
+
+
+def _mask_arrives(model: Any) -> bool:
+    return type(model) is keras.Sequential and all(type(layer) in _HAND_ON for layer in model.layers)
+
+
+def _own_criteria(model: Any) -> bool:
+    """Whether the loss and all metrics are Keras' own, by rows."""
+    losses = model._compile_loss._flat_losses if model._compile_loss else None
+    compiled = model._compile_metrics
+    lists = [] if compiled is None else [*compiled._flat_metrics, *compiled._flat_weighted_metrics]
+    metrics = [metric for metrics in lists if metrics for metric in metrics.metrics]
+    if not losses or len(losses) > 1:
+        return False
+    if not all(isinstance(metric, _WEIGHED) for metric in metrics):
+        return False
+    criteria = [losses[0].loss, *metrics]
+    functions = [getattr(criterion, "_fn", getattr(criterion, "fn", None)) for criterion in criteria]
+    if any(function in _OF_BATCHES for function in functions):
+        return False
+    return all(map(_of_keras, [*map(type, criteria), *functions]))
+
+
+def _of_keras(thing: Any) -> bool:
+    return thing is None or str(getattr(thing, "__module__", "")).startswith("keras.")

@@ -1,0 +1,1 @@
+"""One member of a population: its rows, room, learning rates and early stopping."""

@@ -1,0 +1,182 @@
+"""One member of a population: what of its training is its own, and how far it has come."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras.callbacks import EarlyStopping
+
+from kerashp._statistics import Statistics
+from kerashp.training._members.rates import LearningRateCallback
+from kerashp.training._members.stopping import Watch
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model of a population, and what of its training is its own.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled and built. Training begins with its weights, random seeds, learning rate and the optimizer's
+        state; they stay as they are until `Population.write`.
+    rows : int array of shape (n_train,), default=None
+        The rows of the data that it trains on, such as those of a fold; all if None.
+    validation_rows : int array of shape (n_validation,), default=None
+        The rows that it validates on: of the validation data where the population has some (then None is
+        all), otherwise of the data (None is none).
+    random_state : int, numpy.random.RandomState or numpy.random.Generator, default=None
+        Draws the order of its rows in every epoch; with an int, the same order each time.
+    early_stopping : keras.callbacks.EarlyStopping, default=None
+        When this member stops, and whether it gets its best weights. It is copied.
+    epochs : int, default=None
+        The epoch at which its training ends, where that is before the others'.
+    schedule : kerashp.training.LearningRateCallback, default=None
+        Sets the learning rate of each of its steps, from the rate that its model has.
+    start : keras.Model, default=None
+        A model that the same code made, say for another fold. Training begins with its weights, seeds,
+        learning rate and optimizer's state instead of the model's: so models with code of your own in them,
+        of which nobody can tell that they are alike, train together.
+    paused : Paused, default=None
+        Where an earlier training of this member ended (`Population.paused`), to go on from there: its model
+        is made as it was then, and its weights, epochs and order of the rows go before the model's.
+    statistics : Statistics, default=None
+        Means and variances of the inputs, in place of those of the model's Normalization, so that folds of
+        one model have their own.
+
+    Examples
+    --------
+    Two folds of one model, which stop by themselves:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> from kerashp import build_model
+    >>> model, folds = build_model(1, 30), np.arange(100).reshape(2, 50)
+    >>> stopping = keras.callbacks.EarlyStopping(patience=3, restore_best_weights=True)
+    >>> members = [
+    ...     Member(model, folds[1 - k], validation_rows=folds[k], random_state=k, early_stopping=stopping)
+    ...     for k in range(2)
+    ... ]
+    """
+
+    model: Any
+    rows: Any = None
+    validation_rows: Any = None
+    random_state: Any = None
+    early_stopping: EarlyStopping | None = None
+    epochs: int | None = None
+    start: Any = None
+    schedule: LearningRateCallback | None = None
+    paused: "Paused | None" = None
+    statistics: Statistics | None = None
+
+
+@dataclass(frozen=True)
+class Paused:
+    """Where a member's training was paused: all that it takes to go on as if it had not been.
+
+    Attributes
+    ----------
+    history : dict from str to list of float
+        Loss and metrics after every epoch so far.
+    values : list of list of ndarray
+        Of the model's trainable variables, its other variables and its optimizer's, in Keras' order.
+    best : list of list of ndarray or None
+        The first two of these where its early stopping saw the best value, if it keeps them.
+    order : dict or None
+        The state of the generator that draws the order of the rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp import build_model
+    >>> from kerashp.training import Member, Population
+    >>> X, model = np.ones((64, 2)), build_model(1, 4, input_shape=2)
+    >>> first = Population([Member(model, random_state=0)], X, X[:, 0])
+    >>> _ = first.train(epochs=2)
+    >>> later = Population([Member(model, random_state=0, paused=first.paused(0))], X, X[:, 0])
+    >>> later.train(epochs=3)[0].n_epochs
+    3
+    """
+
+    history: dict[str, list[Any]]
+    values: list[list[np.ndarray]]
+    best: list[list[np.ndarray]] | None
+    order: dict[str, Any] | None
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs it has trained."""
+        return len(next(iter(self.history.values()), []))
+
+    def epochs(self) -> Iterator[dict[str, Any]]:
+        """The logs of each epoch."""
+        for epoch in range(self.n_epochs):
+            yield {name: logs[epoch] for name, logs in self.history.items()}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a member's training went.
+
+    Attributes
+    ----------
+    history : dict from str to list of float
+        Loss and metrics after every epoch that it trained, by Keras' names.
+    n_epochs : int
+        How many that are.
+    best_epoch : int or None
+        The epoch, from 0, of the best value that its early stopping saw; None without early stopping.
+    stopped_by : {"epochs", "early stopping", "divergence"} or None
+        Why it trains no more; None while it still may.
+
+    Examples
+    --------
+    >>> trained = Trained({"loss": [0.9, 0.4]}, n_epochs=2, best_epoch=None, stopped_by=None)
+    >>> trained.history["loss"]
+    [0.9, 0.4]
+    """
+
+    history: dict[str, list[Any]]
+    n_epochs: int
+    best_epoch: int | None
+    stopped_by: str | None
+
+
+class Course:
+    """One member on its way through training."""
+
+    def __init__(self, member: Member, metrics: list[Any]):
+        self.watch = None if member.early_stopping is None else Watch(member.early_stopping, metrics)
+        self.history: dict[str, list[Any]] = {}
+        self.n_epochs = 0
+        self.stopped_by: str | None = None
+        self._last = member.epochs
+        if member.paused is not None:
+            for logs in member.paused.epochs():
+                self.saw(logs)
+
+    def left(self, epochs: int) -> int:
+        """How many epochs there are until it ends, or training does."""
+        last = epochs if self._last is None else min(epochs, self._last)
+        return 0 if self.stopped_by else max(0, last - self.n_epochs)
+
+    def saw(self, logs: dict[str, Any]) -> bool:
+        """Take the logs of one more epoch; whether the weights are the best so far, to be kept."""
+        for name, log in logs.items():
+            self.history.setdefault(name, []).append(log)
+        self.n_epochs += 1
+        best = self.watch is not None and self.watch.is_best(self.n_epochs - 1, logs)
+        if not np.isfinite(logs["loss"]):
+            self.stopped_by = "divergence"
+        elif self.watch is not None and self.watch.stop_training:
+            self.stopped_by = "early stopping"
+        elif self.n_epochs == self._last:
+            self.stopped_by = "epochs"
+        return best
+
+    def trained(self) -> Trained:
+        best = None if self.watch is None else self.watch.best_epoch
+        history = {name: list(logs) for name, logs in self.history.items()}
+        return Trained(history, self.n_epochs, best, self.stopped_by)

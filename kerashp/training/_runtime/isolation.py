@@ -1,0 +1,139 @@
+"""A fit that leaves the process as it was: random states, float type and dtype policy."""
+
+import random
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import keras
+import numpy as np
+from keras.src.backend.common import global_state
+from keras.src.random import seed_generator
+
+from kerashp.training._runtime.forks import check_fork
+from kerashp.training._runtime.notes import without_notes
+
+_SEED_GENERATOR = "global_seed_generator"
+_DTYPE_POLICY = "dtype_policy"
+
+# The states below belong to the process, not to a thread: fits in several threads take turns.
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def isolated(seed: int | None = None, dtype: str | None = None) -> Iterator[None]:
+    """Run a block under `seed` and `dtype`, and restore what was there before.
+
+    Parameters
+    ----------
+    seed : int or None, default=None
+        Seeds Python's, NumPy's, TensorFlow's and Keras' generators inside the block. None leaves them alone.
+    dtype : str or None, default=None
+        Keras' float type inside the block, say "float64". None leaves it alone.
+
+    Raises
+    ------
+    ValueError
+        If the backend does not compute in `dtype`.
+    RuntimeError
+        If this process was forked after its parent had used the backend.
+
+    Examples
+    --------
+    >>> import random
+    >>> before = random.getstate()
+    >>> with isolated(seed=0, dtype="float64"):
+    ...     keras.config.floatx(), random.random()
+    ('float64', 0.8444218515250481)
+    >>> keras.config.floatx(), random.getstate() == before
+    ('float32', True)
+    """
+    check_fork()
+    with _LOCK, _float_type(dtype), _random_states(seed):
+        yield
+
+
+def without_retracing_warnings() -> AbstractContextManager[None]:
+    """Drop TensorFlow's warning that several models in a row were compiled, which is what a search does."""
+    return without_notes("tf.function retracing")
+
+
+def without_lambda_warnings() -> AbstractContextManager[None]:
+    """Drop Keras' warning that what has a lambda in it cannot be loaded: here it is not.
+
+    Enter it before starting threads; see `without_warnings`.
+    """
+    return without_warnings("The object being serialized includes a `lambda`", UserWarning)
+
+
+@contextmanager
+def without_warnings(message: str = "", category: type[Warning] = Warning) -> Iterator[None]:
+    """Drop the warnings that begin with a message, or all.
+
+    Filters belong to the process, and threads that change them at once may leave all warnings ignored for
+    good: in another thread than the main one this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message, category)
+        yield
+
+
+@contextmanager
+def _float_type(dtype: str | None) -> Iterator[None]:
+    if dtype is None:
+        yield
+        return
+    floatx = keras.config.floatx()
+    policy = global_state.get_global_attribute(_DTYPE_POLICY)
+    keras.config.set_floatx(dtype)
+    global_state.set_global_attribute(_DTYPE_POLICY, None)
+    try:
+        _check_float_type(dtype)
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        global_state.set_global_attribute(_DTYPE_POLICY, policy)
+
+
+def _check_float_type(dtype: str) -> None:
+    """Refuse what the backend would quietly compute in another type."""
+    got = keras.backend.standardize_dtype(keras.ops.zeros((), dtype=dtype).dtype)
+    if got != dtype:
+        raise ValueError(
+            f"dtype={dtype!r} is not to be had: the {keras.backend.backend()} backend computes in {got}. "
+            "With JAX set the environment variable JAX_ENABLE_X64=1 before it is imported"
+        )
+
+
+@contextmanager
+def _random_states(seed: int | None) -> Iterator[None]:
+    if seed is None:
+        yield
+        return
+    python, numpy, keras_own = random.getstate(), np.random.get_state(), seed_generator.python_random
+    generator = global_state.get_global_attribute(_SEED_GENERATOR)
+    random.seed(seed)
+    np.random.seed(seed)
+    # Keras draws the seeds of layers from Python's generator, and so may other threads, such as Dask's.
+    seed_generator.python_random = random.Random(seed)
+    global_state.set_global_attribute(_SEED_GENERATOR, None)
+    try:
+        with _backend_random_state(seed):
+            yield
+    finally:
+        seed_generator.python_random = keras_own
+        random.setstate(python)
+        np.random.set_state(numpy)
+        global_state.set_global_attribute(_SEED_GENERATOR, generator)
+
+
+def _backend_random_state(seed: int) -> AbstractContextManager[None]:
+    if keras.backend.backend() != "tensorflow":
+        return nullcontext()
+    from kerashp.training._runtime.tensorflow import isolated_random_state
+
+    return isolated_random_state(seed)

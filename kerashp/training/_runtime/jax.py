@@ -1,0 +1,161 @@
+"""What the engine asks of a backend, on JAX: placement, gradients, loops, mapping and compiling."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax._src.xla_bridge import backends_are_initialized
+from keras.src.backend.common import dtypes
+
+from kerashp.training._runtime.replaced_methods import replaced
+
+UNMATCHED: tuple[type, ...] = ()  # optimizers whose numbers under Keras' own training are others
+
+
+@contextmanager
+def float64() -> Iterator[None]:
+    """Inside, the backend computes in float64 where it is asked to."""
+    keras_too = (dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")  # by which its functions take float32
+    with jax.enable_x64(True), replaced(keras_too):
+        yield
+
+
+ANY_ROWS = False  # whether `for_any_rows` is as it says
+ONLY_XLA = True  # whether everything is compiled by XLA, and all of it can be mapped
+
+
+def started() -> bool:
+    """Whether JAX has been used in this process, and so has threads."""
+    return backends_are_initialized()
+
+
+# Placement.
+
+
+def devices() -> list[Any]:
+    """The accelerators that this process sees."""
+    return [device for device in jax.local_devices() if device.platform != "cpu"]
+
+
+def on(device: Any) -> AbstractContextManager[None]:
+    """Inside, in this thread, arrays are put and functions compiled for this device."""
+    return jax.default_device(device)
+
+
+def put(array: Any) -> jax.Array:
+    """The array on the device, without the second copy that `jnp.asarray` makes meanwhile."""
+    return jax.device_put(array)
+
+
+@jax.jit
+def gather(array: jax.Array, rows: np.ndarray) -> jax.Array:
+    """The rows of an array."""
+    return jnp.take(array, rows, axis=0)
+
+
+def put_steps(array: np.ndarray, steps: int) -> jax.Array:
+    """The array on the device with room for so many steps; what is in the rest is not said."""
+    return put(_with_room(array, steps))
+
+
+def gather_steps(array: jax.Array, rows: np.ndarray, steps: int) -> jax.Array:
+    """The rows of an array, of which the first axis is steps, with room for so many."""
+    return gather(array, _with_room(rows, steps))
+
+
+def _with_room(array: np.ndarray, steps: int) -> np.ndarray:
+    """The array as the beginning of a longer one: on the device, each length would be a compile."""
+    if len(array) == steps:
+        return array
+    filled = np.zeros((steps, *array.shape[1:]), array.dtype)
+    filled[: len(array)] = array
+    return filled
+
+
+def fetched(arrays: Any) -> Any:
+    """Nested arrays as NumPy's, by one transfer."""
+    return jax.device_get(arrays)
+
+
+def values(variables: Sequence[Any]) -> list[jax.Array]:
+    """What the Keras variables hold."""
+    return [variable.value for variable in variables]
+
+
+def assign(variables: Sequence[Any], arrays: Sequence[jax.Array]) -> None:
+    """Give the Keras variables these values."""
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def device_memory() -> int | None:
+    """Bytes of the accelerator's memory; None where there is none but the machine's."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    return statistics.get("bytes_limit")
+
+
+def distributed(model: Any) -> bool:
+    """Whether the model was built for several devices: `keras.distribution` would say so."""
+    return False
+
+
+# Functions of arrays.
+
+
+class Number:
+    """The base of what stands for a Python number: JAX asks floats for no array."""
+
+
+def value_and_grad(
+    function: Callable[[list], tuple[Any, Any]], weights: list[jax.Array]
+) -> tuple[jax.Array, Any, list[jax.Array]]:
+    """`function(weights)`, a loss and what goes with it, and the loss's gradients."""
+    (loss, others), gradients = jax.value_and_grad(function, has_aux=True)(weights)
+    return loss, others, gradients
+
+
+def repeat(times: Any, body: Callable[..., tuple], start: tuple) -> tuple:
+    """`body(i, *carry)` for i below `times`, which may be an array."""
+    return jax.lax.fori_loop(0, times, lambda i, carry: tuple(body(i, *carry)), tuple(start))
+
+
+def at(array: jax.Array, index: Any) -> jax.Array:
+    """`array[index]`."""
+    return array[index]
+
+
+def materialized(arrays: list[jax.Array]) -> list[jax.Array]:
+    """The arrays, computed once."""
+    return list(jax.lax.optimization_barrier(arrays))
+
+
+def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The function over the first axis of every array in the arguments."""
+    return jax.vmap(function)(*arguments)
+
+
+def compiled(
+    function: Callable[..., list], arguments: Sequence[Any], *, xla: bool = True
+) -> Callable[..., list]:
+    """The function for arrays like these; nothing of the function's own is kept."""
+    return jax.jit(function).lower(*arguments).compile()
+
+
+def for_any_rows(
+    function: Callable[..., list], arguments: Sequence[Any], n_batch: int
+) -> Callable[..., list]:
+    """The function for arrays like these: JAX compiles for each number of rows."""
+    return compiled(function, arguments)
+
+
+def without_rows(array: jax.Array) -> jax.Array:
+    """The array: JAX knows the number of rows."""
+    return array
+
+
+def stateless(optimizer: Any) -> AbstractContextManager[None]:
+    """Inside, the optimizer's `stateless_apply` works, as it does on this backend by itself."""
+    return nullcontext()

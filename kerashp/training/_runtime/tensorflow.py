@@ -1,0 +1,310 @@
+"""What the engine asks of a backend, on TensorFlow: placement, gradients, loops, mapping and compiling."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src import ops
+from keras.src.backend.common.stateless_scope import get_stateless_scope
+from keras.src.optimizers import base_optimizer
+from tensorflow.compiler.tf2xla.ops import gen_xla_ops
+from tensorflow.python.eager import context
+from tensorflow.python.ops.parallel_for import pfor
+
+from kerashp.training._runtime.memory_maps import check_maps
+from kerashp.training._runtime.notes import without_notes
+from kerashp.training._runtime.replaced_methods import replaced
+
+# Optimizers whose numbers depend on variables that change under their hands, which tensors do not:
+# ScheduleFreeAdamW takes `momentum.value` for the old value and reads it after the update.
+UNMATCHED = (keras.optimizers.ScheduleFreeAdamW,)
+
+_BASE = base_optimizer.BaseOptimizer
+_LARGE = 2**22  # bytes
+_N_TRACED = 2  # rows, by which a model is traced to see its operations
+
+
+@contextmanager
+def isolated_random_state(seed: int) -> Iterator[None]:
+    """Seed TensorFlow's global generator and give the caller's back untouched, its position included.
+
+    `tf.random.set_seed` cannot do it: setting the old seed again starts its sequence anew, and it clears
+    the kernels that hold the position of ops with a seed of their own.
+    """
+    eager = context.context()
+    before = eager._seed, getattr(eager, "_rng", None)  # there is none until a seed was set
+    eager._seed, eager._rng = seed, random.Random(seed)
+    try:
+        yield
+    finally:
+        eager._seed, eager._rng = before
+
+
+def float64() -> AbstractContextManager[None]:
+    """Inside, the backend computes in float64 where it is asked to: it always does."""
+    return nullcontext()
+
+
+ANY_ROWS = True  # whether `for_any_rows` is as it says
+ONLY_XLA = False  # whether everything is compiled by XLA, and all of it can be mapped
+
+
+def started() -> bool:
+    """Whether TensorFlow has been used in this process, and so has threads."""
+    return context.context_safe() is not None and context.context()._initialized
+
+
+# Placement.
+
+
+def devices() -> list[Any]:
+    """The accelerators that this process sees."""
+    return [device.name for device in tf.config.list_logical_devices("GPU")]
+
+
+def on(device: Any) -> AbstractContextManager[None]:
+    """Inside, in this thread, arrays are put and functions compiled for this device."""
+    return tf.device(device)
+
+
+def put(array: Any) -> tf.Tensor:
+    """The array on the device."""
+    if isinstance(array, tf.Tensor):
+        return array
+    return _put_by_parts(array) if getattr(array, "nbytes", 0) > _LARGE else tf.constant(array)
+
+
+def _put_by_parts(array: np.ndarray) -> tf.Tensor:
+    """The array on the device, without the second copy that `tf.constant` makes meanwhile."""
+    n_rows = max(1, _LARGE * len(array) // array.nbytes)
+    tensor = tf.raw_ops.Empty(shape=array.shape, dtype=array.dtype)
+    for first in range(0, len(array), n_rows):
+        part = array[first : first + n_rows]
+        tensor = tf.raw_ops.InplaceUpdate(x=tensor, i=np.arange(first, first + len(part)), v=part)
+    return tensor
+
+
+def gather(array: tf.Tensor, rows: np.ndarray) -> tf.Tensor:
+    """The rows of an array, outside of any compiled function."""
+    return tf.raw_ops.GatherV2(params=array, indices=rows, axis=0)
+
+
+def put_steps(array: np.ndarray, steps: int) -> tf.Tensor:
+    """The array on the device with room for so many steps; what is in the rest is not said."""
+    return _with_room(put(array), steps)
+
+
+def gather_steps(array: tf.Tensor, rows: np.ndarray, steps: int) -> tf.Tensor:
+    """The rows of an array, of which the first axis is steps, with room for so many."""
+    return _with_room(gather(array, rows), steps)
+
+
+def _with_room(tensor: tf.Tensor, steps: int) -> tf.Tensor:
+    """The tensor as the beginning of a longer one: memory that nobody writes to costs nothing."""
+    n_steps, *others = tensor.shape
+    if n_steps == steps:
+        return tensor
+    room = tf.raw_ops.Empty(shape=(steps, *others), dtype=tensor.dtype)
+    return tf.raw_ops.InplaceUpdate(x=room, i=np.arange(n_steps), v=tensor) if n_steps else room
+
+
+def fetched(arrays: Any) -> Any:
+    """Nested arrays as NumPy's."""
+    return tf.nest.map_structure(lambda array: None if array is None else array.numpy(), arrays)
+
+
+def values(variables: Sequence[Any]) -> list[tf.Tensor]:
+    """What the Keras variables hold."""
+    return [tf.convert_to_tensor(variable.value) for variable in variables]
+
+
+def assign(variables: Sequence[Any], tensors: Sequence[tf.Tensor]) -> None:
+    """Give the Keras variables these values."""
+    for variable, tensor in zip(variables, tensors, strict=True):
+        variable.value.assign(tensor, read_value=False)
+
+
+def device_memory() -> int | None:
+    """Bytes of the accelerator's memory; None where there is none but the machine's."""
+    for device in tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_device_details(device).get("memory_limit")
+    return None
+
+
+def distributed(model: Any) -> bool:
+    """Whether the model was built for several devices."""
+    return model.distribute_strategy.num_replicas_in_sync > 1 or tf.distribute.has_strategy()
+
+
+# Functions of tensors.
+
+
+class Number(float):
+    """The base of what stands for a Python number: Keras converts floats otherwise than other objects.
+
+    As a float it is NaN, so that whatever overlooks the tensor is seen.
+    """
+
+    def __new__(cls, *_: Any) -> "Number":
+        return super().__new__(cls, "nan")
+
+
+def value_and_grad(
+    function: Callable[[list], tuple[Any, Any]], weights: list[tf.Tensor]
+) -> tuple[tf.Tensor, Any, list[Any]]:
+    """`function(weights)`, a loss and what goes with it, and the loss's gradients."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(weights)
+        loss, others = function(weights)
+    gradients = tape.gradient(loss, weights)
+    dense = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+    return loss, others, dense
+
+
+def repeat(times: Any, body: Callable[..., tuple], start: tuple) -> tuple:
+    """`body(i, *carry)` for i below `times`, which may be a tensor."""
+    loop = tf.while_loop(
+        lambda i, *_: i < times, lambda i, *carry: (i + 1, *body(i, *carry)), (tf.constant(0), *start)
+    )
+    return loop[1:]
+
+
+def at(array: tf.Tensor, index: Any) -> tf.Tensor:
+    """`array[index]`. By slicing, XLA would compile anew for every value that the index is computed from."""
+    return tf.gather(array, index)
+
+
+def materialized(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    """The tensors, computed once; otherwise every kernel that reads a batch takes its rows anew."""
+    return gen_xla_ops.xla_optimization_barrier(input=tensors) if tensors else []
+
+
+def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The function over the first axis of every tensor in the arguments."""
+    _add_vector_forms()
+    with without_notes("while_loop"):  # that some operation is mapped by a loop
+        return tf.vectorized_map(lambda packed: function(*packed), arguments)
+
+
+@cache
+def _add_vector_forms() -> None:
+    """Add what TensorFlow's mapping lacks, so that it need not loop over members: Keras' argmax bitcasts."""
+    if "Bitcast" not in pfor._pfor_converter_registry:
+        pfor.RegisterPFor("Bitcast")(
+            lambda op: pfor.wrap(tf.bitcast(op.stacked_input(0), op.get_attr("type")), True)
+        )
+
+
+def compiled(
+    function: Callable[..., list], arguments: Sequence[Any], *, xla: bool = True
+) -> Callable[..., list]:
+    """The function for arrays like these, by XLA or as a graph; nothing of the function's own is kept."""
+    if xla:
+        check_maps()
+    specs = [tf.TensorSpec(array.shape, array.dtype) for array in map(put, arguments)]
+    return _concrete(tf.function(function, jit_compile=xla, autograph=False), specs)
+
+
+def operations(model: Any, x: Any) -> frozenset[str]:
+    """The types of the operations by which a model predicts for rows like x; none where it fails."""
+
+    def predicted(rows: Any) -> Any:
+        with keras.StatelessScope(collect_losses=True):
+            return model(rows, training=False) if model._call_has_training_arg else model(rows)
+
+    specs = tf.nest.map_structure(
+        lambda leaf: tf.TensorSpec((_N_TRACED, *leaf.shape[1:]), keras.backend.standardize_dtype(leaf.dtype)),
+        x,
+    )
+    try:
+        graph = tf.function(predicted, autograph=False).get_concrete_function(specs).graph.as_graph_def()
+    except Exception:  # it will fail again where it is trained
+        return frozenset()
+    nodes = [*graph.node, *[node for function in graph.library.function for node in function.node_def]]
+    return frozenset(node.op for node in nodes)
+
+
+def for_any_rows(
+    function: Callable[..., list], arguments: Sequence[Any], n_batch: int
+) -> Callable[..., list]:
+    """The function for arrays like these, of which the last `n_batch` may have any number of rows.
+
+    Those have the shape `(n_members, n_rows, ...)`, or `(n_members,)`.
+    """
+    shapes = [list(np.shape(array)) for array in arguments]
+    for shape in shapes[len(shapes) - n_batch :]:
+        shape[1:2] = [None] * len(shape[1:2])
+    specs = [tf.TensorSpec(shape, put(array).dtype) for shape, array in zip(shapes, arguments, strict=True)]
+    return _concrete(tf.function(function, autograph=False), specs)
+
+
+def _concrete(function: Any, specs: list[tf.TensorSpec]) -> Callable[..., list]:
+    concrete = function.get_concrete_function(*specs)
+    held = [tensor for tensor in concrete.captured_inputs if tensor.dtype == tf.resource]
+    if held:
+        raise NotImplementedError(
+            "the model reads variables that it does not track; make them attributes of a layer (for random "
+            "numbers, a keras.random.SeedGenerator)"
+        )
+    function = concrete.inference_fn  # without the checks of arguments that cost as much as a short epoch
+    return lambda *arguments: function.call_flat(*map(put, arguments), *concrete.captured_inputs)
+
+
+def without_rows(tensor: tf.Tensor) -> tf.Tensor:
+    """The tensor with its number of rows unknown while tracing, as Keras has it where batches differ."""
+    return tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=[None, *tensor.shape[1:]])
+
+
+# Keras' optimizers.
+
+
+class _Stateless(keras.optimizers.Optimizer):
+    """Gives an optimizer the methods of its base class, which TensorFlow's version refuses or overrides.
+
+    It stands between the optimizer's own class and TensorFlow's in the order of methods.
+    """
+
+    stateless_apply = _BASE.stateless_apply
+    assign = _BASE.assign
+    assign_add = _BASE.assign_add
+    assign_sub = _BASE.assign_sub
+    _apply_weight_decay = _BASE._apply_weight_decay
+    _backend_update_step = _BASE._backend_update_step
+    _backend_increment_gradient_accumulators = _BASE._backend_increment_gradient_accumulators
+    _overwrite_model_variables_with_average_value = _BASE._overwrite_model_variables_with_average_value
+
+    def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
+        without_branches = SimpleNamespace(**{**vars(ops), "cond": _both_branches})
+        with replaced((vars(base_optimizer), "ops", without_branches)):
+            super()._backend_apply_gradients(grads, trainable_variables)
+
+
+def _both_branches(predicate: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> None:
+    """`ops.cond` for branches that assign: both run, and each variable takes what its branch gave it."""
+    state = get_stateless_scope().state_mapping
+    before = dict(state)
+    true_fn()
+    when_true = dict(state)
+    state.update(before)
+    false_fn()
+    for variable, value in state.items():
+        state[variable] = tf.where(predicate, when_true[variable], value)
+
+
+@contextmanager
+def stateless(optimizer: Any) -> Iterator[None]:
+    """Inside, the optimizer's `stateless_apply` works, as it does on other backends."""
+    own = type(optimizer)
+    keys = {id(variable): optimizer._var_key(variable) for variable in optimizer._trainable_variables}
+    optimizer.__class__ = type(own.__name__, (own, _Stateless), {})
+    try:
+        with replaced((vars(optimizer), "_var_key", lambda variable: keys[id(variable)])):
+            yield
+    finally:
+        optimizer.__class__ = own

@@ -1,0 +1,45 @@
+"""What an optimizer makes of the weights when training ends, such as their moving averages."""
+
+from typing import Any
+
+import keras
+
+from kerashp.training._runtime.backend import backend
+from kerashp.training._runtime.replaced_methods import PLACES
+from kerashp.training._stacking.step import State, variables_of
+
+
+def final_state(model: Any, state: State) -> State:
+    """The state in which `Model.fit` leaves a model whose last step ended in this one.
+
+    Keras' optimizers with `use_ema=True` give the weights their moving averages; an optimizer of the user's
+    own may do anything else in `finalize_variable_values`. The model is not changed.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled and built, with a built optimizer.
+    state : State
+        Of one such model, on its variables.
+
+    Returns
+    -------
+    State
+    """
+    if not _finalizes(model.optimizer):
+        return state
+    variables = variables_of(model)
+    pairs = [pair for group in zip(variables, state, strict=True) for pair in zip(*group, strict=True)]
+    tensors = [(variable, backend().put(value)) for variable, value in pairs]
+    with PLACES, backend().stateless(model.optimizer), keras.StatelessScope(state_mapping=tensors):
+        model.optimizer.finalize_variable_values(model.trainable_weights)
+        # Inside, where a variable that was assigned to another has its value of the state.
+        values = [backend().values(group) for group in variables[:3]]
+    weights, others, optimizer = backend().fetched(values)
+    return State(weights, others, optimizer, state.metrics)
+
+
+def _finalizes(optimizer: Any) -> bool:
+    """Whether the optimizer may change the weights when training ends."""
+    own = type(optimizer).finalize_variable_values
+    return optimizer.use_ema or own is not keras.optimizers.Optimizer.finalize_variable_values

@@ -1,0 +1,161 @@
+"""Data that a population shares, and each member's portion of them."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.trainers.data_adapters import data_adapter_utils
+from sklearn.utils import check_random_state
+
+from kerashp.training._keras import data
+from kerashp.training._keras.data import Data
+from kerashp.training._members.member import Member
+from kerashp.training._runtime.backend import backend
+
+
+class Portions:
+    """Which rows each member trains and validates on, in which order, and with which weights.
+
+    Parameters
+    ----------
+    members : list of Member
+    x, y, sample_weight, validation_data, shuffle
+        See `Population`.
+    validates : bool
+        Whether there are rows to validate on, none each, where no member has any.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: Any,
+        *,
+        shuffle: bool,
+        validates: bool,
+    ):
+        self._weights = _own_weights(sample_weight, len(members))
+        self._train = data.standardized(x, y, sample_weight if self._weights is None else None)
+        self._test = None
+        if validation_data is not None:
+            unpacked = data_adapter_utils.unpack_x_y_sample_weight(validation_data)
+            self._test = data.standardized(*unpacked)
+        n_rows = data.n_rows(self._train)
+        if self._weights is not None and self._weights.shape[1] != n_rows:
+            raise ValueError(
+                f"Population: sample_weight must have a weight for each of {n_rows} rows; got the shape "
+                f"{self._weights.shape}"
+            )
+        self.train_rows = [
+            _rows(f"members[{index}].rows", member.rows, n_rows) for index, member in enumerate(members)
+        ]
+        self.test_rows = self._tested(members, n_rows, validates)
+        generators = [_generator(member) for member in members]
+        self.generators = generators if shuffle else None
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of all arrays."""
+        weights = 0 if self._weights is None else self._weights.nbytes
+        return data.n_bytes(self._train) + data.n_bytes(self._test) + weights
+
+    def batch(self, batch_size: int) -> Any:
+        """A batch of (x, y, sample_weight) as Keras' symbolic tensors."""
+        x, y, sample_weight = data_adapter_utils.unpack_x_y_sample_weight(self._train)
+        if self._weights is not None:
+            sample_weight = self._weights[0]
+        return data.symbolic((x, y, sample_weight), batch_size)
+
+    def on_device(self) -> tuple[Data, Data | None]:
+        """The data to train and to validate on, on the device once."""
+        train = data.on_device(self._train)
+        if self._weights is not None:
+            x, y, _ = train.structure
+            train = Data([*train.arrays, backend().put(self._weights.ravel())], (x, y, len(train.arrays)))
+        if self._test is not None:
+            return train, data.on_device(self._test)
+        return train, None if self.test_rows is None else train
+
+    def starts(self, members: np.ndarray) -> dict[int, np.ndarray]:
+        """Where the weights of each of these members' own start, by the index of their array."""
+        if self._weights is None:
+            return {}
+        n_shared = sum(leaf is not None for leaf in data.leaves(self._train))
+        return {n_shared: (members * self._weights.shape[1]).astype(np.int32)}
+
+    def order(self, member: int) -> dict[str, Any] | None:
+        """The state of the generator that a member's rows are shuffled by."""
+        if self.generators is None:
+            return None
+        generator = self.generators[member]
+        if isinstance(generator, np.random.Generator):
+            return dict(copy.deepcopy(generator.bit_generator.state))
+        return dict(generator.get_state(legacy=False))
+
+    @property
+    def validates_on_training_data(self) -> bool:
+        """Whether rows to validate on are rows of the data to train on."""
+        return self._test is None
+
+    def _tested(self, members: Sequence[Member], n_rows: int, validates: bool) -> list[np.ndarray] | None:
+        own = self._test is not None
+        if not own and not validates and all(member.validation_rows is None for member in members):
+            return None
+        n_rows = data.n_rows(self._test) if own else n_rows
+        none = np.zeros(0, np.int32)
+        return [
+            none
+            if member.validation_rows is None and not own
+            else _rows(f"members[{index}].validation_rows", member.validation_rows, n_rows)
+            for index, member in enumerate(members)
+        ]
+
+
+def _own_weights(sample_weight: Any, n_members: int) -> np.ndarray | None:
+    """Weights of each member's own, of shape `(n_members, n_samples)`; None where members share them."""
+    if isinstance(sample_weight, dict | list) or np.ndim(sample_weight) != 2:
+        return None
+    weights = np.asarray(sample_weight, keras.config.floatx())
+    if len(weights) != n_members:
+        raise ValueError(
+            "Population: sample_weight must be of the shape (n_samples,) or (n_members, n_samples); got "
+            f"{weights.shape} for {n_members} members"
+        )
+    return weights
+
+
+def _rows(name: str, rows: Any, n_rows: int) -> np.ndarray:
+    if rows is None:
+        return np.arange(n_rows, dtype=np.int32)
+    array = np.asarray(rows)
+    if array.ndim != 1 or not len(array) or array.dtype.kind not in "iu":
+        raise ValueError(f"Population: {name} must be indices of rows, of shape (n,), n > 0; got {rows!r}")
+    if array.min() < 0 or array.max() >= n_rows:
+        raise ValueError(
+            f"Population: {name} must be from 0 to {n_rows - 1}; got {array.min()} to {array.max()}"
+        )
+    return array.astype(np.int32, copy=False)
+
+
+def _generator(member: Member) -> Any:
+    generator = _new_generator(member.random_state)
+    order = None if member.paused is None else member.paused.order
+    if order is None:
+        return generator
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = order
+    else:
+        generator.set_state(order)
+    return generator
+
+
+def _new_generator(random_state: Any) -> Any:
+    if random_state is None:
+        return np.random.default_rng(np.random.randint(2**31))  # of which np.random.seed decides
+    if isinstance(random_state, np.random.Generator):
+        return copy.deepcopy(random_state)
+    return copy.deepcopy(check_random_state(random_state))

@@ -1,0 +1,248 @@
+"""One batch of training or of validation with a Keras model, as a function of its state and nothing else."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops, tree
+from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
+
+from kerashp.training._keras.layers import has_batch_statistics
+from kerashp.training._keras.logs import flat
+from kerashp.training._keras.numbers import Number, lifted
+from kerashp.training._runtime.backend import backend
+from kerashp.training._runtime.replaced_methods import replaced
+from kerashp.training._stacking.padding import Padding, only_real, zeros_kept
+
+
+class State(NamedTuple):
+    """What training changes: arrays in the order of the Keras variables that they stand for."""
+
+    weights: list[Any]
+    others: list[Any]  # moving averages, random seeds
+    optimizer: list[Any]
+    metrics: list[Any]
+
+
+class Batch(NamedTuple):
+    """Rows to train or validate on."""
+
+    data: Any  # (x, y, sample_weight), each an array, a structure of arrays or None
+    n_rows: Any  # real rows, those first; None where all are
+    kept: list[Any]  # units kept by each of the step's dropouts
+    rate: Any = None  # the learning rate, where it is told
+
+
+class CannotCompile(Exception):
+    """Why a model cannot be trained by one compiled call an epoch."""
+
+
+class Step:
+    """The steps of a model's training.
+
+    Parameters
+    ----------
+    model : keras.Model, compiled and built
+    numbers : list of Number
+        The constants that are given from outside, one set a model, instead of being compiled in.
+    dropouts : list of keras.layers.Dropout
+        The layers that are told which units they keep.
+    padding : Padding or None
+        Which units are given from outside to be there or not, by masks after the numbers.
+    """
+
+    def __init__(
+        self, model: Any, numbers: Sequence[Number], dropouts: Sequence[Any], padding: Padding | None
+    ):
+        self._model = model
+        self._numbers = numbers
+        self._dropouts = dropouts
+        self._padding = padding
+
+    def train(self, state: State, constants: Sequence[Any], batch: Batch) -> State:
+        """The state after one more batch."""
+
+        def loss_of(weights: list[Any]) -> tuple[Any, State]:
+            return self._forward(state._replace(weights=weights), constants, batch, training=True)
+
+        optimizer = self._model.optimizer
+        with self._given(constants), backend().stateless(optimizer):
+            _, after, gradients = backend().value_and_grad(loss_of, state.weights)
+            before = _at_rate(optimizer, state.optimizer, batch.rate)
+            weights, variables = optimizer.stateless_apply(before, gradients, after.weights)
+        if self._padding is not None:
+            weights = zeros_kept(weights, self._padding, constants[len(self._numbers) :])
+        return after._replace(weights=weights, optimizer=variables)
+
+    def test(self, state: State, constants: Sequence[Any], batch: Batch) -> State:
+        """The state, its metrics most of all, after one more batch of validation."""
+        with self._given(constants):
+            return self._forward(state, constants, batch, training=False)[1]
+
+    def outputs(self, state: State, constants: Sequence[Any], x: Any) -> Any:
+        """What the model predicts for rows x."""
+        model = self._model
+        pairs = [
+            *zip(model.trainable_variables, state.weights, strict=True),
+            *zip(model.non_trainable_variables, state.others, strict=True),
+        ]
+        with self._given(constants), keras.StatelessScope(state_mapping=pairs):
+            return model(x, training=False)
+
+    @contextmanager
+    def _given(self, constants: Sequence[Any]) -> Iterator[None]:
+        n_numbers = len(self._numbers)
+        with ExitStack() as stack:
+            stack.enter_context(lifted(self._model, self._numbers, constants[:n_numbers]))
+            if self._padding is not None:
+                stack.enter_context(only_real(self._model, self._padding, constants[n_numbers:]))
+            yield
+
+    def results(self, metrics: Sequence[Any]) -> dict[str, Any]:
+        """The logs that these values of the metrics' variables amount to."""
+        mapping = zip(self._model.metrics_variables, metrics, strict=True)
+        with keras.StatelessScope(state_mapping=mapping):
+            return flat(self._model.get_metrics_result())
+
+    def _forward(
+        self, state: State, constants: Sequence[Any], batch: Batch, *, training: bool
+    ) -> tuple[Any, State]:
+        model = self._model
+        x, y, sample_weight = batch.data
+        variables = variables_of(model)
+        pairs = [pair for group in zip(variables, state, strict=True) for pair in zip(*group, strict=True)]
+        with keras.StatelessScope(state_mapping=pairs, collect_losses=True) as scope, ExitStack() as stack:
+            stack.enter_context(_dropping(self._dropouts, batch.kept if training else None))
+            rows = None if batch.n_rows is None else _mask(x, batch.n_rows)
+            outputs = _outputs(model, x, rows, training=training)
+            loss = model._compute_loss(
+                x=x, y=y, y_pred=outputs, sample_weight=sample_weight, training=training
+            )
+            count = _n_rows(x) if rows is None else batch.n_rows
+            model._loss_tracker.update_state(loss, sample_weight=count)
+            if rows is None:
+                _check_logs(model, model.compute_metrics(x, y, outputs, sample_weight=sample_weight))
+            else:
+                _update_metrics(model, y, outputs, sample_weight, rows)
+            if training:
+                loss = model.optimizer.scale_loss(loss)
+        _check_assignments(scope, pairs, model.trainable_variables)
+        after = [[scope.get_current_value(variable) for variable in group] for group in variables]
+        return loss, State(*after)
+
+
+def variables_of(model: Any) -> State:
+    """The Keras variables whose values are the state."""
+    return State(
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+
+
+def rate_index(optimizer: Any) -> int:
+    """Where the learning rate is among the optimizer's variables."""
+    return [id(variable) for variable in optimizer.variables].index(id(optimizer._learning_rate))
+
+
+def _at_rate(optimizer: Any, variables: list[Any], rate: Any) -> list[Any]:
+    if rate is None:
+        return variables
+    index = rate_index(optimizer)
+    return [*variables[:index], ops.cast(rate, variables[index].dtype), *variables[index + 1 :]]
+
+
+def _outputs(model: Any, x: Any, rows: Any, *, training: bool) -> Any:
+    arguments: dict[str, Any] = {"training": training} if model._call_has_training_arg else {}
+    if rows is not None and has_batch_statistics(model):
+        arguments["mask"] = rows
+    with replaced((vars(model), "_supports_masking", True)):
+        outputs = model(x, **arguments)
+    if rows is not None:
+        for output in tree.flatten(outputs):
+            _mask_rows(output, rows)
+    return outputs
+
+
+def _mask(x: Any, n_rows: Any) -> Any:
+    """Which rows of the batch are real."""
+    return ops.arange(_n_rows(x), dtype="int32") < n_rows
+
+
+def _n_rows(x: Any) -> Any:
+    return ops.shape(next(tensor for tensor in tree.flatten(x) if tensor is not None))[0]
+
+
+def _mask_rows(output: Any, rows: Any) -> None:
+    """Keras' losses and metrics leave out what the mask of their predictions leaves out."""
+    shape = ops.shape(output)[:-1]
+    mask = ops.broadcast_to(ops.reshape(rows, (-1, *[1] * (len(shape) - 1))), shape)
+    own = get_keras_mask(output)
+    if own is not None and len(own.shape) == len(mask.shape):
+        mask = ops.logical_and(mask, own)
+    set_keras_mask(output, mask)
+
+
+def _update_metrics(model: Any, y: Any, outputs: Any, sample_weight: Any, rows: Any) -> None:
+    """`Model.compute_metrics` over the real rows: those left out weigh nothing, in `metrics` too."""
+    compiled = model._compile_metrics
+    if compiled is None:
+        return
+    real = ops.cast(rows, keras.config.floatx())
+    for metric in compiled._flat_metrics:
+        if metric:
+            metric.update_state(tree.flatten(y)[0], tree.flatten(outputs)[0], real)
+    weight = real if sample_weight is None else _times(tree.flatten(sample_weight)[0], real)
+    for metric in compiled._flat_weighted_metrics:
+        if metric:
+            metric.update_state(tree.flatten(y)[0], tree.flatten(outputs)[0], weight)
+
+
+def _times(sample_weight: Any, real: Any) -> Any:
+    return sample_weight * ops.reshape(real, (-1, *[1] * (len(sample_weight.shape) - 1)))
+
+
+@contextmanager
+def _dropping(layers: Sequence[Any], kept: Sequence[Any] | None) -> Iterator[None]:
+    """Inside, these Dropout layers keep the units that they are told to."""
+    if kept is None:
+        yield
+        return
+    calls = [_told(layer, units) for layer, units in zip(layers, kept, strict=True)]
+    with replaced(*[(vars(layer), "call", call) for layer, call in zip(layers, calls, strict=True)]):
+        yield
+
+
+def _told(layer: Any, kept: Any) -> Callable[..., Any]:
+    """Keras' Dropout, but for where its random numbers come from."""
+
+    def call(inputs: Any, training: bool = True) -> Any:  # noqa: ARG001  (Keras passes it)
+        layer.seed_generator.next()
+        scale = ops.cast(1 / (1 - layer.rate), inputs.dtype)
+        return ops.where(kept, inputs * scale, ops.zeros_like(inputs))
+
+    return call
+
+
+def _check_logs(model: Any, logs: dict[str, Any]) -> None:
+    """Refuse logs that are not the model's metrics: Keras would show the last batch's."""
+    own = type(model).compute_metrics is not keras.Model.compute_metrics
+    if own and flat(logs).keys() != flat(model.get_metrics_result()).keys():
+        raise CannotCompile(
+            f"{type(model).__name__}.compute_metrics returns logs that are no metrics of the model"
+        )
+
+
+def _check_assignments(scope: Any, pairs: list[tuple[Any, Any]], trainable: list[Any]) -> None:
+    """Refuse a forward pass that changes what the state has no place for."""
+    given = {id(variable): value for variable, value in pairs}
+    if scope.state_mapping.keys() - given.keys():
+        raise CannotCompile(
+            "the model assigns to variables that it does not track; make them attributes of a layer (for "
+            "random numbers, a keras.random.SeedGenerator)"
+        )
+    for variable in trainable:
+        if scope.get_current_value(variable) is not given[id(variable)]:
+            raise CannotCompile(f"the model assigns to its trainable weight {variable.path} as it predicts")
