@@ -8,17 +8,12 @@ INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 ENGINE := tests/test_fit.py tests/test_fit_agrees.py tests/test_population.py tests/test_callbacks.py \
 	tests/test_checkpoints.py tests/test_check_gradients.py tests/test_check_initialization.py tests/test_devices.py tests/test_paused.py
 
-# Most of the tests' time is compiling: take XLA's older, quicker emitters, and do not optimize what they emit.
-# TensorFlow keeps all that was ever compiled, in as few memory maps as it can be told: gigabytes, so that the tests
-# run in three parts, each in new processes.
-test test-jax: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
-	--xla_cpu_parallel_codegen_split_count=1
-
 .PHONY: demo test test-jax lint package clean
 
 demo: $(VENV)/installed-plot
 	$(BIN)/python examples/textbook_search.py
 
+# TensorFlow keeps all that was ever compiled, gigabytes: the tests run in three parts, each in new processes.
 test: $(VENV)/installed-test
 	failed=0; for part in 1 2 3; do \
 		$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --part $$part/3 || failed=1; \

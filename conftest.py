@@ -1,5 +1,14 @@
-"""What the tests leave out where an optional package is missing."""
+"""How the tests compile, and what they leave out where an optional package is missing."""
 
+import os
 from importlib.util import find_spec
+
+# Most of the tests' time is compiling: take XLA's older, quicker emitters, and do not optimize what they emit, in as
+# few memory maps as it can be told.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
 
 collect_ignore = [] if find_spec("jax") else ["kerashp/training/_runtime/jax.py"]
