@@ -3,8 +3,8 @@
 import os
 from importlib.util import find_spec
 
-# Most of the tests' time is compiling: take XLA's older, quicker emitters, and do not optimize what they emit, in as
-# few memory maps as it can be told.
+# Most of the tests' time is compiling: take XLA's older, quicker emitters, do not optimize what they emit,
+# and keep it in as few memory maps as possible.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "

@@ -34,7 +34,7 @@ from kerashp.model_selection._ensembles.greedy import greedy_selection
 from kerashp.model_selection._ensembles.refit import fitted
 from kerashp.model_selection._fits import heldout_predictions
 from kerashp.model_selection._fits.heldout_predictions import Library, held_out, out_of_fold, predicted
-from kerashp.model_selection._running.local import Here
+from kerashp.model_selection._running.local import LocalRunner
 from kerashp.training import Costs, FallbackWarning, Population
 from kerashp.training._engine.program import Program
 
@@ -550,7 +550,7 @@ def test_an_interrupt_ends_the_training_of_an_ensemble(monkeypatch: pytest.Monke
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Here, "run", interrupted)
+    monkeypatch.setattr(LocalRunner, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         KerasEnsembleRegressor(mlp(), 2).fit(X, Y)
 

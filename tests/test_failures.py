@@ -34,7 +34,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*_: Any) -> None:
         raise AssertionError("something has been trained")
 
-    monkeypatch.setattr(stacked.Together, "train", train)
+    monkeypatch.setattr(stacked.StackedTraining, "train", train)
     monkeypatch.setattr("kerashp.estimators._base.fit", train)
 
 

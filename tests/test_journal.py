@@ -366,7 +366,7 @@ def test_a_group_that_could_not_train_together_does_no_finished_fit_again(
             raise KeyboardInterrupt
         return local.checked(local.with_history(task.run()), task)
 
-    monkeypatch.setattr(local.Together, "train", refused)
+    monkeypatch.setattr(local.StackedTraining, "train", refused)
     estimator, grid = KerasMLPRegressor(0, epochs=1, random_state=0), {"learning_rate": [0.01, 0.1]}
     monkeypatch.setattr(local, "finished", lambda task: finished(task, 4))
     with pytest.warns(UserWarning, match="stopped by Ctrl-C: 1 of 2 candidates"):

@@ -21,7 +21,7 @@ from kerashp.estimators._training.convergence import warn_of_convergence
 from kerashp.estimators._training.handover import scheduling_for, training_for
 from kerashp.model_selection._ensembles.search_mixin import EnsemblingMixin
 from kerashp.model_selection._fits.curves import History, columns, histories, mean_best_epochs
-from kerashp.model_selection._fits.deadline import CTRL_C, Limit, Stopped
+from kerashp.model_selection._fits.deadline import CTRL_C, Deadline, Stopped
 from kerashp.model_selection._fits.failures import reported
 from kerashp.model_selection._fits.heldout_predictions import Library, held_out
 from kerashp.model_selection._fits.seeds import drawing_from, new_seed
@@ -139,7 +139,7 @@ class TogetherMixin(EnsemblingMixin):
             check_finite(self.estimator, X, y)
 
     def _fit_together(self, X: Any, y: Any, params: dict[str, Any]) -> Self:
-        limit = Limit(None if self.timeout is None else time.time() + self.timeout)
+        limit = Deadline(None if self.timeout is None else time.time() + self.timeout)
         with self._store() as store, drawing_from(store.seed if self.journal is not None else None):
             how = *workers(self.n_jobs), store, limit, self._goes_on_by, self._varied
             trial = Trial(self.scoring, self.refit, whole=not self._varied)

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from kerashp.estimators._nesting import around
 from kerashp.estimators._training.convergence import collecting, warn_of_convergence
 from kerashp.estimators._training.handover import training_for
-from kerashp.model_selection._fits.deadline import Limit, Stopped
+from kerashp.model_selection._fits.deadline import Deadline, Stopped
 from kerashp.model_selection._fits.task import Result, Task
 from kerashp.model_selection._planning.plan import Group
 from kerashp.model_selection._planning.preprocessing_cache import Memory
@@ -78,7 +78,7 @@ def fitted(
         )
         for number, (estimator, own) in enumerate(zip(estimators, epochs, strict=True))
     ]
-    limit = Limit()
+    limit = Deadline()
     store = Unwritten(keeps_finished=False)
     evaluation = Evaluation(None, False, 1, None, store, limit, earlier=earlier)
     with suppress(Stopped):

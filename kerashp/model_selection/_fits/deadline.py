@@ -9,7 +9,7 @@ class Stopped(Exception):
     """The search has been stopped: what still trains need not go on."""
 
 
-class Limit:
+class Deadline:
     """Whether a search is to go on.
 
     Parameters

@@ -11,7 +11,7 @@ from keras import tree
 
 
 @dataclass(frozen=True)
-class Portion:
+class RowSubset:
     """Some rows of a block, and their weights; `weight` of the shape of `rows`, or None: 1 each."""
 
     block: int
@@ -19,7 +19,7 @@ class Portion:
     weight: np.ndarray | None
 
 
-class Blocks:
+class DataPool:
     """X and y, by number: arrays, or lists or dicts of arrays. Adding what is there gives its number."""
 
     def __init__(self) -> None:
@@ -68,14 +68,14 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Joined:
-    """Blocks one after the other, and where each starts."""
+    """Blocks of rows one after the other, and where each starts."""
 
     X: Any
     y: Any
     n_rows: int
     starts: dict[int, int]
 
-    def rows(self, portion: Portion | None) -> np.ndarray | None:
+    def rows(self, portion: RowSubset | None) -> np.ndarray | None:
         """Where the rows of a portion are."""
         return None if portion is None else self.starts[portion.block] + portion.rows
 

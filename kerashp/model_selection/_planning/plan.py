@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerashp.model_selection._planning.data_pool import Blocks
+from kerashp.model_selection._planning.data_pool import DataPool
 from kerashp.model_selection._planning.fingerprint import digest
-from kerashp.model_selection._planning.prepare import Ready
+from kerashp.model_selection._planning.prepare import PreparedFit
 from kerashp.model_selection._planning.traits import Traits, differences, in_words, traits_of
 from kerashp.training import Costs, Room, block_size, n_cores, roomier, weight_shapes
 
@@ -204,9 +204,9 @@ class Means(NamedTuple):
     varied: bool
 
 
-def planned(fits: Sequence[Ready], alone: Sequence[Alone], blocks: Blocks, means: Means) -> Plan:
+def planned(fits: Sequence[PreparedFit], alone: Sequence[Alone], blocks: DataPool, means: Means) -> Plan:
     """The plan. Groups train in the room of earlier ones where that is quicker than to compile."""
-    alike: dict[Hashable, list[Ready]] = {}
+    alike: dict[Hashable, list[PreparedFit]] = {}
     for ready in fits:
         alike.setdefault(ready.key, []).append(ready)
     groups: list[tuple[Group, Callable[[], Group] | None]] = []
@@ -251,14 +251,14 @@ def _on_cores(groups: Sequence[tuple[Group, Callable[[], Group] | None]], hurrie
 
 
 def _buckets(
-    fits: list[Ready], costs: Costs, programs: Sequence[Group]
-) -> list[tuple[list[Ready], Group | None]]:
+    fits: list[PreparedFit], costs: Costs, programs: Sequence[Group]
+) -> list[tuple[list[PreparedFit], Group | None]]:
     """Fits of one graph shape in groups of similar widths: the cheapest division of those sorted by size.
 
     Each group computes every member as wide as its widest, and costs a compile; or is trained by the program
     of an earlier group that has room for it.
     """
-    sizes: dict[bytes, list[Ready]] = {}
+    sizes: dict[bytes, list[PreparedFit]] = {}
     for ready in fits:
         sizes.setdefault(ready.shapes.tobytes(), []).append(ready)
     alike = _coarser(sorted(sizes.values(), key=lambda own: _n_weights(own[0].shapes)))
@@ -283,7 +283,7 @@ def _buckets(
     return buckets
 
 
-def _coarser(alike: list[list[Ready]]) -> list[list[Ready]]:
+def _coarser(alike: list[list[PreparedFit]]) -> list[list[PreparedFit]]:
     """Neighbours joined, so that there are not more than can be looked through in a moment."""
     step = -(-len(alike) // _MOST_SIZES)
     return [
@@ -304,7 +304,7 @@ class _Work(NamedTuple):
     validates: bool
 
     @classmethod
-    def of(cls, fits: Sequence[Ready]) -> "_Work":
+    def of(cls, fits: Sequence[PreparedFit]) -> "_Work":
         n_steps = sum(ready.n_epochs * ready.n_steps for ready in fits)
         shapes = np.max([ready.shapes for ready in fits], axis=0)
         units = np.array([ready.units for ready in fits], int)
@@ -358,9 +358,11 @@ def _n_weights(shapes: np.ndarray) -> int:
     return int(shapes.prod(axis=1).sum())
 
 
-def _fitting(fits: list[Ready], program: Group | None, blocks: Blocks, means: Means) -> list[list[Ready]]:
+def _fitting(
+    fits: list[PreparedFit], program: Group | None, blocks: DataPool, means: Means
+) -> list[list[PreparedFit]]:
     """The fits in groups of one size that fit in memory and in time; those of one model stay together."""
-    own: dict[int, list[Ready]] = {}
+    own: dict[int, list[PreparedFit]] = {}
     for ready in fits:
         own.setdefault(id(ready.model), []).append(ready)
     left = max(means.max_memory - blocks.n_bytes(_blocks(fits)), 1)
@@ -376,11 +378,11 @@ def _fitting(fits: list[Ready], program: Group | None, blocks: Blocks, means: Me
     return [[ready for model in part.tolist() for ready in own[model]] for part in parts]
 
 
-def _blocks(fits: Sequence[Ready]) -> set[int]:
+def _blocks(fits: Sequence[PreparedFit]) -> set[int]:
     return {portion.block for ready in fits for portion in ready.portions}
 
 
-def _member_bytes(fits: Sequence[Ready], n_weights: int, blocks: Blocks) -> int:
+def _member_bytes(fits: Sequence[PreparedFit], n_weights: int, blocks: DataPool) -> int:
     model = fits[0].model
     slots = len(model.optimizer.variables) / max(1, len(model.trainable_variables))
     work = _Work.of(fits)
@@ -392,11 +394,11 @@ def _member_bytes(fits: Sequence[Ready], n_weights: int, blocks: Blocks) -> int:
 
 
 def _described(
-    fits: list[Ready],
+    fits: list[PreparedFit],
     program: Group | None,
     kind: str,
     apart: tuple[str | None, bool],
-    blocks: Blocks,
+    blocks: DataPool,
     means: Means,
 ) -> Group:
     """The group of these fits; in the room of the one whose program trains it, if there is one."""
@@ -423,7 +425,7 @@ def _described(
     )
 
 
-def _new_room(fits: list[Ready], work: _Work, means: Means) -> tuple[Room, int, float]:
+def _new_room(fits: list[PreparedFit], work: _Work, means: Means) -> tuple[Room, int, float]:
     """The room of a program of their own, the weights of a member in it, and the seconds.
 
     Where others may come that are a little wider, it is for them as well, unless that costs more than a

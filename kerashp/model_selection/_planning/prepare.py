@@ -16,9 +16,9 @@ from kerashp.estimators._data.models import check_compiled
 from kerashp.estimators._data.rows import Rows
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.handover import Fitting, Suspended, suspending
-from kerashp.model_selection._fits.deadline import Limit
+from kerashp.model_selection._fits.deadline import Deadline
 from kerashp.model_selection._fits.task import Task
-from kerashp.model_selection._planning.data_pool import Blocks, Portion
+from kerashp.model_selection._planning.data_pool import DataPool, RowSubset
 from kerashp.model_selection._planning.preprocessing_cache import Memory, remember
 from kerashp.training import (
     Mode,
@@ -43,7 +43,7 @@ _FAILED = "its fit fails before the training"
 
 
 @dataclass(frozen=True)
-class Ready:
+class PreparedFit:
     """A fit that can train together with others."""
 
     task: Task
@@ -52,8 +52,8 @@ class Ready:
     seed: int
     dtype: str | None
     own_code: bool  # is in the model: it can train with those that the same call made for other splits
-    train: Portion
-    validation: Portion | None
+    train: RowSubset
+    validation: RowSubset | None
     kind: Hashable  # of its program, besides its room
     key: Hashable  # fits of one key can be members of one population
     mode: Mode  # in which its program is compiled
@@ -65,7 +65,7 @@ class Ready:
         return self.state["model_"]
 
     @property
-    def portions(self) -> list[Portion]:
+    def portions(self) -> list[RowSubset]:
         """All rows that it needs."""
         return [portion for portion in (self.train, self.validation) if portion is not None]
 
@@ -115,7 +115,7 @@ class Ready:
 _BATCH_SIZE = 32  # Keras' own
 
 
-class Preparation:
+class FitPreparer:
     """Runs fits up to their training, each distinct preprocessing once.
 
     Parameters
@@ -127,7 +127,7 @@ class Preparation:
 
     Attributes
     ----------
-    blocks : Blocks
+    blocks : DataPool
         The rows of all fits.
     errors : dict from (candidate, split) to Exception
         Of fits that failed before the training.
@@ -137,7 +137,7 @@ class Preparation:
     """
 
     def __init__(self, seed: int | None, samples: bool = False) -> None:
-        self.blocks = Blocks()
+        self.blocks = DataPool()
         self.errors: dict[tuple[int, int], Exception] = {}
         self.sample: list[tuple[Task, Fitting]] = []
         self._samples = samples
@@ -148,7 +148,7 @@ class Preparation:
         self._known: tuple[Any, Any] = (None, None)  # the last model, and what `_shape` says of it
         self._of_shapes: dict[Hashable, tuple[bool, Mode]] = {}
 
-    def prepared(self, tasks: Sequence[Task], limit: Limit) -> list[Ready | str]:
+    def prepared(self, tasks: Sequence[Task], limit: Deadline) -> list[PreparedFit | str]:
         """What trains together, or why it does not.
 
         Raises
@@ -161,7 +161,7 @@ class Preparation:
             answers.append(self._prepared(task))
         return answers
 
-    def _prepared(self, task: Task) -> Ready | str:
+    def _prepared(self, task: Task) -> PreparedFit | str:
         began = time.perf_counter()
         remember(task.estimator, self._memory)
         if task.candidate != self._candidate:
@@ -172,7 +172,7 @@ class Preparation:
             return reason
         try:
             ready = self._suspended(task, estimator, self._models)
-            if isinstance(ready, Ready) and self._keys.setdefault(ready.model, ready.key) != ready.key:
+            if isinstance(ready, PreparedFit) and self._keys.setdefault(ready.model, ready.key) != ready.key:
                 # Its model is that of fits in another group, which may train at the same time.
                 ready = self._suspended(task, task.candidates_estimator(), {})
         except Exception as error:  # it will fail again where scikit-learn sees it
@@ -180,7 +180,7 @@ class Preparation:
             return _FAILED
         return ready if isinstance(ready, str) else replace(ready, seconds=time.perf_counter() - began)
 
-    def _suspended(self, task: Task, estimator: Any, models: dict[Hashable, Any]) -> Ready | str:
+    def _suspended(self, task: Task, estimator: Any, models: dict[Hashable, Any]) -> PreparedFit | str:
         try:
             with suspending(models):
                 task.fit(estimator)
@@ -197,7 +197,7 @@ class Preparation:
             self.sample.clear()
         self.sample.append((task, fitting))
 
-    def _ready(self, task: Task, suspended: Suspended) -> Ready | str:
+    def _ready(self, task: Task, suspended: Suspended) -> PreparedFit | str:
         fitting, passed = suspended.fitting, suspended.passed
         model, rows = fitting.state["model_"], fitting.rows
         data = {"x": rows.X, "y": rows.y, "sample_weight": rows.sample_weight}
@@ -210,7 +210,7 @@ class Preparation:
             if validation is not None and self.blocks.row(validation.block) != self.blocks.row(block):
                 return "its validation_data are of other types than the rows to train on"
             shape, rowwise, mode = self._shape(model, rows)
-        ready = Ready(
+        ready = PreparedFit(
             task=task,
             state=fitting.state,
             arguments=_without_data(fitting.arguments),
@@ -237,14 +237,14 @@ class Preparation:
         )
         return replace(ready, kind=kind, key=(kind, ready.monitor))
 
-    def _portions(self, fitting: Fitting, block: int, n_passed: int) -> tuple[Portion, Portion | None]:
-        train = Portion(block, _places(fitting.rows, n_passed), fitting.rows.sample_weight)
+    def _portions(self, fitting: Fitting, block: int, n_passed: int) -> tuple[RowSubset, RowSubset | None]:
+        train = RowSubset(block, _places(fitting.rows, n_passed), fitting.rows.sample_weight)
         held_out = fitting.validation
         if held_out is not None and held_out.at is None:
             own = self.blocks.add(held_out.X, held_out.y)
-            return train, Portion(own, _all(self.blocks.n_rows(own)), held_out.sample_weight)
+            return train, RowSubset(own, _all(self.blocks.n_rows(own)), held_out.sample_weight)
         if held_out is not None:
-            return train, Portion(block, _places(held_out, n_passed), held_out.sample_weight)
+            return train, RowSubset(block, _places(held_out, n_passed), held_out.sample_weight)
         return train, None
 
     def _shape(self, model: Any, rows: Rows) -> tuple[Hashable, bool, Mode]:

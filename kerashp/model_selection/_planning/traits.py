@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kerashp.model_selection._planning.prepare import Ready
+from kerashp.model_selection._planning.prepare import PreparedFit
 
 Traits = dict[str, str]
 
@@ -31,7 +31,7 @@ _MOST_DIFFERENCES = 3
 _OF_PART = re.compile(r" of (layer \d+|optimizer|loss)$")
 
 
-def traits_of(ready: Ready, units: tuple[int, ...]) -> Traits:
+def traits_of(ready: PreparedFit, units: tuple[int, ...]) -> Traits:
     """Those of fits that train together, the widest of which has so many units in its Dense layers."""
     kind: Any = ready.kind
     graph, *others = kind

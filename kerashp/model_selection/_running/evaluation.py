@@ -13,16 +13,16 @@ from joblib._parallel_backends import LokyBackend
 
 from kerashp.estimators._training.handover import training_for
 from kerashp.model_selection._fits.curves import with_history
-from kerashp.model_selection._fits.deadline import CTRL_C, TIMEOUT, Limit, Stopped
+from kerashp.model_selection._fits.deadline import CTRL_C, TIMEOUT, Deadline, Stopped
 from kerashp.model_selection._fits.scores import checked
 from kerashp.model_selection._fits.task import Resource, Result, Task
 from kerashp.model_selection._planning.fingerprint import digest
 from kerashp.model_selection._planning.plan import Alone, Fit, Group, Means, Plan, planned
-from kerashp.model_selection._planning.prepare import Preparation, Ready
+from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
 from kerashp.model_selection._running.local import (
     Divided,
     Done,
-    Here,
+    LocalRunner,
     Seconds,
     evaluated,
     n_epochs,
@@ -54,7 +54,7 @@ class Evaluation:
         Where the workers are; None: this process does it all.
     store : Unwritten or Journal
         Where results and states are kept.
-    limit : Limit
+    limit : Deadline
         When to end before all is done.
     resource : Resource, default=None
         Of two candidates that differ in nothing else, the later one goes on where the earlier one was.
@@ -86,7 +86,7 @@ class Evaluation:
         n_jobs: int,
         backend: Any,
         store: Any,
-        limit: Limit,
+        limit: Deadline,
         resource: Resource | None = None,
         varied: bool = False,
         earlier: Sequence[Group] = (),
@@ -154,8 +154,8 @@ class Evaluation:
     def _run(self, tasks: Sequence[Task], left: dict[Fit, Task], bar: Bar) -> None:
         """Run the tasks that are left, as they were planned when they began, or as is best."""
         plan, tries = self._store.plan(tasks), self._trial is not None and not self.finished
-        preparation = Preparation(self._store.seed, samples=tries)
-        prepared: dict[Fit, Ready | str] = {}
+        preparation = FitPreparer(self._store.seed, samples=tries)
+        prepared: dict[Fit, PreparedFit | str] = {}
         if plan is None or self._backend is None:
             wanted = [task for task in tasks if plan is None or task.place in _beside(left, plan)]
             with self.seconds.spent("preparing"):
@@ -173,7 +173,7 @@ class Evaluation:
             own = [(group, [prepared[fit] for fit in group.fits]) for group in groups]
             whole, divided = whole_groups(own)
             alone += [left[fit] for group, _ in divided for fit in group.fits if fit in left]
-            here = Here(self._store, self._limit, bar, self.seconds)
+            here = LocalRunner(self._store, self._limit, bar, self.seconds)
             divided += here.run(whole, preparation.blocks, alone)
             self.trained += here.trained
         else:
@@ -185,9 +185,9 @@ class Evaluation:
         self.epochs_saved += sum(epochs for fit, epochs in self._epochs_before.items() if fit in stacked)
         self._epochs_before.clear()
 
-    def _planned(self, prepared: dict[Fit, Ready | str], preparation: Preparation) -> Plan:
+    def _planned(self, prepared: dict[Fit, PreparedFit | str], preparation: FitPreparer) -> Plan:
         alone = [Alone(place, reason) for place, reason in prepared.items() if isinstance(reason, str)]
-        fits = [ready for ready in prepared.values() if isinstance(ready, Ready)]
+        fits = [ready for ready in prepared.values() if isinstance(ready, PreparedFit)]
         if not fits:
             return Plan((), tuple(alone), None)
         here = self._backend is None

@@ -16,15 +16,15 @@ from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import AUTO, epochs_of
 from kerashp.estimators._training.handover import resuming, training_for
 from kerashp.model_selection._fits.curves import with_history
-from kerashp.model_selection._fits.deadline import Limit, Stopped
+from kerashp.model_selection._fits.deadline import Deadline, Stopped
 from kerashp.model_selection._fits.heldout_predictions import indices
 from kerashp.model_selection._fits.scores import checked
 from kerashp.model_selection._fits.task import Result, Task
-from kerashp.model_selection._planning.data_pool import Blocks
+from kerashp.model_selection._planning.data_pool import DataPool
 from kerashp.model_selection._planning.plan import Fit, Group
-from kerashp.model_selection._planning.prepare import Preparation, Ready
+from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
 from kerashp.model_selection._running.progress import Bar
-from kerashp.model_selection._running.stacked import States, Together
+from kerashp.model_selection._running.stacked import StackedTraining, States
 from kerashp.model_selection._storage.records import RecordsError
 from kerashp.training import (
     Devices,
@@ -60,13 +60,13 @@ class Seconds(dict[str, float]):
             self[name] += time.perf_counter() - began
 
 
-class Here:
+class LocalRunner:
     """Trains fits, and keeps their results.
 
     Parameters
     ----------
-    store : Unwritten, Journal or Elsewhere
-    limit : Limit
+    store : Unwritten, Journal or WorkerJournal
+    limit : Deadline
         When to end before all is done.
     bar : Bar
     seconds : Seconds
@@ -77,7 +77,7 @@ class Here:
         Those that have.
     """
 
-    def __init__(self, store: Any, limit: Limit, bar: Bar, seconds: Seconds):
+    def __init__(self, store: Any, limit: Deadline, bar: Bar, seconds: Seconds):
         self.trained: list[Group] = []
         self._store = store
         self._limit = limit
@@ -85,7 +85,7 @@ class Here:
         self._seconds = seconds
 
     def run(
-        self, groups: Sequence[tuple[Group, list[Ready]]], blocks: Blocks, alone: Sequence[Task]
+        self, groups: Sequence[tuple[Group, list[PreparedFit]]], blocks: DataPool, alone: Sequence[Task]
     ) -> Divided:
         """Train groups, then one by one what trains alone and those of groups that could not train."""
         divided: Divided = []
@@ -109,7 +109,7 @@ class Here:
             self._bar.advance(n_epochs(task))
         return divided
 
-    def _score(self, fits: Sequence[Ready], future: Future[Together]) -> str | None:
+    def _score(self, fits: Sequence[PreparedFit], future: Future[StackedTraining]) -> str | None:
         """Score a group that has trained; why, if it could not."""
         error = future.exception()
         if isinstance(error, RecordsError):
@@ -132,21 +132,21 @@ class Here:
         self._bar.finished(result)
 
     def _trained(
-        self, groups: Sequence[tuple[Group, list[Ready]]], blocks: Blocks
-    ) -> Generator[tuple[tuple[Group, list[Ready]], Future[Together]]]:
+        self, groups: Sequence[tuple[Group, list[PreparedFit]]], blocks: DataPool
+    ) -> Generator[tuple[tuple[Group, list[PreparedFit]], Future[StackedTraining]]]:
         """The groups as they are trained, some at a time: so one compiles while another trains."""
         if not groups:
             return
 
         devices = Devices()
 
-        def train(group: Group, fits: Sequence[Ready]) -> Together:
+        def train(group: Group, fits: Sequence[PreparedFit]) -> StackedTraining:
             # But the first of all: by a bad estimate, nothing might ever begin.
             first = group is groups[0][0] and not self._store.results
             self._limit.check(0.0 if first else group.compile_seconds)
             keep = self._store.keep_states if self._store.keeps else None
             with devices.one():
-                return Together(fits, blocks, group.room).train(self._report, keep, self._store.every)
+                return StackedTraining(fits, blocks, group.room).train(self._report, keep, self._store.every)
 
         dtypes = {group.fits: fits[0].dtype for group, fits in groups}
         usual = (None, keras.config.floatx())
@@ -184,7 +184,7 @@ class Here:
             threads.shutdown(cancel_futures=True)
 
 
-def _tasks(fits: Sequence[Ready]) -> list[Task]:
+def _tasks(fits: Sequence[PreparedFit]) -> list[Task]:
     return [ready.task for ready in fits]
 
 
@@ -199,14 +199,14 @@ class Done(NamedTuple):
 
 def evaluated(tasks: Sequence[Task], group: Group | None, store: Any, deadline: float | None) -> Done:
     """The work of a worker: a group, or if there is none fits that train alone."""
-    seconds, limit = Seconds(), Limit(deadline)
+    seconds, limit = Seconds(), Deadline(deadline)
     tasks = [replace(task, paused=store.state(task.place) or task.paused) for task in tasks]
-    here = Here(store, limit, Bar(False, 0), seconds)
+    here = LocalRunner(store, limit, Bar(False, 0), seconds)
     with training_for(None):
         if group is None:
-            here.run([], Blocks(), tasks)
+            here.run([], DataPool(), tasks)
             return Done(store.results, dict(seconds), None, {})
-        preparation = Preparation(store.seed)
+        preparation = FitPreparer(store.seed)
         try:
             with seconds.spent("preparing"):
                 prepared = preparation.prepared(tasks, limit)
@@ -219,13 +219,13 @@ def evaluated(tasks: Sequence[Task], group: Group | None, store: Any, deadline: 
 
 
 def whole_groups(
-    groups: Sequence[tuple[Group, Sequence[Ready | str]]],
-) -> tuple[list[tuple[Group, list[Ready]]], Divided]:
+    groups: Sequence[tuple[Group, Sequence[PreparedFit | str]]],
+) -> tuple[list[tuple[Group, list[PreparedFit]]], Divided]:
     """The groups that can train, and those that were planned elsewhere and cannot train here."""
-    whole: list[tuple[Group, list[Ready]]] = []
+    whole: list[tuple[Group, list[PreparedFit]]] = []
     divided: Divided = []
     for group, prepared in groups:
-        ready = [own for own in prepared if isinstance(own, Ready)]
+        ready = [own for own in prepared if isinstance(own, PreparedFit)]
         if len(ready) == len(prepared):
             whole.append((group, ready))
         else:
@@ -249,7 +249,7 @@ def finished(task: Task) -> Result:
     return checked(with_history(task.run()), task)
 
 
-def scored(together: Together, position: int, ready: Ready) -> Result:
+def scored(together: StackedTraining, position: int, ready: PreparedFit) -> Result:
     """The result of a task that was trained with others."""
     with resuming(together.resumed(position)):
         result = ready.task.run()

@@ -10,20 +10,20 @@ import numpy as np
 from kerashp.estimators._data.models import outputs
 from kerashp.estimators._training.handover import Resumed
 from kerashp.model_selection._fits.deadline import Stopped
-from kerashp.model_selection._planning.data_pool import Blocks
-from kerashp.model_selection._planning.prepare import Ready
+from kerashp.model_selection._planning.data_pool import DataPool
+from kerashp.model_selection._planning.prepare import PreparedFit
 from kerashp.training import Member, Paused, Population, Room, Trained
 
 States = dict[tuple[int, int], Paused]  # by candidate and split
 
 
-class Together:
+class StackedTraining:
     """Fits of one key as a population.
 
     Parameters
     ----------
-    fits : list of Ready
-    blocks : Blocks
+    fits : list of PreparedFit
+    blocks : DataPool
     room : Room
 
     Attributes
@@ -31,7 +31,7 @@ class Together:
     compile_seconds, train_seconds : float
     """
 
-    def __init__(self, fits: Sequence[Ready], blocks: Blocks, room: Room):
+    def __init__(self, fits: Sequence[PreparedFit], blocks: DataPool, room: Room):
         began = time.perf_counter()
         self._fits = fits
         joined = blocks.joined(portion.block for ready in fits for portion in ready.portions)
@@ -70,7 +70,7 @@ class Together:
 
     def train(
         self, report: Callable[[int], None], keep: Callable[[States], None] | None, every: float
-    ) -> "Together":
+    ) -> "StackedTraining":
         """Train all.
 
         Parameters
@@ -138,7 +138,7 @@ class Together:
         return self._outputs[key][fold.index(position)]
 
 
-def _weights(fits: Sequence[Ready], members: Sequence[Member], n_rows: int) -> np.ndarray | None:
+def _weights(fits: Sequence[PreparedFit], members: Sequence[Member], n_rows: int) -> np.ndarray | None:
     """The weights of all rows, `(n_members, n_rows)`, 1 where nobody says so; None where nobody says any."""
     portions = [
         (index, portion, rows)

@@ -15,7 +15,7 @@ from kerashp.estimators._data.validation_rows import warn_of_unlike_rows
 from kerashp.estimators._nesting import around, innermost
 from kerashp.estimators._training.handover import Fitting, Resumed, resuming
 from kerashp.model_selection._fits.task import Task
-from kerashp.model_selection._planning.prepare import Preparation
+from kerashp.model_selection._planning.prepare import FitPreparer
 from kerashp.training import without_warnings
 
 Sample = Sequence[tuple[Task, Fitting]]  # a candidate's fits, ready to train
@@ -67,7 +67,7 @@ class Trial:
     refit: Any
     whole: bool
 
-    def run(self, tasks: Sequence[Task], preparation: Preparation) -> None:
+    def run(self, tasks: Sequence[Task], preparation: FitPreparer) -> None:
         """Raise what is known to end the search, and let the sample of fits go.
 
         Raises

@@ -152,7 +152,7 @@ class Journal:
         """What another process keeps these fits in: this journal; on another machine, its own memory."""
         results = results_of(self.results, fits)
         if on_this_machine:
-            return Elsewhere(self._records, self.every, self.seed, results)
+            return WorkerJournal(self._records, self.every, self.seed, results)
         return Unwritten(self.keeps_finished, self.seed, keeps_stopped=True, results=results)
 
     def _begun(self) -> int:
@@ -172,7 +172,7 @@ class Journal:
         return seed
 
 
-class Elsewhere:
+class WorkerJournal:
     """A journal as a worker on the same machine has it: to keep states in, and to go on from them."""
 
     keeps = keeps_finished = True  # the client forgets, when it has the results
