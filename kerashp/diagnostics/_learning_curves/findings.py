@@ -7,7 +7,7 @@ from kerashp.diagnostics._foundations.result import Result, Table
 
 Advice = tuple[tuple[str, ...], tuple[str, ...]]
 
-# What a training may have already; `_settings.py` says when.
+# What a training may have already; `settings.py` says when.
 SCALE = "scale the inputs, and the targets of a regression, to mean 0 and standard deviation 1"
 CLIP = "clip the gradients (clipnorm=1.0)"
 WARM_UP = "warm the learning rate up (LearningRateWarmup)"
