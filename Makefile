@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
+# Files with tests, by name, wherever they are.
+named = $(foreach name,$(1),$(wildcard tests/test_$(name).py tests/*/test_$(name).py tests/*/*/test_$(name).py))
+
 # The tests of what computes by itself on every backend; the rest stands on these.
-ENGINE := tests/test_fit.py tests/test_fit_agrees.py tests/test_population.py tests/test_callbacks.py \
-	tests/test_checkpoints.py tests/test_check_gradients.py tests/test_check_initialization.py tests/test_devices.py tests/test_paused.py
+ENGINE := $(call named,fit fit_agrees population callbacks checkpoints check_gradients check_initialization devices paused)
 
 .PHONY: demo test test-jax lint package clean
 
@@ -21,7 +23,7 @@ test: $(VENV)/installed-test
 
 test-jax: $(VENV)/installed-test $(VENV)/installed-jax
 	KERAS_BACKEND=jax $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ENGINE)
-	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses 2 tests/test_fit_agrees.py -k double
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses 2 $(call named,fit_agrees) -k double
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -54,7 +54,7 @@ print(f"the parent trained {trained()}")
 
 
 def test_a_fork_after_the_first_use_says_spawn_instead_of_hanging() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _SCRIPT],
         env=environment,

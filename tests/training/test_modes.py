@@ -31,7 +31,7 @@ OTHERS = ("perceptron 2 x 30", "Embedding, pooled", "attention", "two inputs")
 
 
 def _zoo() -> Any:
-    path = Path(__file__).parents[1] / "benchmarks" / "zoo_networks.py"
+    path = Path(__file__).parents[2] / "benchmarks" / "zoo_networks.py"
     spec = importlib.util.spec_from_file_location("zoo_networks", path)
     assert spec is not None
     assert spec.loader is not None

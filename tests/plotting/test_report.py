@@ -286,7 +286,7 @@ def test_the_readmes_displays(
     search: RandomizedSearchCV, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     code = [own for own in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "Display.from" in own]
     plt.switch_backend("Agg")
     ax = plt.subplots()[1]
