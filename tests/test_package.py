@@ -14,6 +14,7 @@ _PACKAGE = Path(kerashp.__file__).parent
 # From the ground up: a room imports only from rooms before it.
 _ROOMS = [
     "_version",
+    "_compat",
     "_files",
     "spaces",
     "_arguments",

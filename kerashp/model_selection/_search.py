@@ -15,6 +15,7 @@ from sklearn import model_selection
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from kerashp._compat.sklearn import arguments_of_run_search
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._convergence import warn_of_convergence
 from kerashp.estimators._handover import scheduling_for, training_for
@@ -216,7 +217,7 @@ class TogetherMixin(EnsemblingMixin):
 
     def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
         """Propose candidates and have them evaluated, as often as it takes."""
-        super()._run_search(evaluate_candidates, callback_ctx=callback_ctx)
+        super()._run_search(evaluate_candidates, **arguments_of_run_search(callback_ctx))
 
     def _cut_short(self) -> str:
         """What those candidates lack that were finished before the search was stopped."""
