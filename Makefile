@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
+INSTALL := $(BIN)/pip install --quiet --constraint constraints/newest.txt --editable
 
 # The tests of what computes by itself on every backend; the rest stands on these.
 ENGINE := tests/test_fit.py tests/test_fit_agrees.py tests/test_population.py tests/test_callbacks.py \
@@ -11,10 +11,22 @@ ENGINE := tests/test_fit.py tests/test_fit_agrees.py tests/test_population.py te
 # Most of the tests' time is compiling: take XLA's older, quicker emitters, and do not optimize what they emit.
 # TensorFlow keeps all that was ever compiled, in as few memory maps as it can be told: gigabytes, so that the tests
 # run in three parts, each in new processes.
-test test-jax: export XLA_FLAGS ?= --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
+test test-jax test-colab test-oldest test-jax-alone: export XLA_FLAGS ?= \
+	--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
 	--xla_cpu_parallel_codegen_split_count=1
 
-.PHONY: demo test test-jax lint package clean
+# What other versions of TensorFlow, Keras and scikit-learn may break: engine, estimators, searches, spaces, callbacks
+# and persistence. SELECTION=yes takes those files that between them reach every private name, in a few minutes.
+WHOLE := $(ENGINE) $(addprefix tests/test_,$(addsuffix .py,\
+	absent_classes bad_input common_checks composition convergence coarse_to_fine ensemble explain halving hostile_files \
+	hyperparameters hyperparameters_in_searches journal keras_tuner metrics models modes normalization oracle package \
+	persistence schedules schedules_in_estimators scikeras_users search search_call search_contract spaces targets training \
+	transfer validation_rows versions wrapped))
+SELECTED := $(addprefix tests/test_,$(addsuffix .py,\
+	callbacks checkpoints halving metrics oracle package persistence population search spaces versions wrapped))
+OTHERS := $(if $(SELECTION),$(SELECTED),$(WHOLE))
+
+.PHONY: demo test test-jax test-colab test-oldest test-jax-alone wheel-colab lint package clean
 
 demo: $(VENV)/installed-plot
 	$(BIN)/python examples/textbook_search.py
@@ -28,6 +40,32 @@ test-jax: $(VENV)/installed-test $(VENV)/installed-jax
 	KERAS_BACKEND=jax $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ENGINE)
 	KERAS_BACKEND=jax JAX_ENABLE_X64=1 $(BIN)/python -m pytest --numprocesses 2 tests/test_fit_agrees.py -k double
 
+# INTERPRETER=... takes another Python.
+.venv-colab/%: INTERPRETER ?= python3.13
+.venv-oldest/%: INTERPRETER ?= python3.11
+.venv-jax-alone/%: INTERPRETER ?= $(PYTHON)
+
+test-colab test-oldest: test-%: .venv-%/installed
+	.venv-$*/bin/python -m pytest --numprocesses 2 --dist worksteal $(OTHERS)
+
+# The engine, where TensorFlow is not installed.
+test-jax-alone: .venv-jax-alone/installed
+	KERAS_BACKEND=jax .venv-jax-alone/bin/python -m pytest --numprocesses 2 --dist worksteal tests/test_jax_alone.py
+
+# What Colab has, and the wheel beside it: nothing that was there may have changed.
+wheel-colab: .venv-colab/bin/python
+	sed '/^# What kerashp/,$$d' constraints/colab.txt > .venv-colab/colab.txt
+	.venv-colab/bin/pip install --quiet --requirement .venv-colab/colab.txt
+	.venv-colab/bin/pip uninstall --quiet --yes kerashp scikeras keras-tuner kt-legacy
+	.venv-colab/bin/pip list --format freeze > .venv-colab/before.txt
+	.venv-colab/bin/pip install --quiet dist/*.whl
+	.venv-colab/bin/pip check
+	.venv-colab/bin/pip list --format freeze > .venv-colab/after.txt
+	@if grep -vxFf .venv-colab/after.txt .venv-colab/before.txt; then \
+		echo "kerashp's wheel changes the versions above, which Colab has" >&2; exit 1; fi
+	@echo "kerashp's wheel leaves Colab's versions as they are; it brings:"
+	@grep -vxFf .venv-colab/before.txt .venv-colab/after.txt
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,21 +74,36 @@ lint: $(VENV)/installed-dev
 package:
 	rm -rf dist
 	$(PYTHON) -m venv --clear $(VENV)-build
-	$(VENV)-build/bin/pip install --quiet --constraint constraints.txt build twine
+	$(VENV)-build/bin/pip install --quiet --constraint constraints/newest.txt build twine
 	$(VENV)-build/bin/python -m build
 	$(VENV)-build/bin/twine check --strict dist/*
 	$(PYTHON) -m venv --clear $(VENV)-wheel
-	$(VENV)-wheel/bin/pip install --quiet --constraint constraints.txt dist/*.whl
+	$(VENV)-wheel/bin/pip install --quiet --constraint constraints/newest.txt dist/*.whl
 	cd dist && ../$(VENV)-wheel/bin/python -c 'import kerashp; print(kerashp.__file__, kerashp.build_model())'
 
 clean:
-	rm -rf $(VENV) $(VENV)-build $(VENV)-wheel build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(VENV)-build $(VENV)-wheel .venv-colab .venv-oldest .venv-jax-alone build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kerashp needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/installed-%: pyproject.toml constraints/newest.txt | $(VENV)/bin/python
 	$(INSTALL) .[$*]
+	touch $@
+
+.venv-colab/bin/python .venv-oldest/bin/python .venv-jax-alone/bin/python: .venv-%/bin/python:
+	@$(INTERPRETER) -c '' || { echo "$(INTERPRETER) is not there: install it, or name another by INTERPRETER=..." >&2; exit 1; }
+	$(INTERPRETER) -m venv .venv-$*
+
+.venv-colab/installed .venv-oldest/installed: .venv-%/installed: pyproject.toml constraints/%.txt | .venv-%/bin/python
+	.venv-$*/bin/pip install --quiet --constraint constraints/$*.txt --editable .[test,jax]
+	touch $@
+
+# TensorFlow is a dependency of kerashp's: what remains without it is named here.
+.venv-jax-alone/installed: pyproject.toml constraints/newest.txt | .venv-jax-alone/bin/python
+	.venv-jax-alone/bin/pip install --quiet --constraint constraints/newest.txt \
+		cloudpickle h5py jax joblib keras matplotlib numpy pytest pytest-xdist rich scikit-learn scipy threadpoolctl
+	.venv-jax-alone/bin/pip install --quiet --no-deps --editable .
 	touch $@
