@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from kerashp._archives import check_archive, load_model, read_arrays
+from kerashp._archives import check_archive, load_model, read_arrays, warn_of_known_holes
 from kerashp._arguments import shown
 from kerashp._files import digest, read_json, regular_file, write_json, written_beside
 from kerashp._version import __version__
@@ -106,7 +106,10 @@ class Persistent:
         -----
         UserWarning
             If the model function has to be passed, or set, before the next fit.
+        kerashp.training.SecurityWarning
+            Once, if the installed Keras is older than 3.14, which has known holes in loading.
         """
+        warn_of_known_holes()
         return _load_estimator(cls, Path(path), params)
 
 
