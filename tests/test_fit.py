@@ -684,7 +684,8 @@ def test_an_own_error_of_the_model_is_keras_to_raise(data) -> None:
     ],
 )
 def test_data_that_do_not_fit_get_keras_error(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    errors = (ValueError, RuntimeError)  # Keras 3.13 raises the second from the first
+    with pytest.raises(errors, match=message):
         fit(_plain(), verbose=0, **arguments)
 
 

@@ -313,7 +313,8 @@ def test_activity_penalty_is_on_the_activated_hidden_layers(rng, batch_normaliza
     name = "activation" if batch_normalization else "hidden"
     activated = [model.get_layer(f"{name}_{i}").output for i in (1, 2)]
     outputs = keras.Model(model.inputs, activated).predict(x, verbose=0)
-    expected = sum(0.3 * np.abs(output).sum() / len(x) for output in outputs)
+    n_rows = len(x) if version() >= (3, 14) else 1  # before that, Keras adds up the rows of a batch
+    expected = sum(0.3 * np.abs(output).sum() / n_rows for output in outputs)
     model(x)
     assert sum(float(loss) for loss in model.losses) == pytest.approx(expected, rel=1e-5)
 
@@ -322,7 +323,8 @@ def test_no_penalty_is_left_out_of_the_loss(rng):
     x, y = rng.normal(size=(6, 8)), rng.normal(size=(6, 1))
     model = build_model(l1=0.1, activity_l1=0.2)
     hidden = model.layers[0]
-    activity = 0.2 * np.abs(hidden(x)).sum() / len(x)
+    n_rows = len(x) if version() >= (3, 14) else 1  # before that, Keras adds up the rows of a batch
+    activity = 0.2 * np.abs(hidden(x)).sum() / n_rows
     kernels = sum(0.1 * np.abs(layer.get_weights()[0]).sum() for layer in model.layers)
     error = np.mean((model.predict(x, verbose=0) - y) ** 2)
     assert model.evaluate(x, y, verbose=0) == pytest.approx(error + kernels + activity, rel=1e-5)

@@ -1,13 +1,13 @@
 """Keras' names that not all supported versions have, and what its version means."""
 
-import re
-
 import keras
+
+from kerashp._compat._numbers import numbers
 
 
 def version() -> tuple[int, ...]:
     """Keras' version as numbers: (3, 13, 2)."""
-    return tuple(map(int, re.findall(r"\d+", keras.__version__)[:3]))
+    return numbers(keras.__version__)
 
 
 def optimizers_of_optimizers() -> tuple[type, ...]:
