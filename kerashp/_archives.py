@@ -11,7 +11,7 @@ import math
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path, PureWindowsPath
@@ -97,6 +97,22 @@ def load_model(path: Path, *, compile: bool) -> Any:
     """Keras' `load_model` of an archive that has been checked, in safe mode whatever else is set."""
     with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
         return keras.saving.load_model(path, compile=compile, safe_mode=True)
+
+
+def write_arrays(file: Path | BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as `numpy.savez` does, none by pickle (its own `allow_pickle` came with NumPy 2.1).
+
+    Raises
+    ------
+    ValueError
+        If one holds objects.
+    """
+    pickled = [name for name, array in arrays.items() if np.asanyarray(array).dtype.hasobject]
+    if pickled:
+        raise ValueError(
+            f"Object arrays cannot be saved without pickle; got {', '.join(pickled)}. Pass numbers or strings"
+        )
+    np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def read_arrays(file: Path | BinaryIO) -> dict[str, np.ndarray]:

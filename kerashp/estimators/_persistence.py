@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from kerashp._archives import check_archive, load_model, read_arrays, warn_of_known_holes
+from kerashp._archives import check_archive, load_model, read_arrays, warn_of_known_holes, write_arrays
 from kerashp._arguments import shown
 from kerashp._files import digest, read_json, regular_file, write_json, written_beside
 from kerashp._version import __version__
@@ -120,7 +120,7 @@ def _save_estimator(estimator: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with written_beside(folder / _MODEL, lambda path: keras.saving.save_model(estimator.model_, path)):
         pass
-    with written_beside(folder / _ARRAYS, lambda path: np.savez(path, allow_pickle=False, **arrays)):
+    with written_beside(folder / _ARRAYS, lambda path: write_arrays(path, arrays)):
         pass
     manifest = {
         "format": _FORMAT,
