@@ -50,7 +50,8 @@ test-colab test-oldest: test-%: .venv-%/installed
 
 # The engine, where TensorFlow is not installed.
 test-jax-alone: .venv-jax-alone/installed
-	KERAS_BACKEND=jax .venv-jax-alone/bin/python -m pytest --numprocesses 2 --dist worksteal tests/test_jax_alone.py
+	KERAS_BACKEND=jax .venv-jax-alone/bin/python -m pytest --numprocesses 2 --dist worksteal \
+		tests/test_jax_alone.py tests/test_callbacks.py tests/test_schedules.py
 
 # What Colab has, and the wheel beside it: nothing that was there may have changed.
 wheel-colab: .venv-colab/bin/python
@@ -101,9 +102,10 @@ $(VENV)/installed-%: pyproject.toml constraints/newest.txt | $(VENV)/bin/python
 	.venv-$*/bin/pip install --quiet --constraint constraints/$*.txt --editable .[test,jax]
 	touch $@
 
-# TensorFlow is a dependency of kerashp's: what remains without it is named here.
+# TensorFlow is a dependency of kerashp: the others are named here.
 .venv-jax-alone/installed: pyproject.toml constraints/newest.txt | .venv-jax-alone/bin/python
 	.venv-jax-alone/bin/pip install --quiet --constraint constraints/newest.txt \
-		cloudpickle h5py jax joblib keras matplotlib numpy pytest pytest-xdist rich scikit-learn scipy threadpoolctl
+		cloudpickle h5py jax joblib keras keras-tuner matplotlib numpy pytest pytest-xdist rich scikeras scikit-learn scipy \
+		threadpoolctl
 	.venv-jax-alone/bin/pip install --quiet --no-deps --editable .
 	touch $@
