@@ -4,7 +4,7 @@ try:
     import keras_tuner
 except ImportError as error:
     raise ImportError(
-        f"keras-tuner cannot be imported ({error}), which its hyperparameters and oracles need. Install it, and "
+        f"keras-tuner cannot be imported ({error}), which oracles and their spaces need. Install it, and "
         "what it does not declare, where TensorFlow is missing: pip install keras-tuner grpcio protobuf"
     ) from error
 
