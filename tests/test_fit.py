@@ -609,8 +609,8 @@ def test_what_cannot_be_compiled_is_trained_by_keras(
         fit(trained, *data, verbose=0, fallback="error", **arguments)
     with pytest.warns(FallbackWarning, match=f"trained by Model.fit: .*{reason}") as caught:
         history = fit(trained, *data, verbose=0, epochs=2, **arguments)
-    assert len(caught) == 1
-    assert caught[0].filename == __file__
+    (warning,) = [one for one in caught if one.category is FallbackWarning]  # TensorFlow has its own
+    assert warning.filename == __file__
     assert len(history.history["loss"]) == 2
     steps = (
         2
