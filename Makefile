@@ -18,12 +18,13 @@ test test-jax test-colab test-oldest test-jax-alone: export XLA_FLAGS ?= \
 # What other versions of TensorFlow, Keras and scikit-learn may break: engine, estimators, searches, spaces, callbacks
 # and persistence. SELECTION=yes takes those files that between them reach every private name, in a few minutes.
 WHOLE := $(ENGINE) $(addprefix tests/test_,$(addsuffix .py,\
-	absent_classes bad_input common_checks composition convergence coarse_to_fine ensemble explain halving hostile_files \
-	hyperparameters hyperparameters_in_searches journal keras_tuner metrics models modes normalization oracle package \
-	persistence schedules schedules_in_estimators scikeras_users search search_call search_contract spaces targets training \
-	transfer validation_rows versions wrapped))
+	absent_classes bad_input common_checks compare_distributions composition convergence coarse_to_fine ensemble explain \
+	halving hostile_files hyperparameters hyperparameters_in_searches journal keras_tuner metrics models modes \
+	normalization oracle package persistence schedules schedules_in_estimators scikeras_users search search_call \
+	search_contract spaces targets training transfer validation_rows versions wrapped))
 SELECTED := $(addprefix tests/test_,$(addsuffix .py,\
-	callbacks checkpoints halving metrics oracle package persistence population search spaces versions wrapped))
+	check_gradients check_initialization checkpoints compare_distributions ensemble halving metrics oracle package \
+	persistence population search spaces transfer versions wrapped))
 OTHERS := $(if $(SELECTION),$(SELECTED),$(WHOLE))
 
 .PHONY: demo test test-jax test-colab test-oldest test-jax-alone wheel-colab lint package clean
