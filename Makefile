@@ -26,6 +26,7 @@ SELECTED := $(addprefix tests/test_,$(addsuffix .py,\
 	check_gradients check_initialization checkpoints compare_distributions ensemble halving metrics oracle package \
 	persistence population search spaces transfer versions wrapped))
 OTHERS := $(if $(SELECTION),$(SELECTED),$(WHOLE))
+PARTS := $(if $(SELECTION),1/1,1/3 2/3 3/3)
 
 .PHONY: demo test test-jax test-colab test-oldest test-jax-alone wheel-colab lint package clean
 
@@ -47,7 +48,9 @@ test-jax: $(VENV)/installed-test $(VENV)/installed-jax
 .venv-jax-alone/%: INTERPRETER ?= $(PYTHON)
 
 test-colab test-oldest: test-%: .venv-%/installed
-	.venv-$*/bin/python -m pytest --numprocesses 2 --dist worksteal $(OTHERS)
+	failed=0; for part in $(PARTS); do \
+		.venv-$*/bin/python -m pytest --numprocesses 2 --dist worksteal --part $$part $(OTHERS) || failed=1; \
+	done; exit $$failed
 
 # The engine, where TensorFlow is not installed.
 test-jax-alone: .venv-jax-alone/installed
