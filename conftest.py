@@ -1,4 +1,4 @@
-"""How the tests compile, and what they leave out where an optional package is missing."""
+"""How the tests compile, and what they leave out where a package is missing, or is there."""
 
 import os
 from importlib.util import find_spec
@@ -12,3 +12,7 @@ os.environ.setdefault(
 )
 
 collect_ignore = [] if find_spec("jax") else ["kerashp/training/_runtime/jax.py"]
+if find_spec("tensorflow"):
+    collect_ignore.append("tests/test_jax_alone.py")
+else:
+    collect_ignore.append("kerashp/training/_runtime/tensorflow.py")

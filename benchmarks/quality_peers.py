@@ -161,7 +161,10 @@ def tuner(name: str, data: Data, budgets: Sequence[float]) -> list[Outcome]:
 
 def optuna(data: Data, budgets: Sequence[float]) -> list[Outcome]:
     """Optuna's tree-structured Parzen estimator, which prunes what is worse than the median of the others."""
-    import optuna
+    try:
+        import optuna
+    except ImportError as error:
+        raise ImportError('this peer is Optuna; install it: pip install "kerashp[benchmark]"') from error
 
     monitor, direction, sign = objective(data)
     stratify = None if data.is_regression else data.y

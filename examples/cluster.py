@@ -1,7 +1,7 @@
 """A search over a cluster: groups of fits go to workers, results come back as they end.
 
-    python examples/cluster.py          # Dask, on two local workers
-    python examples/cluster.py --ray    # Ray
+    python examples/cluster.py          # Dask, on two local workers: pip install "kerashp[dask]"
+    python examples/cluster.py --ray    # Ray: pip install "kerashp[ray]"
 
 On a cluster that is there already, give `Client` its address, or `ray.init` its own.
 """

@@ -8,10 +8,12 @@ suffices. Digests do not help, since anybody can compute them.
 import io
 import json
 import math
+import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
@@ -19,6 +21,8 @@ import h5py
 import keras
 import numpy as np
 from keras.src.saving.serialization_lib import SafeModeScope, deserialize_keras_object
+
+from kerashp._compat.keras import version
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"  # Keras' names
 _MOST_EXPANSION = 100  # times as many bytes as are stored; Keras and kerashp store as many as there are
@@ -29,6 +33,30 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+
+_MENDED = (3, 14)  # Keras' version since which no known file gets past safe mode and the checks made here
+
+
+class SecurityWarning(UserWarning):
+    """The installed Keras has known holes in loading: files of others are not safe, one's own still load."""
+
+
+@cache
+def warn_of_known_holes() -> None:
+    """Say once a process, in the caller's caller, that the code of a file may be run by this Keras.
+
+    Before 3.13.2, TFSMLayer loads any graph in spite of safe mode (CVE-2026-1462); before 3.14.0, members of
+    an archive were compared to the working directory (GHSA-hqp4-2352-xf5r). `check_archive` refuses what was
+    mended later: virtual datasets (CVE-2026-12480), and members that claim more than they hold.
+    """
+    if version() < _MENDED:
+        warnings.warn(
+            f"Keras {keras.__version__} has known holes in loading (CVE-2026-1462 and others): a .keras file "
+            "from somebody else can run code or write files. Files of your own still load. Before you load "
+            'others, install a version that is mended: pip install "keras>=3.15.1"',
+            SecurityWarning,
+            stacklevel=3,
+        )
 
 
 def check_archive(path: Path, n_weights: int | None = None) -> None:
@@ -69,6 +97,22 @@ def load_model(path: Path, *, compile: bool) -> Any:
     """Keras' `load_model` of an archive that has been checked, in safe mode whatever else is set."""
     with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
         return keras.saving.load_model(path, compile=compile, safe_mode=True)
+
+
+def write_arrays(file: Path | BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as `numpy.savez` does, none by pickle (its own `allow_pickle` came with NumPy 2.1).
+
+    Raises
+    ------
+    ValueError
+        If one holds objects.
+    """
+    pickled = [name for name, array in arrays.items() if np.asanyarray(array).dtype.hasobject]
+    if pickled:
+        raise ValueError(
+            f"Object arrays cannot be saved without pickle; got {', '.join(pickled)}. Pass numbers or strings"
+        )
+    np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def read_arrays(file: Path | BinaryIO) -> dict[str, np.ndarray]:

@@ -343,7 +343,8 @@ def build_model(
             of Keras is used in all layers, each with a copy and, if it has a seed, a seed of its own.
         dropout: rate in [0, 1) of a Dropout after each hidden layer; 0 by default.
         l1, l2: >= 0, penalties on the kernel of every Dense; 0 by default.
-        activity_l1: >= 0, penalty on the outputs of the hidden layers; 0 by default.
+        activity_l1: >= 0, penalty on the outputs of the hidden layers, for each row (before Keras 3.14, for a
+            batch); 0 by default.
         batch_normalization: whether a BatchNormalization stands between each hidden Dense, then without a
             bias, and its activation; False by default.
         normalize: None (the default), or the training rows, of shape `(n, *input_shape)`: the inputs become

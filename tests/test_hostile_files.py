@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from kerashp import KerasMLPRegressor, build_model, fit
-from kerashp._archives import check_archive, read_arrays
+from kerashp._archives import check_archive, read_arrays, write_arrays
 from kerashp._files import digest, digest_of_json, read_json, regular_file, written_beside
 from kerashp.callbacks import CheckpointError, ModelCheckpoint
 
@@ -564,3 +564,22 @@ def test_what_write_json_wrote_is_read(tmp_path: Path) -> None:
     rewritten_file = tmp_path / "a.json"
     rewritten_file.write_text(json.dumps({"a": 1, "digest": digest_of_json({"a": 1})}))
     assert read_json(rewritten_file)["a"] == 1
+
+
+# Written arrays.
+
+
+def test_arrays_are_written_as_they_are_and_nothing_beside_them(tmp_path: Path) -> None:
+    arrays = {"a": np.arange(3.0), "b": np.array(["x", "yz"])}
+    write_arrays(tmp_path / "arrays.npz", arrays)
+    again = read_arrays(tmp_path / "arrays.npz")
+    assert again.keys() == arrays.keys()
+    assert all((again[name] == array).all() for name, array in arrays.items())
+
+
+def test_objects_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match="Object arrays cannot be saved without pickle; got b, c. Pass numbers"
+    ):
+        write_arrays(tmp_path / "arrays.npz", {"a": np.ones(2), "b": np.array([{}]), "c": np.array([None])})
+    assert not list(tmp_path.iterdir())

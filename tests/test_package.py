@@ -169,13 +169,7 @@ def test_a_folder_holds_at_most_a_dozen_files(folder: Path) -> None:
         ("scikeras", {"_compat/scikeras.py"}),
         (
             "keras_tuner",
-            {
-                "integrations/_build_function.py",
-                "integrations/keras_tuner.py",
-                "model_selection/_proposals.py",
-                "spaces/_hyperparameters.py",
-                "spaces/_keras_tuner.py",
-            },
+            {"_compat/keras_tuner.py", "model_selection/_proposals.py"},
         ),
         ("tensorflow", {"training/_runtime/tensorflow.py"}),
         ("jax", {"training/_runtime/jax.py"}),

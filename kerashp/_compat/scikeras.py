@@ -19,12 +19,19 @@ def _unpatched() -> Iterator[None]:
         yield
         return
     before = [(owner, name, vars(owner).get(name)) for owner in _PATCHED for name in _METHODS]
-    yield
-    for owner, name, method in before:
-        if method is not None:
-            setattr(owner, name, method)
-        elif name in vars(owner):
-            delattr(owner, name)
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(
+            f"kerashp's estimators and searches extend scikeras, which cannot be imported ({error}); install "
+            "it: pip install scikeras. kerashp.fit, build_model, training and callbacks work without it"
+        ) from error
+    finally:
+        for owner, name, method in before:
+            if method is not None:
+                setattr(owner, name, method)
+            elif name in vars(owner):
+                delattr(owner, name)
 
 
 with _unpatched():

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras.src.utils import io_utils
 
-from kerashp._archives import check_archive
+from kerashp._archives import check_archive, warn_of_known_holes
 from kerashp._arguments import Arguments
 from kerashp._files import digest, written_beside
 from kerashp.callbacks._architecture import architecture, first_difference
@@ -212,6 +212,11 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             architecture or optimizer: its name, and what to do.
         ValueError
             If the model is not built or not compiled, or if the best epoch's file was not kept.
+
+        Warns
+        -----
+        kerashp.training.SecurityWarning
+            Once, if the installed Keras is older than 3.14, which has known holes in loading.
         """
         model._assert_compile_called("resume")
         if not model.built:
@@ -227,6 +232,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
                 f"{self.monitor!r}, or another was saved over it; name each epoch, as in "
                 "'{epoch:03d}.keras', or set save_best_only=True"
             )
+        warn_of_known_holes()
         state = self._loaded(model, manifest, record)
         self.stopped_early = bool(state["stopped"])
         self._manifest, self._resumed = manifest, (record.epoch + 1, state)

@@ -18,7 +18,7 @@ import h5py
 import keras
 import numpy as np
 
-from kerashp._archives import read_arrays
+from kerashp._archives import read_arrays, write_arrays
 from kerashp.training import LearningRateCallback
 
 _ENTRY = "kerashp.npz"
@@ -85,7 +85,7 @@ def restore_training(callbacks: Sequence[Any], state: State) -> None:
 def embed(path: Path, state: State) -> None:
     """Put the state into one of Keras' files, which Keras reads as before."""
     block = io.BytesIO()
-    np.savez(block, allow_pickle=False, **state)
+    write_arrays(block, state)
     if path.suffix == ".keras":
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(_ENTRY, block.getvalue())

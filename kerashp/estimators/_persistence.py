@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from kerashp._archives import check_archive, load_model, read_arrays
+from kerashp._archives import check_archive, load_model, read_arrays, warn_of_known_holes, write_arrays
 from kerashp._arguments import shown
 from kerashp._files import digest, read_json, regular_file, write_json, written_beside
 from kerashp._version import __version__
@@ -106,7 +106,10 @@ class Persistent:
         -----
         UserWarning
             If the model function has to be passed, or set, before the next fit.
+        kerashp.training.SecurityWarning
+            Once, if the installed Keras is older than 3.14, which has known holes in loading.
         """
+        warn_of_known_holes()
         return _load_estimator(cls, Path(path), params)
 
 
@@ -117,7 +120,7 @@ def _save_estimator(estimator: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with written_beside(folder / _MODEL, lambda path: keras.saving.save_model(estimator.model_, path)):
         pass
-    with written_beside(folder / _ARRAYS, lambda path: np.savez(path, allow_pickle=False, **arrays)):
+    with written_beside(folder / _ARRAYS, lambda path: write_arrays(path, arrays)):
         pass
     manifest = {
         "format": _FORMAT,

@@ -12,7 +12,11 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 
 from kerashp._compat.scikeras import route_params
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._parameters.parameters import PREDICT_NAMES, ROUTED_CONSTRAINTS, ParameterNamespace
+from kerashp.estimators._parameters.parameters import (
+    PREDICT_NAMES,
+    ROUTED_CONSTRAINTS,
+    ParameterNamespace,
+)
 from kerashp.estimators._training.callbacks import copied
 
 _SIZES = ("batch_size", "validation_batch_size")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import keras
-import keras_tuner
 
 from kerashp._arguments import spelled
+from kerashp._compat.keras_tuner import keras_tuner
 from kerashp.spaces import from_hyperparameters
 from kerashp.training import isolated
 

@@ -8,9 +8,9 @@ import inspect
 from typing import Any
 
 import keras
-import keras_tuner
 
 from kerashp._arguments import spelled
+from kerashp._compat.keras_tuner import keras_tuner
 from kerashp.estimators import KerasMLPClassifier, KerasMLPRegressor
 from kerashp.integrations._build_function import BuildFunction, from_build
 from kerashp.models import build_model

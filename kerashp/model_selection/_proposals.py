@@ -29,7 +29,7 @@ def named(name: str, space: Any, n_trials: int | None, seed: int, max_epochs: in
     Bayesian optimization starts from 3 random trials for each hyperparameter that is not fixed, as
     keras-tuner's, but not from more than a third of all, lest it never begin.
     """
-    import keras_tuner
+    from kerashp._compat.keras_tuner import keras_tuner
 
     hp = to_hyperparameters(space)
     most = n_trials or _DEFAULT_TRIALS

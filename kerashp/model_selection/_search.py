@@ -15,6 +15,7 @@ from sklearn import model_selection
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from kerashp._compat.sklearn import arguments_of_run_search, counted_results, present_results
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import warn_of_convergence
@@ -146,7 +147,9 @@ class TogetherMixin(EnsemblingMixin):
             evaluation = Evaluation(self.max_memory, self.verbose > 0, *how, trial=trial)
             self._evaluation, self._limit = evaluation, limit
             store.library = Library(self.refit, store.results)
-            all_at_once = AllAtOnce(lambda tasks: self._received(evaluation.results(tasks)))
+            all_at_once = AllAtOnce(
+                lambda tasks: counted_results(self._received(evaluation.results(tasks)), len(tasks))
+            )
             most = None if self._goes_on_by is None else self._goes_on_by.most
             epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
             self._horizon, self._n_samples = most, _num_samples(X)
@@ -216,7 +219,7 @@ class TogetherMixin(EnsemblingMixin):
 
     def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
         """Propose candidates and have them evaluated, as often as it takes."""
-        super()._run_search(evaluate_candidates, callback_ctx=callback_ctx)
+        super()._run_search(evaluate_candidates, **arguments_of_run_search(callback_ctx))
 
     def _cut_short(self) -> str:
         """What those candidates lack that were finished before the search was stopped."""
@@ -241,7 +244,7 @@ class TogetherMixin(EnsemblingMixin):
     def _format_results(
         self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None
     ) -> dict[str, Any]:
-        finished = self._evaluation.finished
+        finished, out = self._evaluation.finished, present_results(out)
         more = {name: list(compress(values, finished)) for name, values in (more_results or {}).items()}
         candidates = list(compress(candidate_params, finished))
         results = super()._format_results(candidates, n_splits, out, more)

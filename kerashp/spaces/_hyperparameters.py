@@ -384,7 +384,7 @@ def within_ranges(hp: Any) -> dict[str, Any]:
 
 def _choices(caller: str, hp: Any, space: Any) -> dict[str, list[Any]]:
     """The values behind positions, all of them."""
-    import keras_tuner
+    from kerashp._compat.keras_tuner import keras_tuner
 
     if not isinstance(hp, keras_tuner.HyperParameters):
         raise TypeError(f"{caller}: hp must be a keras_tuner.HyperParameters, got {hp!r}")

@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-import keras_tuner
+from kerashp._compat.keras_tuner import keras_tuner
 
 
 class SpaceHyperParameters(keras_tuner.HyperParameters):

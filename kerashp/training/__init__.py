@@ -1,5 +1,6 @@
 """How a Keras model is trained: by `fit`, an epoch or more in one compiled call."""
 
+from kerashp._archives import SecurityWarning
 from kerashp._statistics import Statistics, set_statistics
 from kerashp.training._costs import Costs, measured
 from kerashp.training._engine.outputs import Predictor, predicting_shape
@@ -34,6 +35,7 @@ __all__ = [
     "Population",
     "Predictor",
     "Room",
+    "SecurityWarning",
     "Statistics",
     "Trained",
     "block_size",

@@ -208,7 +208,7 @@ def naive(year: int) -> Any:
         lambda year: pd.DataFrame({"a": aware(year).dt.date}),
         lambda year: [*aware(year).dt.date, None],
         lambda year: [*aware(year), pd.NaT],
-        lambda year: list(aware(year).dt.to_pydatetime()),
+        lambda year: [time.to_pydatetime() for time in aware(year)],
     ],
 )
 def test_dates_of_all_kinds_are_compared_by_time(dates: Any) -> None:

@@ -17,7 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, build_model
 from kerashp.diagnostics import LearningRates, find_learning_rate
-from kerashp.diagnostics._learning_rate.curves import has_diverged, of_range_test, of_side_by_side, smoothed
+from kerashp.diagnostics._learning_rate.curves import (
+    has_diverged,
+    of_range_test,
+    of_side_by_side,
+    smoothed,
+)
 
 N_ROWS, EPOCHS = 64, 12
 EIGENVALUES = np.array([1.0, 0.5, 0.1])  # of the Hessian 2 X'X / n of the mean squared error

@@ -611,8 +611,8 @@ def test_what_cannot_be_compiled_is_trained_by_keras(
         fit(trained, *data, verbose=0, fallback="error", **arguments)
     with pytest.warns(FallbackWarning, match=f"trained by Model.fit: .*{reason}") as caught:
         history = fit(trained, *data, verbose=0, epochs=2, **arguments)
-    assert len(caught) == 1
-    assert caught[0].filename == __file__
+    (warning,) = [one for one in caught if one.category is FallbackWarning]  # TensorFlow has its own
+    assert warning.filename == __file__
     assert len(history.history["loss"]) == 2
     steps = (
         2
@@ -686,7 +686,8 @@ def test_an_own_error_of_the_model_is_keras_to_raise(data) -> None:
     ],
 )
 def test_data_that_do_not_fit_get_keras_error(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    errors = (ValueError, RuntimeError)  # Keras 3.13 raises the second from the first
+    with pytest.raises(errors, match=message):
         fit(_plain(), verbose=0, **arguments)
 
 

@@ -1,7 +1,7 @@
 """`kerashp.fit` gives the numbers of `Model.fit`: the same start, data and order, three epochs."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from kerashp._compat.keras import version
 from kerashp.training import FallbackWarning, fit, isolated
 
 N_ROWS = 70  # with batches of 16, the last has 6 rows
@@ -589,6 +590,14 @@ else:
     )
 
 
+SCHEDULE_FREE = pytest.mark.skipif(version() < (3, 14), reason="ScheduleFreeAdamW needs Keras 3.14")
+
+
+def available(cases: Iterable[str]) -> list[Any]:
+    """The names of cases; those that need a newer Keras are skipped."""
+    return [pytest.param(name, marks=SCHEDULE_FREE if "schedule-free" in name else ()) for name in cases]
+
+
 def trained(
     case: Case, fitter: Callable[..., Any], **compiled: Any
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
@@ -633,7 +642,7 @@ def check(case: Case, tolerance: float) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")  # for an output without a loss
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", available(CASES))
 def test_the_numbers_are_those_of_keras(name: str) -> None:
     check(CASES[name], 1e-4)
 
@@ -648,7 +657,7 @@ def test_in_double_precision_they_agree_further(name: str) -> None:
         check(CASES[name], 1e-8)
 
 
-@pytest.mark.parametrize("name", UNMATCHED)
+@pytest.mark.parametrize("name", available(UNMATCHED))
 def test_what_cannot_be_matched_is_trained_by_keras(name: str) -> None:
     case, reason = UNMATCHED[name]
     with pytest.warns(FallbackWarning, match=reason):

@@ -19,7 +19,13 @@ from kerashp.diagnostics._foundations.passes import (
     tapped,
 )
 from kerashp.diagnostics._foundations.slopes import Slopes
-from kerashp.diagnostics._gradients.result import GradientCheck, Gradients, LayerGradients, together, when
+from kerashp.diagnostics._gradients.result import (
+    GradientCheck,
+    Gradients,
+    LayerGradients,
+    together,
+    when,
+)
 from kerashp.training import without_retracing_warnings
 from kerashp.training._runtime.backend import backend
 

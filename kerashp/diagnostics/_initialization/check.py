@@ -13,8 +13,18 @@ from kerashp._arguments import Arguments
 from kerashp.diagnostics._foundations.copies import compiled_like, float64_copy, in_float64
 from kerashp.diagnostics._foundations.passes import Pass, checked_model, checked_rows, is_float
 from kerashp.diagnostics._foundations.result import Result, Table
-from kerashp.diagnostics._initialization.scales import COLUMNS, LayerScale, layer_scale, root_mean_square
-from kerashp.diagnostics._initialization.signal import Passed, is_activation, is_recurrent, passed_through
+from kerashp.diagnostics._initialization.scales import (
+    COLUMNS,
+    LayerScale,
+    layer_scale,
+    root_mean_square,
+)
+from kerashp.diagnostics._initialization.signal import (
+    Passed,
+    is_activation,
+    is_recurrent,
+    passed_through,
+)
 
 _CHECK = Arguments("check_initialization")
 

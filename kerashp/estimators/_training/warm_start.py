@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from kerashp._archives import check_archive, load_model
+from kerashp._archives import check_archive, load_model, warn_of_known_holes
 from kerashp._statistics import normalization_of
 from kerashp._transfer import transfer, weighted_layers
 from kerashp.estimators._data.standardization import without_units
@@ -92,6 +92,7 @@ def _loaded(path: Path) -> Any:
         raise ValueError(
             f"warm_start_from must be the path of a .keras file that is there; got {str(path)!r}"
         )
+    warn_of_known_holes()
     try:
         known = path.stat()
         _check_once(path, known.st_mtime_ns, known.st_size)

@@ -217,7 +217,7 @@ class EnsemblingMixin(BaseSearchCV):
 
 def _alone(scorer: Any) -> Callable[..., float]:
     """A scorer that is handed sample weights only where it takes them."""
-    if not hasattr(scorer, "_accept_sample_weight"):
+    if not hasattr(scorer, "get_metadata_routing"):  # it is a function of the user's
         return lambda estimator, X, y, **_: scorer(estimator, X, y)
     several = _MultimetricScorer(scorers={"score": scorer})
     return lambda *arguments, **params: several(*arguments, **params)["score"]

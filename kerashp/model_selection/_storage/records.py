@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kerashp._archives import read_arrays
+from kerashp._archives import read_arrays, write_arrays
 from kerashp._arguments import shown
 from kerashp._files import regular_file, written_beside
 
@@ -203,7 +203,7 @@ def packed(content: Any) -> bytes:
 
     text = json.dumps(plain(content))
     opened = io.BytesIO()
-    np.savez(opened, allow_pickle=False, text=np.array(text), **arrays)
+    write_arrays(opened, {"text": np.array(text), **arrays})
     return opened.getvalue()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from kerashp._compat.keras import optimizers_of_optimizers
 from kerashp.training._keras.data import are_arrays, leaves
 from kerashp.training._keras.hooks import batch_hook, flat
 from kerashp.training._runtime.backend import backend, supported
@@ -45,7 +46,7 @@ def _of_itself(model: Any) -> str | None:
         return f"the model's optimizer is {model.optimizer!r}, not one of Keras'"
     if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
         return "LossScaleOptimizer decides at every batch whether to apply it"
-    if isinstance(model.optimizer, keras.optimizers.MultiOptimizer):
+    if isinstance(model.optimizer, optimizers_of_optimizers()):
         return "MultiOptimizer has optimizers inside"
     if isinstance(model.optimizer, backend().UNMATCHED):
         return (

@@ -17,13 +17,14 @@ from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.python.eager import context
 from tensorflow.python.ops.parallel_for import pfor
 
+from kerashp._compat.keras import schedule_free_optimizers
 from kerashp.training._runtime.memory_maps import check_maps
 from kerashp.training._runtime.notes import without_notes
 from kerashp.training._runtime.replaced_methods import replaced
 
 # Optimizers whose numbers depend on variables that change under their hands, which tensors do not:
 # ScheduleFreeAdamW takes `momentum.value` for the old value and reads it after the update.
-UNMATCHED = (keras.optimizers.ScheduleFreeAdamW,)
+UNMATCHED = schedule_free_optimizers()
 
 _BASE = base_optimizer.BaseOptimizer
 _LARGE = 2**22  # bytes

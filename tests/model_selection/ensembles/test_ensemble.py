@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from kerashp.training._engine.engine.engine.program import Program
+from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import log_loss, mean_squared_error
+from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_squared_error
 from sklearn.model_selection import KFold, RepeatedKFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor, build_model
+from kerashp._compat.sklearn import version
 from kerashp.estimators._training import joint_prediction
 from kerashp.model_selection import (
     CoarseToFineSearchCV,
@@ -36,7 +39,6 @@ from kerashp.model_selection._fits import heldout_predictions
 from kerashp.model_selection._fits.heldout_predictions import Library, held_out, out_of_fold, predicted
 from kerashp.model_selection._running.local import LocalRunner
 from kerashp.training import Costs, FallbackWarning, Population
-from kerashp.training._engine.program import Program
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))
@@ -320,15 +322,32 @@ def test_splits_that_hold_rows_out_not_exactly_once(cv: Any) -> None:
     np.testing.assert_array_equal(seen[0], X[sorted(rows)])
 
 
+WEIGHT = np.r_[np.zeros(30), np.linspace(1, 2, 60)]
+
+
+def weighted_accuracy(search: Any, classes: np.ndarray) -> float:
+    """Of the best candidate's predictions for all held-out rows."""
+    values = np.concatenate([values for _, values in search._held_out[search._ranked()[0]]])
+    return float(np.average(classes[values.argmax(axis=1)] == LABELS, weights=WEIGHT))
+
+
+def test_routed_sample_weights_count() -> None:
+    with config_context(enable_metadata_routing=True):
+        scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+        search = classifier_search(cv=KFold(2), scoring={"own": scorer}, refit="own")
+        search.estimator.set_fit_request(sample_weight=True)
+        found = search.fit(X, LABELS, sample_weight=WEIGHT).ensemble(1)
+    assert found.selection_scores_[0] == pytest.approx(weighted_accuracy(search, found.classes_))
+
+
+@pytest.mark.skipif(
+    version() < (1, 7), reason="searches hand their scorers sample weights since scikit-learn 1.7"
+)
 def test_sample_weights_count_as_in_the_searchs_scores() -> None:
-    weight = np.r_[np.zeros(30), np.linspace(1, 2, 60)]
-    search = classifier_search(cv=KFold(2)).fit(X, LABELS, sample_weight=weight)
+    search = classifier_search(cv=KFold(2)).fit(X, LABELS, sample_weight=WEIGHT)
     found = search.ensemble(1)
-    best = search._ranked()[0]
-    values = np.concatenate([values for _, values in search._held_out[best]])
-    right = found.classes_[values.argmax(axis=1)] == LABELS
-    assert found.selection_scores_[0] == pytest.approx(np.average(right, weights=weight))
-    alone = clone(search.estimator).set_params(**found.candidates[0]).fit(X, LABELS, sample_weight=weight)
+    assert found.selection_scores_[0] == pytest.approx(weighted_accuracy(search, found.classes_))
+    alone = clone(search.estimator).set_params(**found.candidates[0]).fit(X, LABELS, sample_weight=WEIGHT)
     np.testing.assert_allclose(found.predict_proba(X), alone.predict_proba(X), rtol=1e-4, atol=1e-5)
 
 

@@ -11,6 +11,7 @@ import pytest
 from sklearn.base import clone
 
 from kerashp import KerasMLPClassifier, KerasRegressor
+from kerashp._compat.keras import optimizers_of_optimizers
 from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, KerasEnsembleRegressor
 from kerashp.training import Member, Population
 
@@ -41,7 +42,7 @@ class SameRows:
 
 def of_keras() -> list[type]:
     classes = [value for value in vars(keras.optimizers).values() if isinstance(value, type)]
-    wrappers = (keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer)
+    wrappers = (keras.optimizers.LossScaleOptimizer, *optimizers_of_optimizers())
     return [
         own
         for own in classes
