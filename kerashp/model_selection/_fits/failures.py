@@ -11,7 +11,7 @@ from sklearn.exceptions import FitFailedWarning
 
 from kerashp.model_selection._fits.heldout_predictions import Result
 
-_INTERNAL = (str(Path(__file__).parents[1]), str(Path(sklearn.__file__).parent))  # to what a user has written
+_INTERNAL = (str(Path(__file__).parents[2]), str(Path(sklearn.__file__).parent))  # to what a user has written
 _FRAME = re.compile(r'^  File "(.+)", line \d+.*\n(?:    .*\n)*', re.MULTILINE)
 _HEADING = re.compile(r"^Traceback \(most recent call last\):\n(?!  File)", re.MULTILINE)
 _NUMBER = re.compile(r"[-+]?\b(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf)\b")
