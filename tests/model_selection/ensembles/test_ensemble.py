@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from kerashp.training._engine.engine.engine.program import Program
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.compose import TransformedTargetRegressor
@@ -39,6 +38,7 @@ from kerashp.model_selection._fits import heldout_predictions
 from kerashp.model_selection._fits.heldout_predictions import Library, held_out, out_of_fold, predicted
 from kerashp.model_selection._running.local import LocalRunner
 from kerashp.training import Costs, FallbackWarning, Population
+from kerashp.training._engine.program import Program
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))
