@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.models import Functional
 
 _FREE = ("name", "trainable", "dtype", "seed", "inbound_nodes")
@@ -15,7 +16,7 @@ _FREE = ("name", "trainable", "dtype", "seed", "inbound_nodes")
 def architecture(model: Any) -> list[str]:
     """A line for the optimizer and for each layer: its class, options and weights' shapes, and what it takes.
 
-    Names and floats (rates, penalties) are not in it: they may differ.
+    Names and floats (rates, penalties) are not in it, but for the scale of a Rescaling: they may differ.
     """
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
@@ -51,6 +52,8 @@ def _options(layer: Any) -> Iterator[str]:
         items = value if isinstance(value, list | tuple) else [value]
         if name not in _FREE and all(isinstance(item, str | int) for item in items):
             yield f"{name}={value}"
+    if isinstance(layer, keras.layers.Rescaling):  # outputs of other units are another model's
+        yield from (f"{name}={np.asarray(getattr(layer, name), float)}" for name in ("scale", "offset"))
 
 
 def _connections(model: Any) -> Iterator[str]:

@@ -35,7 +35,6 @@ from kerashp.estimators._data.rows import (
     weighted,
     with_weight,
 )
-from kerashp.estimators._data.standardization import warn_of_small_deviations
 from kerashp.estimators._data.targets import ValueEncoder
 from kerashp.estimators._data.validation_rows import validation_tuple, warn_of_unlike_rows
 from kerashp.estimators._parameters.constraints import CALL_CONSTRAINTS, check_epoch_arguments
@@ -65,7 +64,14 @@ from kerashp.estimators._training.handover import (
     taken,
 )
 from kerashp.estimators._training.warm_start import start_from
-from kerashp.training import Statistics, fit, isolated, set_statistics, without_retracing_warnings
+from kerashp.training import (
+    Statistics,
+    fit,
+    is_rowwise,
+    isolated,
+    set_statistics,
+    without_retracing_warnings,
+)
 
 _MAX_SEED = np.iinfo(np.int32).max
 _FEWEST_ROWS = 8  # of a table that predict together
@@ -328,6 +334,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         passed = checked_rows(self, X, y, sample_weight, self._floatx(), reset=fresh)
         if fresh:
             self._start(passed, classes)
+        else:
+            self._go_on(passed, partial=partial)
         rows, validation, arguments = self._prepared(
             with_weight(passed), validation_data, call, fresh=fresh, partial=partial
         )
@@ -343,8 +351,6 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         suspend(fitting, lambda: passed._replace(X=self._model_input(passed.X)))
         if validation is not None and validation.at is None:
             warn_of_unlike_rows(rows.X, validation.X)
-        if fitting.statistics is not None:
-            warn_of_small_deviations(fitting.statistics)
         return fitting
 
     def _trained(self, fitting: Fitting) -> dict[str, list[float]]:
@@ -379,6 +385,9 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         self.target_encoder_ = self._new_target_encoder(classes).fit(rows.y)
         if isinstance(self.target_encoder_, ValueEncoder):
             self.target_encoder_.narrow(self._float_type())
+
+    def _go_on(self, rows: Rows, *, partial: bool) -> None:
+        """Learn what a later fit of the same model needs to know of its rows."""
 
     def _float_type(self) -> np.dtype:
         """The floating type of X in fit, at least Keras' own; Keras' own where X holds no floats."""
@@ -593,7 +602,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         return raw
 
     def _forward(self, X: Any) -> Any:
-        if isinstance(X, np.ndarray) and X.ndim == 2 and len(X) < _FEWEST_ROWS:
+        few = isinstance(X, np.ndarray) and X.ndim == 2 and len(X) < _FEWEST_ROWS
+        if few and is_rowwise(self._network):
             # A row or two would be multiplied by another routine, which rounds otherwise than that of many.
             repeated = X[np.minimum(np.arange(_FEWEST_ROWS), len(X) - 1)]
             return rows_of(self._forward(repeated), 0, len(X))

@@ -12,7 +12,7 @@ from kerashp._arguments import Arguments, hidden_widths
 from kerashp._memory import Footprint
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.rows import Rows
-from kerashp.estimators._data.standardization import in_units, input_statistics, moments, without_units
+from kerashp.estimators._data.standardization import in_units, input_statistics, target_units, without_units
 from kerashp.estimators._data.targets import data_arguments
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._parameters.constraints import TRAINING_CONSTRAINTS
@@ -46,6 +46,13 @@ _NETWORK_CONSTRAINTS: dict[str, Any] = {
     "weight_decay": [Interval(Real, 0, None, closed="left"), None],
     "clipnorm": [Interval(Real, 0, None, closed="neither"), None],
 }
+
+
+def _n_weighted(rows: Rows) -> float:
+    """How many rows there are, where integer weights repeat them; fractions of a row count as one."""
+    if rows.sample_weight is None:
+        return float(len(rows.X))
+    return max(float(rows.sample_weight.sum()), float(np.count_nonzero(rows.sample_weight)), 1.0)
 
 
 class _KerasMLP(BaseKerasEstimator):
@@ -101,8 +108,18 @@ class _KerasMLP(BaseKerasEstimator):
 
     def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
         super()._start(rows, classes)
-        weight = np.ones(len(rows.X)) if rows.sample_weight is None else rows.sample_weight
-        self._n_weighted = max(float(weight.sum()), float(np.count_nonzero(weight)), 1.0)
+        self._n_weighted = _n_weighted(rows)
+
+    def _go_on(self, rows: Rows, *, partial: bool) -> None:
+        super()._go_on(rows, partial=partial)
+        regularizers = [getattr(layer, "kernel_regularizer", None) for layer in self._network.layers]
+        penalties = [own for own in regularizers if isinstance(own, keras.regularizers.L1L2) and own.l2]
+        if self.l2 != "auto" or not penalties:
+            return
+        n_before = self._l2_of_one_row / float(penalties[0].l2) if partial else 0.0
+        for penalty in penalties:
+            penalty.l2 = self._l2_of_one_row / (n_before + _n_weighted(rows))
+        self._network.train_function = self._network.test_function = None  # Keras has traced it as a constant
 
     def _build_key(self, rows: Rows, seed: int) -> Hashable:
         return super()._build_key(rows, seed), self._n_weighted if self.l2 == "auto" else None
@@ -168,8 +185,9 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
     l1 : float, default=0.0
         Penalty on the kernels' absolute values.
     l2 : float or "auto", default="auto"
-        Penalty on the kernels' squares. "auto" is 1 / n_samples, of the rows passed to `fit`, where integer
-        weights count as repeated rows.
+        Penalty on the kernels' squares. "auto" is 1 / n_samples, of the rows passed to `fit`, and with
+        `partial_fit` of those passed so far. n_samples is the sum of the sample weights, so that integer
+        weights count as repeated rows, or the number of rows with a weight where that is larger.
     activity_l1 : float, default=0.0
         Penalty on the hidden layers' outputs.
     batch_normalization : bool, default=False
@@ -390,8 +408,9 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
     l1 : float, default=0.0
         Penalty on the kernels' absolute values.
     l2 : float or "auto", default="auto"
-        Penalty on the kernels' squares. "auto" is 4 / n_samples, of the rows passed to `fit`, where integer
-        weights count as repeated rows.
+        Penalty on the kernels' squares. "auto" is 4 / n_samples, of the rows passed to `fit`, and with
+        `partial_fit` of those passed so far. n_samples is the sum of the sample weights, so that integer
+        weights count as repeated rows, or the number of rows with a weight where that is larger.
     activity_l1 : float, default=0.0
         Penalty on the hidden layers' outputs.
     batch_normalization : bool, default=False
@@ -630,8 +649,7 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         units = self._units_of_source(self._network)
         if units is None:
             # Of all rows: fits that hold out others then have equal targets, which a search keeps once.
-            y = passed.y.reshape(len(passed.y), -1)
-            units = moments(y, passed.sample_weight, self._floatx())
+            units = target_units(passed)
         self.target_encoder_.standardize(*units)
 
     def _check_values(self, rows: Rows) -> None:

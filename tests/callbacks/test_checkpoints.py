@@ -616,6 +616,14 @@ def test_keras_own_checkpoints_are_of_standardised_targets(tmp_path: Path) -> No
         KerasMLPRegressor(normalize_target=False, **options).fit(X, Y)
 
 
+def test_a_checkpoint_of_other_target_units_is_refused(tmp_path: Path) -> None:
+    checkpoint = ModelCheckpoint(tmp_path / EACH, monitor="loss")
+    KerasMLPRegressor(epochs=1, callbacks=[checkpoint]).fit(X, 1e3 * Y)
+    other = KerasMLPRegressor(epochs=1).fit(X, Y)
+    with pytest.raises(CheckpointError, match=r"Rescaling\(scale=.*was saved, and the model has Rescaling\("):
+        ModelCheckpoint(tmp_path / EACH, monitor="loss").resume(other.model_)
+
+
 def test_it_says_what_it_saves(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     trained(tmp_path, 1, verbose=1)
     assert f"Epoch 1: saved to {tmp_path / '01.keras'} (the best so far)" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone, is_classifier
@@ -77,6 +78,22 @@ def test_no_check_of_scikit_learns_mlp_is_missing(estimator: BaseEstimator) -> N
     theirs = [_name_of(check) for _, check in estimator_checks_generator(peer)]
     assert set(theirs) - set(ours) == set()
     assert len(ours) >= len(theirs)
+
+
+class Centred(keras.layers.Layer):
+    """Its rows depend on each other."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs - keras.ops.mean(inputs, axis=0)
+
+
+def test_few_rows_that_depend_on_each_other_are_predicted_as_they_are() -> None:
+    model = keras.Sequential([keras.Input((3,)), Centred(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    regressor = KerasRegressor(model, batch_size=20).fit(X, X[:, 0])
+    expected = regressor.model_.predict(X[:3], verbose=0)[:, 0]
+    np.testing.assert_allclose(regressor.predict(X[:3]), expected, rtol=1e-5)
 
 
 def test_float32_predictions_of_single_rows_are_those_of_many() -> None:

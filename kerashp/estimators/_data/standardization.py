@@ -1,32 +1,44 @@
 """Inputs and targets of mean 0 and standard deviation 1, inside an estimator's model."""
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from kerashp.estimators._data.rows import Rows
 from kerashp.training import Statistics, isolated
+from kerashp.training._runtime.fallbacks import is_new
 
-_ROUNDING = 8  # times the float type's precision: values that differ by no more are constant
+_ROUNDING = 8  # times the float type's precision: by so much may values differ that are meant to be equal
 _IN_UNITS = "target_units"
+_SHOWN = 5  # columns in a warning
 
 
-def moments(values: np.ndarray, weight: np.ndarray | None, floatx: str) -> tuple[np.ndarray, np.ndarray]:
-    """The weighted means and standard deviations of columns, in float64; a constant column's deviation is 1.
+class Moments(NamedTuple):
+    """Weighted means and standard deviations of columns, in float64, and which columns are constant."""
 
-    A column is constant where it deviates by no more than rounding to `floatx`: what departs from it later is
-    not divided by a deviation of nearly 0.
+    mean: np.ndarray
+    deviation: np.ndarray  # of a constant column: 1
+    constant: np.ndarray
+
+
+def moments(values: np.ndarray, weight: np.ndarray | None, dtype: Any) -> Moments:
+    """The moments of the rows that have a weight.
+
+    A column that varies has a deviation of at least some times the precision of `dtype`, so that differences
+    which are rounding alone stay small.
     """
+    if weight is not None:
+        values, weight = values[weight > 0], weight[weight > 0]
     values = values.astype(float)
     sizes = np.abs(values).max(axis=0)
     values = values / np.where(sizes > 0, sizes, 1)  # so that no square overflows
-    mean = np.average(values, axis=0, weights=weight)
-    mean = np.where(values.min(axis=0) == values.max(axis=0), values[0], mean)
+    constant = values.min(axis=0) == values.max(axis=0)
+    mean = np.where(constant, values[0], np.average(values, axis=0, weights=weight))
     deviation = np.sqrt(np.average(np.square(values - mean), axis=0, weights=weight))
-    constant = deviation <= _ROUNDING * np.finfo(floatx).eps
-    return mean * sizes, np.where(constant, 1.0, deviation * sizes)
+    deviation = np.maximum(deviation, _ROUNDING * np.finfo(dtype).eps)
+    return Moments(mean * sizes, np.where(constant, 1.0, deviation * sizes), constant)
 
 
 def input_statistics(rows: Rows, floatx: str) -> Statistics:
@@ -37,7 +49,7 @@ def input_statistics(rows: Rows, floatx: str) -> Statistics:
     ValueError
         If a variance is not finite in the network's float type.
     """
-    mean, deviation = moments(rows.X, rows.sample_weight, floatx)
+    mean, deviation, _ = moments(rows.X, rows.sample_weight, floatx)
     limit = float(np.sqrt(np.finfo(floatx).max))
     if deviation.max() > limit:
         column = deviation.argmax()
@@ -45,24 +57,34 @@ def input_statistics(rows: Rows, floatx: str) -> Statistics:
             f"normalize=True needs columns of X whose variance fits into {floatx}, of a standard deviation "
             f"of at most {limit:.1e}; got {deviation[column]:.1e} in column {column}: divide it by a constant"
         )
+    _warn_of_small_deviations(deviation)
     return Statistics(mean.astype(floatx), np.square(deviation).astype(floatx))
 
 
-def warn_of_small_deviations(statistics: Statistics) -> None:
-    """Say which columns a Normalization makes smaller than the others: it divides by no less than 1e-7."""
+def _warn_of_small_deviations(deviation: np.ndarray) -> None:
     least = keras.config.epsilon()
-    deviations = np.sqrt(statistics.variance.astype(float))
-    small = np.flatnonzero(deviations < least)
-    if small.size:
-        smallest = small[deviations[small].argmin()]
+    small = np.flatnonzero(deviation < least).tolist()
+    if small and is_new("small deviations"):
+        shown = ", ".join(map(str, small[:_SHOWN])) + (", ..." if len(small) > _SHOWN else "")
         warnings.warn(
             f"normalize=True divides columns of X by a standard deviation of at least {least:g}, as Keras' "
-            f"Normalization layer does; {small.size} of {len(deviations)} columns have a smaller one, column "
-            f"{smallest} of {deviations[smallest]:.1e}, and the network hardly sees them. Multiply these "
-            "columns by a constant, or put sklearn.preprocessing.StandardScaler before the estimator in a "
-            "Pipeline",
-            stacklevel=1,  # of one place, so that Python shows it once for all fits of a search
+            f"Normalization layer does; that of {len(small)} columns ({shown}) is smaller, and the network "
+            "hardly sees them. Multiply these columns by a constant, or put "
+            "sklearn.preprocessing.StandardScaler before the estimator in a Pipeline",
+            stacklevel=1,  # of one place: Python's filters then know it again
         )
+
+
+def target_units(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Means and deviations by which a network's targets are standardised, of shape `(n_outputs,)`.
+
+    They are divided before they become the network's float type. A constant target smaller than 1 is divided
+    by its size, so that its error is small beside it.
+    """
+    y = rows.y.reshape(len(rows.y), -1)
+    mean, deviation, constant = moments(y, rows.sample_weight, y.dtype if y.dtype.kind == "f" else float)
+    sizes = np.abs(mean)
+    return mean, np.where(constant & (sizes > 0), np.minimum(sizes, 1), deviation)
 
 
 def in_units(network: keras.Model, mean: np.ndarray, deviation: np.ndarray) -> keras.Model:

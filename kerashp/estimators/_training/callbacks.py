@@ -10,6 +10,7 @@ import numpy as np
 
 from kerashp.callbacks import ModelCheckpoint
 from kerashp.training._members.convergence import Convergence
+from kerashp.training._runtime.fallbacks import is_new
 
 
 def copied(callbacks: Any) -> list[keras.callbacks.Callback]:
@@ -80,13 +81,13 @@ def save_whole(
     for checkpoint in checkpoints if network is not model else ():
         if isinstance(checkpoint, ModelCheckpoint):
             checkpoint.save_whole(model)
-        else:
+        elif is_new("checkpoints of standardised targets"):
             warnings.warn(
                 "keras.callbacks.ModelCheckpoint saves the network that trains, whose outputs are "
                 "standardised targets (normalize_target=True), not those of predict. Use "
                 "kerashp.callbacks.ModelCheckpoint, which saves model_, save model_ after the fit, or set "
                 "normalize_target=False",
-                stacklevel=1,  # of one place, so that Python shows it once for all fits of a search
+                stacklevel=1,  # of one place: Python's filters then know it again
             )
 
 

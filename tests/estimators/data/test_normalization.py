@@ -101,7 +101,7 @@ def test_constant_columns_and_targets_are_centred_only() -> None:
     moved[:, 1] = 0.2
     inner = fitted.model_.layers[0](moved.astype("float32"))
     np.testing.assert_allclose(inner[:, 1], 0.1, rtol=1e-4)
-    assert fitted.target_encoder_.deviation_[1] == 1
+    assert fitted.target_encoder_.deviation_[1] == pytest.approx(0.1)
     changes = fitted.predict(moved) - fitted.predict(rows)
     assert abs(changes[:, 1]).max() < 1  # and not 1e6
 
@@ -174,11 +174,53 @@ def test_inputs_whose_variance_does_not_fit() -> None:
         mlp().fit(rows, Y)
 
 
+@pytest.mark.parametrize("offset", [1e12, -1e12])
+def test_columns_far_from_zero_are_scaled(offset: float) -> None:
+    plain = mlp(epochs=100).fit(X, Y).score(X, Y)
+    assert plain > 0.85
+    rows = X / SCALES
+    rows[:, 1] = offset + 1e6 * rows[:, 1]  # times in milliseconds: float32 holds 65,000 as its last digit
+    assert mlp(epochs=100).fit(rows, Y).score(rows, Y) == pytest.approx(plain, abs=0.05)
+    values = 1.7e12 + 1e6 * Y / 2e5  # targets are standardised in float64
+    assert mlp(epochs=100).fit(X, values).score(X, values) == pytest.approx(plain, abs=0.01)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-3, 1e9])
+def test_constant_targets_of_any_size(size: float) -> None:
+    predicted = mlp(epochs=100).fit(X, np.full(60, size)).predict(X)
+    np.testing.assert_allclose(predicted, size, rtol=0.05)
+
+
+def test_rows_without_a_weight_do_not_make_a_column_vary() -> None:
+    rows = X.copy()
+    rows[:, 1] = 0.1
+    rows[0, 1] = 0.2
+    weight = np.r_[0.0, np.ones(59)]
+    statistics = mlp().fit(rows, Y, sample_weight=weight).model_.layers[0].get_weights()
+    np.testing.assert_allclose([statistics[0][1], statistics[1][1]], [0.1, 1.0], rtol=1e-6)
+
+
+def test_the_penalty_of_auto_follows_the_rows_of_partial_fit() -> None:
+    stream = KerasMLPRegressor(random_state=0).partial_fit(X[:1], Y[:1])
+    penalties = [layer.kernel_regularizer for layer in stream._network.layers if hasattr(layer, "kernel")]
+    assert [float(own.l2) for own in penalties] == [4.0, 4.0]
+    stream.partial_fit(X, Y, sample_weight=np.full(60, 2))
+    np.testing.assert_allclose([float(own.l2) for own in penalties], 4 / 121)
+    again = KerasMLPRegressor(random_state=0, warm_start=True, epochs=1).fit(X[:5], Y[:5]).fit(X, Y)
+    penalties = [layer.kernel_regularizer for layer in again._network.layers if hasattr(layer, "kernel")]
+    np.testing.assert_allclose([float(own.l2) for own in penalties], 4 / 60)
+    fixed = KerasMLPRegressor(random_state=0, l2=0.5).partial_fit(X[:1], Y[:1]).partial_fit(X, Y)
+    assert fixed._network.layers[-1].kernel_regularizer.l2 == 0.5
+
+
 def test_columns_that_keras_makes_too_small() -> None:
     rows = X.copy()
     rows[:, 2] = 1e-12 * RNG.normal(size=60)
-    with pytest.warns(UserWarning, match=r"1 of 4 columns have a smaller one, column 2 of 9\.\de-13"):
+    with pytest.warns(UserWarning, match=r"that of 1 columns \(2\) is smaller, and the network"):
         mlp(epochs=1).fit(rows, Y)
+    with pytest.warns(UserWarning, match="is smaller, and the network") as caught:
+        GridSearchCV(mlp(epochs=1), {"l2": [0.0, 0.1]}, cv=2, refit=False).fit(rows, Y)
+    assert sum("is smaller, and the network" in str(warning.message) for warning in caught) == 1
     rows[:, 2] = 1e-12  # a constant has no deviation to divide by
     mlp(epochs=1).fit(rows, Y)
     rows[:, 2] = 1e-6 * RNG.normal(size=60)
