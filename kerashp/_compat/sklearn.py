@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import sklearn
+from sklearn.utils.validation import _check_sample_weight
 
 from kerashp._compat._numbers import numbers
 
@@ -13,6 +15,17 @@ _MISSING = "missing"  # marks what stands for the result of a fit that did not e
 def version() -> tuple[int, ...]:
     """scikit-learn's version as numbers: (1, 6, 1)."""
     return numbers(sklearn.__version__)
+
+
+def checked_sample_weight(sample_weight: Any, X: np.ndarray) -> np.ndarray:
+    """Weights of at least 0, not all of them 0, for the rows of X.
+
+    `_check_sample_weight` refuses those that are all 0 since scikit-learn 1.9; earlier versions take them.
+    """
+    weight: np.ndarray = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weight
 
 
 def arguments_of_run_search(callback_ctx: Any) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
+from sklearn.utils.validation import _num_samples, validate_data
 
 from kerashp._arguments import shown
+from kerashp._compat.sklearn import checked_sample_weight
 
 # How NumPy and scikit-learn begin what they say of such an X, without naming it.
 _NO_NUMBERS = ("could not convert", "dtype='numeric'", "setting an array", "float() argument", "The DType")
@@ -137,7 +138,7 @@ def _check_targets(y: Any, *, numeric: bool) -> None:
 
 def _checked_weight(sample_weight: Any, X: np.ndarray, floatx: str) -> np.ndarray:
     try:
-        weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        weight = checked_sample_weight(sample_weight, X)
     except (TypeError, ValueError) as error:
         if str(error).startswith(_COMPLEX):
             raise _complex_error("sample_weight", sample_weight) from None
