@@ -1,6 +1,7 @@
 """When a perceptron's training ends by itself (`epochs="auto"`, `tol`), and what it warns of."""
 
 import copy
+import inspect
 import warnings
 from types import SimpleNamespace
 from typing import Any
@@ -54,10 +55,12 @@ class _One(keras.callbacks.Callback):
 def ends_in_scikit_learn(losses: list[float], tol: float, n_iter_no_change: int) -> int | None:
     """After how many epochs scikit-learn's own rule ends a training of these losses."""
     peer = MLPClassifier(tol=tol, n_iter_no_change=n_iter_no_change)
+    update = peer._update_no_improvement_count
+    held_out = [None] * (len(inspect.signature(update).parameters) - 1)  # since 1.7 with their weights
     peer._no_improvement_count, peer.best_loss_, peer.loss_curve_ = 0, np.inf, []
     for epoch, loss in enumerate(losses, 1):
         peer.loss_curve_.append(loss)
-        peer._update_no_improvement_count(False, None, None, None)
+        update(False, *held_out)
         if peer._no_improvement_count > n_iter_no_change:
             return epoch
     return None

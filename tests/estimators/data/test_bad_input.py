@@ -21,6 +21,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp._compat.sklearn import version
 from kerashp.training._engine.engine import Engine
 
 WRAPPERS = (KerasClassifier, KerasRegressor)
@@ -174,8 +175,15 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 Row = Any  # a pytest.param of (call, error, message)
 
 
-def row(name: str, call: Callable[[], Any], message: str, error: type[Exception] = ValueError) -> Row:
-    return pytest.param(call, error, message, id=name)
+def row(
+    name: str,
+    call: Callable[[], Any],
+    message: str,
+    error: type[Exception] = ValueError,
+    *,
+    marks: Iterable[pytest.MarkDecorator] = (),
+) -> Row:
+    return pytest.param(call, error, message, id=name, marks=tuple(marks))
 
 
 def rows(
@@ -387,6 +395,9 @@ TARGETS = [
         lambda: KerasMLPClassifier().fit(X, LETTERS.astype("S")),
         r"labels represented as bytes is not supported.*string or integer",
         TypeError,
+        marks=[
+            pytest.mark.skipif(version() < (1, 7), reason="scikit-learn before 1.7 takes labels of bytes")
+        ],
     ),
     row(
         "y-indicator-of-minus-one",
@@ -454,7 +465,7 @@ WEIGHTS = [
     *rows(
         "weights-2d",
         lambda e, y: e().fit(X, y, np.ones((20, 2))),
-        r"Sample weights must be 1D array or scalar, got 2D array",
+        r"Sample weights must be 1D array or scalar",
     ),
     *rows(
         "weight-nan",
@@ -915,6 +926,12 @@ ASKED = [
         "score-labels-of-other-type",
         lambda: fitted("named").score(FRAME, LETTERS),
         r"Mix of label input types \(string and number\).*\['a' 'b'\] and \[0 1\]",
+        marks=[
+            pytest.mark.skipif(
+                version() < (1, 9),
+                reason="scikit-learn before 1.9 scores labels of another type as wrong ones",
+            )
+        ],
     ),
     row(
         "score-indicator-of-a-binary-target",
@@ -1131,7 +1148,7 @@ COMPILING = [
     row(
         "optimizer-for-a-compiled-model",
         lambda: KerasRegressor(network(1, loss="mse"), optimizer="adam").fit(X, VALUES),
-        r"^optimizer cannot be honoured: build returns a compiled model .*optimizer 'sgd.*Leave compiling",
+        r"^optimizer cannot be honoured: build returns a compiled model .*'(?i:sgd).*Leave compiling",
     ),
     row(
         "metrics-for-a-compiled-model",
@@ -1199,7 +1216,7 @@ COMPILING = [
     row(
         "metric-a-number",
         lambda: KerasRegressor(network(1), metrics=3).fit(X, VALUES),
-        r"metrics cannot be used.*metric identifier: 3.*keras\.metrics",
+        r"metrics cannot be used.*(metric identifier: 3|metrics=\[3\]).*keras\.metrics",
     ),
     row(
         "metric-unknown-in-a-compiled-model",

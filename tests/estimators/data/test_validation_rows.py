@@ -8,6 +8,7 @@ import pytest
 import sklearn
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -70,7 +71,7 @@ def test_so_it_does_in_a_search_for_each_split() -> None:
     validation = {"X_val": VALID[0][:70], "y_val": VALID[1][:70]}
     search = GridSearchCV(pipeline, {"net__epochs": [4, 8]}, cv=3).fit(*TRAIN, **validation)
     assert len(search.plan_.groups) == 1
-    for split, (rows, _) in enumerate(search._checked_cv_orig.split(*TRAIN)):
+    for split, (rows, _) in enumerate(check_cv(3, TRAIN[1], classifier=True).split(*TRAIN)):
         alone = clone(pipeline).set_params(net__epochs=8).fit(TRAIN[0][rows], TRAIN[1][rows], **validation)
         np.testing.assert_allclose(
             search.histories_[1][split]["val_loss"], alone[-1].history_["val_loss"], rtol=1e-3
