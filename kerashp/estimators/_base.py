@@ -67,11 +67,11 @@ from kerashp.estimators._training.warm_start import start_from
 from kerashp.training import (
     Statistics,
     fit,
-    is_rowwise,
     isolated,
     set_statistics,
     without_retracing_warnings,
 )
+from kerashp.training._keras.rowwise import predicts_by_row
 
 _MAX_SEED = np.iinfo(np.int32).max
 _FEWEST_ROWS = 8  # of a table that predict together
@@ -603,7 +603,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
 
     def _forward(self, X: Any) -> Any:
         few = isinstance(X, np.ndarray) and X.ndim == 2 and len(X) < _FEWEST_ROWS
-        if few and is_rowwise(self._network):
+        if few and predicts_by_row(self._network):
             # A row or two would be multiplied by another routine, which rounds otherwise than that of many.
             repeated = X[np.minimum(np.arange(_FEWEST_ROWS), len(X) - 1)]
             return rows_of(self._forward(repeated), 0, len(X))

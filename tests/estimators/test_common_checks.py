@@ -87,8 +87,9 @@ class Centred(keras.layers.Layer):
         return inputs - keras.ops.mean(inputs, axis=0)
 
 
-def test_few_rows_that_depend_on_each_other_are_predicted_as_they_are() -> None:
-    model = keras.Sequential([keras.Input((3,)), Centred(), keras.layers.Dense(1)])
+@pytest.mark.parametrize("layer", [Centred, lambda: keras.layers.UnitNormalization(axis=0)])
+def test_few_rows_that_depend_on_each_other_are_predicted_as_they_are(layer: Callable[[], Any]) -> None:
+    model = keras.Sequential([keras.Input((3,)), layer(), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     X = np.random.default_rng(0).normal(size=(20, 3))
     regressor = KerasRegressor(model, batch_size=20).fit(X, X[:, 0])

@@ -68,13 +68,24 @@ def is_rowwise(model: Any) -> bool:
     return all(map(_treats_rows_alone, layers)) and (_mask_arrives(model) or not has_batch_statistics(model))
 
 
+def predicts_by_row(model: Any) -> bool:
+    """Whether what the model predicts for a row does not depend on the rows beside it."""
+    return is_plain(model) and all(
+        _computes_by_row(layer) for layer in model._flatten_layers() if not isinstance(layer, keras.Model)
+    )
+
+
 def _treats_rows_alone(layer: Any) -> bool:
+    return _computes_by_row(layer) and getattr(layer, "activity_regularizer", None) is None
+
+
+def _computes_by_row(layer: Any) -> bool:
     parts = type(layer).__module__.split(".")
     known = parts[:3] == ["keras", "src", "layers"] and (parts[3] in _FAMILIES or type(layer) in _ALSO)
     return (
         known
         and type(layer) not in _NOT
-        and getattr(layer, "activity_regularizer", None) is None
+        and 0 not in tree.flatten(getattr(layer, "axis", None))  # the axis of rows
         and not getattr(layer, "stateful", False)
         and not isinstance(layer, keras.layers.Wrapper)
     )
