@@ -68,7 +68,7 @@ def paired(X_train: Any, X_valid: Any, columns: Any) -> list[tuple[str, Column, 
 def _rows(X: Any, name: str) -> Any:
     """X with two axes: a DataFrame as it is, sparse by columns, anything else as an array."""
     if sparse.issparse(X):
-        X = X.tocsc()
+        X = sparse.csc_matrix(X)  # SciPy before 1.15 takes no column of a sparse array
     elif not hasattr(X, "columns"):
         X = _array(X, name)
     shape = getattr(X, "shape", ())
