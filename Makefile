@@ -4,6 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --constraint constraints/newest.txt --editable
 
+# TensorFlow keeps all that was ever compiled, gigabytes: tests run in parts, each in new processes.
+in_parts = failed=0; for part in $(2); do \
+	$(1)/python -m pytest --numprocesses 2 --dist worksteal --part $$part $(3) || failed=1; \
+	done; exit $$failed
+
 # Files with tests, by name, wherever they are.
 named = $(foreach name,$(1),$(wildcard tests/test_$(name).py tests/*/test_$(name).py tests/*/*/test_$(name).py))
 
@@ -28,11 +33,8 @@ PARTS := $(if $(SELECTION),1/1,1/3 2/3 3/3)
 demo: $(VENV)/installed-plot
 	$(BIN)/python examples/textbook_search.py
 
-# TensorFlow keeps all that was ever compiled, gigabytes: the tests run in three parts, each in new processes.
 test: $(VENV)/installed-test
-	failed=0; for part in 1 2 3; do \
-		$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --part $$part/3 || failed=1; \
-	done; exit $$failed
+	$(call in_parts,$(BIN),1/3 2/3 3/3)
 
 test-jax: $(VENV)/installed-test $(VENV)/installed-jax
 	KERAS_BACKEND=jax $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ENGINE)
@@ -44,9 +46,7 @@ test-jax: $(VENV)/installed-test $(VENV)/installed-jax
 .venv-jax-alone/%: INTERPRETER ?= $(PYTHON)
 
 test-colab test-oldest: test-%: .venv-%/installed
-	failed=0; for part in $(PARTS); do \
-		.venv-$*/bin/python -m pytest --numprocesses 2 --dist worksteal --part $$part $(OTHERS) || failed=1; \
-	done; exit $$failed
+	$(call in_parts,.venv-$*/bin,$(PARTS),$(OTHERS))
 
 # The engine, where TensorFlow is not installed.
 test-jax-alone: .venv-jax-alone/installed

@@ -355,9 +355,8 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
 
     def _trained(self, fitting: Fitting) -> dict[str, list[float]]:
         rows = fitting.rows
-        checkpoints = checkpoints_of(fitting.arguments["callbacks"])
-        if checkpoints:
-            save_whole(checkpoints, self._network, self.model_)
+        for checkpoint in checkpoints_of(fitting.arguments["callbacks"]):
+            save_whole(checkpoint, self._network, self.model_)
         with without_retracing_warnings(), isolated(fitting.seed, fitting.dtype):
             set_statistics(self._network, fitting.statistics)
             check_compiled(self._network, rows.X, rows.y)

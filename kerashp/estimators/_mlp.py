@@ -48,7 +48,7 @@ _NETWORK_CONSTRAINTS: dict[str, Any] = {
 }
 
 
-def _n_weighted(rows: Rows) -> float:
+def _repeated_rows(rows: Rows) -> float:
     """How many rows there are, where integer weights repeat them; fractions of a row count as one."""
     if rows.sample_weight is None:
         return float(len(rows.X))
@@ -60,7 +60,7 @@ class _KerasMLP(BaseKerasEstimator):
 
     _takes_axes = False
     _l2_of_one_row: ClassVar[float]  # what l2="auto" divides by the number of rows
-    _n_weighted: float  # rows, of which a weight of 2 makes 2
+    _l2: float  # the penalty that a new model gets
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_NETWORK_CONSTRAINTS,
@@ -98,17 +98,15 @@ class _KerasMLP(BaseKerasEstimator):
     def _build(self, X: np.ndarray) -> keras.Model:
         self._check_memory(X)
         network = {name: getattr(self, name) for name in _NETWORK_CONSTRAINTS}
-        if self.l2 == "auto":
-            network["l2"] = self._l2_of_one_row / self._n_weighted
         return build_model(
-            **network,
+            **network | {"l2": self._l2},
             **data_arguments(self.target_encoder_, X),
             normalize=np.zeros((1, *X.shape[1:])) if self.normalize else None,  # see `_standardize`
         )
 
     def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
         super()._start(rows, classes)
-        self._n_weighted = _n_weighted(rows)
+        self._l2 = self._l2_of_one_row / _repeated_rows(rows) if self.l2 == "auto" else self.l2
 
     def _go_on(self, rows: Rows, *, partial: bool) -> None:
         super()._go_on(rows, partial=partial)
@@ -118,11 +116,11 @@ class _KerasMLP(BaseKerasEstimator):
             return
         n_before = self._l2_of_one_row / float(penalties[0].l2) if partial else 0.0
         for penalty in penalties:
-            penalty.l2 = self._l2_of_one_row / (n_before + _n_weighted(rows))
+            penalty.l2 = self._l2_of_one_row / (n_before + _repeated_rows(rows))
         self._network.train_function = self._network.test_function = None  # Keras has traced it as a constant
 
     def _build_key(self, rows: Rows, seed: int) -> Hashable:
-        return super()._build_key(rows, seed), self._n_weighted if self.l2 == "auto" else None
+        return super()._build_key(rows, seed), self._l2
 
     def _standardize(self, rows: Rows, passed: Rows) -> None:
         # `_build` gives all folds one model, which changes nothing yet; that of `warm_start_from` knows more.
@@ -424,10 +422,10 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         the inputs as they are.
     normalize_target : bool, default=True
         Whether the network learns standardised targets: each output less its weighted mean, divided by its
-        standard deviation, over the rows passed to `fit`, those held out among them; a constant output is
-        only centred. Losses, curves, `min_delta`, `baseline_loss_` and what callbacks see are then of the
-        standardised targets; `predict`, `model_` and what is saved give the target's own units. Statistics
-        are kept as those of `normalize`.
+        standard deviation, over the rows passed to `fit`, those held out among them. A constant output is
+        divided by its size where that is below 1, and otherwise only centred. Losses, curves, `min_delta`,
+        `baseline_loss_` and what callbacks see are then of the standardised targets; `predict`, `model_` and
+        what is saved give the target's own units. Statistics are kept as those of `normalize`.
     optimizer : str or keras Optimizer, default="adam"
         A name, or an optimizer, which is copied; `learning_rate` replaces its rate, unless it is None.
     momentum, beta_1, weight_decay, clipnorm : float or None, default=None

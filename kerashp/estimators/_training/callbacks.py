@@ -74,21 +74,20 @@ def checkpoints_of(callbacks: Sequence[Any]) -> list[keras.callbacks.ModelCheckp
     return [callback for callback in callbacks if isinstance(callback, keras.callbacks.ModelCheckpoint)]
 
 
-def save_whole(
-    checkpoints: Sequence[keras.callbacks.ModelCheckpoint], network: keras.Model, model: keras.Model
-) -> None:
-    """Let checkpoints of the training of a part of a model be of the model; or say that they are not."""
-    for checkpoint in checkpoints if network is not model else ():
-        if isinstance(checkpoint, ModelCheckpoint):
-            checkpoint.save_whole(model)
-        elif is_new("checkpoints of standardised targets"):
-            warnings.warn(
-                "keras.callbacks.ModelCheckpoint saves the network that trains, whose outputs are "
-                "standardised targets (normalize_target=True), not those of predict. Use "
-                "kerashp.callbacks.ModelCheckpoint, which saves model_, save model_ after the fit, or set "
-                "normalize_target=False",
-                stacklevel=1,  # of one place: Python's filters then know it again
-            )
+def save_whole(checkpoint: keras.callbacks.ModelCheckpoint, network: keras.Model, model: keras.Model) -> None:
+    """Let a checkpoint of the training of a part of a model be of the model; or say that it is not."""
+    if network is model:
+        return
+    if isinstance(checkpoint, ModelCheckpoint):
+        checkpoint.save_whole(model)
+    elif is_new("checkpoints of standardised targets"):
+        warnings.warn(
+            "keras.callbacks.ModelCheckpoint saves the network that trains, whose outputs are "
+            "standardised targets (normalize_target=True), not those of predict. Use "
+            "kerashp.callbacks.ModelCheckpoint, which saves model_, save model_ after the fit, or set "
+            "normalize_target=False",
+            stacklevel=1,  # of one place: Python's filters then know it again
+        )
 
 
 def _may_add_logs(callback: keras.callbacks.Callback) -> bool:

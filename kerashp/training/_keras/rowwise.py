@@ -64,15 +64,17 @@ def is_rowwise(model: Any) -> bool:
     """
     if not is_plain(model) or len(tree.flatten(model.outputs)) != 1 or not _own_criteria(model):
         return False
-    layers = [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
-    return all(map(_treats_rows_alone, layers)) and (_mask_arrives(model) or not has_batch_statistics(model))
+    alone = all(map(_treats_rows_alone, _layers(model)))
+    return alone and (_mask_arrives(model) or not has_batch_statistics(model))
 
 
 def predicts_by_row(model: Any) -> bool:
     """Whether what the model predicts for a row does not depend on the rows beside it."""
-    return is_plain(model) and all(
-        _computes_by_row(layer) for layer in model._flatten_layers() if not isinstance(layer, keras.Model)
-    )
+    return is_plain(model) and all(map(_computes_by_row, _layers(model)))
+
+
+def _layers(model: Any) -> list[Any]:
+    return [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
 
 
 def _treats_rows_alone(layer: Any) -> bool:

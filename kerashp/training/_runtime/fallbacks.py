@@ -1,4 +1,4 @@
-"""Warnings of training that cannot be compiled: one for each cause, however many fits have it."""
+"""Warnings: one for each cause, however many fits have it."""
 
 import re
 from collections.abc import Iterator
