@@ -55,12 +55,18 @@ def _repeated_rows(rows: Rows) -> float:
     return max(float(rows.sample_weight.sum()), float(np.count_nonzero(rows.sample_weight)), 1.0)
 
 
+def _mark(rows: Rows) -> bytes:
+    """By which a call's rows are known again; empty for one row, which may come again in any stream."""
+    return rows.X[[0, -1]].tobytes() if len(rows.X) > 1 else b""
+
+
 class _KerasMLP(BaseKerasEstimator):
     """Both perceptrons: `build_model` with the parameters' values."""
 
     _takes_axes = False
     _l2_of_one_row: ClassVar[float]  # what l2="auto" divides by the number of rows
     _l2: float  # the penalty that a new model gets
+    _first_passed: bytes | None = b""  # the mark of a stream's first rows; None once they have come again
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_NETWORK_CONSTRAINTS,
@@ -107,6 +113,7 @@ class _KerasMLP(BaseKerasEstimator):
     def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
         super()._start(rows, classes)
         self._l2 = self._l2_of_one_row / _repeated_rows(rows) if self.l2 == "auto" else self.l2
+        self._first_passed = _mark(rows)
 
     def _go_on(self, rows: Rows, *, partial: bool) -> None:
         super()._go_on(rows, partial=partial)
@@ -114,6 +121,10 @@ class _KerasMLP(BaseKerasEstimator):
         penalties = [own for own in regularizers if isinstance(own, keras.regularizers.L1L2) and own.l2]
         if self.l2 != "auto" or not penalties:
             return
+        if partial and self._first_passed and self._first_passed == _mark(rows):
+            self._first_passed = None
+        if partial and self._first_passed is None:
+            return  # these are further epochs of rows that count already
         n_before = self._l2_of_one_row / float(penalties[0].l2) if partial else 0.0
         for penalty in penalties:
             penalty.l2 = self._l2_of_one_row / (n_before + _repeated_rows(rows))
@@ -184,8 +195,9 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         Penalty on the kernels' absolute values.
     l2 : float or "auto", default="auto"
         Penalty on the kernels' squares. "auto" is 1 / n_samples, of the rows passed to `fit`, and with
-        `partial_fit` of those passed so far. n_samples is the sum of the sample weights, so that integer
-        weights count as repeated rows, or the number of rows with a weight where that is larger.
+        `partial_fit` of those passed so far, until the first call's rows come again. n_samples is the sum of
+        the sample weights, so that integer weights count as repeated rows, or the number of rows with a
+        weight where that is larger.
     activity_l1 : float, default=0.0
         Penalty on the hidden layers' outputs.
     batch_normalization : bool, default=False
@@ -407,8 +419,9 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         Penalty on the kernels' absolute values.
     l2 : float or "auto", default="auto"
         Penalty on the kernels' squares. "auto" is 4 / n_samples, of the rows passed to `fit`, and with
-        `partial_fit` of those passed so far. n_samples is the sum of the sample weights, so that integer
-        weights count as repeated rows, or the number of rows with a weight where that is larger.
+        `partial_fit` of those passed so far, until the first call's rows come again. n_samples is the sum of
+        the sample weights, so that integer weights count as repeated rows, or the number of rows with a
+        weight where that is larger.
     activity_l1 : float, default=0.0
         Penalty on the hidden layers' outputs.
     batch_normalization : bool, default=False

@@ -206,6 +206,10 @@ def test_the_penalty_of_auto_follows_the_rows_of_partial_fit() -> None:
     assert [float(own.l2) for own in penalties] == [4.0, 4.0]
     stream.partial_fit(X, Y, sample_weight=np.full(60, 2))
     np.testing.assert_allclose([float(own.l2) for own in penalties], 4 / 121)
+    stream = KerasMLPRegressor(random_state=0).partial_fit(X[:20], Y[:20]).partial_fit(X[20:], Y[20:])
+    for _ in range(3):  # further epochs of the same rows
+        stream.partial_fit(X[:20], Y[:20]).partial_fit(X[20:], Y[20:])
+    assert float(stream._network.layers[-1].kernel_regularizer.l2) == pytest.approx(4 / 60)
     again = KerasMLPRegressor(random_state=0, warm_start=True, epochs=1).fit(X[:5], Y[:5]).fit(X, Y)
     penalties = [layer.kernel_regularizer for layer in again._network.layers if hasattr(layer, "kernel")]
     np.testing.assert_allclose([float(own.l2) for own in penalties], 4 / 60)
