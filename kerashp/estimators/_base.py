@@ -40,6 +40,7 @@ from kerashp.estimators._data.validation_rows import validation_tuple, warn_of_u
 from kerashp.estimators._parameters.constraints import CALL_CONSTRAINTS, check_epoch_arguments
 from kerashp.estimators._parameters.schedules import named_schedule
 from kerashp.estimators._persistence import Persistent
+from kerashp.estimators._training.arguments import FitArguments
 from kerashp.estimators._training.callbacks import (
     best_epoch,
     check_monitors,
@@ -54,6 +55,7 @@ from kerashp.estimators._training.convergence import (
     warn_of_convergence,
 )
 from kerashp.estimators._training.handover import (
+    EstimatorState,
     Fitting,
     built_once,
     epochs_told,
@@ -303,7 +305,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         resumed = taken()
         with unchanged_by_errors(self):
             if resumed is not None:
-                self.__dict__.update(resumed.state)
+                resumed.state.restore(self)
                 history, arguments = resumed.history, resumed.arguments
             else:
                 fitting = self._begun(
@@ -342,10 +344,10 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
         fitting = Fitting(
             rows=rows,
             validation=validation,
-            arguments=arguments,
+            arguments=FitArguments.from_mapping(arguments),
             seed=self._next_seed(),
             dtype=self._dtype(),
-            state=dict(vars(self)),
+            state=EstimatorState(dict(vars(self))),
             statistics=self._statistics if fresh else None,
         )
         suspend(fitting, lambda: passed._replace(X=self._model_input(passed.X)))
@@ -355,15 +357,14 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
 
     def _trained(self, fitting: Fitting) -> dict[str, list[float]]:
         rows = fitting.rows
-        for checkpoint in checkpoints_of(fitting.arguments["callbacks"]):
+        for checkpoint in checkpoints_of(fitting.arguments.callbacks):
             save_whole(checkpoint, self._network, self.model_)
         with without_retracing_warnings(), isolated(fitting.seed, fitting.dtype):
             set_statistics(self._network, fitting.statistics)
             check_compiled(self._network, rows.X, rows.y)
             self.baseline_loss_ = trivial_loss(self._network, rows.y, rows.sample_weight)
-            return fit(
-                self._network, rows.X, rows.y, sample_weight=rows.sample_weight, **fitting.arguments
-            ).history
+            arguments = fitting.arguments.to_mapping()
+            return fit(self._network, rows.X, rows.y, sample_weight=rows.sample_weight, **arguments).history
 
     def _checked_call(self, call: dict[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in call.items() if value is not None}
@@ -553,17 +554,17 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     def _fit_callbacks_given(self) -> Any:
         return self.callbacks
 
-    def _record(self, history: dict[str, list[float]], arguments: dict[str, Any], *, partial: bool) -> None:
+    def _record(self, history: dict[str, list[float]], arguments: FitArguments, *, partial: bool) -> None:
         before = self.history_ if partial else {}
         done = len(before.get("loss", ()))
-        self.callbacks_ = arguments["callbacks"]
+        self.callbacks_ = arguments.callbacks
         named = {self._curve_name(name): values for name, values in history.items()}
         self.history_ = {name: [*before.get(name, []), *values] for name, values in named.items()}
-        shift = done - arguments.get("initial_epoch", 0)
+        shift = done - arguments.initial_epoch
         known = self.history_ | {name: self.history_[self._curve_name(name)] for name in history}
-        self.best_epoch_ = best_epoch(arguments["callbacks"], known, shift)
-        asked = arguments["epochs"] - arguments.get("initial_epoch", 0)
-        self.stopped_early_ = len(history["loss"]) < asked and bool(np.isfinite(history["loss"]).all())
+        self.best_epoch_ = best_epoch(arguments.callbacks, known, shift)
+        ended_early = len(history["loss"]) < arguments.n_epochs
+        self.stopped_early_ = ended_early and bool(np.isfinite(history["loss"]).all())
 
     def _curve_name(self, name: str) -> str:
         """The name in `history_` of what Keras' logs call so."""

@@ -66,15 +66,15 @@ def _of_estimator(
     check: Arguments, estimator: Any, X: Any, y: Any, sample_weight: Any, batch_size: int | None
 ) -> Trainable:
     fitting = _fitting(check, estimator, X, y, sample_weight)
-    own, model = fitting.arguments, fitting.state["model_"]
+    model = fitting.state.model
     set_statistics(model, fitting.statistics)
     return Trainable(
         model=model,
         x=fitting.rows.X,
         y=fitting.rows.y,
         sample_weight=fitting.rows.sample_weight,
-        batch_size=batch_size or own.get("batch_size") or _BATCH_SIZE,
-        shuffle=own.get("shuffle", True),
+        batch_size=batch_size or fitting.arguments.batch_size or _BATCH_SIZE,
+        shuffle=fitting.arguments.shuffle,
         dtype=fitting.dtype,
     )
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from kerashp.estimators._training.arguments import FitArguments
 from kerashp.training._members.convergence import Convergence
 
 AUTO = "auto"
@@ -40,11 +41,10 @@ def is_governed(callbacks: Sequence[Any]) -> bool:
     return any(isinstance(callback, keras.callbacks.EarlyStopping) for callback in callbacks)
 
 
-def unconverged(losses: Sequence[float], arguments: Mapping[str, Any]) -> str | None:
+def unconverged(losses: Sequence[float], arguments: FitArguments) -> str | None:
     """What to say of a training that went through all its epochs while its loss still fell; None: nothing."""
-    rule = next((c for c in arguments["callbacks"] if isinstance(c, Convergence)), None)
-    asked = arguments["epochs"] - arguments.get("initial_epoch", 0)
-    if rule is None or len(losses) < asked or _has_converged(losses, rule):
+    rule = next((c for c in arguments.callbacks if isinstance(c, Convergence)), None)
+    if rule is None or len(losses) < arguments.n_epochs or _has_converged(losses, rule):
         return None
     n_last = min(rule.n_iter_no_change, len(losses) - 1)
     fall = min(losses[: len(losses) - n_last]) - min(losses[len(losses) - n_last :], default=np.inf)
@@ -52,8 +52,8 @@ def unconverged(losses: Sequence[float], arguments: Mapping[str, Any]) -> str | 
         return None
     return (
         f"the loss still fell, by {fall:.2g} to {min(losses):.2g} in the last {n_last} epochs, when training "
-        f"ended at epochs={asked}. Pass more epochs or a higher learning_rate; or a tol above {rule.tol:g}, "
-        "with which training ends earlier, or tol=None for training that is not to converge"
+        f"ended at epochs={arguments.n_epochs}. Pass more epochs or a higher learning_rate; or a tol above "
+        f"{rule.tol:g}, with which training ends earlier, or tol=None for training that is not to converge"
     )
 
 

@@ -16,9 +16,35 @@ import keras
 import numpy as np
 
 from kerashp.estimators._data.rows import Rows
+from kerashp.estimators._training.arguments import FitArguments
 from kerashp.training import Statistics
 
 Outputs = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class EstimatorState:
+    """An estimator's attributes at the point where its training begins."""
+
+    attributes: dict[str, Any]
+
+    @property
+    def model(self) -> Any:
+        """The network that is trained."""
+        return self.attributes["model_"]
+
+    @property
+    def target_encoder(self) -> Any:
+        """The fitted encoder of the targets."""
+        return self.attributes["target_encoder_"]
+
+    def restore(self, estimator: Any) -> None:
+        """Give an estimator these attributes."""
+        vars(estimator).update(self.attributes)
+
+    def release(self) -> None:
+        """Drop the attributes, so that the memory of the model can be freed."""
+        self.attributes.clear()
 
 
 @dataclass(frozen=True)
@@ -27,10 +53,10 @@ class Fitting:
 
     rows: Rows  # with their targets encoded
     validation: Rows | None  # likewise
-    arguments: dict[str, Any]  # of `kerashp.fit`, but for the rows
+    arguments: FitArguments
     seed: int  # of the order of the rows
     dtype: str | None  # Keras' float type, where the estimator sets it
-    state: dict[str, Any]  # the estimator's attributes; the network that is trained is its "model_"
+    state: EstimatorState
     statistics: Statistics | None = None  # of the inputs, which the network does not have yet
 
 
@@ -38,8 +64,8 @@ class Fitting:
 class Resumed:
     """What a fit goes on from that was trained elsewhere."""
 
-    state: dict[str, Any]  # the estimator's attributes
-    arguments: dict[str, Any]  # of `kerashp.fit`, but for the rows
+    state: EstimatorState
+    arguments: FitArguments
     history: dict[str, list[float]]
     outputs: Outputs  # the model's for rows
 
@@ -107,7 +133,7 @@ def built_once(key: Hashable | None, build: Callable[[], Any]) -> Any:
 @contextmanager
 def resuming(resumed: Resumed) -> Iterator[None]:
     """Inside, the first fit goes on from there, and the predictions of its model are those given."""
-    with _holding(_WAITING, resumed), giving(resumed.state["model_"], resumed.outputs):
+    with _holding(_WAITING, resumed), giving(resumed.state.model, resumed.outputs):
         yield
 
 

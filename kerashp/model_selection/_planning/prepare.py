@@ -15,7 +15,8 @@ from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.models import check_compiled
 from kerashp.estimators._data.rows import Rows
 from kerashp.estimators._nesting import innermost
-from kerashp.estimators._training.handover import Fitting, Suspended, suspending
+from kerashp.estimators._training.arguments import FitArguments
+from kerashp.estimators._training.handover import EstimatorState, Fitting, Suspended, suspending
 from kerashp.model_selection._fits.deadline import Deadline
 from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.data_pool import DataPool, RowSubset
@@ -47,8 +48,8 @@ class PreparedFit:
     """A fit that can train together with others."""
 
     task: Task
-    state: dict[str, Any]  # the estimator's attributes
-    arguments: dict[str, Any]  # of `kerashp.fit`, but for the rows
+    state: EstimatorState
+    arguments: FitArguments
     seed: int
     dtype: str | None
     own_code: bool  # is in the model: it can train with those that the same call made for other splits
@@ -62,7 +63,7 @@ class PreparedFit:
 
     @property
     def model(self) -> Any:
-        return self.state["model_"]
+        return self.state.model
 
     @property
     def portions(self) -> list[RowSubset]:
@@ -72,7 +73,7 @@ class PreparedFit:
     @property
     def stopping(self) -> Any:
         """The EarlyStopping, if there is one."""
-        return next((c for c in self.arguments["callbacks"] if isinstance(c, _STOPPING)), None)
+        return next((c for c in self.arguments.callbacks if isinstance(c, _STOPPING)), None)
 
     @property
     def monitor(self) -> str | None:
@@ -82,11 +83,11 @@ class PreparedFit:
     @property
     def schedule(self) -> Any:
         """The callback that sets the learning rate of every step, if there is one."""
-        return next(filter(is_only_a_schedule, self.arguments["callbacks"]), None)
+        return next(filter(is_only_a_schedule, self.arguments.callbacks), None)
 
     @property
     def batch_size(self) -> int:
-        return self.arguments.get("batch_size") or _BATCH_SIZE
+        return self.arguments.batch_size or _BATCH_SIZE
 
     @property
     def n_steps(self) -> int:
@@ -97,7 +98,7 @@ class PreparedFit:
     def n_epochs(self) -> int:
         """How many epochs it trains at the most: those before a pause are done."""
         before = 0 if self.task.paused is None else self.task.paused.n_epochs
-        return max(0, int(self.arguments["epochs"]) - before)
+        return max(0, int(self.arguments.epochs) - before)
 
     @cached_property
     def units(self) -> tuple[int, ...]:
@@ -199,13 +200,14 @@ class FitPreparer:
 
     def _ready(self, task: Task, suspended: Suspended) -> PreparedFit | str:
         fitting, passed = suspended.fitting, suspended.passed
-        model, rows = fitting.state["model_"], fitting.rows
+        model, rows = fitting.state.model, fitting.rows
         data = {"x": rows.X, "y": rows.y, "sample_weight": rows.sample_weight}
-        reason = obstacle(model, {**_DEFAULTS, **data, **fitting.arguments}) or _not_plain(fitting)
+        call = {**_DEFAULTS, **data, **fitting.arguments.to_mapping()}
+        reason = obstacle(model, call) or _not_plain(fitting)
         if reason:
             return reason
         with isolated(dtype=fitting.dtype):
-            block = self.blocks.add(passed.X, fitting.state["target_encoder_"].transform(passed.y))
+            block = self.blocks.add(passed.X, fitting.state.target_encoder.transform(passed.y))
             train, validation = self._portions(fitting, block, len(passed.y))
             if validation is not None and self.blocks.row(validation.block) != self.blocks.row(block):
                 return "its validation_data are of other types than the rows to train on"
@@ -213,7 +215,7 @@ class FitPreparer:
         ready = PreparedFit(
             task=task,
             state=fitting.state,
-            arguments=_without_data(fitting.arguments),
+            arguments=replace(fitting.arguments, validation_data=None),
             seed=fitting.seed,
             dtype=fitting.dtype,
             own_code=shape is model,
@@ -231,8 +233,8 @@ class FitPreparer:
             ready.dtype,
             self.blocks.row(block),
             "whole" if whole else ready.batch_size,
-            ready.arguments.get("validation_batch_size"),
-            ready.arguments.get("shuffle", True),
+            ready.arguments.validation_batch_size,
+            ready.arguments.shuffle,
             None if rowwise else (len(train.rows), validation and len(validation.rows)),
         )
         return replace(ready, kind=kind, key=(kind, ready.monitor))
@@ -278,23 +280,19 @@ def _not_known(estimator: Any) -> str | None:
 
 def _not_plain(fitting: Fitting) -> str | None:
     arguments = fitting.arguments
-    other = [c for c in arguments["callbacks"] if type(c) not in _ALIKE and not is_only_a_schedule(c)]
+    other = [c for c in arguments.callbacks if type(c) not in _ALIKE and not is_only_a_schedule(c)]
     if other:
         return f"{type(other[0]).__name__} is to be called on its own"
-    if sum(isinstance(c, _STOPPING) for c in arguments["callbacks"]) > 1:
+    if sum(isinstance(c, _STOPPING) for c in arguments.callbacks) > 1:
         return "there is more than one EarlyStopping"
-    if sum(map(is_only_a_schedule, arguments["callbacks"])) > 1:
+    if sum(map(is_only_a_schedule, arguments.callbacks)) > 1:
         return "more than one callback sets the learning rate"
-    changed = [name for name, plain in _PLAIN.items() if arguments.get(name, plain) != plain]
+    changed = [name for name, plain in _PLAIN.items() if getattr(arguments, name) != plain]
     if changed:
-        return f"{changed[0]}={arguments[changed[0]]!r} is its own"
-    if not fitting.state["model_"].trainable_variables:
+        return f"{changed[0]}={getattr(arguments, changed[0])!r} is its own"
+    if not fitting.state.model.trainable_variables:
         return "its model has no weights to train"
     return None
-
-
-def _without_data(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if name != "validation_data"}
 
 
 def _places(rows: Rows, n_passed: int) -> np.ndarray:

@@ -100,7 +100,7 @@ class LocalRunner:
                     divided.append((group, reason))
                     one_by_one += [own for own in _tasks(fits) if own.place not in self._store.results]
                 for ready in fits:
-                    ready.state.clear()  # so that its model can go while others train
+                    ready.state.release()  # so that its model can go while others train
         for task in one_by_one:
             if self._limit.reached:
                 break

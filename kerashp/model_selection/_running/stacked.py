@@ -43,7 +43,7 @@ class StackedTraining:
                 validation_rows=joined.rows(ready.validation),
                 random_state=ready.seed,
                 early_stopping=ready.stopping,
-                epochs=ready.arguments["epochs"],
+                epochs=ready.arguments.epochs,
                 schedule=ready.schedule,
                 paused=ready.task.paused,
                 statistics=ready.statistics,
@@ -51,15 +51,15 @@ class StackedTraining:
             for ready in fits
         ]
         first = fits[0].arguments
-        self._n_epochs = max(ready.arguments["epochs"] for ready in fits)
+        self._n_epochs = max(ready.arguments.epochs for ready in fits)
         self._population = Population(
             members,
             joined.X,
             joined.y,
             _weights(fits, members, joined.n_rows),
             batch_size=max(ready.batch_size for ready in fits),
-            validation_batch_size=first.get("validation_batch_size"),
-            shuffle=first.get("shuffle", True),
+            validation_batch_size=first.validation_batch_size,
+            shuffle=first.shuffle,
             epochs=self._n_epochs,
             room=room,
         )

@@ -1,7 +1,7 @@
 """What a search finds out before anything trains: rows that no fit takes, scorers that always fail."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -135,11 +135,11 @@ def _error_of(scorer: Any, task: Task, fitting: Fitting) -> Exception | None:
     """
 
     def outputs(X: np.ndarray) -> np.ndarray:
-        targets = fitting.state["target_encoder_"].outputs(fitting.rows.y)
+        targets = fitting.state.target_encoder.outputs(fitting.rows.y)
         return targets[np.linspace(0, len(targets) - 1, len(X)).astype(int)]
 
     estimator, drawn = task.candidates_estimator(), np.random.get_state()
-    known = Resumed(fitting.state, {**fitting.arguments, "callbacks": []}, {"loss": [0.0]}, outputs)
+    known = Resumed(fitting.state, replace(fitting.arguments, callbacks=[]), {"loss": [0.0]}, outputs)
     with without_warnings(), resuming(known):  # of predictions that nobody sees
         try:
             task.fit(estimator)
