@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, build_model
 from kerashp.model_selection import CoarseToFineSearchCV, GridSearchCV, RandomizedSearchCV
-from kerashp.model_selection._planning.plan import planned
+from kerashp.model_selection._planning.grouping import planned
 from kerashp.model_selection._planning.traits import _of_graph, differences, in_words
 from kerashp.model_selection._running import evaluation
 from kerashp.spaces import recommended_space

@@ -17,7 +17,8 @@ from kerashp.model_selection._fits.deadline import CTRL_C, TIMEOUT, Deadline, St
 from kerashp.model_selection._fits.scores import checked
 from kerashp.model_selection._fits.task import Resource, Result, Task
 from kerashp.model_selection._planning.fingerprint import digest
-from kerashp.model_selection._planning.plan import Alone, Fit, Group, Means, Plan, planned
+from kerashp.model_selection._planning.grouping import Means, planned
+from kerashp.model_selection._planning.plan import Alone, Fit, Group, Plan
 from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
 from kerashp.model_selection._running.local import (
     Divided,
