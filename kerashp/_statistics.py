@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from kerashp._compat.keras import flatten_layers
+
 
 class Statistics(NamedTuple):
     """What a `keras.layers.Normalization` computes with; arrays of shape `(n_features,)`."""
@@ -18,7 +20,7 @@ def normalization_of(model: Any) -> Any:
     return next(
         (
             layer
-            for layer in model._flatten_layers()
+            for layer in flatten_layers(model)
             if type(layer) is keras.layers.Normalization and layer.input_mean is None
         ),
         None,
@@ -36,7 +38,7 @@ def set_statistics(model: Any, statistics: Statistics | None) -> None:
 
 def take_statistics(model: Any) -> None:
     """Let the model compute with the statistics that are its weights now, of which its layers have copies."""
-    layers = [layer for layer in model._flatten_layers() if hasattr(layer, "finalize_state")]
+    layers = [layer for layer in flatten_layers(model) if hasattr(layer, "finalize_state")]
     for layer in layers:
         layer.finalize_state()
     if layers:  # Keras has traced the copies as constants

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from kerashp._arguments import Arguments
+from kerashp._compat.keras import flatten_layers
 from kerashp._statistics import take_statistics
 
 
@@ -126,7 +127,7 @@ def unfreeze(model: Any, learning_rate: float) -> Any:
     if not model.compiled:
         raise ValueError("unfreeze: model must be compiled; got one that is not. Call its compile first")
     optimizer = _renewed(model.optimizer, rate)
-    for layer in model._flatten_layers():  # Keras hands a value on only where it is new
+    for layer in flatten_layers(model):  # Keras hands a value on only where it is new
         layer.trainable = True
     _take(model, optimizer)
     return model

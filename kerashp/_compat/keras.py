@@ -1,4 +1,4 @@
-"""Keras' names that not all supported versions have, and what its version means."""
+"""Names of Keras that are private, or that not all supported versions have."""
 
 import keras
 
@@ -18,3 +18,8 @@ def optimizers_of_optimizers() -> tuple[type, ...]:
 def schedule_free_optimizers() -> tuple[type, ...]:
     """The optimizers that average weights instead of a schedule: `ScheduleFreeAdamW`, since Keras 3.14."""
     return tuple(filter(None, [getattr(keras.optimizers, "ScheduleFreeAdamW", None)]))
+
+
+def flatten_layers(model: keras.Layer, *, include_self: bool = True) -> list[keras.Layer]:
+    """The model or layer itself and all layers inside it, at any depth: `Layer._flatten_layers`."""
+    return list(model._flatten_layers(include_self=include_self))

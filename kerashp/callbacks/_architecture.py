@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras.src.models import Functional
 
+from kerashp._compat.keras import flatten_layers
+
 _FREE = ("name", "trainable", "dtype", "seed", "inbound_nodes")
 
 
@@ -21,7 +23,7 @@ def architecture(model: Any) -> list[str]:
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     line = f"{type(optimizer).__name__} with {len(optimizer.variables)} variables"
-    layers = list(model._flatten_layers(include_self=False))
+    layers = flatten_layers(model, include_self=False)
     graphs = [graph for graph in (model, *layers) if isinstance(graph, Functional)]
     return [line, *map(_layer, layers), *chain.from_iterable(map(_connections, graphs))]
 

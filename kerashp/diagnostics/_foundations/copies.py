@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from kerashp._compat.keras import flatten_layers
 from kerashp._statistics import take_statistics
 from kerashp.diagnostics._foundations.passes import states_of
 from kerashp.training import isolated, without_lambda_warnings
@@ -158,7 +159,7 @@ def _is_own_function(value: Any) -> bool:
 
 
 def _classes_inside(layer: Any) -> dict[str, Any]:
-    inside = {type(part) for part in layer._flatten_layers()} if isinstance(layer, keras.Layer) else ()
+    inside = {type(part) for part in flatten_layers(layer)} if isinstance(layer, keras.Layer) else ()
     return {keras.saving.get_registered_name(part): part for part in inside}
 
 

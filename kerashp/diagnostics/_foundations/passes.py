@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops, tree
 
 from kerashp._arguments import Arguments
+from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.data import are_arrays, leaves, standardized
 from kerashp.training._runtime.replaced_methods import replaced
 
@@ -72,7 +73,7 @@ class Pass:
 
 
 def _normalizations(model: Any) -> list[Any]:
-    layers = model._flatten_layers()
+    layers = flatten_layers(model)
     return [
         layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
     ]
@@ -89,7 +90,7 @@ def _with_own_statistics(layer: Any) -> Callable[..., Any]:
 
 def states_of(model: Any) -> list[Any]:
     """What stateful recurrent layers keep from batch to batch, which Keras has not among their variables."""
-    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    layers = [layer for layer in flatten_layers(model) if isinstance(layer, keras.layers.RNN)]
     states = tree.flatten([layer.states for layer in layers])
     return [state for state in states if state is not None]
 

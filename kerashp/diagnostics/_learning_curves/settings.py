@@ -10,6 +10,7 @@ from sklearn.base import is_classifier
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
+from kerashp._compat.keras import flatten_layers
 from kerashp.callbacks import LearningRateWarmup
 from kerashp.diagnostics._learning_curves.findings import (
     AVERAGE,
@@ -154,7 +155,7 @@ def _regularising(settings: Settings) -> str:
 
 
 def _layers(model: Any) -> list[Any]:
-    return [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
+    return [layer for layer in flatten_layers(model) if not isinstance(layer, keras.Model)]
 
 
 def _has(callbacks: Sequence[Any], kind: type) -> bool:

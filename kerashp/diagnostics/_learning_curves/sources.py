@@ -10,6 +10,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp._arguments import Arguments, is_sequence
+from kerashp._compat.keras import flatten_layers
 from kerashp.diagnostics._learning_curves.rules import MIN_EPOCHS, Curves
 from kerashp.diagnostics._learning_curves.settings import Settings, settings_of
 from kerashp.estimators._base import BaseKerasEstimator
@@ -104,7 +105,7 @@ def curves_of(history: Mapping[str, Any], baseline: float | None, noisy: bool = 
 
 def draws_noise(model: Any) -> bool:
     """Whether layers drop units or add noise in training, those in layers and recurrent ones too."""
-    layers = model._flatten_layers() if isinstance(model, keras.Model) else ()
+    layers = flatten_layers(model) if isinstance(model, keras.Model) else ()
     return any(_draws_noise(layer) for layer in layers)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerashp._compat.keras import flatten_layers
 from kerashp.estimators._data.losses import Loss
 from kerashp.training._keras.layers import is_of_layers
 
@@ -35,7 +36,7 @@ def check_inputs(model: keras.Model, X: Any) -> None:
     """
     if not is_of_layers(model):
         return
-    layers = [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
+    layers = [layer for layer in flatten_layers(model) if not isinstance(layer, keras.Model)]
     first = next((layer for layer in layers if not isinstance(layer, _CHANGE_NOTHING)), None)
     if not isinstance(first, _MULTIPLY) or not isinstance(X, np.ndarray):
         return

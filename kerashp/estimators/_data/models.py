@@ -12,6 +12,7 @@ import cloudpickle
 import keras
 import numpy as np
 
+from kerashp._compat.keras import flatten_layers
 from kerashp.training import without_warnings
 
 # How the names of a layer's attributes end that hold such a part.
@@ -82,7 +83,7 @@ def _loading(custom_objects: dict[str, Any]) -> Iterator[None]:
 
 def _custom_objects(model: keras.Model) -> dict[str, Any]:
     """The classes and functions of the user's own that the model is made of and compiled with."""
-    layers = list(model._flatten_layers())
+    layers = flatten_layers(model)
     parts = [part for layer in layers for name, part in vars(layer).items() if name.endswith(_PARTS)]
     used: list[Any] = [type(layer) for layer in layers] + [_named(part) for part in parts]
     if model.compiled:

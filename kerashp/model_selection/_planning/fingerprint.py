@@ -15,6 +15,7 @@ import scipy
 import sklearn
 from sklearn.base import BaseEstimator
 
+from kerashp._compat.keras import flatten_layers
 from kerashp._version import __version__
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.model_selection._fits.task import Resource, Task
@@ -149,7 +150,7 @@ def _told_model(model: Any, inside: tuple[int, ...]) -> Any:
     weights = [joblib.hash(array) for array in model.get_weights()]
     compiled = model.get_compile_config() if model.compiled else None
     try:
-        config = renamed(model.get_config(), names_by_place(model, model._flatten_layers()))
+        config = renamed(model.get_config(), names_by_place(model, flatten_layers(model)))
     except NotImplementedError:  # of a class of the user's own
         config = type(model).__qualname__
     return repr(config), _told(_unnamed(compiled), inside), weights

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerashp._compat.keras import flatten_layers
 from kerashp.model_selection._planning.data_pool import DataPool
 from kerashp.model_selection._planning.fingerprint import digest
 from kerashp.model_selection._planning.plan import Alone, Group, Plan
@@ -289,6 +290,6 @@ def _new_room(fits: list[PreparedFit], work: _Work, means: Means) -> tuple[Room,
 
 
 def _graph(model: Any) -> str:
-    layers = [layer for layer in model._flatten_layers() if layer is not model]
+    layers = [layer for layer in flatten_layers(model) if layer is not model]
     words = [f"{type(layer).__name__} {getattr(layer, 'units', '')}".strip() for layer in layers]
     return ", ".join(word for word in words if word != "InputLayer")

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.layers import is_plain
 from kerashp.training._keras.numbers import Number, left_out, shared_places
 from kerashp.training._runtime.isolation import without_lambda_warnings
@@ -21,7 +22,7 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
 
     None where its config does not tell, because code of the user's own is in it.
     """
-    if not is_plain(model) or any(map(_has_own_code, model._flatten_layers())):
+    if not is_plain(model) or any(map(_has_own_code, flatten_layers(model))):
         return None
     try:
         with left_out(model, numbers):
@@ -30,7 +31,7 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
         return None
     if not _all_of_keras(config):
         return None
-    config["model"] = renamed(config["model"], names_by_place(model, model._flatten_layers()))
+    config["model"] = renamed(config["model"], names_by_place(model, flatten_layers(model)))
     variables = [
         (tuple(v.shape), v.dtype, v.trainable) for v in (*model.variables, *model.optimizer.variables)
     ]

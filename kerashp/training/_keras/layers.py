@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from kerashp._compat.keras import flatten_layers
+
 
 def is_plain(model: Any) -> bool:
     """Whether the model is a Sequential or a functional one, not of a class of the user's own."""
@@ -20,7 +22,7 @@ def is_of_layers(model: Any) -> bool:
 
 def has_batch_statistics(model: Any) -> bool:
     """Whether a layer computes with the mean of a batch's rows."""
-    return any(type(layer) is keras.layers.BatchNormalization for layer in model._flatten_layers())
+    return any(type(layer) is keras.layers.BatchNormalization for layer in flatten_layers(model))
 
 
 def dropouts_of(model: Any) -> dict[Any, tuple[int, ...]]:

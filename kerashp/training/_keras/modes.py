@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.layers import dropouts_of, is_of_layers, is_plain
 from kerashp.training._runtime.backend import backend
 
@@ -78,7 +79,7 @@ def mode_of(model: Any, x: Any) -> Mode:
     """
     if backend().ONLY_XLA:
         return Mode()
-    layers = model._flatten_layers()
+    layers = flatten_layers(model)
     without_xla = next((layer for layer in layers if not layer.supports_jit), None)
     if without_xla is not None:
         return Mode(xla=False, reason=f"XLA does not compile {_kind(without_xla)}", stackable=False)

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.layers import dropouts_of
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.replaced_methods import replaced
@@ -66,7 +67,7 @@ def numbers_of(model: Any) -> list[Number]:
 
     Zero is not among them: Keras builds other models and optimizers for it.
     """
-    layers = model._flatten_layers()
+    layers = flatten_layers(model)
     rates = [Number(layers.index(layer), ("rate",)) for layer in dropouts_of(model)]
     candidates = [*_of_layers(layers), *_of_compiling(model)]
     return [*rates, *[number for number in candidates if number.is_array or number.value(layers)]]
@@ -74,7 +75,7 @@ def numbers_of(model: Any) -> list[Number]:
 
 def lifted(model: Any, numbers: Sequence[Number], tensors: Sequence[Any]) -> AbstractContextManager[None]:
     """Inside, Keras computes with these tensors in place of the model's numbers."""
-    layers = model._flatten_layers()
+    layers = flatten_layers(model)
     return replaced(
         *[
             (mapping, key, tensor if number.is_array else _lifted_type()(tensor))
@@ -86,14 +87,14 @@ def lifted(model: Any, numbers: Sequence[Number], tensors: Sequence[Any]) -> Abs
 
 def left_out(model: Any, numbers: Sequence[Number]) -> AbstractContextManager[None]:
     """Inside, the model's config has the same in place of every number."""
-    layers = model._flatten_layers()
+    layers = flatten_layers(model)
     places = [place for number in numbers for place in number.places(layers)]
     return replaced(*[(mapping, key, PLACEHOLDER) for mapping, key in places])
 
 
 def shared_places(model: Any, numbers: Sequence[Number]) -> list[int]:
     """For each number the first that is the same one, on an object that several layers share."""
-    layers = model._flatten_layers()
+    layers = flatten_layers(model)
     places = [[(id(mapping), key) for mapping, key in number.places(layers)] for number in numbers]
     return list(map(places.index, places))
 

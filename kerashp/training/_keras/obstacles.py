@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kerashp._compat.keras import optimizers_of_optimizers
+from kerashp._compat.keras import flatten_layers, optimizers_of_optimizers
 from kerashp.training._keras.data import are_arrays, leaves
 from kerashp.training._keras.hooks import batch_hook, flat
 from kerashp.training._runtime.backend import backend, supported
@@ -56,7 +56,7 @@ def _of_itself(model: Any) -> str | None:
         return "run_eagerly=True asks for batches one by one"
     if not (backend().ONLY_XLA or backend().device_memory() is not None):
         return None
-    refused = [type(layer).__name__ for layer in model._flatten_layers() if not layer.supports_jit]
+    refused = [type(layer).__name__ for layer in flatten_layers(model) if not layer.supports_jit]
     return f"XLA does not compile {refused[0]}" if refused else None
 
 

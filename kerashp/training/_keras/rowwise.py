@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import tree
 
+from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.layers import has_batch_statistics, is_plain
 
 _FAMILIES = (
@@ -74,7 +75,7 @@ def predicts_by_row(model: Any) -> bool:
 
 
 def _layers(model: Any) -> list[Any]:
-    return [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
+    return [layer for layer in flatten_layers(model) if not isinstance(layer, keras.Model)]
 
 
 def _treats_rows_alone(layer: Any) -> bool:

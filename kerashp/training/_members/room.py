@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from kerashp._compat.keras import flatten_layers
+
 Units = tuple[int, ...]
 
 
@@ -67,4 +69,4 @@ def units_of(model: Any) -> Units:
 
 def dense_of(model: Any) -> list[Any]:
     """A model's Dense layers, in its order."""
-    return [layer for layer in model._flatten_layers() if type(layer) is keras.layers.Dense]
+    return [layer for layer in flatten_layers(model) if type(layer) is keras.layers.Dense]

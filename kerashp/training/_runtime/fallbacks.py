@@ -8,6 +8,8 @@ from typing import Any
 
 from keras.src.utils.naming import to_snake_case
 
+from kerashp._compat.keras import flatten_layers
+
 _OF_GRAPHS = re.compile(r"(?<=[a-z])_\d{3,}(?=_)")
 
 _SAID: ContextVar[set[str] | None] = ContextVar("_SAID", default=None)
@@ -45,7 +47,7 @@ def without_counters(text: str, model: Any) -> str:
     'see dense and dense_120'
     """
     text = _OF_GRAPHS.sub("", text)
-    for layer in model._flatten_layers():
+    for layer in flatten_layers(model):
         kind = to_snake_case(type(layer).__name__)
         if re.fullmatch(rf"{kind}_\d+", layer.name):
             text = re.sub(rf"\b{layer.name}\b", kind, text)

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.identity import spared_by_decay
 from kerashp.training._members.room import dense_of
 from kerashp.training._runtime.replaced_methods import replaced
@@ -59,7 +60,7 @@ class Units:
         self.masks: list[np.ndarray] = []
         dense = zip(dense_of(model), spare, strict=True)
         self._spare = {id(layer) for layer, may_lack in dense if may_lack}
-        self._layers = model._flatten_layers()
+        self._layers = flatten_layers(model)
         self._members = members
         self._of_tensor: dict[int, int | None] = {}
         self._of_layer: dict[int, int] = {}
@@ -152,7 +153,7 @@ def _places(shape: Sequence[int], masks: Sequence[np.ndarray | None]) -> Any:
 
 def only_real(model: Any, padding: Padding, masks: Sequence[Any]) -> AbstractContextManager[None]:
     """Inside, the outputs of units that are not there are zero, and no statistics count them."""
-    layers = model._flatten_layers()
+    layers = flatten_layers(model)
     changes = [_change(layers[layer], masks[mask], fill) for layer, mask, fill in padding.layers]
     return replaced(*[change for change in changes if change])
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from kerashp._compat.keras import flatten_layers
 from kerashp._statistics import Statistics, normalization_of, take_statistics
 from kerashp.training._keras.layers import dropouts_of, is_plain
 from kerashp.training._keras.numbers import Number, numbers_of
@@ -167,7 +168,7 @@ class Stack:
 
     def _of_members(self, layer: Any) -> list[Any]:
         """The members' layers that stand where this one of the template does."""
-        index = self.template._flatten_layers().index(layer)
+        index = flatten_layers(self.template).index(layer)
         return [own[index] for own in self._layers]
 
     def _mapping(self, model: Any) -> dict[int, Any]:
@@ -178,7 +179,7 @@ class Stack:
             groups = zip(self._variables[:3], variables_of(model)[:3], strict=True)
             return {id(v): own for group in groups for v, own in zip(*group, strict=True)}
         mapping: dict[int, Any] = {}
-        for layer, own in zip(self.template._flatten_layers(), aligned(self.template, model), strict=True):
+        for layer, own in zip(flatten_layers(self.template), aligned(self.template, model), strict=True):
             if own is not None and not isinstance(layer, keras.Model):
                 pairs = zip(layer.variables, own.variables, strict=False)  # one of rate 0 has no seed
                 mapping |= {id(variable): value for variable, value in pairs}

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.identity import (
     config_of,
     described,
@@ -76,7 +77,7 @@ def graph_shape(model: Any) -> str | None:
     config["model"]["layers"] = layers
     for part in _compiled_parts(config):
         part["config"] |= dict.fromkeys(_numbers_in(part, own_rates), "a number")
-    kept = [layer for layer in model._flatten_layers() if layer.name not in left_out]
+    kept = [layer for layer in flatten_layers(model) if layer.name not in left_out]
     names = names_by_place(model, kept)
     config["model"] = _without_widths(renamed(config["model"], names)) | {"name": None}
     return json.dumps(described(config), sort_keys=True, default=repr)
@@ -146,10 +147,10 @@ def weight_shapes(model: Any, room: Room) -> list[tuple[int, ...]]:
 
 def aligned(template: Any, model: Any) -> list[Any]:
     """The model's layers in the order of the template's; None for a Dropout that it lacks."""
-    own = iter([*model._flatten_layers(), None])
+    own = iter([*flatten_layers(model), None])
     layer = next(own)
     found: list[Any] = []
-    for wanted in template._flatten_layers():
+    for wanted in flatten_layers(template):
         missing = type(wanted) is keras.layers.Dropout and type(layer) is not keras.layers.Dropout
         found.append(None if missing else layer)
         layer = layer if missing else next(own)
@@ -184,7 +185,7 @@ def _compiled_parts(config: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _own_rates(model: Any) -> bool:
     """Whether each of the model's Dropout layers can be given a rate from outside."""
-    dropouts = [layer for layer in model._flatten_layers() if type(layer) is keras.layers.Dropout]
+    dropouts = [layer for layer in flatten_layers(model) if type(layer) is keras.layers.Dropout]
     return len(dropouts) == len(tellable_dropouts(model))
 
 
