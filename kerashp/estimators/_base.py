@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp._arguments import known_arguments
+from kerashp._compat.sklearn import validate_parameter_constraints, validating_parameters
 from kerashp.callbacks import ModelCheckpoint
 from kerashp.estimators._data.losses import check_loss, check_values, loss_of, trivial_loss
 from kerashp.estimators._data.magnitudes import check_inputs, check_targets
@@ -172,7 +172,7 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     # Training.
 
     @known_arguments
-    @_fit_context(prefer_skip_nested_validation=True)
+    @validating_parameters
     def fit(
         self,
         X: Any,

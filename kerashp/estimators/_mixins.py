@@ -4,9 +4,10 @@ from abc import abstractmethod
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags
 
+from kerashp._compat.sklearn import validating_parameters
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.rows import Rows, check_listed, checked_classes
 from kerashp.estimators._data.targets import ClassEncoder, ValueEncoder
@@ -114,7 +115,7 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
                 "validation_split holds out the last rows: shuffle rows that are sorted by class)"
             )
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @validating_parameters
     def partial_fit(
         self,
         X: Any,
@@ -188,7 +189,7 @@ class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
     def _new_target_encoder(self, classes: np.ndarray | None) -> ValueEncoder:
         return ValueEncoder()
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @validating_parameters
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None, **arguments: Any
     ) -> Self:

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from kerashp._arguments import Arguments, hidden_widths
+from kerashp._compat.sklearn import HasMethods, Interval, StrOptions
 from kerashp._memory import Footprint
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.rows import Rows

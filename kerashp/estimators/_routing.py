@@ -8,9 +8,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from sklearn.utils._param_validation import validate_parameter_constraints
 
 from kerashp._compat.scikeras import route_params
+from kerashp._compat.sklearn import validate_parameter_constraints
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._parameters.parameters import (
     PREDICT_NAMES,

@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.model_selection import ParameterSampler
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
+from kerashp._compat.sklearn import BaseSearchCV, Interval
 from kerashp.model_selection._deciding import check_one_decides, deciding
 from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
 from kerashp.spaces import zoom

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.model_selection import _search_successive_halving as theirs
-from sklearn.utils.validation import _num_samples
 
+from kerashp._compat import sklearn as compat
+from kerashp._compat.sklearn import row_count
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
 from kerashp.estimators._training.convergence import epochs_of
@@ -20,7 +20,7 @@ from kerashp.spaces._search_space import grid
 _EPOCHS = "epochs"
 
 
-class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
+class _HalvingMixin(TogetherMixin, compat.BaseSuccessiveHalving):
     """Where the resource is epochs, they are the estimator's, also inside of a pipeline, and fits go on."""
 
     epochs_saved_: int
@@ -57,7 +57,7 @@ class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
                 f"{type(self).__name__}.fit got {passed[0]}={params[passed[0]]!r}, but epochs are the "
                 "resource that it hands out; set max_resources"
             )
-        most = epochs_of(inner, _num_samples(X)) if self.max_resources == "auto" else self.max_resources
+        most = epochs_of(inner, row_count(X)) if self.max_resources == "auto" else self.max_resources
         self._goes_on_by = Resource(own, most, narrows=True)
         with self._resolved(own, most):
             return super().fit(X, y, **params)
@@ -105,7 +105,7 @@ class _HalvingMixin(TogetherMixin, theirs.BaseSuccessiveHalving):
             self.resource, self.max_resources = told
 
 
-class HalvingGridSearchCV(_HalvingMixin, theirs.HalvingGridSearchCV):
+class HalvingGridSearchCV(_HalvingMixin, compat.HalvingGridSearchCV):
     """`sklearn.model_selection.HalvingGridSearchCV`, in which the survivors go on and do not begin again.
 
     See `HalvingRandomSearchCV`.
@@ -134,7 +134,7 @@ class HalvingGridSearchCV(_HalvingMixin, theirs.HalvingGridSearchCV):
 
     _space = "param_grid"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **theirs.HalvingGridSearchCV._parameter_constraints,
+        **compat.HalvingGridSearchCV._parameter_constraints,
         **CONSTRAINTS,
     }
 
@@ -189,7 +189,7 @@ class HalvingGridSearchCV(_HalvingMixin, theirs.HalvingGridSearchCV):
         return grid("HalvingGridSearchCV", space)
 
 
-class HalvingRandomSearchCV(_HalvingMixin, theirs.HalvingRandomSearchCV):
+class HalvingRandomSearchCV(_HalvingMixin, compat.HalvingRandomSearchCV):
     r"""`sklearn.model_selection.HalvingRandomSearchCV`, in which the survivors go on and do not begin again.
 
     Iteration $i$ gives each of its candidates $\mathrm{factor}^i$ times the resources of the first, and the
@@ -262,7 +262,7 @@ class HalvingRandomSearchCV(_HalvingMixin, theirs.HalvingRandomSearchCV):
 
     _space = "param_distributions"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **theirs.HalvingRandomSearchCV._parameter_constraints,
+        **compat.HalvingRandomSearchCV._parameter_constraints,
         **CONSTRAINTS,
     }
 

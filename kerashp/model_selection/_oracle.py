@@ -7,12 +7,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics._scorer import _BaseScorer
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import _num_samples
 
+from kerashp._compat.sklearn import BaseSearchCV, HasMethods, Interval, StrOptions, is_scorer, row_count
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
 from kerashp.estimators._training.convergence import epochs_of
@@ -175,7 +172,7 @@ class OracleSearchCV(TogetherMixin):
                 f"{params[told[0]]!r} in fit. Set the estimator's epochs, the most that it may be, instead"
             )
         if isinstance(innermost(self.estimator), BaseKerasEstimator):
-            self._most_epochs = epochs_of(innermost(self.estimator), _num_samples(X))
+            self._most_epochs = epochs_of(innermost(self.estimator), row_count(X))
             most = getattr(self.oracle, "max_epochs", self._most_epochs)
             self._goes_on_by = Resource(path_to(self.estimator, "epochs"), most, narrows=False)
         return super().fit(X, y, **params)
@@ -291,7 +288,7 @@ class OracleSearchCV(TogetherMixin):
         results = super()._received(results)
         done = [result["test_scores"] for result in results if result["fit_error"] is None]
         self._like = done[0] if done else self._like
-        unknown = self._like is None and callable(self.scoring) and not isinstance(self.scoring, _BaseScorer)
+        unknown = self._like is None and callable(self.scoring) and not is_scorer(self.scoring)
         if done or unknown:
             return results
         reason = results[-1]["fit_error"].strip().splitlines()[-1]

@@ -12,10 +12,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn import model_selection
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from kerashp._compat.sklearn import arguments_of_run_search, counted_results, present_results
+from kerashp._compat.sklearn import (
+    Interval,
+    StrOptions,
+    arguments_of_run_search,
+    counted_results,
+    present_results,
+    row_count,
+)
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import warn_of_convergence
@@ -152,7 +158,7 @@ class TogetherMixin(EnsemblingMixin):
             )
             most = None if self._goes_on_by is None else self._goes_on_by.most
             epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
-            self._horizon, self._n_samples = most, _num_samples(X)
+            self._horizon, self._n_samples = most, row_count(X)
             try:
                 with training_for(epochs), scheduling_for(most), without_notes():
                     return super().fit(X, y, **params)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection._search import BaseSearchCV
 
 from kerashp._arguments import Arguments, shown, spelled
+from kerashp._compat.sklearn import BaseSearchCV
 from kerashp.spaces._search_space import search_space
 
 _MEAN = "mean_test_"

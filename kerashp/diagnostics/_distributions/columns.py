@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import _safe_indexing
-from sklearn.utils._missing import is_pandas_na, is_scalar_nan
-from sklearn.utils.validation import _get_feature_names, _num_samples
 
 from kerashp._arguments import Arguments, shown, spelled
+from kerashp._compat.sklearn import column_names, indexed, is_none_or_nan, row_count
 
 _CHECK = Arguments("compare_distributions")
 _EXPECTED = "rows of shape (n_samples, n_features), or (n_samples,) for one feature, none of them 0"
@@ -52,8 +50,7 @@ def paired(X_train: Any, X_valid: Any, columns: Any) -> list[tuple[str, Column, 
     pairs = []
     for index, name in enumerate(names):
         train, valid = (
-            _column(_safe_indexing(X, index, axis=1), f"{which}, feature {name!r},")
-            for which, X in sets.items()
+            _column(indexed(X, index, axis=1), f"{which}, feature {name!r},") for which, X in sets.items()
         )
         if train.categorical != valid.categorical and len(train.values) and len(valid.values):
             kinds = ["categories" if one.categorical else "numbers" for one in (train, valid)]
@@ -102,7 +99,7 @@ def _is_category(values: Any) -> bool:
 
 
 def _names(X_train: Any, X_valid: Any, columns: Any, width: int) -> list[str]:
-    own = [names.tolist() for X in (X_train, X_valid) if (names := _get_feature_names(X)) is not None]
+    own = [names.tolist() for X in (X_train, X_valid) if (names := column_names(X)) is not None]
     if len(own) == 2 and own[0] != own[1]:
         raise ValueError(
             "compare_distributions: X_train and X_valid must have the same columns in the same order; got "
@@ -126,7 +123,7 @@ def _given_names(columns: Any, width: int) -> list[str]:
 def _column(values: Any, where: str) -> Column:
     if sparse.issparse(values):
         values = values.toarray()
-    array = _with_dates(_plain(values).reshape(_num_samples(values)))
+    array = _with_dates(_plain(values).reshape(row_count(values)))
     if array.dtype.kind in "mM":
         present = array[~np.isnat(array)].astype(f"{array.dtype.kind}8[us]")  # units may differ
         return Column(present.astype("int64").astype(float), len(array) - len(present), categorical=False)
@@ -148,7 +145,7 @@ def _present(array: np.ndarray) -> np.ndarray:
 
 def _is_missing(value: Any) -> bool:
     not_a_time = isinstance(value, date | np.datetime64) and value != value
-    return value is None or is_scalar_nan(value) or is_pandas_na(value) or not_a_time
+    return is_none_or_nan(value) or not_a_time
 
 
 def _label(value: Any) -> str:

@@ -6,11 +6,11 @@ from typing import Any
 
 import keras
 import numpy as np
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp._arguments import Arguments, is_sequence
 from kerashp._compat.keras import flatten_layers
+from kerashp._compat.sklearn import BaseSearchCV
 from kerashp.diagnostics._learning_curves.rules import MIN_EPOCHS, Curves
 from kerashp.diagnostics._learning_curves.settings import Settings, settings_of
 from kerashp.estimators._base import BaseKerasEstimator

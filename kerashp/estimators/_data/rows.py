@@ -12,10 +12,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import _num_samples, validate_data
+from sklearn.utils.validation import validate_data
 
 from kerashp._arguments import shown
-from kerashp._compat.sklearn import checked_sample_weight
+from kerashp._compat.sklearn import checked_sample_weight, row_count
 
 # How NumPy and scikit-learn begin what they say of such an X, without naming it.
 _NO_NUMBERS = ("could not convert", "dtype='numeric'", "setting an array", "float() argument", "The DType")
@@ -102,7 +102,7 @@ def _check_one_array(X: Any, y: Any = None) -> None:
         return
     several = isinstance(X, Mapping)
     if isinstance(X, list | tuple) and X and all(isinstance(own, np.ndarray) and own.ndim for own in X):
-        lengths, n_rows = {len(own) for own in X}, None if y is None else _num_samples(y)
+        lengths, n_rows = {len(own) for own in X}, None if y is None else row_count(y)
         apart = min(own.ndim for own in X) > 1 and len({own.shape[1:] for own in X}) > 1
         several = len(lengths) == 1 and (apart or (lengths == {n_rows} and n_rows != len(X)))
     if several:

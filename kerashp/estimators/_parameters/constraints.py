@@ -5,8 +5,7 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import Any
 
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-
+from kerashp._compat.sklearn import HasMethods, Interval, StrOptions
 from kerashp.estimators._parameters.schedules import SCHEDULES
 
 _COUNT = Interval(Integral, 1, None, closed="left")

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Self
 
 import keras
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, InvalidParameterError, Options, StrOptions
 
 from kerashp._compat.scikeras import BaseWrapper
+from kerashp._compat.sklearn import Interval, InvalidParameterError, Options, StrOptions
 from kerashp.estimators._data.models import copying
 from kerashp.estimators._parameters.constraints import CALL_CONSTRAINTS, TRAINING_CONSTRAINTS
 from kerashp.estimators._parameters.packing import custom_classes

@@ -7,13 +7,12 @@ from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone, is_classifier, is_regressor
-from sklearn.ensemble._base import _set_random_states
+from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier, is_regressor
 from sklearn.utils import Tags, check_random_state, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp._arguments import shown
+from kerashp._compat.sklearn import HasMethods, Interval, set_random_states, validating_parameters
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._mixins import ProbabilisticClassifierMixin
 from kerashp.estimators._mlp import KerasMLPClassifier, KerasMLPRegressor
@@ -47,7 +46,7 @@ class BaseKerasEnsemble(BaseEstimator):
         self.weights = weights
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @validating_parameters
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Self:
         """Train all members on all rows.
 
@@ -105,7 +104,7 @@ class BaseKerasEnsemble(BaseEstimator):
         if seeded or self.random_state is not None:
             random = check_random_state(self.random_state)
             for member in members:
-                _set_random_states(member, random)
+                set_random_states(member, random)
         return members
 
     def _member(self, index: int, candidate: Any) -> Any:

@@ -7,12 +7,18 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier
 from sklearn.metrics import check_scoring
-from sklearn.metrics._scorer import _MultimetricScorer
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils.validation import _check_method_params, _num_samples, check_is_fitted
+from sklearn.utils import indexable
+from sklearn.utils.validation import check_is_fitted
 
 from kerashp._arguments import Arguments, shown
+from kerashp._compat.sklearn import (
+    BaseSearchCV,
+    MultimetricScorer,
+    indexed,
+    params_of_rows,
+    row_count,
+    scorers_by_name,
+)
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.rows import checked_labels
 from kerashp.estimators._data.targets import ClassEncoder
@@ -113,7 +119,7 @@ class EnsemblingMixin(BaseSearchCV):
         self._check_library()
         X, y = indexable(*self._data)
         scorer = self._scorer(scoring)
-        library = out_of_fold(self._held_out, self._ranked(), _num_samples(X))
+        library = out_of_fold(self._held_out, self._ranked(), row_count(X))
         asked = "The search's own score" if scoring is None else f"scoring={shown(scoring)}"
         selection = self._selected(library, scorer, asked, X, y, n_members)
         picks = [library.candidates[pick] for pick in selection.picks]
@@ -184,8 +190,9 @@ class EnsemblingMixin(BaseSearchCV):
                     "scoring, the name of one"
                 )
             return _alone(check_scoring(self.estimator, scoring=scoring))
-        if name in getattr(scorers, "_scorers", {}):
-            return _alone(scorers._scorers[name])
+        by_name = scorers_by_name(scorers) or {}
+        if name in by_name:
+            return _alone(by_name[name])
         if self.multimetric_ and f"mean_test_{name}" in self.cv_results_:  # of a function that gives several
             return lambda *arguments, **params: scorers(*arguments, **params)[name]
         return _alone(check_scoring(self.estimator, scoring=name))
@@ -193,8 +200,8 @@ class EnsemblingMixin(BaseSearchCV):
     def _selected(
         self, library: OutOfFold, scorer: Callable[..., float], asked: str, X: Any, y: Any, n_members: int
     ) -> Selection:
-        params = _check_method_params(X, params=self._routed.scorer.score, indices=library.rows)
-        X, truth = _safe_indexing(X, library.rows), _safe_indexing(y, library.rows)
+        params = params_of_rows(X, self._routed.scorer.score, indices=library.rows)
+        X, truth = indexed(X, library.rows), indexed(y, library.rows)
         known = _known(y) if is_classifier(self.estimator) else _KnownRegressor()
 
         def score(mean: np.ndarray) -> float:
@@ -219,7 +226,7 @@ def _alone(scorer: Any) -> Callable[..., float]:
     """A scorer that is handed sample weights only where it takes them."""
     if not hasattr(scorer, "get_metadata_routing"):  # it is a function of the user's
         return lambda estimator, X, y, **_: scorer(estimator, X, y)
-    several = _MultimetricScorer(scorers={"score": scorer})
+    several = MultimetricScorer(scorers={"score": scorer})
     return lambda *arguments, **params: several(*arguments, **params)["score"]
 
 

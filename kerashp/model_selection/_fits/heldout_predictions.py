@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils.metaestimators import _safe_split
 
+from kerashp._compat.sklearn import rows_of_split
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._encoders import TargetAdapter
 from kerashp.estimators._nesting import innermost
@@ -26,7 +26,7 @@ def predicted(estimator: Any, X: Any, y: Any, rows: np.ndarray, train: np.ndarra
     inner = innermost(estimator)
     if not isinstance(inner, BaseKerasEstimator) or not inner.__sklearn_is_fitted__():
         return None
-    X_test, _ = _safe_split(estimator, X, y, rows, train)
+    X_test, _ = rows_of_split(estimator, X, y, rows, train)
     try:
         if not is_classifier(estimator):
             return np.asarray(estimator.predict(X_test))

@@ -3,7 +3,7 @@
 from traceback import format_exc
 from typing import Any
 
-from sklearn.metrics._scorer import _MultimetricScorer
+from kerashp._compat.sklearn import MultimetricScorer, scorers_by_name
 
 
 class _Recorder:
@@ -29,11 +29,11 @@ class _Recorder:
         return scores
 
 
-class _SeveralRecorder(_MultimetricScorer):
+class _SeveralRecorder(MultimetricScorer):
     """scikit-learn's scorer of several scores, likewise."""
 
     def __init__(self, scorer: Any, error_score: float):
-        super().__init__(scorers=scorer._scorers, raise_exc=False)
+        super().__init__(scorers=scorers_by_name(scorer), raise_exc=False)
         self.errors: list[dict[str, str]] = []
         self._error_score = error_score
 
@@ -45,5 +45,5 @@ class _SeveralRecorder(_MultimetricScorer):
 
 def recording(scorer: Any, error_score: float) -> Any:
     """The scorer, keeping its errors."""
-    several = isinstance(scorer, _MultimetricScorer)
+    several = scorers_by_name(scorer) is not None
     return (_SeveralRecorder if several else _Recorder)(scorer, error_score)

@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params
 
+from kerashp._compat.sklearn import params_of_rows, rows_of_split
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import collecting
@@ -87,8 +86,8 @@ class Task:
         """Fit an estimator on the split's training rows."""
         _, X, y = self.arguments
         train = self.keywords["train"]
-        params = _check_method_params(X, params=self.keywords["fit_params"] or {}, indices=train)
-        X_train, y_train = _safe_split(estimator, X, y, train)
+        params = params_of_rows(X, self.keywords["fit_params"], indices=train)
+        X_train, y_train = rows_of_split(estimator, X, y, train)
         rows = (X_train,) if y_train is None else (X_train, y_train)
         with scheduling_for(self.horizon), drawing_from(self.seed):
             estimator.fit(*rows, **params)
@@ -97,8 +96,8 @@ class Task:
         """What a scorer gives for the split's test rows."""
         _, X, y = self.arguments
         train, test = self.keywords["train"], self.keywords["test"]
-        params = _check_method_params(X, params=self.keywords["score_params"] or {}, indices=test)
-        X_test, y_test = _safe_split(estimator, X, y, test, train)
+        params = params_of_rows(X, self.keywords["score_params"], indices=test)
+        X_test, y_test = rows_of_split(estimator, X, y, test, train)
         return scorer(estimator, *((X_test,) if y_test is None else (X_test, y_test)), **params)
 
     def run(self) -> Result:

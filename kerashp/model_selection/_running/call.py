@@ -6,9 +6,9 @@ from typing import Any
 from sklearn import get_config
 from sklearn.base import is_regressor
 from sklearn.metrics import get_scorer
-from sklearn.metrics._scorer import _BaseScorer
 
 from kerashp._arguments import refuse_unknown
+from kerashp._compat.sklearn import response_methods
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import fit_argument, innermost
 
@@ -53,8 +53,7 @@ def _scorers(scoring: Any) -> list[Any]:
 
 def _check_scorer(search: Any, scoring: Any) -> None:
     scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
-    asked = getattr(scorer, "_response_method", "predict") if isinstance(scorer, _BaseScorer) else "predict"
-    names = [asked] if isinstance(asked, str) else list(asked)
+    names = response_methods(scorer)
     if "predict" not in names:
         raise ValueError(
             f"{type(search).__name__}: scoring={scoring!r} asks for {' or '.join(names)}, which "

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from joblib._parallel_backends import LokyBackend
 
+from kerashp._compat.joblib import is_loky
 from kerashp.estimators._training.handover import training_for
 from kerashp.model_selection._fits.curves import with_history
 from kerashp.model_selection._fits.deadline import CTRL_C, TIMEOUT, Deadline, Stopped
@@ -210,7 +210,7 @@ class Evaluation:
         self, groups: Sequence[Group], alone: Sequence[Task], tasks: dict[Fit, Task], bar: Bar
     ) -> Divided:
         """Each group, and each fit that trains alone, is the work of a worker."""
-        on_this_machine, deadline = isinstance(self._backend, LokyBackend), self._limit.deadline
+        on_this_machine, deadline = is_loky(self._backend), self._limit.deadline
         about: list[Group | None] = [*groups, *[None] * len(alone)]
         own = [[tasks[fit] for fit in group.fits] for group in groups] + [[task] for task in alone]
         works = [

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from joblib import parallel_config
-from joblib._parallel_backends import ParallelBackendBase
+from joblib.parallel import ParallelBackendBase
 
 from kerashp.model_selection._fits.task import Task
 

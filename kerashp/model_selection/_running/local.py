@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
-from sklearn.utils.validation import _num_samples
 
+from kerashp._compat.sklearn import row_count
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import AUTO, epochs_of
@@ -278,5 +278,5 @@ def n_epochs(task: Task) -> int:
 
 def _of_auto(task: Task, given: dict[str, Any]) -> int:
     train = task.keywords.get("train")  # a fit that is not scored has none
-    n_samples = _num_samples(task.arguments[1] if train is None else indices(train))
+    n_samples = row_count(task.arguments[1] if train is None else indices(train))
     return epochs_of(innermost(task.candidates_estimator()), n_samples, given)

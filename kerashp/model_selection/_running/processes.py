@@ -9,10 +9,9 @@ from threading import Event, Thread
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
-from joblib._parallel_backends import LokyBackend
-from joblib.externals.loky import ProcessPoolExecutor
 from joblib.parallel import get_active_backend
 
+from kerashp._compat.joblib import ProcessPoolExecutor, is_loky, worker_environment
 from kerashp.model_selection._running.clusters import (
     by_dask,
     by_ray,
@@ -65,7 +64,7 @@ def spread(
 
     A work whose workers have been killed time and again has a `RuntimeError` for its result.
     """
-    if isinstance(backend, LokyBackend):
+    if is_loky(backend):
         n_jobs = max(1, min(n_jobs, len(works)))
         yield from _by_processes(function, works, n_jobs, _environment(backend, n_jobs))
         return
@@ -137,12 +136,11 @@ def _ends_with(client: int) -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def _environment(backend: LokyBackend, n_jobs: int) -> dict[str, str]:
+def _environment(backend: Any, n_jobs: int) -> dict[str, str]:
     """Of each worker: its share of the cores, or what `inner_max_num_threads` says; joblib's own besides."""
     share = str(backend.inner_max_num_threads or max(1, cpu_count() // n_jobs))
     own = {"LOKY_MAX_CPU_COUNT": share, _OF_TENSORFLOW: os.environ.get(_OF_TENSORFLOW, share)}
-    env: dict[str, str] = backend._prepare_worker_env(n_jobs)
-    return env | own
+    return worker_environment(backend, n_jobs) | own
 
 
 def _pinned(number: int) -> dict[str, str]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer
 from sklearn.pipeline import Pipeline
 from sklearn.utils import assert_all_finite, get_tags
 
+from kerashp._compat.sklearn import is_scorer, scorers_by_name
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.validation_rows import warn_of_unlike_rows
 from kerashp.estimators._nesting import around, innermost
@@ -90,9 +90,10 @@ class Trial:
         """
         task = sample[0][0]
         scorer = task.keywords["scorer"]
-        if isinstance(scorer, _MultimetricScorer):
-            scorer = scorer._scorers.get(self.refit) if isinstance(self.refit, str) else None
-        if not isinstance(scorer, _BaseScorer):
+        by_name = scorers_by_name(scorer)
+        if by_name is not None:
+            scorer = by_name.get(self.refit) if isinstance(self.refit, str) else None
+        if not is_scorer(scorer):
             return
         first: Exception | None = None
         for own in sample:
