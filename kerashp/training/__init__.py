@@ -6,11 +6,11 @@ from kerashp.training._costs import Costs, measured
 from kerashp.training._engine.outputs import Predictor, predicting_shape
 from kerashp.training._engine.program_cache import clear_cache
 from kerashp.training._fit import FallbackWarning, fit
+from kerashp.training._keras.learning_rates import LearningRateCallback, is_only_a_schedule
 from kerashp.training._keras.modes import Mode, mode_of
 from kerashp.training._keras.obstacles import obstacle
 from kerashp.training._keras.rowwise import is_rowwise
 from kerashp.training._members.member import Member, Paused, Trained
-from kerashp.training._members.rates import LearningRateCallback, is_only_a_schedule
 from kerashp.training._members.room import Room, units_of
 from kerashp.training._population import Population, block_size, n_cores
 from kerashp.training._runtime.devices import Devices, n_devices

@@ -10,10 +10,11 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 from kerashp._arguments import known_arguments
 from kerashp.training._engine.assembly import single
 from kerashp.training._keras import data, hooks
+from kerashp.training._keras.learning_rates import initial_rate, schedule_among
 from kerashp.training._keras.logs import native, of_validation
 from kerashp.training._keras.obstacles import obstacle, of_error, too_large
 from kerashp.training._members.convergence import is_patient, least_epochs
-from kerashp.training._members.rates import Rates, Taken, initial_rate, schedule_among
+from kerashp.training._members.rates import Rates, Taken
 from kerashp.training._runtime.fallbacks import is_new, without_counters
 from kerashp.training._runtime.forks import check_fork
 

@@ -16,11 +16,12 @@ from kerashp._statistics import normalization_of
 from kerashp.training._engine.assembly import Assembly
 from kerashp.training._engine.block import Block, Snapshot, stacked
 from kerashp.training._engine.engine import Engine
+from kerashp.training._keras.learning_rates import initial_rate
 from kerashp.training._keras.logs import flat, native, of_validation
 from kerashp.training._keras.modes import Mode, mode_of
 from kerashp.training._keras.obstacles import of_data, of_error, of_model, too_large
 from kerashp.training._members.member import Course, Member, Paused, Trained
-from kerashp.training._members.rates import Constant, Rates, Taken, initial_rate
+from kerashp.training._members.rates import Constant, Rates, Taken
 from kerashp.training._members.room import Room, Units, dense_of, units_of
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.devices import on, pinned

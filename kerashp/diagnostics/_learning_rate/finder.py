@@ -14,7 +14,7 @@ from kerashp.diagnostics._foundations.trainable import Trainable, trainable
 from kerashp.diagnostics._learning_rate.curves import Reading, of_range_test, of_side_by_side
 from kerashp.diagnostics._learning_rate.range_test import range_test
 from kerashp.training import LearningRateCallback, Member, Population, isolated, without_retracing_warnings
-from kerashp.training._members.rates import initial_rate
+from kerashp.training._keras.learning_rates import initial_rate
 
 _CHECK = Arguments("find_learning_rate")
 _MOST_LINES = 25  # of a printed table

@@ -7,8 +7,8 @@ import keras
 from keras import tree
 from keras.src.utils.python_utils import is_default
 
+from kerashp.training._keras.learning_rates import LearningRateCallback, is_only_a_schedule
 from kerashp.training._members.convergence import is_patient
-from kerashp.training._members.rates import LearningRateCallback, is_only_a_schedule
 
 _OF_BATCHES = (
     "on_batch_begin",

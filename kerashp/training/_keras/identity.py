@@ -11,6 +11,11 @@ import keras
 from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.layers import is_plain
 from kerashp.training._keras.numbers import Number, left_out, shared_places
+from kerashp.training._keras.optimizers import (
+    excluded_from_weight_decay,
+    is_optimizer,
+    without_learning_rate,
+)
 from kerashp.training._runtime.isolation import without_lambda_warnings
 
 _COUNTED = re.compile(r"input_layer(?:_(\d+))?")  # Keras' names of inputs that the user has given none
@@ -39,7 +44,7 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
         described(config),
         variables,
         shared_places(model, numbers),
-        spared_by_decay(model),
+        excluded_from_weight_decay(model),
         keras.config.floatx(),
         keras.config.epsilon(),
         keras.config.image_data_format(),
@@ -51,11 +56,6 @@ def config_of(model: Any) -> dict[str, Any]:
     """What the model is made of, and what it was compiled with."""
     with without_lambda_warnings():
         return {"model": model.get_config(), "compile": model.get_compile_config()}
-
-
-def spared_by_decay(model: Any) -> list[bool]:
-    """Which weights the optimizer was told to leave out of weight decay, which its config does not say."""
-    return [not model.optimizer._use_weight_decay(weight) for weight in model.trainable_variables]
 
 
 def _has_own_code(layer: Any) -> bool:
@@ -120,15 +120,4 @@ def described(config: Any) -> Any:
         for key, value in config.items()
         if not key.endswith("_initializer") and key != "seed"
     }
-    return _without_rate(own)
-
-
-def _without_rate(config: dict[str, Any]) -> dict[str, Any]:
-    """An optimizer without what is among its variables, and its name."""
-    if str(config.get("module")) != "keras.optimizers":
-        return config
-    inner = dict(config["config"])
-    inner.pop("name", None)
-    if isinstance(inner.get("learning_rate"), float):
-        inner["learning_rate"] = "a variable"
-    return {**config, "config": inner}
+    return without_learning_rate(own) if is_optimizer(own) else own

@@ -16,10 +16,10 @@ import numpy as np
 
 from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.layers import dropouts_of
+from kerashp.training._keras.optimizers import HYPERPARAMETERS
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.replaced_methods import replaced
 
-OF_OPTIMIZERS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay")
 OF_REGULARIZERS = ("l1", "l2")
 REGULARIZERS = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _STATISTICS = ("mean", "variance")
@@ -113,7 +113,7 @@ def _of_layers(layers: Sequence[Any]) -> Iterator[Number]:
 
 
 def _of_compiling(model: Any) -> Iterator[Number]:
-    yield from (Number(None, ("optimizer", name)) for name in OF_OPTIMIZERS)
+    yield from (Number(None, ("optimizer", name)) for name in HYPERPARAMETERS)
     for index, loss in enumerate(_losses(model)):
         if "label_smoothing" in getattr(loss, "_fn_kwargs", {}):
             yield Number(None, (index, "label_smoothing"))

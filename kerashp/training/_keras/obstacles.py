@@ -6,9 +6,10 @@ from typing import Any
 
 import keras
 
-from kerashp._compat.keras import flatten_layers, optimizers_of_optimizers
+from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.data import are_arrays, leaves
 from kerashp.training._keras.hooks import batch_hook, flat
+from kerashp.training._keras.optimizers import optimizer_obstacle
 from kerashp.training._runtime.backend import backend, supported
 
 _STEPS = ("train_step", "test_step", "fit", "evaluate", "make_train_function", "make_test_function")
@@ -42,16 +43,9 @@ def _of_itself(model: Any) -> str | None:
     for name in _STEPS:
         if getattr(type(model), name) is not getattr(keras.Model, name) or name in vars(model):
             return f"{type(model).__name__} overrides {name}"
-    if not isinstance(model.optimizer, keras.optimizers.Optimizer):
-        return f"the model's optimizer is {model.optimizer!r}, not one of Keras'"
-    if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
-        return "LossScaleOptimizer decides at every batch whether to apply it"
-    if isinstance(model.optimizer, optimizers_of_optimizers()):
-        return "MultiOptimizer has optimizers inside"
-    if isinstance(model.optimizer, backend().UNMATCHED):
-        return (
-            f"{type(model.optimizer).__name__} computes otherwise under Keras' own training on this backend"
-        )
+    reason = optimizer_obstacle(model.optimizer)
+    if reason:
+        return reason
     if model.run_eagerly:
         return "run_eagerly=True asks for batches one by one"
     if not (backend().ONLY_XLA or backend().device_memory() is not None):

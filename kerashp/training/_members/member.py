@@ -8,7 +8,7 @@ import numpy as np
 from keras.callbacks import EarlyStopping
 
 from kerashp._statistics import Statistics
-from kerashp.training._members.rates import LearningRateCallback
+from kerashp.training._members.rates import Scheduler
 from kerashp.training._members.stopping import Watch
 
 
@@ -67,7 +67,7 @@ class Member:
     early_stopping: EarlyStopping | None = None
     epochs: int | None = None
     start: Any = None
-    schedule: LearningRateCallback | None = None
+    schedule: Scheduler | None = None
     paused: "Paused | None" = None
     statistics: Statistics | None = None
 

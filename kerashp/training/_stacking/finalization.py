@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from kerashp.training._keras.optimizers import changes_final_weights
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.replaced_methods import PLACES
 from kerashp.training._stacking.step import State, variables_of
@@ -26,7 +27,7 @@ def final_state(model: Any, state: State) -> State:
     -------
     State
     """
-    if not _finalizes(model.optimizer):
+    if not changes_final_weights(model.optimizer):
         return state
     variables = variables_of(model)
     pairs = [pair for group in zip(variables, state, strict=True) for pair in zip(*group, strict=True)]
@@ -37,9 +38,3 @@ def final_state(model: Any, state: State) -> State:
         values = [backend().values(group) for group in variables[:3]]
     weights, others, optimizer = backend().fetched(values)
     return State(weights, others, optimizer, state.metrics)
-
-
-def _finalizes(optimizer: Any) -> bool:
-    """Whether the optimizer may change the weights when training ends."""
-    own = type(optimizer).finalize_variable_values
-    return optimizer.use_ema or own is not keras.optimizers.Optimizer.finalize_variable_values

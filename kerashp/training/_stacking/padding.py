@@ -1,6 +1,5 @@
 """Widths that differ from member to member: which units are real, and zeros that stay zero in all others."""
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerashp._compat.keras import flatten_layers
-from kerashp.training._keras.identity import spared_by_decay
+from kerashp.training._keras.optimizers import excluded_from_weight_decay, ignores_padding
 from kerashp.training._members.room import dense_of
 from kerashp.training._runtime.replaced_methods import replaced
 
@@ -214,7 +213,7 @@ def may_be_padded(model: Any) -> list[str]:
     Those are all but the ones that outputs come from; or none at all, such as where a model made anew would
     not know which weights the optimizer was told to spare.
     """
-    if any(spared_by_decay(model)):
+    if any(excluded_from_weight_decay(model)):
         return []
     calls = nodes(model)
     if not _can_pad(model, [node.operation for node in calls]):
@@ -237,17 +236,12 @@ def _can_pad(model: Any, layers: Sequence[Any]) -> bool:
         and all(type(layer) in PADDED for layer in layers)
         and all(map(_pads, layers))
         and not any(type(layer) is keras.layers.Normalization for layer in layers[_first_dense(layers) :])
-        and bool(_optimizer_pads(model.optimizer.__class__, _frozen(model.optimizer.get_config())))
+        and ignores_padding(model.optimizer)
     )
 
 
 def _first_dense(layers: Sequence[Any]) -> int:
     return next((index for index, layer in enumerate(layers) if type(layer) is keras.layers.Dense), 0)
-
-
-def _frozen(config: dict[str, Any]) -> str:
-    alike = {"name": "optimizer", "learning_rate": 0.01, "gradient_accumulation_steps": None}
-    return json.dumps(config | alike, default=repr)
 
 
 def _pads(layer: Any) -> bool:
@@ -296,22 +290,3 @@ def _is_indifferent(function: Callable) -> bool:
         if not np.allclose(wide, alone, rtol=1e-6):
             return False
     return True
-
-
-@lru_cache
-def _optimizer_pads(optimizer: Any, config: str) -> bool:
-    """Whether the optimizer moves a weight alike where zeros were added to its array."""
-    rng = np.random.default_rng(0)
-    shape, masks = (3, 4), [np.arange(5) < 3, np.arange(6) < 4]
-    start, *gradients = rng.normal(size=(4, *shape)).astype("float32")
-
-    def moved(change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        own = optimizer.from_config(json.loads(config))
-        weight = keras.Variable(change(start))
-        for gradient in gradients:
-            own.apply([ops.convert_to_tensor(change(gradient))], [weight])
-        return ops.convert_to_numpy(weight)
-
-    alone = moved(lambda array: array)
-    wide = moved(lambda array: padded(array, masks))
-    return not np.array_equal(alone, start) and np.allclose(unpadded(wide, masks), alone, rtol=1e-5)

@@ -12,6 +12,7 @@ from kerashp._compat.keras import flatten_layers
 from kerashp._statistics import Statistics, normalization_of, take_statistics
 from kerashp.training._keras.layers import dropouts_of, is_plain
 from kerashp.training._keras.numbers import Number, numbers_of
+from kerashp.training._keras.optimizers import build_optimizer, slots_by_weight
 from kerashp.training._members.room import Room, units_of
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.replaced_methods import PLACES
@@ -68,7 +69,7 @@ class Stack:
         layers = {id(model): aligned(self.template, model) for model in distinct}
         self._layers = [layers[id(model)] for model in models]
         self._units = Units(self.template, self._layers, room.spare) if any(room.spare) else None
-        self._references = _slots(self.template)
+        self._references = slots_by_weight(self.template)
         self._own = {key: self._mapping(start) for key, start in {id(s): s for s in self._starts}.items()}
         self._told = told or [None] * len(models)
         self._statistics = statistics or [None] * len(models)
@@ -174,8 +175,7 @@ class Stack:
     def _mapping(self, model: Any) -> dict[int, Any]:
         """The model's variables, by the template's."""
         if model is self.template or not is_plain(model):
-            if not model.optimizer.built:
-                model.optimizer.build(model.trainable_variables)
+            build_optimizer(model)
             groups = zip(self._variables[:3], variables_of(model)[:3], strict=True)
             return {id(v): own for group in groups for v, own in zip(*group, strict=True)}
         mapping: dict[int, Any] = {}
@@ -183,7 +183,7 @@ class Stack:
             if own is not None and not isinstance(layer, keras.Model):
                 pairs = zip(layer.variables, own.variables, strict=False)  # one of rate 0 has no seed
                 mapping |= {id(variable): value for variable, value in pairs}
-        slots = _slots(model)
+        slots = slots_by_weight(model)
         of_optimizer = {id(v): slots[key] for key, v in self._references.items() if key in slots}
         return mapping | of_optimizer
 
@@ -198,20 +198,3 @@ class Stack:
 
 def _value(variable: Any) -> np.ndarray:
     return ops.convert_to_numpy(backend().values([variable])[0])
-
-
-def _slots(model: Any) -> dict[tuple[int | None, str], Any]:
-    """The optimizer's variables, each by the weight that it goes with and its name, or by its place."""
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    starts = {f"{v.path.replace('/', '_')}_": index for index, v in enumerate(model.trainable_variables)}
-    if len(starts) < len(model.trainable_variables):  # paths that tell nothing
-        return {(None, str(index)): variable for index, variable in enumerate(model.optimizer.variables)}
-    slots: dict[tuple[int | None, str], Any] = {}
-    for variable in model.optimizer.variables:
-        start = max((start for start in starts if variable.name.startswith(start)), key=len, default=None)
-        if start is None:
-            slots[None, f"{sum(weight is None for weight, _ in slots)}"] = variable
-        else:
-            slots[starts[start], variable.name.removeprefix(start)] = variable
-    return slots

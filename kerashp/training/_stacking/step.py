@@ -11,6 +11,7 @@ from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 from kerashp.training._keras.layers import has_batch_statistics
 from kerashp.training._keras.logs import flat
 from kerashp.training._keras.numbers import Number, lifted
+from kerashp.training._keras.optimizers import updated
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.replaced_methods import replaced
 from kerashp.training._stacking.padding import Padding, only_real, zeros_kept
@@ -69,8 +70,7 @@ class Step:
         optimizer = self._model.optimizer
         with self._given(constants), backend().stateless(optimizer):
             _, after, gradients = backend().value_and_grad(loss_of, state.weights)
-            before = _at_rate(optimizer, state.optimizer, batch.rate)
-            weights, variables = optimizer.stateless_apply(before, gradients, after.weights)
+            weights, variables = updated(optimizer, state.optimizer, gradients, after.weights, batch.rate)
         if self._padding is not None:
             weights = zeros_kept(weights, self._padding, constants[len(self._numbers) :])
         return after._replace(weights=weights, optimizer=variables)
@@ -140,18 +140,6 @@ def variables_of(model: Any) -> State:
         model.optimizer.variables,
         model.metrics_variables,
     )
-
-
-def rate_index(optimizer: Any) -> int:
-    """Where the learning rate is among the optimizer's variables."""
-    return [id(variable) for variable in optimizer.variables].index(id(optimizer._learning_rate))
-
-
-def _at_rate(optimizer: Any, variables: list[Any], rate: Any) -> list[Any]:
-    if rate is None:
-        return variables
-    index = rate_index(optimizer)
-    return [*variables[:index], ops.cast(rate, variables[index].dtype), *variables[index + 1 :]]
 
 
 def _outputs(model: Any, x: Any, rows: Any, *, training: bool) -> Any:

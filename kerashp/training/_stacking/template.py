@@ -16,16 +16,15 @@ from kerashp.training._keras.identity import (
     identity,
     names_by_place,
     renamed,
-    spared_by_decay,
 )
 from kerashp.training._keras.layers import tellable_dropouts
 from kerashp.training._keras.numbers import (
-    OF_OPTIMIZERS,
     OF_REGULARIZERS,
     PLACEHOLDER,
     REGULARIZERS,
     numbers_of,
 )
+from kerashp.training._keras.optimizers import HYPERPARAMETERS, excluded_from_weight_decay, is_optimizer
 from kerashp.training._members.room import Room, Units, dense_of, units_of
 from kerashp.training._stacking.padding import may_be_padded
 
@@ -61,7 +60,7 @@ def graph_shape(model: Any) -> str | None:
     False
     """
     alike = identity(model, numbers_of(model))
-    if alike is None or any(spared_by_decay(model)):
+    if alike is None or any(excluded_from_weight_decay(model)):
         return alike  # a template would not know which weights the optimizer was told to spare
     config = _config(model)
     layers = _without_dropout(model, _layers(config))
@@ -192,8 +191,8 @@ def _own_rates(model: Any) -> bool:
 def _numbers_in(part: dict[str, Any], own_rates: bool) -> list[str]:
     """The names in a config whose values are only numbers, or penalties that are."""
     own = part["config"]
-    if part.get("module") == "keras.optimizers":
-        return [name for name in OF_OPTIMIZERS if name in own]
+    if is_optimizer(part):
+        return [name for name in HYPERPARAMETERS if name in own]
     if part["class_name"] == "Dropout":
         return ["rate"] if own_rates else []
     penalties = [name for name in own if name.endswith("_regularizer") and _is_penalty(own[name])]

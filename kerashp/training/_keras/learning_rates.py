@@ -1,0 +1,176 @@
+"""Callbacks that set the learning rate of every step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kerashp.training._keras.optimizers import (
+    inner_optimizer,
+    learning_rate_of,
+    learning_rate_variable,
+    step_count,
+)
+from kerashp.training._members.rates import Scheduler, Taken
+
+_OF_EPOCHS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
+
+
+class LearningRateCallback(keras.callbacks.Callback):
+    """Base of callbacks that set the learning rate of every step from a schedule.
+
+    A subclass writes `schedule`, and nothing else is needed: `Model.fit` calls its hooks at every batch, and
+    `kerashp.fit` and the searches, which train an epoch or more in one compiled call, ask for the schedule
+    instead. When the training ends, the optimizer has the rate again that it began with.
+
+    Attributes
+    ----------
+    initial_learning_rate : float
+        The rate that the optimizer had when the training began; where a callback such as
+        `keras.callbacks.BackupAndRestore` restored an earlier training then, the rate that it had before.
+
+    Raises
+    ------
+    ValueError
+        When training begins: if the optimizer's rate is a schedule already, if there is another such
+        callback, or if nobody knows how many steps an epoch has.
+
+    Examples
+    --------
+    >>> import keras
+    >>> import numpy as np
+    >>> from kerashp import build_model, fit
+    >>> from kerashp.training import LearningRateCallback
+    >>> class HalfAfterOneEpoch(LearningRateCallback):
+    ...     def schedule(self, learning_rate, steps_per_epoch):
+    ...         rates = [learning_rate, learning_rate / 2]
+    ...         return keras.optimizers.schedules.PiecewiseConstantDecay([steps_per_epoch - 1], rates)
+    >>> X = np.random.default_rng(0).normal(size=(64, 8))
+    >>> model = build_model(1, 30, 0.01)
+    >>> _ = fit(model, X, X[:, 0], epochs=2, verbose=0, callbacks=[HalfAfterOneEpoch()])
+    >>> round(float(model.optimizer.learning_rate), 3)
+    0.01
+    """
+
+    def schedule(self, learning_rate: float, steps_per_epoch: int) -> Any:
+        """The schedule of a training.
+
+        Parameters
+        ----------
+        learning_rate : float
+            The rate that the optimizer has when training begins.
+        steps_per_epoch : int
+
+        Returns
+        -------
+        keras LearningRateSchedule
+            Of steps, counted from the first of epoch 0, whatever `initial_epoch`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must have a method schedule")
+
+    def described(self) -> str:
+        """What it is called in errors."""
+        return type(self).__name__
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        if getattr(model, "optimizer", None) is not None:  # without one, it predicts
+            self._steps_before, self._rate_before = step_count(model), learning_rate_of(model.optimizer)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.initial_learning_rate = initial_rate(self.model, self)
+        self._begins = True
+        self._taken: Taken | None = None
+
+    def begin(self) -> float:
+        """The rate from which the schedule starts, when all callbacks have begun.
+
+        Where one of them has restored an optimizer, with its count of steps, the optimizer has the rate of
+        that step now, and the rate from which the schedule starts is the one that it had before.
+        """
+        restored = step_count(self.model) != self._steps_before
+        self.initial_learning_rate = self._rate_before if restored else initial_rate(self.model, self)
+        self._last = learning_rate_of(self.model.optimizer)
+        self._begins = False
+        return self.initial_learning_rate
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+        if self._begins:
+            self.begin()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self._taken is None:
+            self._taken = Taken(self, self.initial_learning_rate, self._n_steps(), self._epoch)
+        optimizer = self.model.optimizer
+        if learning_rate_of(optimizer) != self._last:
+            raise ValueError(
+                f"{self.described()} sets the rate of every step, but something else changed it from "
+                f"{self._last} to {learning_rate_of(optimizer)}; let one callback set the learning rate"
+            )
+        optimizer.learning_rate = self._taken.next(1)[0]
+        self._last = learning_rate_of(optimizer)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self._begins:
+            self.begin()
+        self.model.optimizer.learning_rate = self.initial_learning_rate
+        self._steps_before = step_count(self.model)
+
+    def _n_steps(self) -> int:
+        steps = self.params.get("steps")
+        if steps is None:
+            raise ValueError(
+                f"{self.described()} needs to know how many steps an epoch has; pass steps_per_epoch to fit"
+            )
+        if self.model.steps_per_execution != 1:
+            raise ValueError(
+                f"{self.described()} sets the rate of every step, but "
+                f"steps_per_execution={self.model.steps_per_execution} shows it only some of them; compile "
+                "with steps_per_execution=1, or train by kerashp.fit"
+            )
+        return int(steps)
+
+
+def is_only_a_schedule(callback: Any) -> bool:
+    """Whether all that a callback does is to set the learning rate of every step."""
+    if not isinstance(callback, LearningRateCallback):
+        return False
+    hooks = [name for name in dir(keras.callbacks.Callback) if name.startswith(("on_", "set_"))]
+    return all(
+        getattr(type(callback), name) is getattr(LearningRateCallback, name) and name not in vars(callback)
+        for name in hooks
+    )
+
+
+def schedule_among(callbacks: Sequence[Any]) -> LearningRateCallback | None:
+    """The callback that sets the learning rate of every step, if there is one.
+
+    Raises
+    ------
+    ValueError
+        If another sets the rate too.
+    """
+    setting = [c for c in callbacks if isinstance(c, (LearningRateCallback, *_OF_EPOCHS))]
+    own = [callback for callback in setting if isinstance(callback, LearningRateCallback)]
+    if own and len(setting) > 1:
+        names = " and ".join(getattr(c, "described", lambda c=c: type(c).__name__)() for c in setting)
+        raise ValueError(f"{names} all set the learning rate; pass one of them (kerashp's warm up as well)")
+    return own[0] if own else None
+
+
+def initial_rate(model: Any, callback: Scheduler) -> float:
+    """The rate from which the callback's schedule starts.
+
+    Raises
+    ------
+    ValueError
+        If the optimizer has a schedule of its own.
+    """
+    rate = learning_rate_variable(inner_optimizer(model))
+    if not isinstance(rate, keras.Variable):
+        raise ValueError(
+            f"{callback.described()} sets the learning rate, but the optimizer's is a "
+            f"{type(rate).__name__} already; compile it with a number"
+        )
+    return learning_rate_of(inner_optimizer(model))

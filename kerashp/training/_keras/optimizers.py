@@ -1,0 +1,146 @@
+"""What is particular about Keras' optimizers: refusals, numbers, learning rate, variables and updates.
+
+What names the backend stays in `_runtime/tensorflow.py`: `stateless`, by which an optimizer of TensorFlow's
+class computes without variables, and `UNMATCHED`, the optimizers that compute otherwise there.
+"""
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerashp._compat.keras import optimizers_of_optimizers
+from kerashp.training._runtime.backend import backend
+
+HYPERPARAMETERS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay")  # what is only a number
+
+
+def optimizer_obstacle(optimizer: Any) -> str | None:
+    """Why a training with this optimizer cannot be compiled; None where it can."""
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        return f"the model's optimizer is {optimizer!r}, not one of Keras'"
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return "LossScaleOptimizer decides at every batch whether to apply it"
+    if isinstance(optimizer, optimizers_of_optimizers()):
+        return "MultiOptimizer has optimizers inside"
+    if isinstance(optimizer, backend().UNMATCHED):
+        return f"{type(optimizer).__name__} computes otherwise under Keras' own training on this backend"
+    return None
+
+
+# The learning rate.
+
+
+def inner_optimizer(model: Any) -> Any:
+    """The model's optimizer, without the LossScaleOptimizer around it."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+
+
+def learning_rate_of(optimizer: Any) -> float:
+    """The rate of the optimizer's next step."""
+    return float(ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def step_count(model: Any) -> int:
+    """How many batches the model's optimizer has seen."""
+    return int(ops.convert_to_numpy(inner_optimizer(model)._iterations))
+
+
+def learning_rate_variable(optimizer: Any) -> Any:
+    """The variable that holds the learning rate, or the schedule in its place."""
+    return optimizer._learning_rate
+
+
+# In configs.
+
+
+def is_optimizer(config: dict[str, Any]) -> bool:
+    """Whether a config is of an optimizer."""
+    return str(config.get("module")) == "keras.optimizers"
+
+
+def without_learning_rate(config: dict[str, Any]) -> dict[str, Any]:
+    """An optimizer's config without its name and what is among its variables."""
+    own = dict(config["config"])
+    own.pop("name", None)
+    if isinstance(own.get("learning_rate"), float):
+        own["learning_rate"] = "a variable"
+    return {**config, "config": own}
+
+
+def excluded_from_weight_decay(model: Any) -> list[bool]:
+    """Which weights the optimizer leaves out of weight decay, which its config does not say."""
+    return [not model.optimizer._use_weight_decay(weight) for weight in model.trainable_variables]
+
+
+# Variables and updates.
+
+
+def build_optimizer(model: Any) -> None:
+    """Make the optimizer's variables, where they are missing."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def slots_by_weight(model: Any) -> dict[tuple[int | None, str], Any]:
+    """The optimizer's variables, each by the weight that it goes with and its name, or by its place."""
+    build_optimizer(model)
+    prefixes = {f"{v.path.replace('/', '_')}_": index for index, v in enumerate(model.trainable_variables)}
+    if len(prefixes) < len(model.trainable_variables):  # paths that tell nothing
+        return {(None, str(index)): variable for index, variable in enumerate(model.optimizer.variables)}
+    slots: dict[tuple[int | None, str], Any] = {}
+    for variable in model.optimizer.variables:
+        prefix = max((p for p in prefixes if variable.name.startswith(p)), key=len, default=None)
+        if prefix is None:
+            slots[None, f"{sum(weight is None for weight, _ in slots)}"] = variable
+        else:
+            slots[prefixes[prefix], variable.name.removeprefix(prefix)] = variable
+    return slots
+
+
+def updated(
+    optimizer: Any, variables: list[Any], gradients: list[Any], weights: list[Any], rate: Any
+) -> tuple[list[Any], list[Any]]:
+    """The weights and the optimizer's variables after one step, at this learning rate if it is not None.
+
+    To be called inside the backend's `stateless(optimizer)`.
+    """
+    if rate is not None:
+        positions = [id(variable) for variable in optimizer.variables]
+        index = positions.index(id(learning_rate_variable(optimizer)))
+        variables = [*variables[:index], ops.cast(rate, variables[index].dtype), *variables[index + 1 :]]
+    return optimizer.stateless_apply(variables, gradients, weights)
+
+
+def changes_final_weights(optimizer: Any) -> bool:
+    """Whether the optimizer may change the weights when training ends, as all do with `use_ema`."""
+    method = type(optimizer).finalize_variable_values
+    return optimizer.use_ema or method is not keras.optimizers.Optimizer.finalize_variable_values
+
+
+def ignores_padding(optimizer: Any) -> bool:
+    """Whether the optimizer moves a weight alike where zeros are added to its array."""
+    replaced = {"name": "optimizer", "learning_rate": 0.01, "gradient_accumulation_steps": None}
+    config = json.dumps(optimizer.get_config() | replaced, default=repr)
+    return _ignores_padding(optimizer.__class__, config)
+
+
+@lru_cache
+def _ignores_padding(optimizer_class: Any, config: str) -> bool:
+    """Found by trying it."""
+    start, *gradients = np.random.default_rng(0).normal(size=(4, 3, 4)).astype("float32")
+
+    def moved(change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        optimizer = optimizer_class.from_config(json.loads(config))
+        weight = keras.Variable(change(start))
+        for gradient in gradients:
+            optimizer.apply([ops.convert_to_tensor(change(gradient))], [weight])
+        return ops.convert_to_numpy(weight)
+
+    plain = moved(lambda array: array)
+    padded = moved(lambda array: np.pad(array, [(0, 2), (0, 2)]))
+    return not np.array_equal(plain, start) and np.allclose(padded[:3, :4], plain, rtol=1e-5)
