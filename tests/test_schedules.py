@@ -11,7 +11,7 @@ from keras.optimizers import schedules as theirs
 from kerashp import build_model, fit
 from kerashp.schedules import LinearWarmup, StepDecay, in_epochs, takes_many_steps, warmup_cosine_restarts
 from kerashp.training import LearningRateCallback
-from kerashp.training._members.rates import Taken
+from kerashp.training._members.rates import ScheduledRates
 
 STEPS = np.unique(np.r_[:16, 48:52, 90:94, 128:132, 16:500:17])
 
@@ -76,7 +76,7 @@ def test_rates_of_many_steps_are_those_of_each(make: Callable[[], Any]) -> None:
     if takes_many_steps(schedule):
         at_once = keras.ops.convert_to_numpy(schedule(keras.ops.convert_to_tensor(STEPS)))
         np.testing.assert_allclose(at_once, rates(schedule), rtol=1e-5, atol=2e-8)
-    taken = Taken(_Given(schedule), 0.1, n_steps=3, first_epoch=2)
+    taken = ScheduledRates(_Given(schedule), 0.1, n_steps=3, first_epoch=2)
     parts = [taken.next(7), taken.next(3), taken.next(10)]
     each = [float(schedule(step)) for step in range(6, 26)]
     np.testing.assert_allclose(np.concatenate(parts), each, rtol=1e-5, atol=2e-8)

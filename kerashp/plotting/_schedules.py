@@ -12,7 +12,7 @@ from kerashp.estimators._parameters.schedules import SCHEDULES, NamedSchedule
 from kerashp.plotting._matplotlib import COLOURS, axes_of, plain, require
 from kerashp.schedules import LinearWarmup
 from kerashp.training import LearningRateCallback
-from kerashp.training._members.rates import Taken
+from kerashp.training._members.rates import ScheduledRates
 
 _STYLES = ("-", "--", "-.", ":")
 _LEAST_RATIO = 50.0  # of the greatest rate to those of the lowest tenth, on a log scale
@@ -115,7 +115,9 @@ class ScheduleDisplay:
             "warmup_epochs", warmup_epochs, "in [0, epochs)", lambda own: 0 <= own < n_epochs
         )
         rates = {
-            name: Taken(_callback(check, own, warmup, n_epochs), rate, n_steps).next(n_epochs * n_steps)
+            name: ScheduledRates(_callback(check, own, warmup, n_epochs), rate, n_steps).next(
+                n_epochs * n_steps
+            )
             for name, own in _named(schedules).items()
         }
         return cls(rates, n_steps).plot(ax, **options)

@@ -3,6 +3,7 @@
 from kerashp._archives import SecurityWarning
 from kerashp._statistics import Statistics, set_statistics
 from kerashp.training._costs import Costs, measured
+from kerashp.training._engine.blocks import block_size, n_cores
 from kerashp.training._engine.outputs import Predictor, predicting_shape
 from kerashp.training._engine.program_cache import clear_cache
 from kerashp.training._fit import FallbackWarning, fit
@@ -12,7 +13,7 @@ from kerashp.training._keras.obstacles import obstacle
 from kerashp.training._keras.rowwise import is_rowwise
 from kerashp.training._members.member import Member, Paused, Trained
 from kerashp.training._members.room import Room, units_of
-from kerashp.training._population import Population, block_size, n_cores
+from kerashp.training._population import Population
 from kerashp.training._runtime.devices import Devices, n_devices
 from kerashp.training._runtime.fallbacks import one_warning_a_cause
 from kerashp.training._runtime.forks import check_fork

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from kerashp.training._population import n_blocks
+from kerashp.training._engine.blocks import n_blocks
 from kerashp.training._runtime.backend import backend
 
 # Measured beside the probe below, on one machine and over 27 populations of perceptrons: what else there is

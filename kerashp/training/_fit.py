@@ -14,7 +14,7 @@ from kerashp.training._keras.learning_rates import initial_rate, schedule_among
 from kerashp.training._keras.logs import native, of_validation
 from kerashp.training._keras.obstacles import obstacle, of_error, too_large
 from kerashp.training._members.convergence import is_patient, least_epochs
-from kerashp.training._members.rates import Rates, Taken
+from kerashp.training._members.rates import Rates, ScheduledRates
 from kerashp.training._runtime.fallbacks import is_new, without_counters
 from kerashp.training._runtime.forks import check_fork
 
@@ -193,7 +193,8 @@ class _Training:
         self._n_steps = -(-data.n_rows(train) // batch_size)
         rates = None
         if self._schedule is not None:
-            rates = Rates([Taken(self._schedule, initial_rate(model, self._schedule), self._n_steps)])
+            first = initial_rate(model, self._schedule)
+            rates = Rates([ScheduledRates(self._schedule, first, self._n_steps)])
         try:
             self._engine = single(
                 model,
@@ -227,7 +228,7 @@ class _Training:
         callbacks.on_train_begin()
         epoch = model._initial_epoch or call["initial_epoch"]
         if self._schedule is not None:  # callbacks may have restored an earlier training
-            rates = Taken(self._schedule, self._schedule.begin(), self._n_steps, epoch)
+            rates = ScheduledRates(self._schedule, self._schedule.begin(), self._n_steps, epoch)
             self._engine.rates = Rates([rates])
         try:
             while epoch < call["epochs"] and not model.stop_training:

@@ -456,7 +456,7 @@ def test_shared_sample_weights_and_validation_data() -> None:
 
 
 def test_blocks_and_compaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerashp.training._population._FEW", 2)
+    monkeypatch.setattr("kerashp.training._engine.blocks._MOST_ON_CORES", 2)
     ends: list[dict[str, Any]] = [{"epochs": n} for n in (2, 9, 3, 1, 12, 2, 5)]
     for index in (1, 4):
         ends[index]["early_stopping"] = stopping(monitor="loss", patience=30, mode="max")
@@ -473,7 +473,7 @@ def test_blocks_and_compaction(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_as_many_blocks_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerashp.training._population._FEW", 3)
+    monkeypatch.setattr("kerashp.training._engine.blocks._MOST_ON_CORES", 3)
     members = [Member(model, random_state=0) for model in made(mlps(*np.linspace(0.002, 0.02, 5)))]
 
     def sizes(**options: Any) -> list[int]:
@@ -489,7 +489,7 @@ def test_as_many_blocks_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_members_predict_what_their_models_would(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerashp.training._population._FEW", 2)
+    monkeypatch.setattr("kerashp.training._engine.blocks._MOST_ON_CORES", 2)
     monkeypatch.setattr("kerashp.training._engine.outputs._ROWS", 64)
     X, y = table()
     build = [lambda w=w: compiled(stack(layers.Dense(w, "tanh"), layers.Dropout(0.2))) for w in (5, 9, 7)]

@@ -53,7 +53,7 @@ class Assembly:
         self._stack = stack
         self._data = data
         self._batch_sizes = batch_sizes
-        self._n_members = n_members
+        self.n_members = n_members
         self._mode = mode
         self._numbers = stack.numbers
         self._constants = stack.constants()
@@ -107,7 +107,7 @@ class Assembly:
     @cached_property
     def outputs(self) -> Outputs:
         """Computes what so many members of the stack predict."""
-        return Outputs(self._stack, self._n_members)
+        return Outputs(self._stack, self.n_members)
 
     def _program(self, layout: Layout, structures: tuple[Any, Any]) -> Program:
         if layout not in self._programs:
@@ -116,7 +116,7 @@ class Assembly:
 
     def _layout(self, train: Feed, validation: Feed | None, *, scheduled: bool) -> Layout:
         return Layout(
-            n_members=self._n_members,
+            n_members=self.n_members,
             train=self._side(train, _units(self._stack.template)),
             validation=NO_SIDE if validation is None else self._side(validation, 0),
             masked=self.masked,
@@ -129,7 +129,7 @@ class Assembly:
         outputs = getattr(self._stack.template, "outputs", None)  # a model of the user's own class has none
         several = outputs is None or len(tree.flatten(outputs)) > 1
         return Side(
-            steps=_steps(feed.arrays, feed.batch_size * self._n_members, units),
+            steps=_steps(feed.arrays, feed.batch_size * self.n_members, units),
             batch_size=feed.batch_size,
             row=_row(feed.arrays),
             rows_vary=several and feed.n_left > 0,

@@ -11,7 +11,7 @@ from kerashp.training._keras.optimizers import (
     learning_rate_variable,
     step_count,
 )
-from kerashp.training._members.rates import Scheduler, Taken
+from kerashp.training._members.rates import ScheduledRates, Scheduler
 
 _OF_EPOCHS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 
@@ -80,7 +80,7 @@ class LearningRateCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self.initial_learning_rate = initial_rate(self.model, self)
         self._begins = True
-        self._taken: Taken | None = None
+        self._taken: ScheduledRates | None = None
 
     def begin(self) -> float:
         """The rate from which the schedule starts, when all callbacks have begun.
@@ -101,7 +101,7 @@ class LearningRateCallback(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self._taken is None:
-            self._taken = Taken(self, self.initial_learning_rate, self._n_steps(), self._epoch)
+            self._taken = ScheduledRates(self, self.initial_learning_rate, self._n_steps(), self._epoch)
         optimizer = self.model.optimizer
         if learning_rate_of(optimizer) != self._last:
             raise ValueError(

@@ -72,6 +72,11 @@ class Member:
     statistics: Statistics | None = None
 
 
+def starting_model(member: Member) -> Any:
+    """The model whose weights a member's training begins with."""
+    return member.model if member.start is None else member.start
+
+
 @dataclass(frozen=True)
 class Paused:
     """Where a member's training was paused: all that it takes to go on as if it had not been.

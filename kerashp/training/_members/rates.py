@@ -26,7 +26,7 @@ class Scheduler(Protocol):
         """What it is called in errors."""
 
 
-class Taken:
+class ScheduledRates:
     """The rates of one training, step by step."""
 
     def __init__(self, callback: Scheduler, initial: float, n_steps: int, first_epoch: int = 0):
@@ -52,7 +52,7 @@ class Taken:
         return rates
 
 
-class Constant:
+class ConstantRates:
     """The rate of a member that has no such callback."""
 
     def __init__(self, initial: float):
@@ -68,10 +68,10 @@ class Rates:
 
     Parameters
     ----------
-    members : list of Taken or Constant
+    members : list of ScheduledRates or ConstantRates
     """
 
-    def __init__(self, members: Sequence[Taken | Constant]):
+    def __init__(self, members: Sequence[ScheduledRates | ConstantRates]):
         self._members = members
 
     def of(self, steps: np.ndarray) -> np.ndarray:

@@ -1,0 +1,154 @@
+"""What a `Population` refuses."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras.callbacks import EarlyStopping
+
+from kerashp._arguments import Arguments
+from kerashp._statistics import normalization_of
+from kerashp.training._keras.modes import Mode
+from kerashp.training._keras.obstacles import of_model
+from kerashp.training._members.member import Member, starting_model
+from kerashp.training._members.room import Room, dense_of, units_of
+from kerashp.training._stacking.padding import may_be_padded
+from kerashp.training._stacking.portions import Portions
+from kerashp.training._stacking.step import variables_of
+from kerashp.training._stacking.template import graph_shape
+
+CHECK = Arguments("Population")
+
+
+def refuse(reason: str | None) -> None:
+    """Raise an error if there is a reason why training cannot be compiled."""
+    if reason:
+        raise RuntimeError(f"Population: this training cannot be compiled: {reason}")
+
+
+def check_members(members: Sequence[Member]) -> None:
+    """Refuse members that cannot be trained, or not together."""
+    _check_ends(members)
+    _check_models([member.model for member in members])
+    _check_starts(members)
+    _check_statistics(members)
+
+
+def check_room(room: Any, models: Sequence[Any]) -> None:
+    """Refuse a room that these models have no place in."""
+    if not isinstance(room, Room):
+        raise CHECK.wrong_type("room", "a kerashp.training.Room or None", room)
+    CHECK.integer("room.n_members", room.n_members, at_least=1)
+    layers = dense_of(models[0])
+    if not len(room.units) == len(room.spare) == len(layers):
+        raise ValueError(
+            f"Population: room must have units and spare for each of {len(layers)} Dense layers; got {room}"
+        )
+    padded = may_be_padded(models[0]) if any(room.spare) and graph_shape(models[0]) else []
+    for layer, spare in zip(layers, room.spare, strict=True):
+        if spare and layer.name not in padded:
+            raise ValueError(
+                f"Population: room must have no spare units in layer {layer.name!r}, whose outputs would be "
+                f"others with zeros added; got {room}"
+            )
+    for index, units in enumerate(map(units_of, models)):
+        if not room.holds(units):
+            raise ValueError(
+                f"Population: room must be as wide as all members, or wider where it has spare units; "
+                f"members[{index}].model has Dense layers of {units} units, got {room}"
+            )
+
+
+def check_stackable(room: Room, mode: Mode) -> None:
+    """Refuse blocks of several members where only one can train by a call."""
+    if room.n_members > 1 and not mode.stackable:
+        raise ValueError(f"Population: room.n_members must be 1, since {mode.reason}; got {room.n_members}")
+
+
+def check_lengths(portions: Portions) -> None:
+    """Refuse different numbers of rows, where a short batch cannot be filled up."""
+    for member_rows in (portions.train_rows, portions.test_rows or []):
+        lengths = sorted(set(map(len, member_rows)))
+        if len(lengths) > 1:
+            raise ValueError(
+                "Population: members must have as many rows each, since this model, its loss or its "
+                f"metrics do not treat a batch's rows one by one; got {lengths}. Make a population of "
+                "each number"
+            )
+
+
+def check_paused(members: Sequence[Member]) -> None:
+    """Refuse values of an earlier training that are not of these models, which are built."""
+    for index, member in enumerate(members):
+        if member.paused is None:
+            continue
+        wanted = [[tuple(v.shape) for v in group] for group in variables_of(starting_model(member))[:3]]
+        got = [[array.shape for array in group] for group in member.paused.values]
+        if got != wanted:
+            raise ValueError(
+                f"Population: members[{index}].paused must be of a model that was made as this one is, with "
+                f"variables of shapes {wanted}; got {got}"
+            )
+
+
+def _check_ends(members: Sequence[Member]) -> None:
+    for index, member in enumerate(members):
+        if member.epochs is not None:
+            CHECK.integer(f"members[{index}].epochs", member.epochs, at_least=1)
+        stopping = member.early_stopping
+        if stopping is not None and not isinstance(stopping, EarlyStopping):
+            expected = "a keras.callbacks.EarlyStopping or None"
+            raise CHECK.wrong_type(f"members[{index}].early_stopping", expected, stopping)
+
+
+def _check_models(models: Sequence[Any]) -> None:
+    if not models:
+        raise ValueError("Population: members must be one or more; got none")
+    distinct = {id(model): (index, model) for index, model in reversed(list(enumerate(models)))}
+    for index, model in distinct.values():
+        model._assert_compile_called("fit")
+        if not model.built:
+            raise ValueError(
+                f"Population: members[{index}].model must be built; got one that is not. Give it an Input"
+            )
+        refuse(of_model(model))
+    first = graph_shape(models[0]) if len(distinct) > 1 else None
+    for index, model in distinct.values():
+        if model is not models[0] and (first is None or graph_shape(model) != first):
+            raise ValueError(
+                f"Population: members must have one graph shape; members[0].model and members[{index}].model "
+                "differ in more than numbers and widths, or have code of your own in them. Make a population "
+                "of each shape"
+            )
+
+
+def _check_starts(members: Sequence[Member]) -> None:
+    for index, member in enumerate(members):
+        if member.start is None or member.start is member.model:
+            continue
+        wanted, got = ([tuple(w.shape) for w in model.weights] for model in (member.model, member.start))
+        if got != wanted or type(member.start.optimizer) is not type(member.model.optimizer):
+            raise ValueError(
+                f"Population: members[{index}].start must be made as its model is, with weights of shapes "
+                f"{wanted} and {type(member.model.optimizer).__name__}; got {got} and "
+                f"{type(member.start.optimizer).__name__}"
+            )
+
+
+def _check_statistics(members: Sequence[Member]) -> None:
+    for index, member in enumerate(members):
+        if member.statistics is None:
+            continue
+        layer = normalization_of(starting_model(member))
+        if layer is None:
+            raise ValueError(
+                f"Population: members[{index}].statistics must be None, since its model has no Normalization "
+                "layer whose mean and variance are weights"
+            )
+        wanted = tuple(layer.adapt_mean.shape)
+        got = [np.shape(array) for array in member.statistics]
+        if got != [wanted, wanted]:
+            raise ValueError(
+                f"Population: members[{index}].statistics must be a mean and a variance of shape {wanted}, "
+                f"as its model's Normalization has them; got {got}"
+            )
