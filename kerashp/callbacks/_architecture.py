@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, zip_longest
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 from keras.src.models import Functional
 
 from kerashp._compat.keras import flatten_layers
+from kerashp.callbacks._manifest import CheckpointError
 
 _FREE = ("name", "trainable", "dtype", "seed", "inbound_nodes")
 
@@ -28,12 +30,27 @@ def architecture(model: Any) -> list[str]:
     return [line, *map(_layer, layers), *chain.from_iterable(map(_connections, graphs))]
 
 
-def first_difference(saved: Sequence[str], own: Sequence[str]) -> str | None:
-    """What is saved and what is there, where they first differ; None where they do not."""
-    for index in range(max(len(saved), len(own))):
-        one, other = (lines[index] if index < len(lines) else "nothing" for lines in (saved, own))
-        if one != other:
-            return f"{one} was saved, and the model has {other}"
+def check_architecture(model: Any, saved: Sequence[str], path: Path) -> None:
+    """Refuse to load the weights of another architecture, `saved` in its lines, from this path.
+
+    Raises
+    ------
+    CheckpointError
+        It says where the two differ first.
+    """
+    difference = first_difference(saved, architecture(model))
+    if difference:
+        raise CheckpointError(
+            f"{path} is of another model: {difference}. Build and compile the model as it was saved, or save "
+            "this one's checkpoints in another folder"
+        )
+
+
+def first_difference(saved: Sequence[str], present: Sequence[str]) -> str | None:
+    """The first of the saved lines that differs from the model's; None where all are the same."""
+    for saved_line, line in zip_longest(saved, present, fillvalue="nothing"):
+        if saved_line != line:
+            return f"{saved_line} was saved, and the model has {line}"
     return None
 
 

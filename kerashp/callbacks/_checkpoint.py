@@ -2,14 +2,10 @@
 
 import inspect
 import math
-import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from glob import escape as glob_escape
-from glob import glob
+from collections.abc import Sequence
 from pathlib import Path
-from string import Formatter
 from typing import Any
 
 import keras
@@ -19,7 +15,8 @@ from keras.src.utils import io_utils
 from kerashp._archives import check_archive, warn_of_known_holes
 from kerashp._arguments import Arguments
 from kerashp._files import digest, written_beside
-from kerashp.callbacks._architecture import architecture, first_difference
+from kerashp.callbacks._architecture import architecture, check_architecture
+from kerashp.callbacks._filenames import Filenames
 from kerashp.callbacks._manifest import CheckpointError, Manifest, Record, as_floats, damage, relative
 from kerashp.callbacks._state import (
     State,
@@ -31,6 +28,7 @@ from kerashp.callbacks._state import (
     state_of,
 )
 
+_CHECK = Arguments("ModelCheckpoint")
 _SUFFIXES = (".keras", ".weights.h5")
 
 
@@ -144,35 +142,26 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         *,
         keep: int | None = None,
     ):
-        check = Arguments("ModelCheckpoint")
-        if not isinstance(filepath, str | Path):
-            raise check.wrong_type("filepath", "a str or a pathlib.Path", filepath)
-        if not str(filepath).endswith(_SUFFIXES):
-            raise check.wrong_value("filepath", "a name that ends in '.keras' or '.weights.h5'", filepath)
+        weights_only = _saves_weights_only(filepath, save_weights_only)
         if save_freq != "epoch":
-            raise check.wrong_value(
-                "save_freq", "'epoch' (a training cannot be resumed within an epoch)", save_freq
-            )
-        weights = str(filepath).endswith(".weights.h5")
-        if save_weights_only is not None and check.flag("save_weights_only", save_weights_only) != weights:
-            raise check.wrong_value(
-                "save_weights_only", f"{weights} or None for {str(filepath)!r}", save_weights_only
-            )
-        self.keep = None if keep is None else check.integer("keep", keep, at_least=1)
+            expected = "'epoch' (a training cannot be resumed within an epoch)"
+            raise _CHECK.wrong_value("save_freq", expected, save_freq)
+        self.keep = None if keep is None else _CHECK.integer("keep", keep, at_least=1)
         if keep is not None and "{" not in str(filepath):
             expected = "None where all epochs have one filepath (name them as in '{epoch:03d}.keras')"
-            raise check.wrong_value("keep", expected, keep)
+            raise _CHECK.wrong_value("keep", expected, keep)
         super().__init__(
             str(filepath),
             monitor=monitor,
             verbose=verbose,
-            save_best_only=check.flag("save_best_only", save_best_only),
-            save_weights_only=weights,
+            save_best_only=_CHECK.flag("save_best_only", save_best_only),
+            save_weights_only=weights_only,
             mode=mode,
             initial_value_threshold=initial_value_threshold,
         )
         self.best: float | None
-        self._manifest = Manifest(self._manifest_path())
+        self._filenames = Filenames(str(filepath))
+        self._manifest = Manifest(self._filenames.manifest)
         self._kept: list[Any] = [self]  # the callbacks whose state is saved
         self._initial_best = initial_value_threshold
         self._begins = self._diverged = self._missed = False
@@ -370,13 +359,11 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     def _read(self) -> Manifest:
         path = self._manifest.path
         if path.exists():
-            return Manifest.read(path, self._root(), self._path_of)
-        there = sorted(
-            filter(self._is_one, glob(_with_placeholders(self.filepath, glob_escape, lambda _: "*")))
-        )
-        if there:
+            return Manifest.read(path, self._filenames.root, self._path_of)
+        existing = self._filenames.existing()
+        if existing:
             raise CheckpointError(
-                f"{there[-1]} cannot be resumed from: {path}, which vouches for it, is not there. Take "
+                f"{existing[-1]} cannot be resumed from: {path}, which vouches for it, is not there. Take "
                 "it from where the file is from, or load the file by keras.saving.load_model, or delete the "
                 "file to begin anew"
             )
@@ -386,12 +373,12 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         """Go on with the checkpoints of a manifest, if it has some."""
         if not manifest.records:
             return
-        _check_architecture(self._saved_model(), manifest, manifest.path)
+        check_architecture(self._saved_model(), manifest.architecture, manifest.path)
         self._manifest, self.best = manifest, manifest.records[-1].best
 
     def _loaded(self, model: Any, manifest: Manifest, record: Record) -> State:
         path = manifest.file(record)
-        _check_architecture(model, manifest, path)
+        check_architecture(model, manifest.architecture, path)
         remedy = "Take another copy of it, or load another file of its folder by keras.saving.load_model"
         model.optimizer.build(model.trainable_variables)
         n_weights = sum(math.prod(variable.shape) for variable in model.variables)
@@ -402,44 +389,22 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             restore_model(model, state)
         return state
 
-    def _is_one(self, path: str) -> bool:
-        """Whether a file has the name of a checkpoint."""
-        pattern = _with_placeholders(
-            self.filepath, re.escape, lambda name: r"\d+" if name == "epoch" else r"[-+.\w]+"
-        )
-        return re.fullmatch(pattern, path) is not None
-
     def _path_of(self, epoch: int, metrics: dict[str, float]) -> str:
         """Where the checkpoint of an epoch is."""
         return str(self._get_file_path(epoch, None, metrics))
 
-    def _root(self) -> Path:
-        """The folder that has all files in it: of "run/{epoch}/model.keras" it is "run"."""
-        fixed = ""
-        for text, name, *_ in Formatter().parse(self.filepath):
-            fixed += text
-            if name is not None:
-                break
-        return Path(f"{fixed}x").parent
 
-    def _manifest_path(self) -> Path:
-        """Beside the files: "run/{epoch:03d}.keras" has "run/epoch.keras.json"."""
-        return Path(_with_placeholders(self.filepath, str, str) + ".json")
-
-
-def _with_placeholders(template: str, text: Callable[[str], str], placeholder: Callable[[str], str]) -> str:
-    """A template with its text and the names of its placeholders replaced."""
-    parts = Formatter().parse(template)
-    return "".join(text(before) + ("" if name is None else placeholder(name)) for before, name, *_ in parts)
-
-
-def _check_architecture(model: Any, manifest: Manifest, path: Path) -> None:
-    difference = first_difference(manifest.architecture, architecture(model))
-    if difference:
-        raise CheckpointError(
-            f"{path} is of another model: {difference}. Build and compile the model as it was saved, or save "
-            "this one's checkpoints in another folder"
-        )
+def _saves_weights_only(filepath: Any, save_weights_only: Any) -> bool:
+    """Whether weights alone are saved, as the name says, which `save_weights_only` must not contradict."""
+    if not isinstance(filepath, str | Path):
+        raise _CHECK.wrong_type("filepath", "a str or a pathlib.Path", filepath)
+    name = str(filepath)
+    if not name.endswith(_SUFFIXES):
+        raise _CHECK.wrong_value("filepath", "a name that ends in '.keras' or '.weights.h5'", filepath)
+    weights_only = name.endswith(".weights.h5")
+    if save_weights_only is None or _CHECK.flag("save_weights_only", save_weights_only) == weights_only:
+        return weights_only
+    raise _CHECK.wrong_value("save_weights_only", f"{weights_only} or None for {name!r}", save_weights_only)
 
 
 def _is_own(callback: Any) -> bool:
