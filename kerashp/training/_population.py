@@ -27,7 +27,7 @@ from kerashp.training._population_checks import (
     refuse,
 )
 from kerashp.training._runtime.backend import backend
-from kerashp.training._runtime.devices import on, pinned
+from kerashp.training._runtime.devices import pinned_device, placement
 from kerashp.training._runtime.forks import check_fork
 from kerashp.training._stacking.finalization import final_state
 from kerashp.training._stacking.portions import Portions
@@ -125,7 +125,7 @@ class Population:
         at_a_time = n_cores() if blocks_at_a_time is None else blocks_at_a_time
         at_a_time = CHECK.integer("blocks_at_a_time", at_a_time, at_least=1)
         self._members = list(members)
-        self._device = pinned()
+        self._device = pinned_device()
         check_members(self._members)
         models = [member.model for member in self._members]
         if room is not None:
@@ -190,7 +190,7 @@ class Population:
         state, best = self._snapshot(member)
         watch = self._courses[member].watch
         if watch is None or not watch.restores or best is None:
-            with on(self._device):
+            with placement(self._device):
                 return final_state(self._stack.template, state)
         weights, others = best  # in Keras, too, they come after the optimizer's averages
         choices = zip(self._restored, others, state.others, strict=True)
@@ -230,7 +230,7 @@ class Population:
             filled = chosen[np.minimum(np.arange(size), len(chosen) - 1)]
             states = {member: self.state(member) for member in chosen}
             state = stacked([states[member]._replace(optimizer=[], metrics=[]) for member in filled])
-            with on(self._device):
+            with placement(self._device):
                 parts.append(self._assembly.outputs.of(filled, state, [x])[: len(chosen)])
         return np.concatenate(parts)
 
@@ -337,7 +337,7 @@ class Population:
     def _advance(self, block: Block, n_epochs: int) -> None:
         if not block.engine.active.any():
             return
-        with on(self._device):
+        with placement(self._device):
             for trained, tested in block.engine.epochs(n_epochs, validate=block.engine.validates):
                 logs = trained | of_validation(tested)
                 for epoch in range(len(trained["loss"])):

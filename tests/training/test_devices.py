@@ -54,19 +54,19 @@ def test_the_device_with_the_least_to_do_is_next(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(backend(), "on", lambda _: pytest.MonkeyPatch.context())
     devices = Devices()
     assert n_devices() == 2
-    with devices.one() as first, devices.one() as second:
+    with devices.least_busy() as first, devices.least_busy() as second:
         assert (first, second) == ("a", "b")
-        with devices.one() as third:
+        with devices.least_busy() as third:
             assert third == "a"
-            with devices.one() as fourth:
+            with devices.least_busy() as fourth:
                 assert fourth == "b"
-    with devices.one() as again:
+    with devices.least_busy() as again:
         assert again == "a"
 
 
 def test_one_device_needs_no_pinning() -> None:
     assert n_devices() == 1
-    with Devices().one() as device:
+    with Devices().least_busy() as device:
         assert device is None
 
 

@@ -650,8 +650,8 @@ def test_data_too_large_for_the_device_are_trained_on_by_keras(monkeypatch: pyte
 )
 def test_a_process_without_memory_maps_compiles_no_more(monkeypatch: pytest.MonkeyPatch, data) -> None:
     clear_cache()
-    monkeypatch.setattr(memory_maps, "_most", lambda: 100)
-    with pytest.warns(FallbackWarning, match="memory maps of the 100 that it may have(.|\n)*new process"):
+    monkeypatch.setattr(memory_maps, "_limit", lambda: 100)
+    with pytest.warns(FallbackWarning, match="memory maps of at most 100(.|\n)*new process"):
         fit(_plain(), *data, verbose=0)
     monkeypatch.undo()
     fit(_plain(), *data, verbose=0, fallback="error")

@@ -170,7 +170,7 @@ def test_a_float_type_that_the_backend_has_not_is_refused(monkeypatch: pytest.Mo
         keras.ops, "zeros", lambda shape, dtype: zeros(shape, dtype=dtype.replace("64", "32"))
     )
     with pytest.raises(
-        ValueError, match="dtype='float64' is not to be had: the .* backend computes in float32"
+        ValueError, match="dtype='float64' is not available on this backend: .* computes in float32"
     ):
         KerasMLPRegressor(dtype="float64").fit(*diabetes)
     assert keras.config.floatx() == "float32"

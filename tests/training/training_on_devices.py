@@ -51,7 +51,7 @@ def population(devices: list[Any]) -> Any:
         model = build_model(1, 4, 0.05, 3, dropout=0.2)
         members.append(Member(model, random_state=seed, early_stopping=stop))
     own = Devices()
-    with own.one(), own.one():
+    with own.least_busy(), own.least_busy():
         made = Population(members, X, X[:, 0], blocks_at_a_time=1)
     trained = made.train(epochs=3)
     outputs = made.predict(X, [0, 1, 2])

@@ -15,7 +15,7 @@ from kerashp.diagnostics._foundations.passes import states_of
 from kerashp.training import isolated, without_lambda_warnings
 from kerashp.training._keras.layers import is_plain
 from kerashp.training._runtime.backend import backend, supported
-from kerashp.training._runtime.replaced_methods import replaced
+from kerashp.training._runtime.temporary_values import temporary_values
 
 _OF_ALL = ("name", "trainable", "dtype")
 _MOST_LETTERS = 200
@@ -109,7 +109,8 @@ class _Cloning:
         if getattr(model, "inputs", None):  # a Sequential may not know them yet
             own = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
             inputs = tree.map_structure(_input_in_float64, own)
-        with replaced((vars(model), "compiled", False)):  # Keras would compile a Sequential's clone too
+        # Keras would compile a Sequential's clone too.
+        with temporary_values((vars(model), "compiled", False)):
             return keras.models.clone_model(model, inputs, self.layer, cache=self._clones)
 
     def layer(self, layer: Any) -> Any:

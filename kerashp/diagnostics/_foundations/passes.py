@@ -12,7 +12,7 @@ from keras import ops, tree
 from kerashp._arguments import Arguments
 from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.data import are_arrays, leaves, standardized
-from kerashp.training._runtime.replaced_methods import replaced
+from kerashp.training._runtime.temporary_values import temporary_values
 
 
 class Rows(NamedTuple):
@@ -68,7 +68,7 @@ class Pass:
             (vars(layer), "call", _with_own_statistics(layer)) for layer in _normalizations(self._model)
         ]
         arguments = {"training": False} if self._model._call_has_training_arg else {}
-        with replaced(*changes):
+        with temporary_values(*changes):
             return self._model(self._rows.x, **arguments)
 
 
@@ -110,7 +110,7 @@ def layers_of(model: Any, prefix: str = "") -> dict[str, Any]:
 def tapped(model: Any, tap: Tap) -> Iterator[None]:
     """Inside, all floats that go into the model's layers and come out of them pass through `tap`."""
     layers = layers_of(model).items()
-    with replaced(*[(vars(layer), "call", _tapped_call(name, layer, tap)) for name, layer in layers]):
+    with temporary_values(*[(vars(layer), "call", _tapped_call(name, layer, tap)) for name, layer in layers]):
         yield
 
 

@@ -145,7 +145,7 @@ class LocalRunner:
             first = group is groups[0][0] and not self._store.results
             self._limit.check(0.0 if first else group.compile_seconds)
             keep = self._store.keep_states if self._store.keeps else None
-            with devices.one():
+            with devices.least_busy():
                 return StackedTraining(fits, blocks, group.room).train(self._report, keep, self._store.every)
 
         dtypes = {group.fits: fits[0].dtype for group, fits in groups}

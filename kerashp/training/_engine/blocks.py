@@ -11,7 +11,7 @@ from kerashp.training._engine.assembly import Assembly
 from kerashp.training._engine.engine import Engine, chosen
 from kerashp.training._members.rates import ConstantRates, Rates, ScheduledRates
 from kerashp.training._runtime.backend import backend
-from kerashp.training._runtime.devices import on, pinned
+from kerashp.training._runtime.devices import pinned_device, placement
 from kerashp.training._stacking.portions import Portions
 from kerashp.training._stacking.step import State
 
@@ -98,7 +98,7 @@ class Blocks:
         self._portions = portions
         self._rates = rates
         self._size = assembly.n_members
-        self._device = pinned()
+        self._device = pinned_device()
         self._ended: dict[int, Snapshot] = {}  # of members that are in no block any more
         self._snapshots: dict[int, Snapshot] = {}  # of other members, where they were asked for
         self._blocks = self._divided(np.arange(len(best)), state, best)
@@ -131,7 +131,7 @@ class Blocks:
         for member in snapshots.keys() - set(members):
             self._ended[member] = snapshots[member]
         state = stacked([snapshots[member].state for member in members])
-        with on(self._device):
+        with placement(self._device):
             best = [snapshots[member].best for member in members]
             self._blocks = self._divided(np.array(members), state, best)
 

@@ -12,8 +12,8 @@ from kerashp.training._engine.feed import Feed, Order
 from kerashp.training._engine.program import MOST_EPOCHS, Batches, Carry, Extent, Program
 from kerashp.training._keras.logs import Logs
 from kerashp.training._members.rates import Rates
-from kerashp.training._runtime.ahead import one_ahead
 from kerashp.training._runtime.backend import backend
+from kerashp.training._runtime.prefetch import prefetched
 from kerashp.training._stacking.step import State, variables_of
 
 _NONE = Batches([], [], [], [])
@@ -128,7 +128,7 @@ class Engine:
         self._tested_last = validate
         calls = self._calls(times)
         several = times > self.epochs_a_call or self._train.n_steps > self._program.layout.train.steps
-        for call in one_ahead(calls) if several else calls:
+        for call in prefetched(calls) if several else calls:
             logs = self._called(call, validate=validate)
             if logs is not None:
                 yield logs

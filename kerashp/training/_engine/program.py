@@ -17,7 +17,7 @@ from kerashp.training._keras.logs import Logs
 from kerashp.training._keras.numbers import numbers_of
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.forks import check_fork
-from kerashp.training._runtime.replaced_methods import PLACES
+from kerashp.training._runtime.temporary_values import VALUES_LOCK
 from kerashp.training._stacking.padding import Padding
 from kerashp.training._stacking.step import Batch, State, Step
 
@@ -272,7 +272,7 @@ class Program:
     def _call(self, key: Any, model: Any, chosen: Callable, compiler: Callable, arguments: tuple) -> Any:
         check_fork()
         if key not in self._compiled:
-            with PLACES:  # tracing puts values elsewhere; and one thread compiles for all
+            with VALUES_LOCK:  # tracing puts values elsewhere; and one thread compiles for all
                 if key not in self._compiled:
                     function = chosen(Epochs(model, self.layout, self._structures))
                     self._compiled[key] = Compiled(function, compiler, arguments)

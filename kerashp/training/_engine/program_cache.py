@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from kerashp.training._engine.program import Layout, Program
 from kerashp.training._keras.identity import identity
 from kerashp.training._keras.numbers import Number
-from kerashp.training._runtime.devices import pinned
+from kerashp.training._runtime.devices import pinned_device
 
 _MOST = 64
 
@@ -24,7 +24,7 @@ def program_for(model: Any, numbers: list[Number], layout: Layout, structures: t
     A model with code of the user's own has its programs for itself, for as long as it lives and is not
     compiled anew.
     """
-    key = (layout, repr(structures), pinned())
+    key = (layout, repr(structures), pinned_device())
     shape = identity(model, numbers)
     with _LOCK:
         if shape is None:

@@ -18,7 +18,7 @@ from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.layers import dropouts_of
 from kerashp.training._keras.optimizers import HYPERPARAMETERS
 from kerashp.training._runtime.backend import backend
-from kerashp.training._runtime.replaced_methods import replaced
+from kerashp.training._runtime.temporary_values import temporary_values
 
 OF_REGULARIZERS = ("l1", "l2")
 REGULARIZERS = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
@@ -76,7 +76,7 @@ def numbers_of(model: Any) -> list[Number]:
 def lifted(model: Any, numbers: Sequence[Number], tensors: Sequence[Any]) -> AbstractContextManager[None]:
     """Inside, Keras computes with these tensors in place of the model's numbers."""
     layers = flatten_layers(model)
-    return replaced(
+    return temporary_values(
         *[
             (mapping, key, tensor if number.is_array else _lifted_type()(tensor))
             for number, tensor in zip(numbers, tensors, strict=True)
@@ -89,7 +89,7 @@ def left_out(model: Any, numbers: Sequence[Number]) -> AbstractContextManager[No
     """Inside, the model's config has the same in place of every number."""
     layers = flatten_layers(model)
     places = [place for number in numbers for place in number.places(layers)]
-    return replaced(*[(mapping, key, PLACEHOLDER) for mapping, key in places])
+    return temporary_values(*[(mapping, key, PLACEHOLDER) for mapping, key in places])
 
 
 def shared_places(model: Any, numbers: Sequence[Number]) -> list[int]:

@@ -1,4 +1,4 @@
-"""On which of a process's accelerators populations train."""
+"""The accelerators of a process, and which of them a population trains on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +12,8 @@ _PINNED: ContextVar[Any] = ContextVar("_PINNED", default=None)
 
 
 @contextmanager
-def on(device: Any) -> Iterator[None]:
-    """Inside, in this thread, what is trained is on this device; None: where the backend puts it.
+def placement(device: Any) -> Iterator[None]:
+    """Inside, in this thread, training runs on this device; None: where the backend puts it.
 
     A `Population` stays where it was made, whichever thread trains it.
     """
@@ -28,8 +28,8 @@ def on(device: Any) -> Iterator[None]:
         _PINNED.reset(token)
 
 
-def pinned() -> Any:
-    """The device that this thread is on; None where nobody has said."""
+def pinned_device() -> Any:
+    """The device that `placement` has set for this thread; None outside of it."""
     return _PINNED.get()
 
 
@@ -39,22 +39,22 @@ def n_devices() -> int:
 
 
 class Devices:
-    """Hands out the accelerators, where there are several, so that all have as much to do."""
+    """Gives each training the accelerator with the fewest trainings, where there are several."""
 
     def __init__(self) -> None:
         devices = backend().devices()
-        self._at_work = dict.fromkeys(devices if len(devices) > 1 else [None], 0)
+        self._n_trainings = dict.fromkeys(devices if len(devices) > 1 else [None], 0)
         self._lock = Lock()
 
     @contextmanager
-    def one(self) -> Iterator[Any]:
-        """Inside, in this thread, what is trained is on the device with the least to do."""
+    def least_busy(self) -> Iterator[Any]:
+        """Inside, in this thread, training runs on the device with the fewest trainings."""
         with self._lock:
-            device = min(self._at_work, key=lambda device: self._at_work[device])
-            self._at_work[device] += 1
+            device = min(self._n_trainings, key=lambda device: self._n_trainings[device])
+            self._n_trainings[device] += 1
         try:
-            with on(device):
+            with placement(device):
                 yield device
         finally:
             with self._lock:
-                self._at_work[device] -= 1
+                self._n_trainings[device] -= 1

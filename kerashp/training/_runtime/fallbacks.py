@@ -1,4 +1,4 @@
-"""Warnings: one for each cause, however many fits have it."""
+"""One warning for each cause of a fallback, however many fits have it."""
 
 import re
 from collections.abc import Iterator
@@ -12,30 +12,30 @@ from kerashp._compat.keras import flatten_layers
 
 _OF_GRAPHS = re.compile(r"(?<=[a-z])_\d{3,}(?=_)")
 
-_SAID: ContextVar[set[str] | None] = ContextVar("_SAID", default=None)
+_SHOWN: ContextVar[set[str] | None] = ContextVar("_SHOWN", default=None)
 
 
 @contextmanager
 def one_warning_a_cause() -> Iterator[None]:
-    """Inside, in this thread, a cause is new once; Python's own filters forget what they have shown."""
-    if _SAID.get() is not None:
+    """Inside, in this thread, a cause is new once; Python's own warning filters do not keep that up."""
+    if _SHOWN.get() is not None:
         yield
         return
-    token = _SAID.set(set())
+    token = _SHOWN.set(set())
     try:
         yield
     finally:
-        _SAID.reset(token)
+        _SHOWN.reset(token)
 
 
 def is_new(cause: str) -> bool:
-    """Whether to warn of it: not of what was said before inside `one_warning_a_cause`."""
-    said = _SAID.get()
-    if said is None:
+    """Whether to warn of a cause: not if it was shown before inside the same `one_warning_a_cause`."""
+    shown_causes = _SHOWN.get()
+    if shown_causes is None:
         return True
-    known = cause in said
-    said.add(cause)
-    return not known
+    was_shown = cause in shown_causes
+    shown_causes.add(cause)
+    return not was_shown
 
 
 def without_counters(text: str, model: Any) -> str:

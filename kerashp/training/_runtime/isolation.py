@@ -1,4 +1,4 @@
-"""A fit that leaves the process as it was: random states, float type and dtype policy."""
+"""Settings for one block of code, and what they were before: random states, float type, dtype policy."""
 
 import random
 import threading
@@ -12,7 +12,7 @@ from keras.src.backend.common import global_state
 from keras.src.random import seed_generator
 
 from kerashp.training._runtime.forks import check_fork
-from kerashp.training._runtime.notes import without_notes
+from kerashp.training._runtime.tensorflow_logs import without_log_messages
 
 _SEED_GENERATOR = "global_seed_generator"
 _DTYPE_POLICY = "dtype_policy"
@@ -23,7 +23,7 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def isolated(seed: int | None = None, dtype: str | None = None) -> Iterator[None]:
-    """Run a block under `seed` and `dtype`, and restore what was there before.
+    """Run a block under `seed` and `dtype`, and restore the former states and settings.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ def isolated(seed: int | None = None, dtype: str | None = None) -> Iterator[None
 
 def without_retracing_warnings() -> AbstractContextManager[None]:
     """Drop TensorFlow's warning that several models in a row were compiled, which is what a search does."""
-    return without_notes("tf.function retracing")
+    return without_log_messages("tf.function retracing")
 
 
 def without_lambda_warnings() -> AbstractContextManager[None]:
-    """Drop Keras' warning that what has a lambda in it cannot be loaded: here it is not.
+    """Drop Keras' warning that an object with a lambda cannot be loaded: kerashp does not load it.
 
     Enter it before starting threads; see `without_warnings`.
     """
@@ -100,12 +100,12 @@ def _float_type(dtype: str | None) -> Iterator[None]:
 
 
 def _check_float_type(dtype: str) -> None:
-    """Refuse what the backend would quietly compute in another type."""
-    got = keras.backend.standardize_dtype(keras.ops.zeros((), dtype=dtype).dtype)
-    if got != dtype:
+    """Refuse a float type that the backend would silently replace by another."""
+    actual = keras.backend.standardize_dtype(keras.ops.zeros((), dtype=dtype).dtype)
+    if actual != dtype:
         raise ValueError(
-            f"dtype={dtype!r} is not to be had: the {keras.backend.backend()} backend computes in {got}. "
-            "With JAX set the environment variable JAX_ENABLE_X64=1 before it is imported"
+            f"dtype={dtype!r} is not available on this backend: {keras.backend.backend()} computes "
+            f"in {actual}. With JAX, set the environment variable JAX_ENABLE_X64=1 before it is imported"
         )
 
 
@@ -114,7 +114,7 @@ def _random_states(seed: int | None) -> Iterator[None]:
     if seed is None:
         yield
         return
-    python, numpy, keras_own = random.getstate(), np.random.get_state(), seed_generator.python_random
+    python, numpy, keras_random = random.getstate(), np.random.get_state(), seed_generator.python_random
     generator = global_state.get_global_attribute(_SEED_GENERATOR)
     random.seed(seed)
     np.random.seed(seed)
@@ -125,7 +125,7 @@ def _random_states(seed: int | None) -> Iterator[None]:
         with _backend_random_state(seed):
             yield
     finally:
-        seed_generator.python_random = keras_own
+        seed_generator.python_random = keras_random
         random.setstate(python)
         np.random.set_state(numpy)
         global_state.set_global_attribute(_SEED_GENERATOR, generator)

@@ -10,7 +10,7 @@ import numpy as np
 from jax._src.xla_bridge import backends_are_initialized
 from keras.src.backend.common import dtypes
 
-from kerashp.training._runtime.replaced_methods import replaced
+from kerashp.training._runtime.temporary_values import temporary_values
 
 UNMATCHED: tuple[type, ...] = ()  # optimizers whose numbers under Keras' own training are others
 
@@ -19,7 +19,7 @@ UNMATCHED: tuple[type, ...] = ()  # optimizers whose numbers under Keras' own tr
 def float64() -> Iterator[None]:
     """Inside, the backend computes in float64 where it is asked to."""
     keras_too = (dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")  # by which its functions take float32
-    with jax.enable_x64(True), replaced(keras_too):
+    with jax.enable_x64(True), temporary_values(keras_too):
         yield
 
 

@@ -3,9 +3,9 @@
 from functools import cache
 from pathlib import Path
 
-_MOST = Path("/proc/sys/vm/max_map_count")
-_OWN = Path("/proc/self/maps")
-_SHARE = 0.95  # of them may be in use; a process that needs more than there are is ended by the system
+_MAX_COUNT = Path("/proc/sys/vm/max_map_count")
+_MAPS = Path("/proc/self/maps")
+_SHARE = 0.95  # of them may be in use; the system kills a process that needs more
 
 
 def check_maps() -> None:
@@ -16,18 +16,18 @@ def check_maps() -> None:
     RuntimeError
         If nearly all are in use, on systems that say so.
     """
-    most = _most()
-    if most is None:
+    limit = _limit()
+    if limit is None:
         return
-    with _OWN.open("rb") as lines:
-        own = sum(1 for _ in lines)
-    if own > _SHARE * most:
+    with _MAPS.open("rb") as lines:
+        n_maps = sum(1 for _ in lines)
+    if n_maps > _SHARE * limit:
         raise RuntimeError(
-            f"this process has {own} memory maps of the {most} that it may have: TensorFlow keeps every "
-            "compiled function until the process ends. Go on in a new process, or raise vm.max_map_count"
+            f"this process has {n_maps} memory maps of at most {limit}: TensorFlow keeps every compiled "
+            "function until the process ends. Continue in a new process, or raise vm.max_map_count"
         )
 
 
 @cache
-def _most() -> int | None:
-    return int(_MOST.read_text()) if _MOST.exists() and _OWN.exists() else None
+def _limit() -> int | None:
+    return int(_MAX_COUNT.read_text()) if _MAX_COUNT.exists() and _MAPS.exists() else None

@@ -19,8 +19,8 @@ from tensorflow.python.ops.parallel_for import pfor
 
 from kerashp._compat.keras import schedule_free_optimizers
 from kerashp.training._runtime.memory_maps import check_maps
-from kerashp.training._runtime.notes import without_notes
-from kerashp.training._runtime.replaced_methods import replaced
+from kerashp.training._runtime.temporary_values import temporary_values
+from kerashp.training._runtime.tensorflow_logs import without_log_messages
 
 # Optimizers whose numbers depend on variables that change under their hands, which tensors do not:
 # ScheduleFreeAdamW takes `momentum.value` for the old value and reads it after the update.
@@ -189,7 +189,7 @@ def materialized(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
 def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
     """The function over the first axis of every tensor in the arguments."""
     _add_vector_forms()
-    with without_notes("while_loop"):  # that some operation is mapped by a loop
+    with without_log_messages("while_loop"):  # that some operation is mapped by a loop
         return tf.vectorized_map(lambda packed: function(*packed), arguments)
 
 
@@ -282,7 +282,7 @@ class _Stateless(keras.optimizers.Optimizer):
 
     def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
         without_branches = SimpleNamespace(**{**vars(ops), "cond": _both_branches})
-        with replaced((vars(base_optimizer), "ops", without_branches)):
+        with temporary_values((vars(base_optimizer), "ops", without_branches)):
             super()._backend_apply_gradients(grads, trainable_variables)
 
 
@@ -305,7 +305,7 @@ def stateless(optimizer: Any) -> Iterator[None]:
     keys = {id(variable): optimizer._var_key(variable) for variable in optimizer._trainable_variables}
     optimizer.__class__ = type(own.__name__, (own, _Stateless), {})
     try:
-        with replaced((vars(optimizer), "_var_key", lambda variable: keys[id(variable)])):
+        with temporary_values((vars(optimizer), "_var_key", lambda variable: keys[id(variable)])):
             yield
     finally:
         optimizer.__class__ = own

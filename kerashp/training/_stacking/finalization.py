@@ -6,7 +6,7 @@ import keras
 
 from kerashp.training._keras.optimizers import changes_final_weights
 from kerashp.training._runtime.backend import backend
-from kerashp.training._runtime.replaced_methods import PLACES
+from kerashp.training._runtime.temporary_values import VALUES_LOCK
 from kerashp.training._stacking.step import State, variables_of
 
 
@@ -32,7 +32,7 @@ def final_state(model: Any, state: State) -> State:
     variables = variables_of(model)
     pairs = [pair for group in zip(variables, state, strict=True) for pair in zip(*group, strict=True)]
     tensors = [(variable, backend().put(value)) for variable, value in pairs]
-    with PLACES, backend().stateless(model.optimizer), keras.StatelessScope(state_mapping=tensors):
+    with VALUES_LOCK, backend().stateless(model.optimizer), keras.StatelessScope(state_mapping=tensors):
         model.optimizer.finalize_variable_values(model.trainable_weights)
         # Inside, where a variable that was assigned to another has its value of the state.
         values = [backend().values(group) for group in variables[:3]]

@@ -13,7 +13,7 @@ from keras import ops
 from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.optimizers import excluded_from_weight_decay, ignores_padding
 from kerashp.training._members.room import dense_of
-from kerashp.training._runtime.replaced_methods import replaced
+from kerashp.training._runtime.temporary_values import temporary_values
 
 PADDED = (
     keras.layers.Activation,
@@ -154,7 +154,7 @@ def only_real(model: Any, padding: Padding, masks: Sequence[Any]) -> AbstractCon
     """Inside, the outputs of units that are not there are zero, and no statistics count them."""
     layers = flatten_layers(model)
     changes = [_change(layers[layer], masks[mask], fill) for layer, mask, fill in padding.layers]
-    return replaced(*[change for change in changes if change])
+    return temporary_values(*[change for change in changes if change])
 
 
 def zeros_kept(weights: Sequence[Any], padding: Padding, masks: Sequence[Any]) -> list[Any]:

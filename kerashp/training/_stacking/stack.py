@@ -15,7 +15,7 @@ from kerashp.training._keras.numbers import Number, numbers_of
 from kerashp.training._keras.optimizers import build_optimizer, slots_by_weight
 from kerashp.training._members.room import Room, units_of
 from kerashp.training._runtime.backend import backend
-from kerashp.training._runtime.replaced_methods import PLACES
+from kerashp.training._runtime.temporary_values import VALUES_LOCK
 from kerashp.training._stacking.padding import Padding, Units, padded, unpadded
 from kerashp.training._stacking.step import State, variables_of
 from kerashp.training._stacking.template import aligned, template_of
@@ -86,7 +86,7 @@ class Stack:
 
     def constants(self) -> list[np.ndarray]:
         """The members' numbers, then which units they have; arrays of shape `(n_members, ...)`."""
-        with PLACES:
+        with VALUES_LOCK:
             members = zip(self._layers, self._statistics, strict=True)
             told = [(own, None if known is None else known._asdict()) for own, known in members]
             numbers = [np.stack([number.value(*one) for one in told]) for number in self.numbers]

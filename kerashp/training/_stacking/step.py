@@ -13,7 +13,7 @@ from kerashp.training._keras.logs import flat
 from kerashp.training._keras.numbers import Number, lifted
 from kerashp.training._keras.optimizers import updated
 from kerashp.training._runtime.backend import backend
-from kerashp.training._runtime.replaced_methods import replaced
+from kerashp.training._runtime.temporary_values import temporary_values
 from kerashp.training._stacking.padding import Padding, only_real, zeros_kept
 
 
@@ -146,7 +146,7 @@ def _outputs(model: Any, x: Any, rows: Any, *, training: bool) -> Any:
     arguments: dict[str, Any] = {"training": training} if model._call_has_training_arg else {}
     if rows is not None and has_batch_statistics(model):
         arguments["mask"] = rows
-    with replaced((vars(model), "_supports_masking", True)):
+    with temporary_values((vars(model), "_supports_masking", True)):
         outputs = model(x, **arguments)
     if rows is not None:
         for output in tree.flatten(outputs):
@@ -199,7 +199,7 @@ def _dropping(layers: Sequence[Any], kept: Sequence[Any] | None) -> Iterator[Non
         yield
         return
     calls = [_told(layer, units) for layer, units in zip(layers, kept, strict=True)]
-    with replaced(*[(vars(layer), "call", call) for layer, call in zip(layers, calls, strict=True)]):
+    with temporary_values(*[(vars(layer), "call", call) for layer, call in zip(layers, calls, strict=True)]):
         yield
 
 

@@ -1,4 +1,4 @@
-"""What TensorFlow logs for its own developers."""
+"""TensorFlow's log messages, some of which are left out."""
 
 import logging
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_notes(text: str) -> Iterator[None]:
-    """Inside, TensorFlow logs nothing that has this text in it.
+def without_log_messages(text: str) -> Iterator[None]:
+    """Inside, TensorFlow logs no message that contains this text.
 
-    >>> with without_notes("retracing"):
+    >>> with without_log_messages("retracing"):
     ...     logging.getLogger("tensorflow").warning("5 calls triggered retracing")
     """
 
