@@ -11,7 +11,7 @@ from kerashp._arguments import known_arguments
 from kerashp.training._engine.assembly import single
 from kerashp.training._keras import data, hooks
 from kerashp.training._keras.learning_rates import initial_rate, schedule_among
-from kerashp.training._keras.logs import native, of_validation
+from kerashp.training._keras.logs import native, validation_logs
 from kerashp.training._keras.obstacles import obstacle, of_error, too_large
 from kerashp.training._members.convergence import is_patient, least_epochs
 from kerashp.training._members.rates import Rates, ScheduledRates
@@ -178,7 +178,7 @@ class _Training:
         self._model = model
         self._call = call
         self._ahead = False  # of the model's variables
-        self._schedule = schedule_among(hooks.flat(call["callbacks"]))
+        self._schedule = schedule_among(hooks.flat_callbacks(call["callbacks"]))
         reason = obstacle(model, call)
         if reason:
             raise _Refused(reason)
@@ -257,7 +257,7 @@ class _Training:
 
     def _epochs_at_once(self, callbacks: list[Any], left: int) -> int:
         alike = not self._engine.validates or self._call["validation_freq"] == 1
-        if hooks.look_between(callbacks) or not alike:
+        if hooks.act_between_epochs(callbacks) or not alike:
             return 1
         return min([left, *map(least_epochs, filter(is_patient, callbacks))])
 
@@ -270,7 +270,7 @@ class _Training:
                 callbacks.on_epoch_end(epoch, logs)
             return logs
         callbacks.on_epoch_begin(first)
-        if hooks.look_at_model(callbacks.callbacks):
+        if hooks.use_model(callbacks.callbacks):
             self._engine.read(self._model)
         logs = self._one(callbacks, first)
         hooks.end_batches(callbacks.callbacks, self._n_steps - 1, logs)
@@ -279,10 +279,10 @@ class _Training:
 
     def _one(self, callbacks: Any, epoch: int) -> dict[str, Any]:
         validate = self._engine.validates and self._model._should_eval(epoch, self._call["validation_freq"])
-        if not hooks.look_at_model(callbacks.callbacks):
+        if not hooks.use_model(callbacks.callbacks):
             (logs,) = self._trained(1, validate=validate)
             return logs
-        apart = validate and hooks.look_at_tests(callbacks.callbacks)
+        apart = validate and hooks.use_validation(callbacks.callbacks)
         (logs,) = self._trained(1, validate=validate and not apart)
         self._write()
         if apart:
@@ -291,14 +291,14 @@ class _Training:
             tested = self._validated()
             self._write()
             callbacks.on_test_end(tested)
-            logs |= of_validation(tested)
+            logs |= validation_logs(tested)
         return logs
 
     def _trained(self, times: int, *, validate: bool) -> Iterator[dict[str, Any]]:
         """Train so many epochs; the logs of each."""
         self._ahead = True
         for trained, tested in self._engine.epochs(times, validate=validate):
-            logs = trained | of_validation(tested)
+            logs = trained | validation_logs(tested)
             for epoch in range(len(next(iter(logs.values())))):
                 yield {name: native(log[epoch, 0]) for name, log in logs.items()}
 

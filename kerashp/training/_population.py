@@ -11,10 +11,10 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 from kerashp.training._engine.assembly import Assembly
 from kerashp.training._engine.blocks import Block, Blocks, Snapshot, block_size, n_cores, stacked
 from kerashp.training._keras.learning_rates import initial_rate
-from kerashp.training._keras.logs import flat, native, of_validation
+from kerashp.training._keras.logs import flat_logs, native, validation_logs
 from kerashp.training._keras.modes import Mode, mode_of
 from kerashp.training._keras.obstacles import of_data, of_error, too_large
-from kerashp.training._members.member import Course, Member, Paused, Trained, starting_model
+from kerashp.training._members.member import Member, Paused, Progress, Trained, starting_model
 from kerashp.training._members.rates import ConstantRates, ScheduledRates
 from kerashp.training._members.room import Room, units_of
 from kerashp.training._population_checks import (
@@ -142,7 +142,7 @@ class Population:
         room, mode = self._room_and_mode(room, batch, n_steps, at_a_time)
         self._stack = self._stacked(batch, room)
         check_paused(self._members)
-        self._courses = self._begun()
+        self._progress = self._begun()
         sizes = batch_size, validation_batch_size
         self._assembly = Assembly(self._stack, self._portions.on_device(), sizes, room.n_members, mode)
         if not self._assembly.masked:
@@ -173,13 +173,17 @@ class Population:
         n_left = self._n_left(epochs)
         with ThreadPoolExecutor(n_cores()) as threads:
             while n_epochs := self._n_epochs_together(epochs):
-                self._blocks.activate({i for i, course in enumerate(self._courses) if course.left(epochs)})
+                self._blocks.activate(
+                    {i for i, progress in enumerate(self._progress) if progress.n_epochs_left(epochs)}
+                )
                 list(threads.map(lambda block: self._advance(block, n_epochs), self._blocks))
-                self._blocks.compact({i for i, course in enumerate(self._courses) if not course.stopped_by})
+                self._blocks.compact(
+                    {i for i, progress in enumerate(self._progress) if not progress.stopped_by}
+                )
                 n_left, n_left_before = self._n_left(epochs), n_left
                 if report is not None:
                     report(n_left_before - n_left)
-        return [course.trained() for course in self._courses]
+        return [progress.result() for progress in self._progress]
 
     def state(self, member: int) -> State:
         """A member's values on the template's variables, as in the model that `write` gives.
@@ -188,7 +192,7 @@ class Population:
         training ends, such as their moving averages.
         """
         state, best = self._snapshot(member)
-        watch = self._courses[member].watch
+        watch = self._progress[member].watch
         if watch is None or not watch.restores or best is None:
             with placement(self._device):
                 return final_state(self._stack.template, state)
@@ -205,7 +209,7 @@ class Population:
         """
         state, best = self._snapshot(member)
         return Paused(
-            history=self._courses[member].trained().history,
+            history=self._progress[member].result().history,
             values=self._stack.taken(member, state[:3]),
             best=None if best is None else self._stack.taken(member, best),
             order=self._portions.order(member),
@@ -279,9 +283,9 @@ class Population:
             [member.statistics for member in self._members],
         )
 
-    def _begun(self) -> list[Course]:
+    def _begun(self) -> list[Progress]:
         template = self._stack.template
-        names = list(flat(template.get_metrics_result()))
+        names = list(flat_logs(template.get_metrics_result()))
         for index, member in enumerate(self._members):
             monitor = None if member.early_stopping is None else member.early_stopping.monitor
             known = [*names, *[f"val_{name}" for name in names if self._validates(index)]]
@@ -290,7 +294,7 @@ class Population:
                     f"Population: members[{index}].early_stopping monitors {monitor!r}, but its logs have "
                     f"{', '.join(known)}. Give it validation rows, or monitor one of these"
                 )
-        return [Course(member, template.metrics) for member in self._members]
+        return [Progress(member, template.metrics) for member in self._members]
 
     def _scheduled(self, batch_size: int) -> list[ScheduledRates | ConstantRates] | None:
         """The members' rates, step by step; None where no member has a schedule."""
@@ -303,8 +307,10 @@ class Population:
         return [
             ConstantRates(rate)
             if callback is None
-            else ScheduledRates(callback, rate, n_steps, course.n_epochs)
-            for callback, rate, n_steps, course in zip(callbacks, rates, numbers, self._courses, strict=True)
+            else ScheduledRates(callback, rate, n_steps, progress.n_epochs)
+            for callback, rate, n_steps, progress in zip(
+                callbacks, rates, numbers, self._progress, strict=True
+            )
         ]
 
     def _validates(self, member: int) -> bool:
@@ -323,23 +329,25 @@ class Population:
             ) from error
 
     def _n_left(self, epochs: int) -> int:
-        return sum(course.left(epochs) for course in self._courses)
+        return sum(progress.n_epochs_left(epochs) for progress in self._progress)
 
     def _n_epochs_together(self, epochs: int) -> int:
         """How many epochs to train before anything is decided; 0: no member has any left."""
-        courses = [course for course in self._courses if course.left(epochs)]
-        if not courses:
+        members_progress = [progress for progress in self._progress if progress.n_epochs_left(epochs)]
+        if not members_progress:
             return 0
         at_most = max(_EPOCHS_BETWEEN, self._blocks.epochs_a_call)
-        before_stop = [course.watch.least_epochs for course in courses if course.watch is not None]
-        return min(at_most, *before_stop, *[course.left(epochs) for course in courses])
+        before_stop = [
+            progress.watch.least_epochs for progress in members_progress if progress.watch is not None
+        ]
+        return min(at_most, *before_stop, *[progress.n_epochs_left(epochs) for progress in members_progress])
 
     def _advance(self, block: Block, n_epochs: int) -> None:
         if not block.engine.active.any():
             return
         with placement(self._device):
             for trained, tested in block.engine.epochs(n_epochs, validate=block.engine.validates):
-                logs = trained | of_validation(tested)
+                logs = trained | validation_logs(tested)
                 for epoch in range(len(trained["loss"])):
                     block.keep(self._recorded(block, {name: list(log[epoch]) for name, log in logs.items()}))
 
@@ -347,9 +355,11 @@ class Population:
         """Take the logs of an epoch, each a list by member; whose weights are the best so far."""
         best = np.zeros(len(block.engine.active), bool)
         for slot, member in enumerate(block.members):
-            if block.engine.active[slot] and not self._courses[member].stopped_by:
+            if block.engine.active[slot] and not self._progress[member].stopped_by:
                 names = [name for name in logs if self._validates(member) or not name.startswith("val_")]
-                best[slot] = self._courses[member].saw({name: native(logs[name][slot]) for name in names})
+                best[slot] = self._progress[member].add_epoch(
+                    {name: native(logs[name][slot]) for name in names}
+                )
         return best
 
     def _best_before(self, member: int) -> tuple[list[Any], list[Any]] | None:

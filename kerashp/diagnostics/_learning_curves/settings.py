@@ -27,7 +27,7 @@ from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.losses import loss_of
 from kerashp.estimators._nesting import around, innermost
 from kerashp.schedules import LinearWarmup
-from kerashp.training._keras.hooks import flat
+from kerashp.training._keras.hooks import flat_callbacks
 
 _SCALERS = (
     preprocessing.StandardScaler,
@@ -80,7 +80,7 @@ class Settings:
 def settings_of(model: Any, outer: Any = None) -> Settings:
     """Of a Keras model and of an estimator, with what is around it; each may be None."""
     estimator = innermost(outer)
-    callbacks = flat(getattr(estimator, "callbacks", None))
+    callbacks = flat_callbacks(getattr(estimator, "callbacks", None))
     known = isinstance(model, keras.Model)
     optimizer = getattr(model, "optimizer", None)
     layers = _layers(model) if known else []

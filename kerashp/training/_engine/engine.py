@@ -221,7 +221,7 @@ class Engine:
         return Batches(leaves, n_rows, *[[backend().put_steps(array, steps) for array in of] for of in told])
 
     def _told_rates(self, taken: np.ndarray) -> list[np.ndarray]:
-        return [] if self.rates is None else [self.rates.of(taken)]
+        return [] if self.rates is None else [self.rates.next(taken)]
 
     def _test_batches(self, test: Order | None) -> Batches:
         """The batches of a part of the validation; kept on the device where there is but one part."""

@@ -1,1 +1,1 @@
-"""What a Keras model is made of: its layers, numbers, identity, and what keeps it from being compiled."""
+"""Keras models: layers, optimizers, data, callbacks, their identity, and what prevents compiling them."""

@@ -1,4 +1,4 @@
-"""What `Model.fit` takes as data, as arrays of one type on the device."""
+"""The data that `Model.fit` takes, as arrays of one type on the device."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from kerashp.training._runtime.backend import backend
 
 
 class Data(NamedTuple):
-    """Arrays, and the structure of (x, y, sample_weight) with an index into them, or None, in each place."""
+    """Arrays, and the structure of (x, y, sample_weight), each leaf an index into the arrays or None."""
 
     arrays: list[Any]
     structure: Any
@@ -25,12 +25,9 @@ class Data(NamedTuple):
 
 
 def are_arrays(*data: Any) -> bool:
-    """Whether all of this is dense arrays, data frames or None."""
-    own = leaves(data)
-    return (
-        array_data_adapter.can_convert_arrays(data)
-        and not any(map(_is_sparse, own))
-        and not any(_kind(leaf) in "OSU" for leaf in own)
+    """Whether all data are dense arrays, data frames or None."""
+    return array_data_adapter.can_convert_arrays(data) and not any(
+        _is_sparse(leaf) or _dtype_kind(leaf) in "OSU" for leaf in leaves(data)
     )
 
 
@@ -43,7 +40,7 @@ def _is_sparse(leaf: Any) -> bool:
     )
 
 
-def _kind(leaf: Any) -> str:
+def _dtype_kind(leaf: Any) -> str:
     dtype = getattr(leaf, "dtype", None)
     return getattr(dtype, "kind", "f") if isinstance(dtype, np.dtype) else "f"
 
@@ -62,7 +59,7 @@ def standardized(x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -
 
 
 def split(x: Any, y: Any, sample_weight: Any, validation_split: float) -> Any:
-    """Keras' own split: the last rows are for validation."""
+    """The rows to train on and those to validate on, the last ones, as Keras splits them."""
     return array_slicing.train_validation_split((x, y, sample_weight), validation_split=validation_split)
 
 
@@ -82,12 +79,12 @@ def on_device(data: Any) -> Data:
 
 
 def n_rows(data: Any) -> int:
-    """How many rows there are."""
+    """The number of rows."""
     return int(leaves(data)[0].shape[0])
 
 
 def n_bytes(data: Any) -> int:
-    """The size of the arrays."""
+    """The size of the arrays in bytes."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves(data))
 
 

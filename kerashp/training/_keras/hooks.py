@@ -1,4 +1,4 @@
-"""Callbacks of a training whose batches are not seen one by one."""
+"""Which hooks of callbacks have to be called, where an epoch or more is one compiled call."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,7 +20,7 @@ _OF_BATCHES = (
 )
 
 
-def flat(callbacks: Any) -> list[Any]:
+def flat_callbacks(callbacks: Any) -> list[Any]:
     """The callbacks of a list, a nested one, a CallbackList or None."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return list(callbacks.callbacks)
@@ -28,21 +28,21 @@ def flat(callbacks: Any) -> list[Any]:
 
 
 def batch_hook(callbacks: Iterable[Any]) -> str | None:
-    """A hook, by its name, that has to be called at every batch."""
+    """The name of a hook that has to be called at every batch; None where there is none."""
     for callback in callbacks:
         for name in _OF_BATCHES:
-            if not is_default(getattr(callback, name)) and not _idles(callback, name):
+            if not is_default(getattr(callback, name)) and not _is_idle_at_batches(callback, name):
                 return f"{type(callback).__name__}.{name}"
     return None
 
 
-def _idles(callback: Any, name: str) -> bool:
-    """Whether the hook is one of Keras' own that does nothing at most batches, or nothing but by epochs."""
+def _is_idle_at_batches(callback: Any, name: str) -> bool:
+    """Whether the hook does nothing at batches that would not be done once an epoch as well."""
     if name in vars(callback):
         return False
     owner = next(cls for cls in type(callback).__mro__ if name in vars(cls))
     if owner is LearningRateCallback:
-        return True  # its rates are known beforehand
+        return True  # the compiled steps take its rates
     if owner in (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore):
         return callback.save_freq == "epoch"
     if owner is keras.callbacks.TensorBoard:
@@ -52,31 +52,34 @@ def _idles(callback: Any, name: str) -> bool:
 
 
 def end_batches(callbacks: Iterable[Any], last_step: int, logs: dict[str, float]) -> None:
-    """What TerminateOnNaN looks for after every batch, after an epoch's last."""
+    """Let TerminateOnNaN look at an epoch's last batch in place of every batch."""
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.TerminateOnNaN):
             callback.on_batch_end(last_step, logs)
 
 
-_BLIND = (keras.callbacks.History, keras.callbacks.CSVLogger)
+_READ_LOGS_ONLY = (keras.callbacks.History, keras.callbacks.CSVLogger)
 
 
-def look_between(callbacks: Iterable[Any]) -> bool:
-    """Whether something is to happen between two epochs."""
-    return any(type(callback) not in _BLIND and not _idles_between(callback) for callback in callbacks)
+def act_between_epochs(callbacks: Iterable[Any]) -> bool:
+    """Whether a callback has to be called between two epochs, not only after several."""
+    return any(
+        type(callback) not in _READ_LOGS_ONLY and not _is_idle_between_epochs(callback)
+        for callback in callbacks
+    )
 
 
-def _idles_between(callback: Any) -> bool:
+def _is_idle_between_epochs(callback: Any) -> bool:
     return is_only_a_schedule(callback) or is_patient(callback)
 
 
-def look_at_model(callbacks: Iterable[Any]) -> bool:
-    """Whether a callback may look at the model between epochs, or change it."""
-    blind = (*_BLIND, keras.callbacks.ProgbarLogger, keras.callbacks.TerminateOnNaN)
-    return any(type(callback) not in blind and not _idles_between(callback) for callback in callbacks)
+def use_model(callbacks: Iterable[Any]) -> bool:
+    """Whether a callback may read or change the model between epochs."""
+    idle = (*_READ_LOGS_ONLY, keras.callbacks.ProgbarLogger, keras.callbacks.TerminateOnNaN)
+    return any(type(callback) not in idle and not _is_idle_between_epochs(callback) for callback in callbacks)
 
 
-def look_at_tests(callbacks: Iterable[Any]) -> bool:
+def use_validation(callbacks: Iterable[Any]) -> bool:
     """Whether a callback has something to do before or after validation."""
     return any(
         not is_default(getattr(callback, name))

@@ -1,4 +1,4 @@
-"""What two models must have in common to be trained by one compiled function."""
+"""The identity of a model's graph: what two models must share to be trained by one compiled function."""
 
 import json
 import re
@@ -18,14 +18,19 @@ from kerashp.training._keras.optimizers import (
 )
 from kerashp.training._runtime.isolation import without_lambda_warnings
 
-_COUNTED = re.compile(r"input_layer(?:_(\d+))?")  # Keras' names of inputs that the user has given none
-_NAMING = ("name", "keras_history", "input_layers", "output_layers")  # of a config, what has layers' names
+_NUMBERED_INPUT = re.compile(r"input_layer(?:_(\d+))?")  # Keras' names of inputs that the user has not named
+_NAMING = (
+    "name",
+    "keras_history",
+    "input_layers",
+    "output_layers",
+)  # the keys of a config that hold layers' names
 
 
 def identity(model: Any, numbers: list[Number]) -> str | None:
-    """What the model computes, its learning rate, numbers and initial values left out.
+    """The model's graph, optimizer, loss and metrics, without learning rate, numbers and initial values.
 
-    None where its config does not tell, because code of the user's own is in it.
+    None where its config does not describe them, because the model contains code of the user's own.
     """
     if not is_plain(model) or any(map(_has_own_code, flatten_layers(model))):
         return None
@@ -34,14 +39,14 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
             config = config_of(model)
     except (NotImplementedError, OSError, TypeError, ValueError):
         return None
-    if not _all_of_keras(config):
+    if not _is_of_keras(config):
         return None
     config["model"] = renamed(config["model"], names_by_place(model, flatten_layers(model)))
     variables = [
         (tuple(v.shape), v.dtype, v.trainable) for v in (*model.variables, *model.optimizer.variables)
     ]
     parts = [
-        described(config),
+        without_initial_values(config),
         variables,
         shared_places(model, numbers),
         excluded_from_weight_decay(model),
@@ -53,39 +58,39 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
 
 
 def config_of(model: Any) -> dict[str, Any]:
-    """What the model is made of, and what it was compiled with."""
+    """The configs of the model and of the arguments of `compile`."""
     with without_lambda_warnings():
         return {"model": model.get_config(), "compile": model.get_compile_config()}
 
 
 def _has_own_code(layer: Any) -> bool:
-    """Whether a function of the user's is an attribute: in a config it may have the name of one of Keras'."""
+    """Whether an attribute is a function of the user's, which a config may name like one of Keras'."""
     functions = [value for value in vars(layer).values() if isinstance(value, FunctionType)]
     return "call" in vars(layer) or not all(f.__module__.startswith("keras.") for f in functions)
 
 
 def names_by_place(model: Any, layers: Sequence[Any]) -> dict[str, str]:
-    """The layers' names, and what stands for them where no data and no logs go by them."""
-    inputs, outputs = [_names(tensors) for tensors in (model.inputs, model.outputs)]
-    ends = [*([] if _are_counted(inputs) else inputs), *outputs]
+    """Names by place for those layers whose names neither data nor logs use."""
+    inputs, outputs = [_end_names(tensors) for tensors in (model.inputs, model.outputs)]
+    ends = [*([] if _have_default_names(inputs) else inputs), *outputs]
     return {layer.name: f"layer {index}" for index, layer in enumerate(layers) if layer.name not in ends}
 
 
-def _names(tensors: Any) -> list[str]:
-    """Those of several inputs or outputs; of a single one nobody makes use."""
+def _end_names(tensors: Any) -> list[str]:
+    """The names of several inputs or outputs; none for a single one, whose name is not used."""
     names = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(tensors)]
     return names if len(names) > 1 else []
 
 
-def _are_counted(names: Sequence[str]) -> bool:
-    """Whether Keras has named the inputs, in their order, in which data by these names are, too."""
-    found = [_COUNTED.fullmatch(name) for name in names]
-    numbers = [int(match[1] or 0) for match in found if match]
+def _have_default_names(names: Sequence[str]) -> bool:
+    """Whether the inputs have Keras' default names in their order: then data have this order, too."""
+    matches = [_NUMBERED_INPUT.fullmatch(name) for name in names]
+    numbers = [int(match[1] or 0) for match in matches if match]
     return len(numbers) == len(names) and numbers == sorted(numbers)
 
 
 def renamed(config: Any, names: dict[str, str]) -> Any:
-    """Layers by their place: Keras counts its layers' names on from one model to the next."""
+    """The config with layers named by place: Keras goes on counting names from one model to the next."""
     if isinstance(config, dict):
         return {
             key: _all_renamed(value, names) if key in _NAMING else renamed(value, names)
@@ -100,24 +105,24 @@ def _all_renamed(config: Any, names: dict[str, str]) -> Any:
     return names.get(config, config) if isinstance(config, str) else config
 
 
-def _all_of_keras(config: Any) -> bool:
+def _is_of_keras(config: Any) -> bool:
     if isinstance(config, list | tuple):
-        return all(map(_all_of_keras, config))
+        return all(map(_is_of_keras, config))
     if not isinstance(config, dict):
         return True
     module = config.get("module", "keras") if "class_name" in config else "keras"
-    return str(module).split(".")[0] == "keras" and all(map(_all_of_keras, config.values()))
+    return str(module).split(".")[0] == "keras" and all(map(_is_of_keras, config.values()))
 
 
-def described(config: Any) -> Any:
-    """The config without what is among a model's variables: initial values and learning rate."""
+def without_initial_values(config: Any) -> Any:
+    """The config without what the model's variables hold: initial values and learning rate."""
     if isinstance(config, list | tuple):
-        return [described(value) for value in config]
+        return [without_initial_values(value) for value in config]
     if not isinstance(config, dict):
         return config
-    own = {
-        key: described(value)
+    items = {
+        key: without_initial_values(value)
         for key, value in config.items()
         if not key.endswith("_initializer") and key != "seed"
     }
-    return without_learning_rate(own) if is_optimizer(own) else own
+    return without_learning_rate(items) if is_optimizer(items) else items

@@ -1,4 +1,4 @@
-"""What has to be known of a model's layers."""
+"""Properties of a model's layers."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ def is_plain(model: Any) -> bool:
 
 
 def is_of_layers(model: Any) -> bool:
-    """Whether the model is plain, and nothing computes in it but layers."""
+    """Whether the model is plain, and only layers compute in it."""
     operations = getattr(model, "operations", [])  # a Sequential has none to name
-    return is_plain(model) and all(isinstance(own, keras.Layer) for own in operations)
+    return is_plain(model) and all(isinstance(operation, keras.Layer) for operation in operations)
 
 
 def has_batch_statistics(model: Any) -> bool:
@@ -26,14 +26,14 @@ def has_batch_statistics(model: Any) -> bool:
 
 
 def dropouts_of(model: Any) -> dict[Any, tuple[int, ...]]:
-    """The Dropout layers that are told which units they keep, and the shape of a row of each."""
-    return {layer: shape for layer, shape in tellable_dropouts(model).items() if layer.rate > 0}
+    """The Dropout layers whose kept units are drawn outside of the step, and the shape of a row of each."""
+    return {layer: shape for layer, shape in controllable_dropouts(model).items() if layer.rate > 0}
 
 
-def tellable_dropouts(model: Any) -> dict[Any, tuple[int, ...]]:
-    """The Dropout layers that can be told, whatever their rate, and the shape of a row of each.
+def controllable_dropouts(model: Any) -> dict[Any, tuple[int, ...]]:
+    """The Dropout layers whose kept units can be drawn outside, whatever their rate, and a row's shape.
 
-    Those are the layers of a Sequential or functional model that it calls once, on known shapes.
+    Those are the layers that a Sequential or functional model calls once, on known shapes.
     """
     graph = model._functional if isinstance(model, keras.Sequential) else model
     depths = getattr(graph, "_nodes_by_depth", {}).values()

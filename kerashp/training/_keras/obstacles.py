@@ -8,7 +8,7 @@ import keras
 
 from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.data import are_arrays, leaves
-from kerashp.training._keras.hooks import batch_hook, flat
+from kerashp.training._keras.hooks import batch_hook, flat_callbacks
 from kerashp.training._keras.optimizers import optimizer_obstacle
 from kerashp.training._runtime.backend import backend, supported
 
@@ -76,7 +76,7 @@ def _of_call(call: dict[str, Any]) -> str | None:
         return f"shuffle={call['shuffle']!r} is neither True nor False"
     if keras.config.max_epochs() or keras.config.max_steps_per_epoch():
         return "keras.config limits epochs or steps"
-    hook = batch_hook(flat(call["callbacks"]))
+    hook = batch_hook(flat_callbacks(call["callbacks"]))
     return f"{hook} is called at every batch" if hook else None
 
 

@@ -1,1 +1,1 @@
-"""One member of a population: its rows, room, learning rates and early stopping."""
+"""One member of a population, its learning rates and early stopping, and the room that it trains in."""

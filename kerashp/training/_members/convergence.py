@@ -1,4 +1,4 @@
-"""The end of a training whose loss falls no more: scikit-learn's rule, which needs no held-out rows."""
+"""scikit-learn's rule for ending a training whose loss has stopped falling; it needs no held-out rows."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ class Convergence(keras.callbacks.EarlyStopping):
     """Ends training as `sklearn.neural_network.MLPClassifier` does without early stopping.
 
     An epoch counts where its training loss is above the least so far less `tol`; training ends when more
-    than `n_iter_no_change` epochs in a row have counted. The weights are the last epoch's. Other than in
-    Keras' rule, the least loss so far is that of every epoch, also of one that is better by less than `tol`.
+    than `n_iter_no_change` epochs in a row have counted. The weights are the last epoch's. Unlike in Keras'
+    rule, every epoch can lower the least loss so far, also one that improves on it by less than `tol`.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class Convergence(keras.callbacks.EarlyStopping):
 
 
 def is_patient(callback: Any) -> bool:
-    """Whether a callback does nothing between epochs but to count them, until it may end training."""
-    known = type(callback) in (Convergence, keras.callbacks.EarlyStopping)
-    return known and not callback.restore_best_weights
+    """Whether a callback only counts epochs until it may end training, and keeps no weights."""
+    counts = type(callback) in (Convergence, keras.callbacks.EarlyStopping)
+    return counts and not callback.restore_best_weights
 
 
 def least_epochs(stopping: Any) -> int:
-    """How many epochs there are before an EarlyStopping can end training, whatever their logs are."""
+    """The least number of epochs before an EarlyStopping can end training, whatever their logs are."""
     return max(1, stopping.patience - stopping.wait)

@@ -1,4 +1,4 @@
-"""One member of a population: what of its training is its own, and how far it has come."""
+"""One member of a population: its arguments, its progress and its result."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from kerashp.training._members.stopping import Watch
 
 @dataclass(frozen=True)
 class Member:
-    """A model of a population, and what of its training is its own.
+    """A model of a population, and the arguments of its training that other members need not share.
 
     Parameters
     ----------
@@ -29,21 +29,21 @@ class Member:
     random_state : int, numpy.random.RandomState or numpy.random.Generator, default=None
         Draws the order of its rows in every epoch; with an int, the same order each time.
     early_stopping : keras.callbacks.EarlyStopping, default=None
-        When this member stops, and whether it gets its best weights. It is copied.
+        Decides when this member stops, and whether it gets its best weights. It is copied.
     epochs : int, default=None
-        The epoch at which its training ends, where that is before the others'.
+        The epoch at which its training ends, if that is earlier than in the call of `train`.
     schedule : kerashp.training.LearningRateCallback, default=None
         Sets the learning rate of each of its steps, from the rate that its model has.
     start : keras.Model, default=None
         A model that the same code made, say for another fold. Training begins with its weights, seeds,
-        learning rate and optimizer's state instead of the model's: so models with code of your own in them,
-        of which nobody can tell that they are alike, train together.
+        learning rate and optimizer's state instead of the model's: so models with code of your own, which
+        cannot be compared, train together.
     paused : Paused, default=None
         Where an earlier training of this member ended (`Population.paused`), to go on from there: its model
-        is made as it was then, and its weights, epochs and order of the rows go before the model's.
+        is made as it was then, and its weights, epochs and order of the rows replace the model's.
     statistics : Statistics, default=None
-        Means and variances of the inputs, in place of those of the model's Normalization, so that folds of
-        one model have their own.
+        Means and variances of the inputs, in place of those of the model's Normalization: each fold of one
+        model may have different ones.
 
     Examples
     --------
@@ -79,16 +79,16 @@ def starting_model(member: Member) -> Any:
 
 @dataclass(frozen=True)
 class Paused:
-    """Where a member's training was paused: all that it takes to go on as if it had not been.
+    """The state of a member's training at a pause, from which it goes on as if there had been none.
 
     Attributes
     ----------
     history : dict from str to list of float
         Loss and metrics after every epoch so far.
     values : list of list of ndarray
-        Of the model's trainable variables, its other variables and its optimizer's, in Keras' order.
+        Values of the model's trainable variables, its other variables and its optimizer's, in Keras' order.
     best : list of list of ndarray or None
-        The first two of these where its early stopping saw the best value, if it keeps them.
+        The first two of these at the epoch with the best value, if early stopping keeps them.
     order : dict or None
         The state of the generator that draws the order of the rows.
 
@@ -130,11 +130,11 @@ class Trained:
     history : dict from str to list of float
         Loss and metrics after every epoch that it trained, by Keras' names.
     n_epochs : int
-        How many that are.
+        Their number.
     best_epoch : int or None
-        The epoch, from 0, of the best value that its early stopping saw; None without early stopping.
+        The epoch, from 0, of the best value of what early stopping monitors; None without early stopping.
     stopped_by : {"epochs", "early stopping", "divergence"} or None
-        Why it trains no more; None while it still may.
+        Why training has ended; None where it may go on.
 
     Examples
     --------
@@ -149,26 +149,26 @@ class Trained:
     stopped_by: str | None
 
 
-class Course:
-    """One member on its way through training."""
+class Progress:
+    """The epochs that one member has trained, and whether it has stopped."""
 
     def __init__(self, member: Member, metrics: list[Any]):
         self.watch = None if member.early_stopping is None else Watch(member.early_stopping, metrics)
         self.history: dict[str, list[Any]] = {}
         self.n_epochs = 0
         self.stopped_by: str | None = None
-        self._last = member.epochs
+        self._last_epoch = member.epochs
         if member.paused is not None:
             for logs in member.paused.epochs():
-                self.saw(logs)
+                self.add_epoch(logs)
 
-    def left(self, epochs: int) -> int:
-        """How many epochs there are until it ends, or training does."""
-        last = epochs if self._last is None else min(epochs, self._last)
-        return 0 if self.stopped_by else max(0, last - self.n_epochs)
+    def n_epochs_left(self, epochs: int) -> int:
+        """How many epochs the member still trains until the epoch at which training ends."""
+        last_epoch = epochs if self._last_epoch is None else min(epochs, self._last_epoch)
+        return 0 if self.stopped_by else max(0, last_epoch - self.n_epochs)
 
-    def saw(self, logs: dict[str, Any]) -> bool:
-        """Take the logs of one more epoch; whether the weights are the best so far, to be kept."""
+    def add_epoch(self, logs: dict[str, Any]) -> bool:
+        """Record the logs of one more epoch; whether its weights are to be kept as the best so far."""
         for name, log in logs.items():
             self.history.setdefault(name, []).append(log)
         self.n_epochs += 1
@@ -177,11 +177,12 @@ class Course:
             self.stopped_by = "divergence"
         elif self.watch is not None and self.watch.stop_training:
             self.stopped_by = "early stopping"
-        elif self.n_epochs == self._last:
+        elif self.n_epochs == self._last_epoch:
             self.stopped_by = "epochs"
         return best
 
-    def trained(self) -> Trained:
+    def result(self) -> Trained:
+        """How the training went so far."""
         best = None if self.watch is None else self.watch.best_epoch
         history = {name: list(logs) for name, logs in self.history.items()}
         return Trained(history, self.n_epochs, best, self.stopped_by)

@@ -23,11 +23,11 @@ class Scheduler(Protocol):
         """The schedule of a training, a function of steps."""
 
     def described(self) -> str:
-        """What it is called in errors."""
+        """Its name in errors."""
 
 
 class ScheduledRates:
-    """The rates of one training, step by step."""
+    """The rates of one training's steps, by a schedule."""
 
     def __init__(self, callback: Scheduler, initial: float, n_steps: int, first_epoch: int = 0):
         self.initial = initial
@@ -38,33 +38,33 @@ class ScheduledRates:
                 f"{self._schedule!r}"
             )
         self._position = first_epoch * n_steps
-        self._known = np.zeros(0, np.float32)  # from the position on
+        self._computed = np.zeros(0, np.float32)  # the rates from the position on
 
     def next(self, n_steps: int) -> np.ndarray:
-        """The rates of the next so many steps."""
-        missing = n_steps - len(self._known)
+        """The rates of the next `n_steps` steps."""
+        missing = n_steps - len(self._computed)
         if missing > 0:
-            first = self._position + len(self._known)
-            more = _rates(self._schedule, np.arange(first, first + max(missing, _AHEAD)))
-            self._known = np.concatenate([self._known, more])
-        rates, self._known = np.split(self._known, [n_steps])
+            first = self._position + len(self._computed)
+            more = _rates_of(self._schedule, np.arange(first, first + max(missing, _AHEAD)))
+            self._computed = np.concatenate([self._computed, more])
+        rates, self._computed = np.split(self._computed, [n_steps])
         self._position += n_steps
         return rates
 
 
 class ConstantRates:
-    """The rate of a member that has no such callback."""
+    """The rates of a member without a schedule: always the same."""
 
     def __init__(self, initial: float):
         self.initial = initial
 
     def next(self, n_steps: int) -> np.ndarray:
-        """The rates of the next so many steps."""
+        """The rates of the next `n_steps` steps."""
         return np.full(n_steps, self.initial, np.float32)
 
 
 class Rates:
-    """The learning rates of a population's steps, where they are told them.
+    """The learning rates of all members of a population, where the steps take theirs from outside.
 
     Parameters
     ----------
@@ -74,17 +74,20 @@ class Rates:
     def __init__(self, members: Sequence[ScheduledRates | ConstantRates]):
         self._members = members
 
-    def of(self, steps: np.ndarray) -> np.ndarray:
-        """Of shape `(n_steps, n_members)`: each member's next rates at the steps that it takes part in."""
+    def next(self, steps: np.ndarray) -> np.ndarray:
+        """The members' next rates, of shape `(n_steps, n_members)`, at the steps that each takes part in.
+
+        `steps` are bools of that shape.
+        """
         rates = np.zeros(steps.shape, np.float32)
-        for member, own in enumerate(self._members):
-            at = np.flatnonzero(steps[:, member])
-            rates[at, member] = own.next(len(at))
+        for member, member_rates in enumerate(self._members):
+            rows = np.flatnonzero(steps[:, member])
+            rates[rows, member] = member_rates.next(len(rows))
         return rates
 
 
-def _rates(schedule: Any, steps: np.ndarray) -> np.ndarray:
-    """The rates of steps, an array of shape `(n_steps,)`."""
+def _rates_of(schedule: Any, steps: np.ndarray) -> np.ndarray:
+    """The rates of these steps, an array of shape `(n_steps,)`."""
     steps = ops.convert_to_tensor(steps, "int32")
     rates = schedule(steps) if takes_many_steps(schedule) else ops.vectorized_map(schedule, steps)
     return ops.convert_to_numpy(rates).astype(np.float32)

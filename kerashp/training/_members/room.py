@@ -1,4 +1,4 @@
-"""What a compiled program has room for, so that several populations can share it."""
+"""The sizes of a compiled program, which several populations of that size or less can share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Room:
     Parameters
     ----------
     n_members : int
-        Of a block; any number of blocks train by one program.
+        Members of a block; any number of blocks train by one program.
     units : tuple of int
-        Of each Dense layer of the model, in its order (`units_of`).
+        The units of each Dense layer of the model, in its order (`units_of`).
     spare : tuple of bool
         In which of these layers members may have fewer units.
     validates : bool, default=False
@@ -45,28 +45,28 @@ class Room:
 
     @classmethod
     def of(cls, units: Sequence[Units], n_members: int, validates: bool = False) -> "Room":
-        """For members of these widths."""
+        """The least room for members of these widths."""
         layers = list(zip(*units, strict=True))
-        spare = tuple(len(set(own)) > 1 for own in layers)
+        spare = tuple(len(set(widths)) > 1 for widths in layers)
         return cls(n_members, tuple(map(max, layers)), spare, validates)
 
     def holds(self, units: Units) -> bool:
         """Whether a member of these widths can be trained by such a program."""
         return len(units) == len(self.units) and all(
-            own == most or (spare and own < most)
-            for own, most, spare in zip(units, self.units, self.spare, strict=True)
+            width == widest or (spare and width < widest)
+            for width, widest, spare in zip(units, self.units, self.spare, strict=True)
         )
 
     def n_blocks(self, n_members: int) -> int:
-        """Of so many members; the last is filled up."""
+        """How many blocks so many members make; the last is filled up."""
         return -(-n_members // self.n_members)
 
 
 def units_of(model: Any) -> Units:
-    """The units of each of a model's Dense layers."""
+    """The units of each of the model's Dense layers."""
     return tuple(layer.units for layer in dense_of(model))
 
 
 def dense_of(model: Any) -> list[Any]:
-    """A model's Dense layers, in its order."""
+    """The model's Dense layers, in its order."""
     return [layer for layer in flatten_layers(model) if type(layer) is keras.layers.Dense]

@@ -10,12 +10,12 @@ from keras import ops
 
 from kerashp.training._members.convergence import least_epochs
 
-_COMPARED = {ops.less: np.less, ops.greater: np.greater}
+_NUMPY_OPERATIONS = {ops.less: np.less, ops.greater: np.greater}
 
 
-def _compare(compare: Any, one: float, other: float) -> bool:
-    """As Keras' own comparison, in its float type, but without a tensor: a hundred times faster."""
-    return bool(_COMPARED[compare](*np.array([one, other], keras.config.floatx())))
+def _compare(operation: Any, value: float, best: float) -> bool:
+    """Keras' own comparison, in its float type, but without a tensor: a hundred times faster."""
+    return bool(_NUMPY_OPERATIONS[operation](*np.array([value, best], keras.config.floatx())))
 
 
 class Watch:
@@ -24,48 +24,48 @@ class Watch:
     Parameters
     ----------
     stopping : keras.callbacks.EarlyStopping
-        Copied; its monitor, min_delta, patience, mode, baseline, start_from_epoch and restore_best_weights
-        count.
+        It is copied. Its monitor, min_delta, patience, mode, baseline, start_from_epoch and
+        restore_best_weights are used.
     metrics : list of keras.metrics.Metric
-        The model's, which tell whether more is better.
+        The model's metrics, which tell whether more is better.
 
     Attributes
     ----------
     stop_training : bool
-        Whether the callback has said so.
+        Whether the callback has ended training.
     """
 
     def __init__(self, stopping: Any, metrics: list[Any]):
         self.stop_training = False
         self.metrics = metrics
-        self._asked = False
+        self._weights_were_read = False
         self._stopping = copy.copy(stopping)
         self._stopping.set_model(self)
         self._stopping.on_train_begin()
         if self._stopping.monitor_op is None:
             self._stopping._set_monitor_op()
-        if self._stopping.monitor_op in _COMPARED:
+        if self._stopping.monitor_op in _NUMPY_OPERATIONS:
             self._stopping.monitor_op = partial(_compare, self._stopping.monitor_op)
 
     def get_weights(self) -> "Watch":
-        """Called where the weights are the best so far."""
-        self._asked = True
+        """Note that the callback keeps the weights: it reads them where they are the best so far."""
+        self._weights_were_read = True
         return self
 
     def is_best(self, epoch: int, logs: dict[str, float]) -> bool:
-        """Whether the weights after this epoch, of these logs, are to be kept as the best so far."""
-        self._asked = False
+        """Whether the weights after the epoch with these logs are to be kept as the best so far."""
+        self._weights_were_read = False
         self._stopping.on_epoch_end(epoch, logs)
-        return self._asked
+        return self._weights_were_read
 
     @property
     def least_epochs(self) -> int:
-        """How many epochs there are before it has something to decide: to stop, or to keep weights."""
+        """The least number of epochs before it may stop training or keep weights."""
         return 1 if self.restores else least_epochs(self._stopping)
 
     @property
     def restores(self) -> bool:
-        """Whether a model gets its best weights when it has trained."""
+        """Whether the model gets its best weights at the end."""
         return bool(self._stopping.restore_best_weights)
 
     @property

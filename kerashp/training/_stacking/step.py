@@ -9,7 +9,7 @@ from keras import ops, tree
 from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 
 from kerashp.training._keras.layers import has_batch_statistics
-from kerashp.training._keras.logs import flat
+from kerashp.training._keras.logs import flat_logs
 from kerashp.training._keras.numbers import Number, lifted
 from kerashp.training._keras.optimizers import updated
 from kerashp.training._runtime.backend import backend
@@ -103,7 +103,7 @@ class Step:
         """The logs that these values of the metrics' variables amount to."""
         mapping = zip(self._model.metrics_variables, metrics, strict=True)
         with keras.StatelessScope(state_mapping=mapping):
-            return flat(self._model.get_metrics_result())
+            return flat_logs(self._model.get_metrics_result())
 
     def _forward(
         self, state: State, constants: Sequence[Any], batch: Batch, *, training: bool
@@ -217,7 +217,7 @@ def _told(layer: Any, kept: Any) -> Callable[..., Any]:
 def _check_logs(model: Any, logs: dict[str, Any]) -> None:
     """Refuse logs that are not the model's metrics: Keras would show the last batch's."""
     own = type(model).compute_metrics is not keras.Model.compute_metrics
-    if own and flat(logs).keys() != flat(model.get_metrics_result()).keys():
+    if own and flat_logs(logs).keys() != flat_logs(model.get_metrics_result()).keys():
         raise CannotCompile(
             f"{type(model).__name__}.compute_metrics returns logs that are no metrics of the model"
         )

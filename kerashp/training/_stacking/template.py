@@ -12,12 +12,12 @@ import keras
 from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.identity import (
     config_of,
-    described,
     identity,
     names_by_place,
     renamed,
+    without_initial_values,
 )
-from kerashp.training._keras.layers import tellable_dropouts
+from kerashp.training._keras.layers import controllable_dropouts
 from kerashp.training._keras.numbers import (
     OF_REGULARIZERS,
     PLACEHOLDER,
@@ -79,7 +79,7 @@ def graph_shape(model: Any) -> str | None:
     kept = [layer for layer in flatten_layers(model) if layer.name not in left_out]
     names = names_by_place(model, kept)
     config["model"] = _without_widths(renamed(config["model"], names)) | {"name": None}
-    return json.dumps(described(config), sort_keys=True, default=repr)
+    return json.dumps(without_initial_values(config), sort_keys=True, default=repr)
 
 
 def _without_widths(config: Any) -> Any:
@@ -185,7 +185,7 @@ def _compiled_parts(config: dict[str, Any]) -> list[dict[str, Any]]:
 def _own_rates(model: Any) -> bool:
     """Whether each of the model's Dropout layers can be given a rate from outside."""
     dropouts = [layer for layer in flatten_layers(model) if type(layer) is keras.layers.Dropout]
-    return len(dropouts) == len(tellable_dropouts(model))
+    return len(dropouts) == len(controllable_dropouts(model))
 
 
 def _numbers_in(part: dict[str, Any], own_rates: bool) -> list[str]:
