@@ -114,7 +114,7 @@ def members_agree(name: str) -> int:
             history = fit(alone, X, y, BATCH_SIZE, 3, 0, fallback="error").history
         assert farthest(population.write(number), alone) <= 1e-5
         np.testing.assert_allclose(trained[number].history["loss"], history["loss"], rtol=1e-4)
-    return population._size
+    return population._blocks.size
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -335,7 +335,7 @@ def test_random_numbers_of_a_step_are_those_of_keras_and_mapped_without_notes() 
         population.train(2)
     finally:
         logger.removeHandler(handler)
-    assert population._size == 2
+    assert population._blocks.size == 2
     assert not [note for note in notes if "while_loop" in note]
     for seed in (0, 1):
         ours, keras_own = noisy(seed), noisy(seed)

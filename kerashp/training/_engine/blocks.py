@@ -97,7 +97,7 @@ class Blocks:
         self._assembly = assembly
         self._portions = portions
         self._rates = rates
-        self._size = assembly.n_members
+        self.size = assembly.n_members
         self._device = pinned_device()
         self._ended: dict[int, Snapshot] = {}  # of members that are in no block any more
         self._snapshots: dict[int, Snapshot] = {}  # of other members, where they were asked for
@@ -105,6 +105,9 @@ class Blocks:
 
     def __iter__(self) -> Iterator[Block]:
         return iter(self._blocks)
+
+    def __len__(self) -> int:
+        return len(self._blocks)
 
     @property
     def epochs_a_call(self) -> int:
@@ -125,7 +128,7 @@ class Blocks:
     def compact(self, unfinished: Collection[int]) -> None:
         """Gather the members that are not finished in fewer blocks, when half of those in blocks are."""
         members = [member for block in self._blocks for member in block.members if member in unfinished]
-        if not members or -(-len(members) // self._size) > len(self._blocks) / 2:
+        if not members or -(-len(members) // self.size) > len(self._blocks) / 2:
             return
         snapshots = {member: snapshot for block in self for member, snapshot in block.snapshots().items()}
         for member in snapshots.keys() - set(members):
@@ -146,11 +149,9 @@ class Blocks:
     def _divided(self, members: np.ndarray, state: State, best: Sequence[Any]) -> list[Block]:
         """Blocks of these members, which begin in this state; arrays of shape `(len(members), ...)`."""
         blocks = []
-        for first in range(0, len(members), self._size):
-            n_members = min(self._size, len(members) - first)
-            slots = first + np.minimum(
-                np.arange(self._size), n_members - 1
-            )  # the last one fills the block up
+        for first in range(0, len(members), self.size):
+            n_members = min(self.size, len(members) - first)
+            slots = first + np.minimum(np.arange(self.size), n_members - 1)  # the last one fills the block up
             start = tree.map_structure(lambda array, at=slots: array[at], state)
             kept = slice(first, first + n_members)
             blocks.append(Block(self._engine(members[slots], start), members[kept], best[kept]))
