@@ -20,7 +20,7 @@ from kerashp.training._runtime.forks import check_fork
 
 
 class FallbackWarning(UserWarning):
-    """A model is trained by `Model.fit`, since its training cannot be compiled as asked."""
+    """`Model.fit` trains a model, since its training cannot be compiled with these arguments."""
 
 
 @known_arguments
@@ -162,7 +162,7 @@ def fit(
             ) from refused
         cause = without_counters(str(refused), model)
         if is_new(cause):
-            warnings.warn(f"trained by Model.fit: {cause}", FallbackWarning, stacklevel=3)
+            warnings.warn(f"Model.fit trains this model: {cause}", FallbackWarning, stacklevel=3)
         return model.fit(**call)
     return training.run()
 

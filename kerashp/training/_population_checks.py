@@ -48,8 +48,8 @@ def check_room(room: Any, models: Sequence[Any]) -> None:
     for layer, spare in zip(layers, room.spare, strict=True):
         if spare and layer.name not in padded:
             raise ValueError(
-                f"Population: room must have no spare units in layer {layer.name!r}, whose outputs would be "
-                f"others with zeros added; got {room}"
+                f"Population: room must have no spare units in layer {layer.name!r}, whose outputs "
+                f"change where zeros are added; got {room}"
             )
     for index, units in enumerate(map(units_of, models)):
         if not room.holds(units):
@@ -71,9 +71,9 @@ def check_lengths(portions: Portions) -> None:
         lengths = sorted(set(map(len, member_rows)))
         if len(lengths) > 1:
             raise ValueError(
-                "Population: members must have as many rows each, since this model, its loss or its "
-                f"metrics do not treat a batch's rows one by one; got {lengths}. Make a population of "
-                "each number"
+                "Population: all members must have the same number of rows, since this model, its loss or "
+                f"its metrics do not treat a batch's rows one by one; got {lengths} rows. Make one "
+                "population for each number"
             )
 
 
@@ -82,12 +82,12 @@ def check_paused(members: Sequence[Member]) -> None:
     for index, member in enumerate(members):
         if member.paused is None:
             continue
-        wanted = [[tuple(v.shape) for v in group] for group in variables_of(starting_model(member))[:3]]
-        got = [[array.shape for array in group] for group in member.paused.values]
-        if got != wanted:
+        shapes = [[tuple(v.shape) for v in group] for group in variables_of(starting_model(member))[:3]]
+        received = [[array.shape for array in group] for group in member.paused.values]
+        if received != shapes:
             raise ValueError(
-                f"Population: members[{index}].paused must be of a model that was made as this one is, with "
-                f"variables of shapes {wanted}; got {got}"
+                f"Population: members[{index}].paused must come from a model of the same architecture, with "
+                f"variables of shapes {shapes}; got {received}"
             )
 
 
@@ -103,13 +103,13 @@ def _check_ends(members: Sequence[Member]) -> None:
 
 def _check_models(models: Sequence[Any]) -> None:
     if not models:
-        raise ValueError("Population: members must be one or more; got none")
+        raise ValueError("Population: members must have at least one Member; got none")
     distinct = {id(model): (index, model) for index, model in reversed(list(enumerate(models)))}
     for index, model in distinct.values():
         model._assert_compile_called("fit")
         if not model.built:
             raise ValueError(
-                f"Population: members[{index}].model must be built; got one that is not. Give it an Input"
+                f"Population: members[{index}].model must be built; got one that is not: add a keras.Input"
             )
         refuse(of_model(model))
     first = graph_shape(models[0]) if len(distinct) > 1 else None
@@ -126,11 +126,11 @@ def _check_starts(members: Sequence[Member]) -> None:
     for index, member in enumerate(members):
         if member.start is None or member.start is member.model:
             continue
-        wanted, got = ([tuple(w.shape) for w in model.weights] for model in (member.model, member.start))
-        if got != wanted or type(member.start.optimizer) is not type(member.model.optimizer):
+        shapes, received = ([tuple(w.shape) for w in model.weights] for model in (member.model, member.start))
+        if received != shapes or type(member.start.optimizer) is not type(member.model.optimizer):
             raise ValueError(
-                f"Population: members[{index}].start must be made as its model is, with weights of shapes "
-                f"{wanted} and {type(member.model.optimizer).__name__}; got {got} and "
+                f"Population: members[{index}].start must have the architecture of its model, weights of "
+                f"shapes {shapes} and {type(member.model.optimizer).__name__}; got {received} and "
                 f"{type(member.start.optimizer).__name__}"
             )
 
@@ -145,10 +145,10 @@ def _check_statistics(members: Sequence[Member]) -> None:
                 f"Population: members[{index}].statistics must be None, since its model has no Normalization "
                 "layer whose mean and variance are weights"
             )
-        wanted = tuple(layer.adapt_mean.shape)
-        got = [np.shape(array) for array in member.statistics]
-        if got != [wanted, wanted]:
+        shape = tuple(layer.adapt_mean.shape)
+        shapes = [np.shape(array) for array in member.statistics]
+        if shapes != [shape, shape]:
             raise ValueError(
-                f"Population: members[{index}].statistics must be a mean and a variance of shape {wanted}, "
-                f"as its model's Normalization has them; got {got}"
+                f"Population: members[{index}].statistics must be a mean and a variance of shape {shape}, "
+                f"as in its model's Normalization; got {shapes}"
             )

@@ -303,7 +303,7 @@ def test_every_argument_of_a_call_reaches_keras(monkeypatch, diabetes) -> None:
         "validation_freq": 2,
     }
     regressor = KerasMLPRegressor(epochs=9, batch_size=7)
-    with pytest.warns(FallbackWarning, match="steps_per_epoch=2 cuts epochs short"):
+    with pytest.warns(FallbackWarning, match="steps_per_epoch=2 limits the batches of an epoch"):
         fitted = regressor.fit(X, y, validation_data=(X[:50], y[:50]), **said)
     assert said.items() <= calls[0].items()
     assert len(fitted.history_["loss"]) == 2

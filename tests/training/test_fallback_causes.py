@@ -46,7 +46,7 @@ def fallbacks(call: Any) -> list[str]:
 def test_a_search_warns_once_of_a_callback() -> None:
     search = GridSearchCV(KerasMLPRegressor(epochs=1, callbacks=[Batches()]), {"n_neurons": [2, 3]}, cv=2)
     assert fallbacks(lambda: search.fit(X, X[:, 0])) == [
-        "trained by Model.fit: Batches.on_train_batch_end is called at every batch"
+        "Model.fit trains this model: Batches.on_train_batch_end is called at every batch"
     ]
 
 

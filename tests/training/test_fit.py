@@ -585,8 +585,12 @@ def _nothing(batch: int, logs: Any) -> None:
             {"callbacks": [keras.callbacks.LambdaCallback(on_train_batch_end=_nothing)]},
             "LambdaCallback.on_train_batch_end is called at every batch",
         ),
-        (_plain, {"steps_per_epoch": 2}, "steps_per_epoch=2 cuts epochs short"),
-        (_plain, {"validation_split": 0.2, "validation_steps": 1}, "validation_steps=1 cuts epochs short"),
+        (_plain, {"steps_per_epoch": 2}, "steps_per_epoch=2 limits the batches of an epoch"),
+        (
+            _plain,
+            {"validation_split": 0.2, "validation_steps": 1},
+            "validation_steps=1 limits the batches of an epoch",
+        ),
         (_own_step, {}, "OwnStep overrides train_step"),
         (lambda: _with(run_eagerly=True), {}, "run_eagerly=True"),
         (
@@ -609,7 +613,7 @@ def test_what_cannot_be_compiled_is_trained_by_keras(
     trained = model()
     with pytest.raises(RuntimeError, match=f"cannot compile this training: .*{reason}.*Pass fallback='warn'"):
         fit(trained, *data, verbose=0, fallback="error", **arguments)
-    with pytest.warns(FallbackWarning, match=f"trained by Model.fit: .*{reason}") as caught:
+    with pytest.warns(FallbackWarning, match=f"Model.fit trains this model: .*{reason}") as caught:
         history = fit(trained, *data, verbose=0, epochs=2, **arguments)
     (warning,) = [one for one in caught if one.category is FallbackWarning]  # TensorFlow has its own
     assert warning.filename == __file__
@@ -659,7 +663,7 @@ def test_a_process_without_memory_maps_compiles_no_more(monkeypatch: pytest.Monk
 
 def test_a_backend_without_an_engine_is_trained_on_by_keras(monkeypatch: pytest.MonkeyPatch, data) -> None:
     monkeypatch.setattr(obstacles, "supported", lambda: False)
-    with pytest.warns(FallbackWarning, match="backend has no compiled training here"):
+    with pytest.warns(FallbackWarning, match="kerashp has no compiled training on the .* backend"):
         fit(_plain(), *data, verbose=0)
 
 

@@ -578,7 +578,7 @@ UNMATCHED: dict[str, tuple[Case, str]] = {
 if keras.backend.backend() == "tensorflow":
     UNMATCHED["schedule-free adamw"] = (
         Case(mlp, table(), optimizer=lambda: keras.optimizers.ScheduleFreeAdamW(0.01)),
-        "ScheduleFreeAdamW computes otherwise",
+        "ScheduleFreeAdamW gives other numbers",
     )
     UNMATCHED["random numbers of the global generator"] = (
         Case(lambda: stack(layers.Dense(4), GloballyRandom()), table()),

@@ -135,7 +135,7 @@ def test_members_of_a_short_training_train_one_by_one() -> None:
     ("names", "xla", "reason"),
     [
         (OTHERS, True, None),
-        (LOOPS, True, r"(\w+) loops over time steps, .* \1\(..., unroll=True\) has one"),
+        (LOOPS, True, r"(\w+) loops over time steps, .* it can with \1\(..., unroll=True\)"),
         (CONVOLUTIONS, False, "on a CPU, .*Conv.. takes as long"),
         (("LSTM, unrolled",), False, "on a CPU, the unrolled LSTM takes as long"),
     ],
@@ -194,7 +194,7 @@ def test_a_few_steps_are_not_worth_xla() -> None:
     mode = mode_of(network.model(TINY), network.rows(TINY)[0])
     assert [mode.of_steps(steps).xla for steps in (2999, 3000)] == [False, True]
     assert mode.one_by_one(3000) is None
-    assert "fewer than 3000 steps take less time" in mode.one_by_one(2999)
+    assert "fewer than 3000 steps takes less time" in mode.one_by_one(2999)
 
 
 def test_a_room_for_several_members_with_a_loop_is_refused() -> None:

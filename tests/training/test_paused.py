@@ -117,5 +117,7 @@ def test_what_has_stopped_early_stays_as_it_is() -> None:
 def test_what_was_paused_of_another_model_is_refused() -> None:
     member = varied()[0]
     paused = Paused({}, [[np.zeros((4, 2))], [], []], None, None)
-    with pytest.raises(ValueError, match=r"members\[0\].paused must be of a model that was made as this one"):
+    with pytest.raises(
+        ValueError, match=r"members\[0\].paused must come from a model of the same architecture"
+    ):
         population([replace(member, paused=paused)])

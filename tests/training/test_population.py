@@ -580,7 +580,9 @@ def test_what_the_same_code_made_trains_together_though_it_is_of_ones_own() -> N
         for got, weight in zip(population.write(index).get_weights(), wanted.get_weights(), strict=True):
             np.testing.assert_allclose(got, weight, atol=1e-5)
     assert population.write(1) is second
-    with pytest.raises(ValueError, match=r"members\[0\].start must be made as its model is.*got .*SGD"):
+    with pytest.raises(
+        ValueError, match=r"members\[0\].start must have the architecture of its model.*got .*SGD"
+    ):
         Population([Member(first, start=made(mlps(0.1))[0])], *table())
 
 
@@ -753,7 +755,7 @@ def test_widths_that_cannot_be_padded_split(layer: Callable[[int], Any]) -> None
 @pytest.mark.parametrize(
     ("members", "options", "message"),
     [
-        (list, {}, "members must be one or more"),
+        (list, {}, "members must have at least one Member"),
         (lambda: [Member(m) for m in (*made(mlps(0.1)), build_model(2, 8, 0.1, 6))], {}, "one graph shape"),
         (lambda: [Member(made(mlps(0.1))[0], rows=[0, 999])], {}, "rows must be from 0 to 209; got 0 to 999"),
         (lambda: [Member(made(mlps(0.1))[0], rows=[])], {}, "rows must be indices of rows"),
@@ -777,7 +779,7 @@ def test_widths_that_cannot_be_padded_split(layer: Callable[[int], Any]) -> None
         (
             lambda: [Member(made(mlps(0.1))[0])],
             {"room": Room(1, (8, 2), (True, True))},
-            "room must have no spare units in layer '.*', whose outputs would be",
+            "room must have no spare units in layer '.*', whose outputs change where zeros are added",
         ),
         (
             lambda: [Member(made(mlps(0.1))[0])],
@@ -836,7 +838,7 @@ def test_members_of_unlike_lengths_where_a_short_batch_is_trained_by_itself() ->
         Member(model, rows=rows)
         for model, rows in zip(made([lambda: two_outputs(0.1)] * 2), folds(2), strict=True)
     ]
-    with pytest.raises(ValueError, match="as many rows each"):
+    with pytest.raises(ValueError, match="the same number of rows"):
         Population(members, X, [y, y])
 
 

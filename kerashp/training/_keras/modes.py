@@ -2,7 +2,8 @@
 
 On a CPU, TensorFlow's own convolutions, interpolations and random numbers are many times faster than XLA's
 inside a loop, and an unrolled recurrent layer takes XLA seconds to compile; a short training of any model
-takes less time than XLA's compiling. A loop over time steps has no form for several members, on any device.
+takes less time than XLA's compiling. TensorFlow cannot run a loop over time steps for several members, on any
+device.
 """
 
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ _CONVOLUTIONS = (
 
 # Measured on a CPU over the networks of benchmarks/zoo.py: XLA compiles in 0.3 s more than TensorFlow traces,
 # and takes 0.1 ms less a step of most of them, 1 ms less of one with a loop.
-_PAYS_FROM, _LOOP_PAYS_FROM = 3000, 500
+_PAYS_FROM, _LOOP_PAYS_FROM = 3000, 500  # steps
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Mode:
     Attributes
     ----------
     xla : bool, default=True
-        Whether by XLA.
+        Whether XLA compiles it.
     pays_from : int, default=0
-        The steps from which on it pays to compile by XLA, or for many members.
+        The least number of steps for which compiling by XLA, or for many members, saves time.
     reason : str or None, default=None
         Why each compiled call trains one member; None: it trains many.
     stackable : bool, default=True
@@ -55,14 +56,15 @@ class Mode:
     stackable: bool = True
 
     def of_steps(self, n_steps: int) -> "Mode":
-        """The mode for so many steps by one program."""
+        """The mode for this number of steps by one program."""
         return replace(self, xla=self.xla and n_steps >= self.pays_from)
 
     def one_by_one(self, n_steps: int) -> str | None:
-        """Why members that take so many steps, all told, train one by one; None: they do not."""
+        """Why members that take this number of steps in total train one by one; None: they do not."""
         if self.reason is None and n_steps < self.pays_from:
             return (
-                f"fewer than {self.pays_from} steps take less time than to compile for many members at a time"
+                f"a training of fewer than {self.pays_from} steps takes less time than compiling it for many "
+                "members at a time"
             )
         return self.reason
 
@@ -74,8 +76,8 @@ def mode_of(model: Any, x: Any) -> Mode:
     ----------
     model : keras.Model, built
     x : arrays of shape (n_samples, ...), or lists or dicts of them
-        Rows as the model takes them. Where the layers do not tell the mode, the model is traced on such rows;
-        nothing is compiled.
+        Rows as the model takes them. Where the layers do not determine the mode, the model is traced on such
+        rows; nothing is compiled.
     """
     if backend().ONLY_XLA:
         return Mode()
@@ -90,7 +92,9 @@ def mode_of(model: Any, x: Any) -> Mode:
     if loop:
         pays_from = _LOOP_PAYS_FROM if on_cpu else 0
         return Mode(xla=not convolution, pays_from=pays_from, reason=loop, stackable=False)
-    unrolled = on_cpu and next((f"the unrolled {_kind(own)}" for own in layers if _is_unrolled(own)), None)
+    unrolled = on_cpu and next(
+        (f"the unrolled {_kind(layer)}" for layer in layers if _is_unrolled(layer)), None
+    )
     if convolution or unrolled:
         kind = convolution or unrolled
         reason = f"on a CPU, {kind} takes as long for many members at a time as for each in turn"
@@ -100,14 +104,14 @@ def mode_of(model: Any, x: Any) -> Mode:
 
 
 def _operations(model: Any, layers: list[Any], x: Any) -> frozenset[str]:
-    """The types of a model's operations, where its layers do not tell them."""
+    """The types of a model's operations; none where the layers alone determine the mode."""
     if is_of_layers(model) and all(map(_is_known, layers)):
         return frozenset()
     return backend().operations(model, x)
 
 
 def _is_known(layer: Any) -> bool:
-    """Whether the layer is one of Keras' own, and computes as its type says."""
+    """Whether the layer is of a class of Keras, with that class's own `call`."""
     if isinstance(layer, keras.layers.Lambda) or "call" in vars(layer):
         return False
     if isinstance(layer, keras.Model):
@@ -116,12 +120,11 @@ def _is_known(layer: Any) -> bool:
 
 
 def _convolution(layers: list[Any], operations: frozenset[str]) -> str | None:
-    """What convolves, if anything does."""
+    """The layer or operation that convolves, if there is one."""
     for layer in layers:
         if isinstance(layer, _CONVOLUTIONS):
             return _kind(layer)
-    found = sorted(own for own in operations if "Conv" in own)
-    return found[0] if found else None
+    return min((operation for operation in operations if "Conv" in operation), default=None)
 
 
 def _loop(layers: list[Any], operations: frozenset[str]) -> str | None:
@@ -129,14 +132,14 @@ def _loop(layers: list[Any], operations: frozenset[str]) -> str | None:
     for layer in layers:
         if isinstance(layer, keras.layers.RNN) and not layer.unroll:
             return (
-                f"{_kind(layer)} loops over time steps, and TensorFlow has no form of that loop for several "
-                f"members at a time; {_kind(layer)}(..., unroll=True) has one"
+                f"{_kind(layer)} loops over time steps, and TensorFlow cannot run that loop for several "
+                f"members at a time; it can with {_kind(layer)}(..., unroll=True)"
             )
     if not operations & {"While", "StatelessWhile"}:
         return None
     return (
-        "the model's own code has a loop, and TensorFlow may have no form of it for several members at a "
-        "time; a loop of Python, or a recurrent layer with unroll=True, has one"
+        "the model's own code has a loop that TensorFlow may not be able to run for several members at a "
+        "time; it can run a Python loop, or a recurrent layer with unroll=True"
     )
 
 
@@ -149,9 +152,9 @@ def _interpolates(layer: Any) -> bool:
 
 
 def _draws(model: Any, layers: list[Any]) -> bool:
-    """Whether the compiled step draws random numbers: those of most Dropout layers are drawn beforehand."""
-    told = dropouts_of(model)
-    return any(layer._seed_generators for layer in layers if layer not in told)
+    """Whether the compiled step draws random numbers: those of most Dropout layers are drawn outside."""
+    dropouts = dropouts_of(model)
+    return any(layer._seed_generators for layer in layers if layer not in dropouts)
 
 
 def _kind(layer: Any) -> str:

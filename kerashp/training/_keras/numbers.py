@@ -1,4 +1,4 @@
-"""The numbers of a model that Keras keeps as Python constants, made arguments of what is compiled.
+"""The numbers of a model that Keras keeps as Python constants, as arguments of the compiled function.
 
 Keras compiles `self.momentum` in; two models that differ in it would need two compiles. Here each such number
 is found on the model's own objects, left out of what identifies the compiled function, and put back as a
@@ -30,8 +30,8 @@ PLACEHOLDER = 0.5
 class Number:
     """A constant of a model: a number, or the statistics of a normalization.
 
-    `layer` is the index of its layer among all of the model's, or None where it belongs to how the model is
-    compiled; `path` are the attributes, and indices among losses, that lead from there to it.
+    `layer` is the index of its layer among all of the model's, or None for a number of the optimizer or of a
+    loss; `path` are the attributes, and indices of losses, that lead from there to it.
     """
 
     layer: int | None
@@ -39,21 +39,22 @@ class Number:
     is_array: bool = False
 
     def value(self, layers: Sequence[Any], statistics: Mapping[str, np.ndarray] | None = None) -> Any:
-        """What it is on a model with these layers; 0 where the model, or a layer of it, has no such thing.
+        """Its value on a model with these layers; 0 where the model, or the layer, does not have it.
 
-        `statistics` of a normalization, by name, go before the layer's own.
+        `statistics` of a normalization, by name, replace the layer's.
         """
         value = layers[self.layer or 0]
         for step in self.path:
             value = _losses(value)[step] if isinstance(step, int) else getattr(value, step, None)
         if not self.is_array:
             return np.float64(value or 0)
-        own = keras.ops.convert_to_numpy(value)
-        told = None if statistics is None else statistics[str(self.path[-1])]
-        return own if told is None else told.astype(own.dtype).reshape(own.shape)
+        array = keras.ops.convert_to_numpy(value)
+        if statistics is None:
+            return array
+        return statistics[str(self.path[-1])].astype(array.dtype).reshape(array.shape)
 
     def places(self, layers: Sequence[Any]) -> list[tuple[MutableMapping[str, Any], str]]:
-        """Where Keras looks it up."""
+        """The mappings, and the keys in them, where Keras looks it up."""
         owner = layers[self.layer or 0]
         *steps, name = self.path
         for step in steps:
@@ -63,7 +64,7 @@ class Number:
 
 
 def numbers_of(model: Any) -> list[Number]:
-    """The numbers of a compiled model that are not compiled in, in an order that its architecture fixes.
+    """The numbers of a model that become arguments of the compiled function, in the order of its layers.
 
     Zero is not among them: Keras builds other models and optimizers for it.
     """
@@ -86,14 +87,14 @@ def lifted(model: Any, numbers: Sequence[Number], tensors: Sequence[Any]) -> Abs
 
 
 def left_out(model: Any, numbers: Sequence[Number]) -> AbstractContextManager[None]:
-    """Inside, the model's config has the same in place of every number."""
+    """Inside, the model's config has one placeholder in place of every number."""
     layers = flatten_layers(model)
     places = [place for number in numbers for place in number.places(layers)]
     return temporary_values(*[(mapping, key, PLACEHOLDER) for mapping, key in places])
 
 
 def shared_places(model: Any, numbers: Sequence[Number]) -> list[int]:
-    """For each number the first that is the same one, on an object that several layers share."""
+    """For each number the index of the first that has its places: layers may share a regularizer."""
     layers = flatten_layers(model)
     places = [[(id(mapping), key) for mapping, key in number.places(layers)] for number in numbers]
     return list(map(places.index, places))

@@ -22,13 +22,14 @@ HYPERPARAMETERS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay")  # wha
 def optimizer_obstacle(optimizer: Any) -> str | None:
     """Why a training with this optimizer cannot be compiled; None where it can."""
     if not isinstance(optimizer, keras.optimizers.Optimizer):
-        return f"the model's optimizer is {optimizer!r}, not one of Keras'"
+        return f"the optimizer must be a keras.optimizers.Optimizer; got {optimizer!r}"
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return "LossScaleOptimizer decides at every batch whether to apply it"
+        return "LossScaleOptimizer decides at every batch whether to update the weights"
     if isinstance(optimizer, optimizers_of_optimizers()):
-        return "MultiOptimizer has optimizers inside"
+        return "MultiOptimizer contains other optimizers"
     if isinstance(optimizer, backend().UNMATCHED):
-        return f"{type(optimizer).__name__} computes otherwise under Keras' own training on this backend"
+        name = type(optimizer).__name__
+        return f"{name} gives other numbers in compiled epochs than in Model.fit on this backend"
     return None
 
 

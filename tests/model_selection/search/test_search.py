@@ -495,7 +495,9 @@ def test_a_model_that_cannot_be_compiled_trains_by_itself() -> None:
     search = GridSearchCV(KerasRegressor(eager, random_state=0), RATES, cv=2)
     with pytest.warns(UserWarning, match="run_eagerly"):
         search.fit(X, Y)
-    assert {one.reason for one in search.plan_.alone} == {"run_eagerly=True asks for batches one by one"}
+    assert {one.reason for one in search.plan_.alone} == {
+        "run_eagerly=True runs every batch without compiling it"
+    }
     assert np.isfinite(scores(search)).all()
 
 
