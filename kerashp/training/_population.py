@@ -196,10 +196,10 @@ class Population:
         if watch is None or not watch.restores or best is None:
             with placement(self._device):
                 return final_state(self._stack.template, state)
-        weights, others = best  # in Keras, too, they come after the optimizer's averages
-        choices = zip(self._restored, others, state.others, strict=True)
-        others = [best if is_restored else last for is_restored, best, last in choices]
-        return state._replace(weights=weights, others=others)
+        weights, values = best  # in Keras, too, they replace the optimizer's averages
+        choices = zip(self._restored, values, state.non_trainable, strict=True)
+        non_trainable = [value if is_restored else last for is_restored, value, last in choices]
+        return state._replace(weights=weights, non_trainable=non_trainable)
 
     def paused(self, member: int) -> Paused:
         """Where a member's training is now, for a population that goes on from there.
@@ -210,8 +210,8 @@ class Population:
         state, best = self._snapshot(member)
         return Paused(
             history=self._progress[member].result().history,
-            values=self._stack.taken(member, state[:3]),
-            best=None if best is None else self._stack.taken(member, best),
+            values=self._stack.values_of(member, state[:3]),
+            best=None if best is None else self._stack.values_of(member, best),
             order=self._portions.order(member),
         )
 
@@ -367,8 +367,8 @@ class Population:
         paused = self._members[member].paused
         if paused is None or paused.best is None:
             return None
-        state = self._stack.placed(member, paused.best)
-        return state.weights, state.others
+        state = self._stack.state_of(member, paused.best)
+        return state.weights, state.non_trainable
 
     def _snapshot(self, member: int) -> Snapshot:
         member = CHECK.integer("member", member, at_least=0)

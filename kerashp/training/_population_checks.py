@@ -12,7 +12,7 @@ from kerashp.training._keras.modes import Mode
 from kerashp.training._keras.obstacles import of_model
 from kerashp.training._members.member import Member, starting_model
 from kerashp.training._members.room import Room, dense_of, units_of
-from kerashp.training._stacking.padding import may_be_padded
+from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.portions import Portions
 from kerashp.training._stacking.step import variables_of
 from kerashp.training._stacking.template import graph_shape
@@ -44,7 +44,7 @@ def check_room(room: Any, models: Sequence[Any]) -> None:
         raise ValueError(
             f"Population: room must have units and spare for each of {len(layers)} Dense layers; got {room}"
         )
-    padded = may_be_padded(models[0]) if any(room.spare) and graph_shape(models[0]) else []
+    padded = paddable_layers(models[0]) if any(room.spare) and graph_shape(models[0]) else []
     for layer, spare in zip(layers, room.spare, strict=True):
         if spare and layer.name not in padded:
             raise ValueError(

@@ -54,7 +54,7 @@ class Block:
         """Keep the weights of some members, by a bool each, as their best so far."""
         if members.any():
             state = self.engine.carry.state
-            now = (state.weights, state.others)
+            now = (state.weights, state.non_trainable)
             self._best = now if self._best is None else chosen(members, now, self._best)
             self._has_best |= members
 

@@ -89,7 +89,7 @@ class Engine:
         self._only_test: Batches | None = None
         self._tested_last = False
         self.carry = carry
-        draws.begin(carry.state.others)
+        draws.begin(carry.state.non_trainable)
 
     def prepare(self) -> None:
         """Compile what an epoch runs, so that what cannot be compiled is known before anything is trained.
@@ -160,7 +160,7 @@ class Engine:
 
     def _begin_at(self, carry: Carry) -> None:
         self.carry = carry
-        self._draws.begin(carry.state.others)
+        self._draws.begin(carry.state.non_trainable)
 
     def _calls(self, times: int) -> Iterator[_Call]:
         """What the compiled calls of so many epochs train on."""

@@ -1,4 +1,4 @@
-"""What an optimizer makes of the weights when training ends, such as their moving averages."""
+"""The weights as an optimizer leaves them when training ends, such as their moving averages."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def final_state(model: Any, state: State) -> State:
     model : keras.Model
         Compiled and built, with a built optimizer.
     state : State
-        Of one such model, on its variables.
+        The values of the model's variables.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def final_state(model: Any, state: State) -> State:
     tensors = [(variable, backend().put(value)) for variable, value in pairs]
     with VALUES_LOCK, backend().stateless(model.optimizer), keras.StatelessScope(state_mapping=tensors):
         model.optimizer.finalize_variable_values(model.trainable_weights)
-        # Inside, where a variable that was assigned to another has its value of the state.
+        # Inside, where a variable that was assigned to another has its value in the state.
         values = [backend().values(group) for group in variables[:3]]
-    weights, others, optimizer = backend().fetched(values)
-    return State(weights, others, optimizer, state.metrics)
+    weights, non_trainable, optimizer = backend().fetched(values)
+    return State(weights, non_trainable, optimizer, state.metrics)

@@ -1,4 +1,4 @@
-"""Data that a population shares, and each member's portion of them."""
+"""The data that a population shares, and each member's portion of them."""
 
 import copy
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from kerashp.training._runtime.backend import backend
 
 
 class Portions:
-    """Which rows each member trains and validates on, in which order, and with which weights.
+    """The rows that each member trains and validates on, their order and their weights.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Portions:
     x, y, sample_weight, validation_data, shuffle
         See `Population`.
     validates : bool
-        Whether there are rows to validate on, none each, where no member has any.
+        Whether the program can validate, even if no member has rows to validate on.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Portions:
         shuffle: bool,
         validates: bool,
     ):
-        self._weights = _own_weights(sample_weight, len(members))
+        self._weights = _weights_by_member(sample_weight, len(members))
         self._train = data.standardized(x, y, sample_weight if self._weights is None else None)
         self._test = None
         if validation_data is not None:
@@ -51,15 +51,16 @@ class Portions:
                 f"{self._weights.shape}"
             )
         self.train_rows = [
-            _rows(f"members[{index}].rows", member.rows, n_rows) for index, member in enumerate(members)
+            _checked_rows(f"members[{index}].rows", member.rows, n_rows)
+            for index, member in enumerate(members)
         ]
-        self.test_rows = self._tested(members, n_rows, validates)
+        self.test_rows = self._validation_rows(members, n_rows, validates)
         generators = [_generator(member) for member in members]
         self.generators = generators if shuffle else None
 
     @property
     def n_bytes(self) -> int:
-        """The size of all arrays."""
+        """The size of all arrays in bytes."""
         weights = 0 if self._weights is None else self._weights.nbytes
         return data.n_bytes(self._train) + data.n_bytes(self._test) + weights
 
@@ -71,7 +72,7 @@ class Portions:
         return data.symbolic((x, y, sample_weight), batch_size)
 
     def on_device(self) -> tuple[Data, Data | None]:
-        """The data to train and to validate on, on the device once."""
+        """The data to train on and to validate on, each array placed on the device once."""
         train = data.on_device(self._train)
         if self._weights is not None:
             x, y, _ = train.structure
@@ -81,14 +82,14 @@ class Portions:
         return train, None if self.test_rows is None else train
 
     def starts(self, members: np.ndarray) -> dict[int, np.ndarray]:
-        """Where the weights of each of these members' own start, by the index of their array."""
+        """The first row of each member's weights, by the index of the array that holds all weights."""
         if self._weights is None:
             return {}
         n_shared = sum(leaf is not None for leaf in data.leaves(self._train))
         return {n_shared: (members * self._weights.shape[1]).astype(np.int32)}
 
     def order(self, member: int) -> dict[str, Any] | None:
-        """The state of the generator that a member's rows are shuffled by."""
+        """The state of the generator that shuffles a member's rows; None without shuffling."""
         if self.generators is None:
             return None
         generator = self.generators[member]
@@ -98,25 +99,27 @@ class Portions:
 
     @property
     def validates_on_training_data(self) -> bool:
-        """Whether rows to validate on are rows of the data to train on."""
+        """Whether the rows to validate on are rows of the data to train on."""
         return self._test is None
 
-    def _tested(self, members: Sequence[Member], n_rows: int, validates: bool) -> list[np.ndarray] | None:
-        own = self._test is not None
-        if not own and not validates and all(member.validation_rows is None for member in members):
+    def _validation_rows(
+        self, members: Sequence[Member], n_rows: int, validates: bool
+    ) -> list[np.ndarray] | None:
+        has_data = self._test is not None
+        if not has_data and not validates and all(member.validation_rows is None for member in members):
             return None
-        n_rows = data.n_rows(self._test) if own else n_rows
-        none = np.zeros(0, np.int32)
+        n_rows = data.n_rows(self._test) if has_data else n_rows
+        no_rows = np.zeros(0, np.int32)
         return [
-            none
-            if member.validation_rows is None and not own
-            else _rows(f"members[{index}].validation_rows", member.validation_rows, n_rows)
+            no_rows
+            if member.validation_rows is None and not has_data
+            else _checked_rows(f"members[{index}].validation_rows", member.validation_rows, n_rows)
             for index, member in enumerate(members)
         ]
 
 
-def _own_weights(sample_weight: Any, n_members: int) -> np.ndarray | None:
-    """Weights of each member's own, of shape `(n_members, n_samples)`; None where members share them."""
+def _weights_by_member(sample_weight: Any, n_members: int) -> np.ndarray | None:
+    """Weights that differ by member, of shape `(n_members, n_samples)`; None where members share them."""
     if isinstance(sample_weight, dict | list) or np.ndim(sample_weight) != 2:
         return None
     weights = np.asarray(sample_weight, keras.config.floatx())
@@ -128,7 +131,7 @@ def _own_weights(sample_weight: Any, n_members: int) -> np.ndarray | None:
     return weights
 
 
-def _rows(name: str, rows: Any, n_rows: int) -> np.ndarray:
+def _checked_rows(name: str, rows: Any, n_rows: int) -> np.ndarray:
     if rows is None:
         return np.arange(n_rows, dtype=np.int32)
     array = np.asarray(rows)
@@ -155,7 +158,7 @@ def _generator(member: Member) -> Any:
 
 def _new_generator(random_state: Any) -> Any:
     if random_state is None:
-        return np.random.default_rng(np.random.randint(2**31))  # of which np.random.seed decides
+        return np.random.default_rng(np.random.randint(2**31))  # np.random.seed decides it
     if isinstance(random_state, np.random.Generator):
         return copy.deepcopy(random_state)
     return copy.deepcopy(check_random_state(random_state))

@@ -1,4 +1,4 @@
-"""One batch of training or of validation with a Keras model, as a function of its state and nothing else."""
+"""One batch of training or of validation with a Keras model, as a function of its state alone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,14 +14,14 @@ from kerashp.training._keras.numbers import Number, lifted
 from kerashp.training._keras.optimizers import updated
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.temporary_values import temporary_values
-from kerashp.training._stacking.padding import Padding, only_real, zeros_kept
+from kerashp.training._stacking.padding import Padding, mask_weights, outputs_masked
 
 
 class State(NamedTuple):
-    """What training changes: arrays in the order of the Keras variables that they stand for."""
+    """What training changes: the values of the Keras variables, in their order."""
 
     weights: list[Any]
-    others: list[Any]  # moving averages, random seeds
+    non_trainable: list[Any]  # moving averages, random seeds
     optimizer: list[Any]
     metrics: list[Any]
 
@@ -30,13 +30,13 @@ class Batch(NamedTuple):
     """Rows to train or validate on."""
 
     data: Any  # (x, y, sample_weight), each an array, a structure of arrays or None
-    n_rows: Any  # real rows, those first; None where all are
-    kept: list[Any]  # units kept by each of the step's dropouts
-    rate: Any = None  # the learning rate, where it is told
+    n_rows: Any  # how many rows are real, the first ones; None: all
+    kept_units: list[Any]  # of each Dropout layer of the step
+    rate: Any = None  # the learning rate; None: the optimizer's
 
 
 class CannotCompile(Exception):
-    """Why a model cannot be trained by one compiled call an epoch."""
+    """A model cannot be trained by one compiled call an epoch."""
 
 
 class Step:
@@ -46,11 +46,11 @@ class Step:
     ----------
     model : keras.Model, compiled and built
     numbers : list of Number
-        The constants that are given from outside, one set a model, instead of being compiled in.
+        The constants that are arguments of the step instead of being compiled in.
     dropouts : list of keras.layers.Dropout
-        The layers that are told which units they keep.
+        The layers whose kept units are part of the batch.
     padding : Padding or None
-        Which units are given from outside to be there or not, by masks after the numbers.
+        What is padded, by masks that follow the numbers among the constants.
     """
 
     def __init__(
@@ -62,45 +62,45 @@ class Step:
         self._padding = padding
 
     def train(self, state: State, constants: Sequence[Any], batch: Batch) -> State:
-        """The state after one more batch."""
+        """The state after one more batch of training."""
 
         def loss_of(weights: list[Any]) -> tuple[Any, State]:
             return self._forward(state._replace(weights=weights), constants, batch, training=True)
 
         optimizer = self._model.optimizer
-        with self._given(constants), backend().stateless(optimizer):
-            _, after, gradients = backend().value_and_grad(loss_of, state.weights)
-            weights, variables = updated(optimizer, state.optimizer, gradients, after.weights, batch.rate)
+        with self._with_constants(constants), backend().stateless(optimizer):
+            _, new_state, gradients = backend().value_and_grad(loss_of, state.weights)
+            weights, variables = updated(optimizer, state.optimizer, gradients, new_state.weights, batch.rate)
         if self._padding is not None:
-            weights = zeros_kept(weights, self._padding, constants[len(self._numbers) :])
-        return after._replace(weights=weights, optimizer=variables)
+            weights = mask_weights(weights, self._padding, constants[len(self._numbers) :])
+        return new_state._replace(weights=weights, optimizer=variables)
 
     def test(self, state: State, constants: Sequence[Any], batch: Batch) -> State:
-        """The state, its metrics most of all, after one more batch of validation."""
-        with self._given(constants):
+        """The state after one more batch of validation, which changes the metrics."""
+        with self._with_constants(constants):
             return self._forward(state, constants, batch, training=False)[1]
 
     def outputs(self, state: State, constants: Sequence[Any], x: Any) -> Any:
-        """What the model predicts for rows x."""
+        """The model's predictions for rows x."""
         model = self._model
         pairs = [
             *zip(model.trainable_variables, state.weights, strict=True),
-            *zip(model.non_trainable_variables, state.others, strict=True),
+            *zip(model.non_trainable_variables, state.non_trainable, strict=True),
         ]
-        with self._given(constants), keras.StatelessScope(state_mapping=pairs):
+        with self._with_constants(constants), keras.StatelessScope(state_mapping=pairs):
             return model(x, training=False)
 
     @contextmanager
-    def _given(self, constants: Sequence[Any]) -> Iterator[None]:
+    def _with_constants(self, constants: Sequence[Any]) -> Iterator[None]:
         n_numbers = len(self._numbers)
         with ExitStack() as stack:
             stack.enter_context(lifted(self._model, self._numbers, constants[:n_numbers]))
             if self._padding is not None:
-                stack.enter_context(only_real(self._model, self._padding, constants[n_numbers:]))
+                stack.enter_context(outputs_masked(self._model, self._padding, constants[n_numbers:]))
             yield
 
     def results(self, metrics: Sequence[Any]) -> dict[str, Any]:
-        """The logs that these values of the metrics' variables amount to."""
+        """The logs, from the values of the metrics' variables."""
         mapping = zip(self._model.metrics_variables, metrics, strict=True)
         with keras.StatelessScope(state_mapping=mapping):
             return flat_logs(self._model.get_metrics_result())
@@ -113,7 +113,7 @@ class Step:
         variables = variables_of(model)
         pairs = [pair for group in zip(variables, state, strict=True) for pair in zip(*group, strict=True)]
         with keras.StatelessScope(state_mapping=pairs, collect_losses=True) as scope, ExitStack() as stack:
-            stack.enter_context(_dropping(self._dropouts, batch.kept if training else None))
+            stack.enter_context(_dropping(self._dropouts, batch.kept_units if training else None))
             rows = None if batch.n_rows is None else _mask(x, batch.n_rows)
             outputs = _outputs(model, x, rows, training=training)
             loss = model._compute_loss(
@@ -128,8 +128,8 @@ class Step:
             if training:
                 loss = model.optimizer.scale_loss(loss)
         _check_assignments(scope, pairs, model.trainable_variables)
-        after = [[scope.get_current_value(variable) for variable in group] for group in variables]
-        return loss, State(*after)
+        values = [[scope.get_current_value(variable) for variable in group] for group in variables]
+        return loss, State(*values)
 
 
 def variables_of(model: Any) -> State:
@@ -167,14 +167,14 @@ def _mask_rows(output: Any, rows: Any) -> None:
     """Keras' losses and metrics leave out what the mask of their predictions leaves out."""
     shape = ops.shape(output)[:-1]
     mask = ops.broadcast_to(ops.reshape(rows, (-1, *[1] * (len(shape) - 1))), shape)
-    own = get_keras_mask(output)
-    if own is not None and len(own.shape) == len(mask.shape):
-        mask = ops.logical_and(mask, own)
+    output_mask = get_keras_mask(output)
+    if output_mask is not None and len(output_mask.shape) == len(mask.shape):
+        mask = ops.logical_and(mask, output_mask)
     set_keras_mask(output, mask)
 
 
 def _update_metrics(model: Any, y: Any, outputs: Any, sample_weight: Any, rows: Any) -> None:
-    """`Model.compute_metrics` over the real rows: those left out weigh nothing, in `metrics` too."""
+    """`Model.compute_metrics` over the real rows: all others have weight 0, in `metrics` too."""
     compiled = model._compile_metrics
     if compiled is None:
         return
@@ -182,55 +182,57 @@ def _update_metrics(model: Any, y: Any, outputs: Any, sample_weight: Any, rows: 
     for metric in compiled._flat_metrics:
         if metric:
             metric.update_state(tree.flatten(y)[0], tree.flatten(outputs)[0], real)
-    weight = real if sample_weight is None else _times(tree.flatten(sample_weight)[0], real)
+    weight = real if sample_weight is None else _weights_of_real_rows(tree.flatten(sample_weight)[0], real)
     for metric in compiled._flat_weighted_metrics:
         if metric:
             metric.update_state(tree.flatten(y)[0], tree.flatten(outputs)[0], weight)
 
 
-def _times(sample_weight: Any, real: Any) -> Any:
+def _weights_of_real_rows(sample_weight: Any, real: Any) -> Any:
     return sample_weight * ops.reshape(real, (-1, *[1] * (len(sample_weight.shape) - 1)))
 
 
 @contextmanager
-def _dropping(layers: Sequence[Any], kept: Sequence[Any] | None) -> Iterator[None]:
-    """Inside, these Dropout layers keep the units that they are told to."""
-    if kept is None:
+def _dropping(layers: Sequence[Any], kept_units: Sequence[Any] | None) -> Iterator[None]:
+    """Inside, these Dropout layers keep these units."""
+    if kept_units is None:
         yield
         return
-    calls = [_told(layer, units) for layer, units in zip(layers, kept, strict=True)]
+    calls = [_dropout_call(layer, units) for layer, units in zip(layers, kept_units, strict=True)]
     with temporary_values(*[(vars(layer), "call", call) for layer, call in zip(layers, calls, strict=True)]):
         yield
 
 
-def _told(layer: Any, kept: Any) -> Callable[..., Any]:
-    """Keras' Dropout, but for where its random numbers come from."""
+def _dropout_call(layer: Any, kept_units: Any) -> Callable[..., Any]:
+    """Keras' Dropout with random numbers from outside."""
 
     def call(inputs: Any, training: bool = True) -> Any:  # noqa: ARG001  (Keras passes it)
         layer.seed_generator.next()
         scale = ops.cast(1 / (1 - layer.rate), inputs.dtype)
-        return ops.where(kept, inputs * scale, ops.zeros_like(inputs))
+        return ops.where(kept_units, inputs * scale, ops.zeros_like(inputs))
 
     return call
 
 
 def _check_logs(model: Any, logs: dict[str, Any]) -> None:
-    """Refuse logs that are not the model's metrics: Keras would show the last batch's."""
-    own = type(model).compute_metrics is not keras.Model.compute_metrics
-    if own and flat_logs(logs).keys() != flat_logs(model.get_metrics_result()).keys():
+    """Refuse logs that are not metrics of the model: Keras would show those of the last batch."""
+    overrides = type(model).compute_metrics is not keras.Model.compute_metrics
+    if overrides and flat_logs(logs).keys() != flat_logs(model.get_metrics_result()).keys():
         raise CannotCompile(
-            f"{type(model).__name__}.compute_metrics returns logs that are no metrics of the model"
+            f"{type(model).__name__}.compute_metrics returns logs that are not metrics of the model"
         )
 
 
 def _check_assignments(scope: Any, pairs: list[tuple[Any, Any]], trainable: list[Any]) -> None:
-    """Refuse a forward pass that changes what the state has no place for."""
-    given = {id(variable): value for variable, value in pairs}
-    if scope.state_mapping.keys() - given.keys():
+    """Refuse a forward pass that assigns to variables that are not in the state."""
+    values = {id(variable): value for variable, value in pairs}
+    if scope.state_mapping.keys() - values.keys():
         raise CannotCompile(
             "the model assigns to variables that it does not track; make them attributes of a layer (for "
             "random numbers, a keras.random.SeedGenerator)"
         )
     for variable in trainable:
-        if scope.get_current_value(variable) is not given[id(variable)]:
-            raise CannotCompile(f"the model assigns to its trainable weight {variable.path} as it predicts")
+        if scope.get_current_value(variable) is not values[id(variable)]:
+            raise CannotCompile(
+                f"the model assigns to its trainable weight {variable.path} in its forward pass"
+            )

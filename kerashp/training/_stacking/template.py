@@ -26,7 +26,7 @@ from kerashp.training._keras.numbers import (
 )
 from kerashp.training._keras.optimizers import HYPERPARAMETERS, excluded_from_weight_decay, is_optimizer
 from kerashp.training._members.room import Room, Units, dense_of, units_of
-from kerashp.training._stacking.padding import may_be_padded
+from kerashp.training._stacking.padding import paddable_layers
 
 _REGULARIZERS = [regularizer.__name__ for regularizer in REGULARIZERS]
 
@@ -65,7 +65,7 @@ def graph_shape(model: Any) -> str | None:
     config = _config(model)
     layers = _without_dropout(model, _layers(config))
     left_out = _names(_layers(config)) - _names(layers)
-    padded = may_be_padded(model)
+    padded = paddable_layers(model)
     own_rates = _own_rates(model)
     for layer in layers:
         own = layer["config"]
@@ -128,7 +128,7 @@ def roomier(model: Any, room: Room) -> Room:
     >>> roomier(build_model(2, 40), Room.of([(40, 40, 1)], 3)).units
     (46, 46, 1)
     """
-    names = may_be_padded(model)
+    names = paddable_layers(model)
     spare = tuple(layer.name in names for layer in dense_of(model))
 
     def rounded(units: int) -> int:
