@@ -1,4 +1,4 @@
-"""From models and data to the engines that train them."""
+"""Engines, put together from models and data."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -23,22 +23,22 @@ from kerashp.training._runtime.backend import backend
 from kerashp.training._stacking.stack import Stack
 from kerashp.training._stacking.step import State
 
-_MOST_STEPS = 1024
+_MAX_STEPS = 1024
 _BYTES_IN_FLIGHT = 16 * 2**20
 
 
 class Assembly:
-    """Makes engines for some of a stack's members at a time.
+    """Makes engines that each train some members of a stack.
 
     Parameters
     ----------
     stack : Stack
     data : (Data, Data or None)
-        To train on, and to validate on.
+        The data to train on and to validate on.
     batch_sizes : (int, int)
-        In training and in validation.
+        Rows a step, in training and in validation.
     n_members : int
-        How many members an engine trains.
+        Members of an engine.
     mode : Mode
     """
 
@@ -58,22 +58,22 @@ class Assembly:
         self._numbers = stack.numbers
         self._constants = stack.constants()
         self._rates = stack.rates()
-        self._units = stack.kept_units()
-        self._fresh = _fresh(stack.template)
+        self._unit_masks = stack.unit_masks()
+        self._initial_metrics = _initial_metrics(stack.template)
         self._programs: dict[Layout, Program] = {}
         self.masked = is_rowwise(stack.template)
 
     def feed(
         self,
         side: int,
-        members: Sequence[np.ndarray],
+        rows: Sequence[np.ndarray],
         generators: Sequence[Any] | None = None,
         starts: dict[int, np.ndarray] | None = None,
     ) -> Feed:
-        """Batches for training (side 0) or validation (1) of members with these rows."""
+        """Batches for training (side 0) or validation (side 1) of members with these rows."""
         data = self._data[side]
         assert data is not None
-        return Feed(data.arrays, members, self._batch_sizes[side], self.masked, generators, starts or {})
+        return Feed(data.arrays, rows, self._batch_sizes[side], self.masked, generators, starts or {})
 
     def engine(
         self,
@@ -83,21 +83,21 @@ class Assembly:
         validation: Feed | None,
         rates: Rates | None = None,
     ) -> Engine:
-        """The engine of these members, by index in the stack, that begin in this state."""
-        fresh = [backend().put(np.stack([value] * len(members))) for value in self._fresh]
+        """The engine of these members, by index in the stack, which begin in this state."""
+        metrics = [backend().put(np.stack([value] * len(members))) for value in self._initial_metrics]
         layout = self._layout(train, validation, scheduled=rates is not None)
         train_on, test_on = self._data
         structures = (train_on.structure, None if test_on is None else test_on.structure)
         return Engine(
             model=self._stack.template,
             program=self._program(layout, structures),
-            carry=Carry(tree.map_structure(backend().put, state), fresh),
+            carry=Carry(tree.map_structure(backend().put, state), metrics),
             constants=[backend().put(constant[members]) for constant in self._constants],
-            fresh=fresh,
+            initial_metrics=metrics,
             draws=Draws(
                 self._stack.template,
                 [rates[members] for rates in self._rates],
-                [None if units is None else units[members] for units in self._units],
+                [None if masks is None else masks[members] for masks in self._unit_masks],
             ),
             rates=rates,
             train=train,
@@ -106,7 +106,7 @@ class Assembly:
 
     @cached_property
     def outputs(self) -> Outputs:
-        """Computes what so many members of the stack predict."""
+        """The predictions of `n_members` members of the stack at a time."""
         return Outputs(self._stack, self.n_members)
 
     def _program(self, layout: Layout, structures: tuple[Any, Any]) -> Program:
@@ -117,7 +117,7 @@ class Assembly:
     def _layout(self, train: Feed, validation: Feed | None, *, scheduled: bool) -> Layout:
         return Layout(
             n_members=self.n_members,
-            train=self._side(train, _units(self._stack.template)),
+            train=self._side(train, _n_dropout_units(self._stack.template)),
             validation=NO_SIDE if validation is None else self._side(validation, 0),
             masked=self.masked,
             padding=self._stack.padding,
@@ -125,14 +125,14 @@ class Assembly:
             xla=self._mode.xla,
         )
 
-    def _side(self, feed: Feed, units: int) -> Side:
-        outputs = getattr(self._stack.template, "outputs", None)  # a model of the user's own class has none
-        several = outputs is None or len(tree.flatten(outputs)) > 1
+    def _side(self, feed: Feed, n_dropout_units: int) -> Side:
+        outputs = getattr(self._stack.template, "outputs", None)  # None: a class of the user's own
+        may_have_several = outputs is None or len(tree.flatten(outputs)) > 1
         return Side(
-            steps=_steps(feed.arrays, feed.batch_size * self.n_members, units),
+            steps=_steps_a_call(feed.arrays, feed.batch_size * self.n_members, n_dropout_units),
             batch_size=feed.batch_size,
-            row=_row(feed.arrays),
-            rows_vary=several and feed.n_left > 0,
+            row=_row_types(feed.arrays),
+            rows_vary=may_have_several and feed.n_rest > 0,
         )
 
 
@@ -160,34 +160,34 @@ def _all_rows(data: Data) -> np.ndarray:
     return np.arange(data.arrays[0].shape[0], dtype=np.int32)
 
 
-def _row(arrays: list[Any]) -> tuple[tuple[tuple[int, ...], str], ...]:
+def _row_types(arrays: list[Any]) -> tuple[tuple[tuple[int, ...], str], ...]:
     return tuple((tuple(array.shape[1:]), _dtype(array)) for array in arrays)
 
 
-def _steps(arrays: list[Any], n_rows: int, units: int) -> int:
-    """How many steps, of so many rows, one call takes: a power of two, whatever the number of rows."""
-    row = sum(int(np.prod(array.shape[1:])) * np.dtype(_dtype(array)).itemsize for array in arrays) + units
-    fitting = max(1, _BYTES_IN_FLIGHT // max(1, n_rows * row))
-    return min(_MOST_STEPS, 1 << (fitting.bit_length() - 1))
+def _steps_a_call(arrays: list[Any], n_rows: int, n_dropout_units: int) -> int:
+    """The most steps, of `n_rows` rows each, that one call takes: a power of two, whatever the data."""
+    row = sum(int(np.prod(array.shape[1:])) * np.dtype(_dtype(array)).itemsize for array in arrays)
+    fitting = max(1, _BYTES_IN_FLIGHT // max(1, n_rows * (row + n_dropout_units)))
+    return min(_MAX_STEPS, 1 << (fitting.bit_length() - 1))
 
 
 def _dtype(array: Any) -> str:
     return keras.backend.standardize_dtype(array.dtype)
 
 
-def _units(model: Any) -> int:
+def _n_dropout_units(model: Any) -> int:
     return sum(int(np.prod(shape)) for shape in dropouts_of(model).values())
 
 
-def _fresh(model: Any) -> list[np.ndarray]:
-    """What the metrics' variables hold when an epoch begins."""
+def _initial_metrics(model: Any) -> list[np.ndarray]:
+    """The values of the metrics' variables at the beginning of an epoch."""
     variables = model.metrics_variables
     with keras.StatelessScope() as scope:
         model.reset_metrics()
-    given = [scope.get_current_value(variable) for variable in variables]
+    values = [scope.get_current_value(variable) for variable in variables]
     return [
         keras.ops.convert_to_numpy(
             backend().values([variable])[0] if value is None else keras.ops.cast(value, variable.dtype)
         )
-        for variable, value in zip(variables, given, strict=True)
+        for variable, value in zip(variables, values, strict=True)
     ]

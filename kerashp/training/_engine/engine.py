@@ -16,19 +16,19 @@ from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.prefetch import prefetched
 from kerashp.training._stacking.step import State, variables_of
 
-_NONE = Batches([], [], [], [])
+_NO_BATCHES = Batches([], [], [], [])
 
 
 @dataclass(frozen=True)
 class _Call:
-    """What one compiled call trains on: some whole epochs, or a part of one."""
+    """The batches of one compiled call: those of some whole epochs, or of a part of one."""
 
     batches: Batches
     n_epochs: int
-    n_steps: int  # an epoch
-    begins: bool  # an epoch
-    ends: bool
-    left: Batches | None  # the last batch, where it is left by itself
+    n_steps: int  # of an epoch
+    begins_epoch: bool
+    ends_epoch: bool
+    last_batch: Batches | None  # where a short one is trained by itself
 
 
 class Engine:
@@ -37,25 +37,25 @@ class Engine:
     Parameters
     ----------
     model : keras.Model
-        Compiled and built; of the members' shape.
+        Compiled and built; of the members' graph shape.
     program : Program
     carry : Carry
         The members' state.
     constants : list of arrays of shape (n_members, ...)
-        Each member's own numbers and masks.
-    fresh : list of arrays of shape (n_members, ...)
-        What the metrics' variables hold when an epoch begins.
+        Each member's numbers and masks.
+    initial_metrics : list of arrays of shape (n_members, ...)
+        The values of the metrics' variables at the beginning of an epoch.
     draws : Draws
         The random numbers of dropout.
     rates : Rates or None
-        The learning rates, where the steps are told theirs.
+        The learning rates, where the steps take theirs from outside.
     train : Feed
     validation : Feed or None
 
     Attributes
     ----------
     rates : Rates or None
-        Those of the steps to come.
+        The rates of the next steps.
     active : bool array of shape (n_members,)
         The members that train; the others stay as they are.
     """
@@ -66,23 +66,23 @@ class Engine:
         program: Program,
         carry: Carry,
         constants: list[Any],
-        fresh: list[Any],
+        initial_metrics: list[Any],
         draws: Draws,
         rates: Rates | None,
         train: Feed,
         validation: Feed | None,
     ):
-        self.active = np.ones(len(train.members), bool)
+        self.active = np.ones(len(train.rows), bool)
         self._model = model
         self._program = program
         self._constants = constants
-        self._fresh = fresh
+        self._initial_metrics = initial_metrics
         self._train = train
         self._validation = validation
         self._draws = draws
         self.rates = rates
         self._tests: list[Order] = []
-        self._rest = np.zeros((0, 0), np.int32)  # the last rows of validation, where left by themselves
+        self._rest = np.zeros((0, 0), np.int32)  # the rows of a short last batch of validation
         if validation is not None:
             order, self._rest = validation.order(self.active)
             self._tests = order.parts(program.layout.validation.steps)
@@ -92,56 +92,56 @@ class Engine:
         draws.begin(carry.state.non_trainable)
 
     def prepare(self) -> None:
-        """Compile what an epoch runs, so that what cannot be compiled is known before anything is trained.
+        """Compile all functions of an epoch, so that an error of compiling comes before any training.
 
-        The functions have no effect but their results, which are dropped.
+        The functions run once, and their results are dropped.
         """
         carry = self.carry
         self._run(self._batches(self._train.no_order()), None, Extent(0, 0, 0))
         for feed in (self._train, self._validation):
-            if feed is not None and feed.n_left:
-                rows = np.stack([own[: feed.n_left] for own in feed.members])
-                nobody = np.zeros_like(self.active)
-                self._last_batch(self._left(feed, rows, nobody), train=feed is self._train)
+            if feed is not None and feed.n_rest:
+                rows = np.stack([member_rows[: feed.n_rest] for member_rows in feed.rows])
+                no_members = np.zeros_like(self.active)
+                self._last_batch(self._short_batch(feed, rows, no_members), train=feed is self._train)
         self._begin_at(carry)
 
     @property
     def validates(self) -> bool:
-        """Whether there is something to validate on."""
+        """Whether there are rows to validate on."""
         return bool(self._tests) or self._rest.size > 0
 
     @property
     def epochs_a_call(self) -> int:
         """How many epochs one compiled call can train."""
         feeds = [self._train] if self._validation is None else [self._train, self._validation]
-        if any(feed.n_left for feed in feeds) or len(self._tests) > 1:
+        if any(feed.n_rest for feed in feeds) or len(self._tests) > 1:
             return 1
         fitting = self._program.layout.train.steps // max(1, self._train.n_steps)
         return min(MOST_EPOCHS, max(1, fitting))
 
-    def epochs(self, times: int, *, validate: bool) -> Iterator[tuple[Logs, Logs]]:
-        """Train `times` epochs, each validated or not, an epoch or more at a time.
+    def epochs(self, n_epochs: int, *, validate: bool) -> Iterator[tuple[Logs, Logs]]:
+        """Train `n_epochs` epochs, each with validation or without, an epoch or more at a time.
 
-        The logs of training and, if asked for, of validation; every array has the shape
-        `(n_epochs, n_members, ...)`.
+        Yields the logs of training and those of validation, which may be none; every array has the shape
+        `(epochs, n_members, ...)`.
         """
         self._tested_last = validate
-        calls = self._calls(times)
-        several = times > self.epochs_a_call or self._train.n_steps > self._program.layout.train.steps
-        for call in prefetched(calls) if several else calls:
+        calls = self._calls(n_epochs)
+        are_many = n_epochs > self.epochs_a_call or self._train.n_steps > self._program.layout.train.steps
+        for call in prefetched(calls) if are_many else calls:
             logs = self._called(call, validate=validate)
             if logs is not None:
                 yield logs
 
     def validation(self) -> Logs:
         """Validate; logs of shape `(1, n_members, ...)`."""
-        self.carry = self.carry._replace(validation_metrics=self._fresh)
-        none = self._batches(self._train.no_order())
-        tested: Logs = {}
+        self.carry = self.carry._replace(validation_metrics=self._initial_metrics)
+        no_batches = self._batches(self._train.no_order())
+        logs: Logs = {}
         for test in self._tests:
-            _, tested = self._run(none, test, Extent(1, 0, len(test.rows)))
+            _, logs = self._run(no_batches, test, Extent(1, 0, len(test.rows)))
         self._tested_last = True
-        return self._rest_of_validation() or tested
+        return self._rest_of_validation() or logs
 
     def read(self, model: Any) -> None:
         """Take the state of a population of one from a model's variables."""
@@ -162,71 +162,79 @@ class Engine:
         self.carry = carry
         self._draws.begin(carry.state.non_trainable)
 
-    def _calls(self, times: int) -> Iterator[_Call]:
-        """What the compiled calls of so many epochs train on."""
+    def _calls(self, n_epochs: int) -> Iterator[_Call]:
+        """The compiled calls of `n_epochs` epochs."""
         n_steps = self._train.n_steps
-        for first in range(0, times, self.epochs_a_call):
-            n_epochs = min(self.epochs_a_call, times - first)
-            orders, lefts = zip(*[self._train.order(self.active) for _ in range(n_epochs)], strict=True)
+        for first in range(0, n_epochs, self.epochs_a_call):
+            n_in_call = min(self.epochs_a_call, n_epochs - first)
+            orders, rests = zip(*[self._train.order(self.active) for _ in range(n_in_call)], strict=True)
             parts = Order.joined(orders).parts(self._program.layout.train.steps) or [self._train.no_order()]
             for index, part in enumerate(parts):
-                ends = index == len(parts) - 1
+                ends_epoch = index == len(parts) - 1
                 yield _Call(
                     batches=self._batches(part),
-                    n_epochs=n_epochs,
+                    n_epochs=n_in_call,
                     n_steps=n_steps if len(parts) == 1 else len(part.rows),
-                    begins=index == 0,
-                    ends=ends,
-                    left=self._left(self._train, lefts[0], self.active)
-                    if ends and self._train.n_left
+                    begins_epoch=index == 0,
+                    ends_epoch=ends_epoch,
+                    last_batch=self._short_batch(self._train, rests[0], self.active)
+                    if ends_epoch and self._train.n_rest
                     else None,
                 )
 
     def _called(self, call: _Call, *, validate: bool) -> tuple[Logs, Logs] | None:
-        """Train by one call; the logs where it ends an epoch."""
-        if call.begins:
-            self.carry = Carry(self.carry.state._replace(metrics=self._fresh), self._fresh)
-        together = validate and call.ends and len(self._tests) == 1 and call.left is None
-        test = self._tests[0] if together else None
+        """Train by one call; the logs of training and of validation if it ends an epoch."""
+        if call.begins_epoch:
+            self.carry = Carry(
+                self.carry.state._replace(metrics=self._initial_metrics), self._initial_metrics
+            )
+        validates = validate and call.ends_epoch and len(self._tests) == 1 and call.last_batch is None
+        test = self._tests[0] if validates else None
         extent = Extent(call.n_epochs, call.n_steps, 0 if test is None else len(test.rows))
-        trained, tested = self._run(call.batches, test, extent)
-        if not call.ends:
+        logs, test_logs = self._run(call.batches, test, extent)
+        if not call.ends_epoch:
             return None
-        if call.left is not None:
-            trained = self._last_batch(call.left, train=True)
-        if together:
-            tested = self._rest_of_validation() or tested
+        if call.last_batch is not None:
+            logs = self._last_batch(call.last_batch, train=True)
+        if validates:
+            test_logs = self._rest_of_validation() or test_logs
         elif validate:
-            tested = self.validation()
-        return trained, tested if validate else {}
+            test_logs = self.validation()
+        return logs, test_logs if validate else {}
 
     def _run(self, batches: Batches, test: Order | None, extent: Extent) -> tuple[Logs, Logs]:
         self.carry, *logs = self._program.run(
             self._model,
             self.carry,
             self._constants,
-            self._fresh,
+            self._initial_metrics,
             batches,
             self._test_batches(test),
             extent,
         )
-        trained, tested = tree.map_structure(lambda log: log[: extent.n_epochs], backend().fetched(logs))
-        return trained, tested
+        logs, test_logs = tree.map_structure(lambda log: log[: extent.n_epochs], backend().fetched(logs))
+        return logs, test_logs
 
     def _batches(self, order: Order) -> Batches:
         steps = self._program.layout.train.steps
         leaves, n_rows = self._train.gathered(order, steps)
-        taken = order.n_rows > 0
-        told = self._draws.kept(taken, self._train.batch_size), self._told_rates(taken)
-        return Batches(leaves, n_rows, *[[backend().put_steps(array, steps) for array in of] for of in told])
+        takes_part = order.n_rows > 0
+        kept_units = self._draws.kept_units(takes_part, self._train.batch_size)
+        rates = self._next_rates(takes_part)
+        return Batches(
+            leaves,
+            n_rows,
+            [backend().put_steps(units, steps) for units in kept_units],
+            [backend().put_steps(array, steps) for array in rates],
+        )
 
-    def _told_rates(self, taken: np.ndarray) -> list[np.ndarray]:
-        return [] if self.rates is None else [self.rates.next(taken)]
+    def _next_rates(self, takes_part: np.ndarray) -> list[np.ndarray]:
+        return [] if self.rates is None else [self.rates.next(takes_part)]
 
     def _test_batches(self, test: Order | None) -> Batches:
-        """The batches of a part of the validation; kept on the device where there is but one part."""
+        """The batches of a part of the validation; if it is the only part, they stay on the device."""
         if self._validation is None:
-            return _NONE
+            return _NO_BATCHES
         steps = self._program.layout.validation.steps
         if len(self._tests) != 1:
             order = self._validation.no_order() if test is None else test
@@ -235,33 +243,39 @@ class Engine:
             self._only_test = Batches(*self._validation.gathered(self._tests[0], steps), [], [])
         return self._only_test
 
-    def _left(self, feed: Feed, rows: np.ndarray, active: np.ndarray) -> Batches:
-        """A last batch of these rows, of shape `(n_members, n_rows)`, and what is drawn for the active."""
+    def _short_batch(self, feed: Feed, rows: np.ndarray, active: np.ndarray) -> Batches:
+        """A last batch of these rows, of shape `(n_members, n_rows)`; units are drawn for active members."""
+        leaves = feed.gathered_rows(rows)
         if feed is not self._train:
-            return Batches(feed.gathered_rows(rows), [], [], [])
-        taken = active[None]
-        kept = [units[0, :, : rows.shape[1]] for units in self._draws.kept(taken, feed.batch_size)]
-        told = kept, [rates[0] for rates in self._told_rates(taken)]
-        return Batches(feed.gathered_rows(rows), [], *[list(map(backend().put, of)) for of in told])
+            return Batches(leaves, [], [], [])
+        takes_part = active[None]
+        kept_units = self._draws.kept_units(takes_part, feed.batch_size)
+        rates = self._next_rates(takes_part)
+        return Batches(
+            leaves,
+            [],
+            [backend().put(units[0, :, : rows.shape[1]]) for units in kept_units],
+            [backend().put(array[0]) for array in rates],
+        )
 
     def _last_batch(self, batch: Batches, *, train: bool) -> Logs:
-        before = self.carry
-        self.carry, logs = self._program.last_batch(self._model, before, self._constants, batch, train=train)
+        carry = self.carry
+        self.carry, logs = self._program.last_batch(self._model, carry, self._constants, batch, train=train)
         if not self.active.all():
-            self.carry = chosen(self.active, self.carry, before)
+            self.carry = chosen(self.active, self.carry, carry)
         return tree.map_structure(lambda log: log[None], backend().fetched(logs))
 
     def _rest_of_validation(self) -> Logs:
-        """Validate on a last batch that is left by itself; no logs if there is none."""
+        """Validate on a short last batch; no logs if there is none."""
         if self._validation is None or not self._rest.size:
             return {}
-        return self._last_batch(self._left(self._validation, self._rest, self.active), train=False)
+        return self._last_batch(self._short_batch(self._validation, self._rest, self.active), train=False)
 
 
 def chosen(members: np.ndarray, when_true: Any, when_false: Any) -> Any:
-    """Nested arrays of shape `(n_members, ...)`: these members' from one, the others' from the other."""
+    """Nested arrays of shape `(n_members, ...)`, by a bool for each member."""
 
-    def one(a: Any, b: Any) -> Any:
+    def choose(a: Any, b: Any) -> Any:
         return ops.where(np.reshape(members, (-1, *[1] * (len(a.shape) - 1))), a, b)
 
-    return tree.map_structure(one, when_true, when_false)
+    return tree.map_structure(choose, when_true, when_false)

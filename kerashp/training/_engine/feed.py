@@ -1,4 +1,4 @@
-"""Which rows are in which batch, and the batches themselves."""
+"""The order of rows in batches, and the batches themselves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Order:
     """The rows of each batch."""
 
     rows: np.ndarray  # (n_steps, n_members, batch_size), int32
-    n_rows: np.ndarray  # (n_steps, n_members), how many of them are real
+    n_rows: np.ndarray  # (n_steps, n_members), the numbers of real rows
 
     def parts(self, n_steps: int) -> list["Order"]:
         """The order in parts of at most `n_steps` steps."""
@@ -36,20 +36,20 @@ class Feed:
     ----------
     arrays : list of arrays on the device, of shape (n_rows, ...)
         Shared by all members.
-    members : list of int32 arrays
-        Which rows each member has.
+    rows : list of int32 arrays
+        The rows of each member.
     batch_size : int
     masked : bool
-        Whether a short last batch is filled up, or left to be trained by itself; then all members have as
-        many rows.
+        Whether a short last batch is filled up; otherwise it is trained by itself, and all members have the
+        same number of rows.
     generators : list of objects with a `permutation`, as numpy.random's, or None
-        One a member, to shuffle by; None: rows come as they are.
+        One for each member, to shuffle its rows; None: they keep their order.
     starts : dict from int to int32 array of shape (n_members,)
-        By index of an array, that has rows of each member's own: where these start.
+        For an array with different rows for each member, by its index: where a member's rows start.
     """
 
     arrays: list[Any]
-    members: Sequence[np.ndarray]
+    rows: Sequence[np.ndarray]
     batch_size: int
     masked: bool
     generators: Sequence[Any] | None
@@ -57,53 +57,52 @@ class Feed:
 
     @property
     def n_steps(self) -> int:
-        """Steps an epoch, without a last batch that is left by itself."""
-        longest = max(map(len, self.members))
+        """Steps an epoch, without a last batch that is trained by itself."""
+        longest = max(map(len, self.rows))
         return -(-longest // self.batch_size) if self.masked else longest // self.batch_size
 
     @property
-    def n_left(self) -> int:
-        """Rows of the last batch that is left by itself."""
-        return 0 if self.masked else len(self.members[0]) % self.batch_size
+    def n_rest(self) -> int:
+        """Rows of a last batch that is trained by itself."""
+        return 0 if self.masked else len(self.rows[0]) % self.batch_size
 
     def no_order(self) -> Order:
-        """No batches at all."""
-        n_members = len(self.members)
+        """An order of no batches."""
+        n_members = len(self.rows)
         return Order(np.zeros((0, n_members, self.batch_size), np.int32), np.zeros((0, n_members), np.int32))
 
     def order(self, active: np.ndarray) -> tuple[Order, np.ndarray]:
-        """An epoch's batches of the members that are active, and everyone's rows left by themselves."""
-        n_members, size = len(self.members), self.n_steps * self.batch_size
-        filled = np.zeros((n_members, size + self.n_left), np.int32)
+        """An epoch's batches for active members, and the rows of a last batch that is trained by itself."""
+        n_members, size = len(self.rows), self.n_steps * self.batch_size
+        filled = np.zeros((n_members, size + self.n_rest), np.int32)
         lengths = np.zeros((n_members, 1), np.int32)
-        for member, own in enumerate(self.members):
-            if not active[member]:
-                continue
-            lengths[member] = len(own)
-            filled[member, : len(own)] = (
-                own if self.generators is None else self.generators[member].permutation(own)
-            )
-        begun = np.arange(self.n_steps, dtype=np.int32) * self.batch_size
-        n_rows = np.clip(lengths - begun, 0, self.batch_size)
+        for member, rows in enumerate(self.rows):
+            if active[member]:
+                lengths[member] = len(rows)
+                filled[member, : len(rows)] = (
+                    rows if self.generators is None else self.generators[member].permutation(rows)
+                )
+        starts = np.arange(self.n_steps, dtype=np.int32) * self.batch_size
+        n_rows = np.clip(lengths - starts, 0, self.batch_size)
         rows = filled[:, :size].reshape(n_members, self.n_steps, self.batch_size)
         return Order(rows.swapaxes(0, 1), n_rows.T), filled[:, size:]
 
     def gathered(self, order: Order, steps: int) -> tuple[list[Any], list[Any]]:
-        """The arrays' rows by an order, with room for so many steps, and the numbers of real rows."""
+        """The arrays' rows in an order, with room for `steps` steps, and the numbers of real rows."""
         leaves = [
             backend().gather_steps(array, rows, steps)
-            for array, rows in zip(self.arrays, self._rows(order.rows, members=1), strict=True)
+            for array, rows in zip(self.arrays, self._rows_by_array(order.rows, members_axis=1), strict=True)
         ]
-        told = self.masked or len(self.members) > 1
-        return leaves, [backend().put_steps(order.n_rows, steps)] if told else []
+        counted = self.masked or len(self.rows) > 1
+        return leaves, [backend().put_steps(order.n_rows, steps)] if counted else []
 
     def gathered_rows(self, rows: np.ndarray) -> list[Any]:
         """These rows of the arrays as one batch, of shape `(n_members, n_rows, ...)`."""
-        own = zip(self.arrays, self._rows(rows, members=0), strict=True)
-        return [backend().gather(array, rows) for array, rows in own]
+        pairs = zip(self.arrays, self._rows_by_array(rows, members_axis=0), strict=True)
+        return [backend().gather(array, array_rows) for array, array_rows in pairs]
 
-    def _rows(self, rows: np.ndarray, members: int) -> list[np.ndarray]:
-        """The rows to take of each array; `members` is their axis."""
-        shape = [-1 if axis == members else 1 for axis in range(rows.ndim)]
+    def _rows_by_array(self, rows: np.ndarray, members_axis: int) -> list[np.ndarray]:
+        """The rows to take of each array."""
+        shape = [-1 if axis == members_axis else 1 for axis in range(rows.ndim)]
         starts = [self.starts.get(index) for index in range(len(self.arrays))]
         return [rows if start is None else rows + start.reshape(shape) for start in starts]

@@ -1,4 +1,4 @@
-"""What many models of one graph shape predict, in one compiled call."""
+"""The predictions of many models of one graph shape, by one compiled call."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,16 +14,17 @@ from kerashp.training._stacking.stack import Stack
 from kerashp.training._stacking.step import State
 from kerashp.training._stacking.template import graph_shape
 
-_ROWS, _VALUES = 512, 2**18  # of one call
+_ROWS, _VALUES = 512, 2**18  # the most of one call
 
 
 class Outputs:
-    """Computes what so many members of a stack at a time predict.
+    """Computes the predictions of some members of a stack at a time.
 
     Parameters
     ----------
     stack : Stack
     n_members : int
+        Members of one call.
     """
 
     def __init__(self, stack: Stack, n_members: int):
@@ -33,10 +34,10 @@ class Outputs:
         self._constants = stack.constants()
 
     def of(self, members: np.ndarray, state: State, x: Sequence[np.ndarray]) -> np.ndarray:
-        """What these members, by index in the stack, predict in this state; `(n_members, n_rows, ...)`.
+        """The predictions of members, by index in the stack; an array of shape `(n_members, n_rows, ...)`.
 
-        `x` are the rows of each, `(n_rows, ...)`, or one array for all. They are taken some hundred at a
-        time, filled up, so that one compiled call serves any number.
+        `x` are the rows of each, `(n_rows, ...)`, or one array for all. One compiled function predicts for any
+        number of rows: it takes some hundred at a time, and the last call is filled up.
         """
         n_rows = len(x[0])
         size = max(1, min(_ROWS, _VALUES // max(1, x[0][:1].size)))
@@ -45,14 +46,14 @@ class Outputs:
         parts = []
         for first in range(0, n_rows, size):
             places = np.minimum(np.arange(first, first + size), n_rows - 1)
-            rows = np.stack([own[places] for own in x])
+            rows = np.stack([array[places] for array in x])
             outputs = self._program.outputs(self._model, state, constants, rows)
             parts.append(backend().fetched(outputs)[:, : n_rows - first])
         return np.concatenate(parts, axis=1)
 
 
 def predicting_shape(model: Any) -> str | None:
-    """What two models must have in common to be predicted by one `Predictor`; None: it predicts by itself.
+    """A text that is equal for models that can predict by one `Predictor`; None: the model predicts alone.
 
     >>> from kerashp import build_model
     >>> predicting_shape(build_model(1, 4)) == predicting_shape(build_model(1, 6))
@@ -62,7 +63,7 @@ def predicting_shape(model: Any) -> str | None:
 
 
 class Predictor:
-    """Models that predict together.
+    """The predictions of several models, by one compiled call.
 
     Parameters
     ----------
@@ -83,12 +84,12 @@ class Predictor:
         self._outputs = Outputs(self._stack, len(models))
 
     def predict(self, x: Sequence[np.ndarray]) -> np.ndarray:
-        """What each model predicts, with the weights that it has now, for its own rows.
+        """The predictions of each model, with its present weights, for its rows.
 
         Parameters
         ----------
         x : list of array of shape (n_samples, ...)
-            Of one shape and type.
+            The rows of each model, of one shape and type.
 
         Returns
         -------

@@ -28,7 +28,7 @@ MOST_EPOCHS = 16  # of one call: the logs of so many are handed back, even if fe
 class Side:
     """The sizes of training, or of validation.
 
-    `steps` are the most batches that one call takes; 0: there is no validation. `row` are shape and type of a
+    `steps` is the most batches that one call takes; 0: there is no validation. `row` are shape and type of a
     row of each array. Where `rows_vary`, the model is traced with an unknown number of rows.
     """
 
@@ -43,10 +43,10 @@ NO_SIDE = Side(steps=0, batch_size=0, row=(), rows_vary=False)
 
 @dataclass(frozen=True)
 class Layout:
-    """What a program is compiled for.
+    """The sizes and options that a program is compiled for.
 
-    Where `masked`, a batch's first rows are real, as many as it says; otherwise all are. Where `scheduled`,
-    every step of training is told its learning rate. Whether by `xla`, see `Mode`.
+    Where `masked`, only the first `n_rows` rows of a batch are real; otherwise all are. Where `scheduled`,
+    every step of training takes its learning rate from outside. For `xla`, see `Mode`.
     """
 
     n_members: int
@@ -62,9 +62,9 @@ class Batches(NamedTuple):
     """Batches for several steps; every array has the shape `(steps, n_members, batch_size, ...)`."""
 
     leaves: list[Any]
-    n_rows: list[Any]  # one array `(steps, n_members)`, 0 for a member that takes no part; or none
-    kept: list[Any]
-    rates: list[Any]  # one array `(steps, n_members)`, or none
+    n_rows: list[Any]  # one array `(steps, n_members)`, 0 for a member that takes no part; or empty
+    kept_units: list[Any]
+    rates: list[Any]  # one array `(steps, n_members)`, or empty
 
     def at(self, step: Any, *, xla: bool) -> "Batches":
         """The batches of one step."""
@@ -73,7 +73,7 @@ class Batches(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """What part of an epoch, or how many epochs, the batches of one call make up."""
+    """The part of an epoch, or the number of epochs, that the batches of one call make up."""
 
     n_epochs: int
     n_steps: int
@@ -81,14 +81,14 @@ class Extent(NamedTuple):
 
 
 class Carry(NamedTuple):
-    """What one call hands on to the next; every array has the shape `(n_members, ...)`."""
+    """The values that one call hands on to the next; every array has the shape `(n_members, ...)`."""
 
     state: State
     validation_metrics: list[Any]
 
 
 class Epochs:
-    """The function that is compiled, on a model of the shape.
+    """The functions that are compiled, on a model of the graph shape.
 
     `structures` are those of (x, y, sample_weight) in training and in validation, with an index into a
     batch's leaves, or None, in each place.
@@ -103,19 +103,19 @@ class Epochs:
         self,
         carry: Carry,
         constants: list[Any],
-        fresh: list[Any],
+        initial_metrics: list[Any],
         train: Batches,
         validation: Batches,
         extent: Any,
     ) -> tuple[Carry, Logs, Logs]:
         """See `Program.run`."""
         n_epochs, n_steps, n_validation_steps = [extent[i] for i in range(3)]
-        logs = self._buffers(fresh)
+        logs = self._buffers(initial_metrics)
 
         def epoch(e: Any, carry: Carry, logs: Logs, validation_logs: Logs) -> tuple[Carry, Logs, Logs]:
             first = ops.equal(e, 0)
             state, metrics = carry
-            state = state._replace(metrics=_choose(first, state.metrics, fresh))
+            state = state._replace(metrics=_choose(first, state.metrics, initial_metrics))
             (state,) = backend().repeat(
                 n_steps,
                 lambda i, state: (
@@ -125,13 +125,13 @@ class Epochs:
             )
             logs = _with(logs, e, self._results(state.metrics))
             if self._layout.validation.steps:
-                tested = state._replace(metrics=_choose(first, metrics, fresh))
-                (tested,) = backend().repeat(
+                test_state = state._replace(metrics=_choose(first, metrics, initial_metrics))
+                (test_state,) = backend().repeat(
                     n_validation_steps,
                     lambda i, state: (self._test(state, constants, validation.at(i, xla=self._layout.xla)),),
-                    (tested,),
+                    (test_state,),
                 )
-                state, metrics = tested._replace(metrics=state.metrics), tested.metrics
+                state, metrics = test_state._replace(metrics=state.metrics), test_state.metrics
                 validation_logs = _with(validation_logs, e, self._results(metrics))
             return Carry(state, metrics), logs, validation_logs
 
@@ -140,14 +140,14 @@ class Epochs:
     def last_batch(
         self, train: bool, carry: Carry, constants: list[Any], batch: Batches
     ) -> tuple[Carry, Logs]:
-        """One batch, of any number of rows, that ends an epoch's training or validation."""
+        """A last batch, of any number of rows, that ends an epoch's training or validation."""
         state, metrics = carry
         if train:
             state = self._train(state, constants, batch)
             return Carry(state, metrics), self._results(state.metrics)
-        tested = self._test(state._replace(metrics=metrics), constants, batch)
-        carry = Carry(tested._replace(metrics=state.metrics), tested.metrics)
-        return carry, self._results(tested.metrics)
+        test_state = self._test(state._replace(metrics=metrics), constants, batch)
+        carry = Carry(test_state._replace(metrics=state.metrics), test_state.metrics)
+        return carry, self._results(test_state.metrics)
 
     def outputs(self, state: State, constants: list[Any], x: Any) -> Any:
         """See `Program.outputs`."""
@@ -158,24 +158,24 @@ class Epochs:
         )
 
     def _train(self, state: State, constants: list[Any], batch: Batches) -> State:
-        one = partial(self._one, self._step.train, self._structures[0], self._layout.train)
-        return self._each(one, state, constants, batch)
+        step = partial(self._member_step, self._step.train, self._structures[0], self._layout.train)
+        return self._each(step, state, constants, batch)
 
     def _test(self, state: State, constants: list[Any], batch: Batches) -> State:
-        one = partial(self._one, self._step.test, self._structures[1], self._layout.validation)
-        return self._each(one, state, constants, batch)
+        step = partial(self._member_step, self._step.test, self._structures[1], self._layout.validation)
+        return self._each(step, state, constants, batch)
 
     def _results(self, metrics: list[Any]) -> Logs:
         return self._each(self._step.results, metrics)
 
     def _each(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """The function of each member by itself."""
+        """The function of each member, over the first axis of all arrays."""
         if self._layout.n_members > 1:
             return backend().mapped(function, *arguments)
-        alone = tree.map_structure(lambda array: array[0], arguments)
-        return tree.map_structure(lambda array: ops.expand_dims(array, 0), function(*alone))
+        arguments = tree.map_structure(lambda array: array[0], arguments)
+        return tree.map_structure(lambda array: ops.expand_dims(array, 0), function(*arguments))
 
-    def _one(
+    def _member_step(
         self,
         step: Callable[..., State],
         structure: Any,
@@ -189,11 +189,11 @@ class Epochs:
             leaves = [backend().without_rows(leaf) for leaf in leaves]
         data = tree.map_structure(lambda index: None if index is None else leaves[index], structure)
         n_rows = batch.n_rows[0] if batch.n_rows else None
-        real = n_rows if self._layout.masked else None
-        after = step(state, constants, Batch(data, real, batch.kept, *batch.rates))
+        n_real_rows = n_rows if self._layout.masked else None
+        new_state = step(state, constants, Batch(data, n_real_rows, batch.kept_units, *batch.rates))
         if n_rows is None or self._layout.n_members == 1:
-            return after
-        return tree.map_structure(partial(ops.where, n_rows > 0), after, state)
+            return new_state
+        return tree.map_structure(partial(ops.where, n_rows > 0), new_state, state)
 
     def _buffers(self, metrics: list[Any]) -> Logs:
         def zeros(log: Any) -> Any:
@@ -208,10 +208,10 @@ def _choose(condition: Any, when_true: list[Any], when_false: list[Any]) -> list
 
 def _with(logs: Logs, epoch: Any, results: Logs) -> Logs:
     def written(log: Any, result: Any) -> Any:
-        at = ops.reshape(
+        is_epoch = ops.reshape(
             ops.equal(ops.arange(log.shape[0], dtype="int32"), epoch), (-1, *[1] * (len(log.shape) - 1))
         )
-        return ops.where(at, ops.expand_dims(result, 0), log)
+        return ops.where(is_epoch, ops.expand_dims(result, 0), log)
 
     return tree.map_structure(written, logs, results)
 
@@ -229,18 +229,18 @@ class Program:
         model: Any,
         carry: Carry,
         constants: list[Any],
-        fresh: list[Any],
+        initial_metrics: list[Any],
         train: Batches,
         validation: Batches,
         extent: Extent,
     ) -> tuple[Carry, Logs, Logs]:
-        """Train and validate by the batches given; every log has the shape
+        """Train and validate on these batches; every log has the shape
         `(MOST_EPOCHS, n_members, ...)`, of which the epochs trained come first.
 
-        `fresh` are the values with which the metrics' variables begin the second and later epochs; `carry`
-        has those of the first.
+        `initial_metrics` are the values of the metrics' variables at the beginning of the second and later
+        epochs; `carry` has those of the first.
         """
-        arguments = (carry, constants, fresh, train, validation, np.asarray(extent, np.int32))
+        arguments = (carry, constants, initial_metrics, train, validation, np.asarray(extent, np.int32))
         compiler = partial(backend().compiled, xla=self.layout.xla)
         return self._call("epochs", model, lambda epochs: epochs.run, compiler, arguments)
 
@@ -257,9 +257,9 @@ class Program:
         )
 
     def outputs(self, model: Any, state: State, constants: list[Any], x: Any) -> Any:
-        """The outputs `(n_members, n_rows, ...)` for rows x of that shape, or `(1, n_rows, ...)`: for all.
+        """The outputs `(n_members, n_rows, ...)` for rows x of that shape, or `(1, n_rows, ...)` for all.
 
-        Of the state only weights and other variables are asked for.
+        Only the weights and the non-trainable variables of the state are used.
         """
         return self._call(
             ("outputs", len(x), str(x.dtype), None if backend().ANY_ROWS else x.shape[1]),
@@ -272,7 +272,7 @@ class Program:
     def _call(self, key: Any, model: Any, chosen: Callable, compiler: Callable, arguments: tuple) -> Any:
         check_fork()
         if key not in self._compiled:
-            with VALUES_LOCK:  # tracing puts values elsewhere; and one thread compiles for all
+            with VALUES_LOCK:  # tracing replaces values; and one thread compiles for all
                 if key not in self._compiled:
                     function = chosen(Epochs(model, self.layout, self._structures))
                     self._compiled[key] = Compiled(function, compiler, arguments)
@@ -280,7 +280,7 @@ class Program:
 
 
 class Compiled:
-    """A function of nested arrays, compiled for arguments like those given."""
+    """A function of nested arrays, compiled for arguments like these."""
 
     def __init__(self, function: Callable[..., Any], compiler: Callable, arguments: Sequence[Any]):
         self._result: Any = None

@@ -1,4 +1,4 @@
-"""Which compiled program a model uses, and how long programs are kept."""
+"""The compiled programs of all graph shapes, and how long they are kept."""
 
 import threading
 from collections import OrderedDict
@@ -11,36 +11,36 @@ from kerashp.training._keras.identity import identity
 from kerashp.training._keras.numbers import Number
 from kerashp.training._runtime.devices import pinned_device
 
-_MOST = 64
+_MAX_PROGRAMS = 64
 
 _SHARED: OrderedDict[Any, Program] = OrderedDict()
-_OWN: MutableMapping[Any, tuple[Any, dict[Any, Program]]] = WeakKeyDictionary()
+_BY_MODEL: MutableMapping[Any, tuple[Any, dict[Any, Program]]] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 
 
 def program_for(model: Any, numbers: list[Number], layout: Layout, structures: tuple[Any, Any]) -> Program:
-    """The program of the model's graph shape: one that was compiled for another model of it, if there is one.
+    """The program of the model's graph shape, which all models of this shape share.
 
-    A model with code of the user's own has its programs for itself, for as long as it lives and is not
-    compiled anew.
+    A model with code of the user's own shares its programs with no other model; they are kept until it is
+    deleted or compiled again.
     """
     key = (layout, repr(structures), pinned_device())
     shape = identity(model, numbers)
     with _LOCK:
         if shape is None:
-            return _own(model).setdefault(key, Program(layout, structures))
+            return _programs_of(model).setdefault(key, Program(layout, structures))
         program = _SHARED.setdefault((shape, key), Program(layout, structures))
         _SHARED.move_to_end((shape, key))
-        while len(_SHARED) > _MOST:
+        while len(_SHARED) > _MAX_PROGRAMS:
             _SHARED.popitem(last=False)
         return program
 
 
-def _own(model: Any) -> dict[Any, Program]:
-    compiled = model._loss_tracker  # a new one by every model.compile
-    if model not in _OWN or _OWN[model][0] is not compiled:
-        _OWN[model] = (compiled, {})
-    return _OWN[model][1]
+def _programs_of(model: Any) -> dict[Any, Program]:
+    loss_tracker = model._loss_tracker  # each model.compile makes a new one
+    if model not in _BY_MODEL or _BY_MODEL[model][0] is not loss_tracker:
+        _BY_MODEL[model] = (loss_tracker, {})
+    return _BY_MODEL[model][1]
 
 
 def clear_cache() -> None:
@@ -58,4 +58,4 @@ def clear_cache() -> None:
     """
     with _LOCK:
         _SHARED.clear()
-        _OWN.clear()
+        _BY_MODEL.clear()

@@ -100,7 +100,7 @@ class Stack:
         indices = [layers.index(layer) for layer in dropouts_of(self.template)]
         return [np.array([getattr(own[index], "rate", 0.0) for own in self._layers]) for index in indices]
 
-    def kept_units(self) -> list[np.ndarray | None]:
+    def unit_masks(self) -> list[np.ndarray | None]:
         """The masks of the members' units at each Dropout layer, `(n_members, width)`; None: all units."""
         masks = self._unit_masks
         return [None if masks is None else masks.of_layer(layer) for layer in dropouts_of(self.template)]
