@@ -1,4 +1,4 @@
-"""What training costs on this machine, roughly: enough to weigh wider models against another compile."""
+"""Estimates of training time on this machine, by which wider models are weighed against another compile."""
 
 import time
 from dataclasses import dataclass
@@ -11,9 +11,8 @@ from keras import ops
 from kerashp.training._engine.blocks import n_blocks
 from kerashp.training._runtime.backend import backend
 
-# Measured beside the probe below, on one machine and over 27 populations of perceptrons: what else there is
-# to compile and to compute takes so many times the seconds in which the probe is compiled, and products reach
-# that share of its rate.
+# Measured on one machine over 27 populations of perceptrons: all other compiling and computing takes these
+# multiples of the seconds in which the probe below is compiled, and products reach this share of its rate.
 _COMPILE, _COMPILE_LAYER = 6.0, 3.0
 _BLOCK_LAYER, _MEMBER_LAYER = 1.5e-4, 2e-5
 _SHARE = 0.6
@@ -22,16 +21,16 @@ _PRODUCTS, _SHAPE = 200, (8, 32, 64)
 
 @dataclass(frozen=True)
 class Costs:
-    """The time that populations take, of one core.
+    """Estimated times of populations on one core.
 
     Attributes
     ----------
     compile_seconds, layer_compile_seconds : float
-        To trace and compile a graph shape, and what each product (a layer's kernel) adds.
+        To trace and compile a graph shape, and the addition of each product (a layer's kernel).
     block_seconds : float
-        A product's share of a step, whatever the members of the block have to compute.
+        Of a product in a step of a block, whatever the number of its members.
     member_seconds : float
-        Each member's share of it, whatever its size.
+        The addition of each member, whatever its size.
     flops_per_second : float
         The rate of the products themselves.
 
@@ -51,7 +50,7 @@ class Costs:
     flops_per_second: float
 
     def compiling(self, n_layers: int) -> float:
-        """Seconds to compile a model of so many products."""
+        """Seconds to compile a model with this number of products."""
         return self.compile_seconds + n_layers * self.layer_compile_seconds
 
     def training(
@@ -63,19 +62,19 @@ class Costs:
         n_steps: float,
         block_size: int | None = None,
     ) -> float:
-        """Seconds of so many steps of so many members, in blocks of that size, or as a population has them.
+        """Seconds of the steps of all members, in blocks of this size, or of a population's default size.
 
         A weight takes part in a product and a sum for each row, forward, and twice as many backward.
         """
         products = 6 * n_weights * batch_size / self.flops_per_second
-        number = n_blocks(n_members, 1) if block_size is None else -(-n_members // block_size)
-        blocks = number * n_layers * self.block_seconds
+        count = n_blocks(n_members, 1) if block_size is None else -(-n_members // block_size)
+        blocks = count * n_layers * self.block_seconds
         return n_steps * (blocks + n_members * (n_layers * self.member_seconds + products))
 
 
 @lru_cache(maxsize=1)
 def measured() -> Costs:
-    """The costs on this machine, by a probe that runs once a process, in tenths of a second."""
+    """The costs on this machine, measured by a probe that runs once a process, in tenths of a second."""
     rng = np.random.default_rng(0)
     x, kernel = rng.normal(size=_SHAPE), rng.normal(size=(_SHAPE[0], _SHAPE[2], _SHAPE[2]))
     arguments = [array.astype("float32") for array in (x, kernel)]
@@ -83,14 +82,13 @@ def measured() -> Costs:
     def products(x: Any, kernel: Any) -> list[Any]:
         return list(backend().repeat(_PRODUCTS, lambda _, x: (ops.tanh(ops.matmul(x, kernel)),), (x,)))
 
-    began = time.perf_counter()
+    times = [time.perf_counter()]
     compiled = backend().compiled(products, arguments)
-    times = [began]
     for _ in range(4):
         backend().fetched(compiled(*arguments))
         times.append(time.perf_counter())
-    first, *others = np.diff(times)
-    rate = 2 * _PRODUCTS * int(np.prod(_SHAPE)) * _SHAPE[2] / min(others)
+    first, *later = np.diff(times)
+    rate = 2 * _PRODUCTS * int(np.prod(_SHAPE)) * _SHAPE[2] / min(later)
     return Costs(
         compile_seconds=_COMPILE * first,
         layer_compile_seconds=_COMPILE_LAYER * first,

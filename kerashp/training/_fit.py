@@ -57,7 +57,7 @@ def fit(
     layers draw other numbers, so that weights and losses differ from those of `Model.fit` as they do between
     two seeds. Orders and draws have the same distributions, and are the same ones again for the same seed.
     (Only where a seed was set: on TensorFlow `Model.fit` then takes one random order in all its epochs, where
-    here each epoch has its own.)
+    here each epoch has another.)
 
     Parameters
     ----------
@@ -91,14 +91,14 @@ def fit(
     initial_epoch : int, default=0
         The epoch to count from.
     steps_per_epoch, validation_steps : int, default=None
-        Anything but None makes `Model.fit` train.
+        Any value but None makes `Model.fit` train.
     validation_batch_size : int, default=None
         Rows a step of validation; `batch_size` if None.
     validation_freq : int or list of int, default=1
         Epochs between validations, or the epochs (from 1) that end with one.
     fallback : {"warn", "error"}, default="warn"
         What to do where training cannot be compiled: train by `Model.fit` with the same arguments and warn,
-        or raise. That is decided before anything is trained.
+        or raise an error. This is decided before any training.
 
     Returns
     -------
@@ -111,23 +111,24 @@ def fit(
         If training cannot be compiled and `fallback="error"`; or in a process that was forked after its
         parent had used Keras.
     ValueError, TypeError
-        What `Model.fit` raises for data that do not fit the model.
+        As by `Model.fit`, for data that do not fit the model.
 
     Warns
     -----
     FallbackWarning
-        Says why `Model.fit` trains: a hook of batches; data that are not dense arrays, or that fill more than
-        half of the device's memory; an overridden `train_step` and the like; `run_eagerly`; an optimizer that
-        scales the loss by itself; a distribution strategy; on an accelerator and with JAX, a layer that XLA
-        does not compile; the torch backend.
+        It says why `Model.fit` trains: a hook of batches; data that are not dense arrays, or that fill more
+        than half of the device's memory; an overridden `train_step` and the like; `run_eagerly`; an optimizer
+        that scales the loss by itself; a distribution strategy; on an accelerator and with JAX, a layer that
+        XLA does not compile; the torch backend.
 
     Notes
     -----
-    What is compiled serves every model of the same graph shape (architecture, optimizer class, loss, metrics,
-    batch size, float type), whatever its weights, learning rate, other rates and penalties, and whatever the
-    number of rows; see `kerashp.training.clear_cache`. Models with code of your own are compiled one by one.
+    A compiled function serves every model of the same graph shape (architecture, optimizer class, loss,
+    metrics, batch size, float type), whatever its weights, learning rate, other rates and penalties, and
+    whatever the number of rows; see `kerashp.training.clear_cache`. Models with code of your own are compiled
+    one by one.
 
-    A loss that is not finite ends nothing by itself.
+    A loss that is not finite does not end training by itself.
 
     A process that is forked after the first use of Keras has none of the threads of TensorFlow or JAX:
     training in it raises an error instead of hanging. Start processes by `multiprocessing`'s "spawn" or by
@@ -153,43 +154,43 @@ def fit(
     if epochs <= initial_epoch:
         return model.fit(**call)
     try:
-        training = _Training(model, call)
-    except _Refused as refused:
+        training = _FitCall(model, call)
+    except _Fallback as reason:
         if fallback == "error":
             raise RuntimeError(
-                f"kerashp.fit cannot compile this training: {refused}. "
+                f"kerashp.fit cannot compile this training: {reason}. "
                 "Pass fallback='warn' to train by Model.fit"
-            ) from refused
-        cause = without_counters(str(refused), model)
+            ) from reason
+        cause = without_counters(str(reason), model)
         if is_new(cause):
             warnings.warn(f"Model.fit trains this model: {cause}", FallbackWarning, stacklevel=3)
         return model.fit(**call)
     return training.run()
 
 
-class _Refused(Exception):
-    """Found before anything was trained: this cannot be compiled."""
+class _Fallback(Exception):
+    """Why only `Model.fit` can train; raised before any training."""
 
 
-class _Training:
-    """One call of `fit`: a population of one."""
+class _FitCall:
+    """One call of `fit`, which trains a population of one."""
 
     def __init__(self, model: Any, call: dict[str, Any]):
         self._model = model
         self._call = call
-        self._ahead = False  # of the model's variables
+        self._is_ahead = False  # whether the engine's state is newer than the model's variables
         self._schedule = schedule_among(hooks.flat_callbacks(call["callbacks"]))
         reason = obstacle(model, call)
         if reason:
-            raise _Refused(reason)
+            raise _Fallback(reason)
         train, validation = self._standardized()
         reason = too_large(data.n_bytes(train) + data.n_bytes(validation))
         if reason:
-            raise _Refused(reason)
+            raise _Fallback(reason)
         batch_size = int(call["batch_size"] or 32)
         model._symbolic_build(data_batch=data.symbolic(train, batch_size))
         if not model.trainable_variables:
-            raise _Refused("the model has no trainable weights")
+            raise _Fallback("the model has no trainable weights")
         self._n_steps = -(-data.n_rows(train) // batch_size)
         rates = None
         if self._schedule is not None:
@@ -206,8 +207,8 @@ class _Training:
                 epochs=call["epochs"],  # so that a training that is resumed is compiled as a whole one is
             )
             self._engine.prepare()
-        except Exception as error:  # whatever it is, Model.fit trains or says what is wrong
-            raise _Refused(of_error(error)) from error
+        except Exception as error:  # then Model.fit trains, or raises an error of its own
+            raise _Fallback(of_error(error)) from error
 
     def _standardized(self) -> tuple[Any, Any]:
         call = self._call
@@ -220,7 +221,7 @@ class _Training:
         return train, data.standardized(*data_adapter_utils.unpack_x_y_sample_weight(validation))
 
     def run(self) -> Any:
-        """Train; the model's `History`."""
+        """Train, and return the model's `History`."""
         model, call = self._model, self._call
         callbacks = self._callbacks()
         model.stop_training = False
@@ -232,9 +233,9 @@ class _Training:
             self._engine.rates = Rates([rates])
         try:
             while epoch < call["epochs"] and not model.stop_training:
-                times = self._epochs_at_once(callbacks.callbacks, call["epochs"] - epoch)
-                logs = self._epochs(callbacks, epoch, times)
-                epoch += times
+                n_epochs = self._n_epochs_together(callbacks.callbacks, call["epochs"] - epoch)
+                logs = self._epochs(callbacks, epoch, n_epochs)
+                epoch += n_epochs
         finally:
             self._write()
         model.optimizer.finalize_variable_values(model.trainable_weights)
@@ -255,59 +256,56 @@ class _Training:
             model=self._model,
         )
 
-    def _epochs_at_once(self, callbacks: list[Any], left: int) -> int:
-        alike = not self._engine.validates or self._call["validation_freq"] == 1
-        if hooks.act_between_epochs(callbacks) or not alike:
+    def _n_epochs_together(self, callbacks: list[Any], n_left: int) -> int:
+        """How many epochs can be trained before a callback has to be called."""
+        is_regular = not self._engine.validates or self._call["validation_freq"] == 1
+        if hooks.act_between_epochs(callbacks) or not is_regular:
             return 1
-        return min([left, *map(least_epochs, filter(is_patient, callbacks))])
+        return min([n_left, *map(least_epochs, filter(is_patient, callbacks))])
 
-    def _epochs(self, callbacks: Any, first: int, times: int) -> dict[str, Any]:
-        """Train `times` epochs and show them to the callbacks; the last one's logs."""
+    def _epochs(self, callbacks: Any, first: int, n_epochs: int) -> dict[str, Any]:
+        """Train `n_epochs` epochs and call the callbacks for each; the last epoch's logs."""
         logs: dict[str, Any] = {}
-        if times > 1:
-            for epoch, logs in enumerate(self._trained(times, validate=self._engine.validates), first):
+        if n_epochs > 1:
+            for epoch, logs in enumerate(self._train(n_epochs, validate=self._engine.validates), first):
                 callbacks.on_epoch_begin(epoch)
                 callbacks.on_epoch_end(epoch, logs)
             return logs
         callbacks.on_epoch_begin(first)
         if hooks.use_model(callbacks.callbacks):
             self._engine.read(self._model)
-        logs = self._one(callbacks, first)
+        logs = self._epoch(callbacks, first)
         hooks.end_batches(callbacks.callbacks, self._n_steps - 1, logs)
         callbacks.on_epoch_end(first, logs)
         return logs
 
-    def _one(self, callbacks: Any, epoch: int) -> dict[str, Any]:
+    def _epoch(self, callbacks: Any, epoch: int) -> dict[str, Any]:
         validate = self._engine.validates and self._model._should_eval(epoch, self._call["validation_freq"])
         if not hooks.use_model(callbacks.callbacks):
-            (logs,) = self._trained(1, validate=validate)
+            (logs,) = self._train(1, validate=validate)
             return logs
-        apart = validate and hooks.use_validation(callbacks.callbacks)
-        (logs,) = self._trained(1, validate=validate and not apart)
+        calls_test_hooks = validate and hooks.use_validation(callbacks.callbacks)
+        (logs,) = self._train(1, validate=validate and not calls_test_hooks)
         self._write()
-        if apart:
+        if calls_test_hooks:
             callbacks.on_test_begin()
             self._engine.read(self._model)
-            tested = self._validated()
+            test_logs = {name: native(log[0, 0]) for name, log in self._engine.validation().items()}
+            self._is_ahead = True
             self._write()
-            callbacks.on_test_end(tested)
-            logs |= validation_logs(tested)
+            callbacks.on_test_end(test_logs)
+            logs |= validation_logs(test_logs)
         return logs
 
-    def _trained(self, times: int, *, validate: bool) -> Iterator[dict[str, Any]]:
-        """Train so many epochs; the logs of each."""
-        self._ahead = True
-        for trained, tested in self._engine.epochs(times, validate=validate):
-            logs = trained | validation_logs(tested)
+    def _train(self, n_epochs: int, *, validate: bool) -> Iterator[dict[str, Any]]:
+        """Train `n_epochs` epochs; the logs of each."""
+        self._is_ahead = True
+        for epoch_logs, test_logs in self._engine.epochs(n_epochs, validate=validate):
+            logs = epoch_logs | validation_logs(test_logs)
             for epoch in range(len(next(iter(logs.values())))):
                 yield {name: native(log[epoch, 0]) for name, log in logs.items()}
 
-    def _validated(self) -> dict[str, Any]:
-        tested = self._engine.validation()
-        self._ahead = True
-        return {name: native(log[0, 0]) for name, log in tested.items()}
-
     def _write(self) -> None:
-        if self._ahead:
+        if self._is_ahead:
             self._engine.write(self._model)
-            self._ahead = False
+            self._is_ahead = False

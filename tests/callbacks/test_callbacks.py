@@ -276,7 +276,7 @@ def test_two_that_set_the_rate_are_refused(callbacks: Callable[[], Any], message
 
 def test_under_keras_another_that_sets_the_rate_is_noticed() -> None:
     with pytest.raises(
-        ValueError, match="StepDrop sets the rate of every step, but something else changed it"
+        ValueError, match="StepDrop sets the learning rate of every step, but other code changed it"
     ):
         trained(keras.Model.fit, model(), [LearningRateWarmup(), StepDrop()])
 
@@ -285,7 +285,7 @@ def test_an_optimizer_with_a_schedule_is_refused() -> None:
     own = model(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10)))
     for train in (fit, keras.Model.fit):
         with pytest.raises(
-            ValueError, match="StepDrop sets the .* is a CosineDecay already; compile it with a"
+            ValueError, match="StepDrop sets the .* is a CosineDecay; compile the model with a"
         ):
             trained(train, own, [StepDrop()])
 
@@ -308,9 +308,7 @@ def test_an_epoch_of_unknown_length_is_refused() -> None:
     callback.set_model(model())
     callback.on_train_begin()
     callback.on_epoch_begin(0)
-    with pytest.raises(
-        ValueError, match="StepDrop needs to know how many steps an epoch has; pass steps_per_ep"
-    ):
+    with pytest.raises(ValueError, match="StepDrop needs the number of steps of an epoch; pass steps_per_ep"):
         callback.on_train_batch_begin(0)
     model().fit(rows(), shuffle=False, steps_per_epoch=2, epochs=1, verbose=0, callbacks=[StepDrop()])
 

@@ -34,10 +34,10 @@ class Outputs:
         self._constants = stack.constants()
 
     def of(self, members: np.ndarray, state: State, x: Sequence[np.ndarray]) -> np.ndarray:
-        """The predictions of members, by index in the stack; an array of shape `(n_members, n_rows, ...)`.
+        """The predictions of members, by index in the stack, of shape `(n_members, n_rows, ...)`.
 
-        `x` are the rows of each, `(n_rows, ...)`, or one array for all. One compiled function predicts for any
-        number of rows: it takes some hundred at a time, and the last call is filled up.
+        `x` are the rows of each, `(n_rows, ...)`, or one array for all. One compiled function predicts for
+        any number of rows: it takes some hundred at a time, and the last call is filled up.
         """
         n_rows = len(x[0])
         size = max(1, min(_ROWS, _VALUES // max(1, x[0][:1].size)))

@@ -19,21 +19,21 @@ _OF_EPOCHS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnP
 class LearningRateCallback(keras.callbacks.Callback):
     """Base of callbacks that set the learning rate of every step from a schedule.
 
-    A subclass writes `schedule`, and nothing else is needed: `Model.fit` calls its hooks at every batch, and
-    `kerashp.fit` and the searches, which train an epoch or more in one compiled call, ask for the schedule
-    instead. When the training ends, the optimizer has the rate again that it began with.
+    A subclass only has to write `schedule`: `Model.fit` calls the hooks at every batch, and `kerashp.fit` and
+    the searches, which train an epoch or more in one compiled call, call `schedule` instead. At the end of
+    training the optimizer has the rate that it began with.
 
     Attributes
     ----------
     initial_learning_rate : float
-        The rate that the optimizer had when the training began; where a callback such as
-        `keras.callbacks.BackupAndRestore` restored an earlier training then, the rate that it had before.
+        The optimizer's rate at the beginning of training; where a callback such as
+        `keras.callbacks.BackupAndRestore` restored an earlier training then, the rate before that.
 
     Raises
     ------
     ValueError
-        When training begins: if the optimizer's rate is a schedule already, if there is another such
-        callback, or if nobody knows how many steps an epoch has.
+        When training begins: if the optimizer's rate is a schedule, if another callback sets the rate, or if
+        the number of steps of an epoch is not known.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class LearningRateCallback(keras.callbacks.Callback):
         Parameters
         ----------
         learning_rate : float
-            The rate that the optimizer has when training begins.
+            The optimizer's rate at the beginning of training.
         steps_per_epoch : int
 
         Returns
@@ -69,7 +69,7 @@ class LearningRateCallback(keras.callbacks.Callback):
         raise NotImplementedError(f"{type(self).__name__} must have a method schedule")
 
     def described(self) -> str:
-        """What it is called in errors."""
+        """Its name in errors."""
         return type(self).__name__
 
     def set_model(self, model: Any) -> None:
@@ -80,17 +80,17 @@ class LearningRateCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self.initial_learning_rate = initial_rate(self.model, self)
         self._begins = True
-        self._taken: ScheduledRates | None = None
+        self._rates: ScheduledRates | None = None
 
     def begin(self) -> float:
-        """The rate from which the schedule starts, when all callbacks have begun.
+        """The rate from which the schedule starts, once all callbacks have begun.
 
         Where one of them has restored an optimizer, with its count of steps, the optimizer has the rate of
-        that step now, and the rate from which the schedule starts is the one that it had before.
+        that step, and the schedule starts from the rate before that.
         """
         restored = step_count(self.model) != self._steps_before
         self.initial_learning_rate = self._rate_before if restored else initial_rate(self.model, self)
-        self._last = learning_rate_of(self.model.optimizer)
+        self._last_rate = learning_rate_of(self.model.optimizer)
         self._begins = False
         return self.initial_learning_rate
 
@@ -100,16 +100,16 @@ class LearningRateCallback(keras.callbacks.Callback):
             self.begin()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if self._taken is None:
-            self._taken = ScheduledRates(self, self.initial_learning_rate, self._n_steps(), self._epoch)
+        if self._rates is None:
+            self._rates = ScheduledRates(self, self.initial_learning_rate, self._n_steps(), self._epoch)
         optimizer = self.model.optimizer
-        if learning_rate_of(optimizer) != self._last:
+        if learning_rate_of(optimizer) != self._last_rate:
             raise ValueError(
-                f"{self.described()} sets the rate of every step, but something else changed it from "
-                f"{self._last} to {learning_rate_of(optimizer)}; let one callback set the learning rate"
+                f"{self.described()} sets the learning rate of every step, but other code changed it from "
+                f"{self._last_rate} to {learning_rate_of(optimizer)}; let one callback set the learning rate"
             )
-        optimizer.learning_rate = self._taken.next(1)[0]
-        self._last = learning_rate_of(optimizer)
+        optimizer.learning_rate = self._rates.next(1)[0]
+        self._last_rate = learning_rate_of(optimizer)
 
     def on_train_end(self, logs: Any = None) -> None:
         if self._begins:
@@ -121,19 +121,19 @@ class LearningRateCallback(keras.callbacks.Callback):
         steps = self.params.get("steps")
         if steps is None:
             raise ValueError(
-                f"{self.described()} needs to know how many steps an epoch has; pass steps_per_epoch to fit"
+                f"{self.described()} needs the number of steps of an epoch; pass steps_per_epoch to fit"
             )
         if self.model.steps_per_execution != 1:
             raise ValueError(
-                f"{self.described()} sets the rate of every step, but "
-                f"steps_per_execution={self.model.steps_per_execution} shows it only some of them; compile "
-                "with steps_per_execution=1, or train by kerashp.fit"
+                f"{self.described()} sets the learning rate of every step, but "
+                f"steps_per_execution={self.model.steps_per_execution} calls it at only some of them; "
+                "compile with steps_per_execution=1, or train by kerashp.fit"
             )
         return int(steps)
 
 
 def is_only_a_schedule(callback: Any) -> bool:
-    """Whether all that a callback does is to set the learning rate of every step."""
+    """Whether a callback does nothing but set the learning rate of every step."""
     if not isinstance(callback, LearningRateCallback):
         return False
     hooks = [name for name in dir(keras.callbacks.Callback) if name.startswith(("on_", "set_"))]
@@ -149,14 +149,16 @@ def schedule_among(callbacks: Sequence[Any]) -> LearningRateCallback | None:
     Raises
     ------
     ValueError
-        If another sets the rate too.
+        If another callback sets the rate, too.
     """
-    setting = [c for c in callbacks if isinstance(c, (LearningRateCallback, *_OF_EPOCHS))]
-    own = [callback for callback in setting if isinstance(callback, LearningRateCallback)]
-    if own and len(setting) > 1:
-        names = " and ".join(getattr(c, "described", lambda c=c: type(c).__name__)() for c in setting)
-        raise ValueError(f"{names} all set the learning rate; pass one of them (kerashp's warm up as well)")
-    return own[0] if own else None
+    setters = [c for c in callbacks if isinstance(c, (LearningRateCallback, *_OF_EPOCHS))]
+    of_steps = [callback for callback in setters if isinstance(callback, LearningRateCallback)]
+    if of_steps and len(setters) > 1:
+        names = " and ".join(getattr(c, "described", lambda c=c: type(c).__name__)() for c in setters)
+        raise ValueError(
+            f"{names} all set the learning rate; pass one of them (those of kerashp can warm up)"
+        )
+    return of_steps[0] if of_steps else None
 
 
 def initial_rate(model: Any, callback: Scheduler) -> float:
@@ -165,12 +167,12 @@ def initial_rate(model: Any, callback: Scheduler) -> float:
     Raises
     ------
     ValueError
-        If the optimizer has a schedule of its own.
+        If the optimizer's rate is a schedule.
     """
     rate = learning_rate_variable(inner_optimizer(model))
     if not isinstance(rate, keras.Variable):
         raise ValueError(
-            f"{callback.described()} sets the learning rate, but the optimizer's is a "
-            f"{type(rate).__name__} already; compile it with a number"
+            f"{callback.described()} sets the learning rate, but the optimizer's rate is a "
+            f"{type(rate).__name__}; compile the model with a number"
         )
     return learning_rate_of(inner_optimizer(model))

@@ -1,4 +1,4 @@
-"""Whether a batch may be filled up with rows that do not count."""
+"""Whether a batch may be filled up with rows of weight zero."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _FAMILIES = (
     "reshaping",
     "rnn",
 )
-_ALSO = (
+_OTHER_LAYERS = (
     keras.layers.BatchNormalization,  # where the mask reaches it
     keras.layers.GroupNormalization,
     keras.layers.LayerNormalization,
@@ -28,7 +28,7 @@ _ALSO = (
     keras.layers.RMSNormalization,
     keras.layers.UnitNormalization,
 )
-_WEIGHED = (  # metrics in which a row of weight zero leaves no trace
+_WEIGHED = (  # metrics that rows of weight zero do not change
     keras.metrics.AUC,
     keras.metrics.FBetaScore,
     keras.metrics.FalseNegatives,
@@ -42,9 +42,9 @@ _WEIGHED = (  # metrics in which a row of weight zero leaves no trace
     keras.metrics.TruePositives,
 )
 _OF_BATCHES = (keras.losses.circle, keras.losses.ctc, keras.losses.dice, keras.losses.tversky)
-_NOT = (keras.layers.ActivityRegularization, keras.layers.Lambda)
-# Through these, in a Sequential model, a mask of rows comes to a BatchNormalization.
-_HAND_ON = (
+_EXCLUDED_LAYERS = (keras.layers.ActivityRegularization, keras.layers.Lambda)
+# The layers of a Sequential model that pass a mask of rows on to a BatchNormalization.
+_MASK_PASSING = (
     keras.layers.Activation,
     keras.layers.BatchNormalization,
     keras.layers.Dense,
@@ -58,19 +58,19 @@ _HAND_ON = (
 
 
 def is_rowwise(model: Any) -> bool:
-    """Whether the model's outputs, loss and metrics over some rows can be had from a batch that has more.
+    """Whether outputs, loss and metrics over some rows can be computed from a batch with more rows.
 
-    So it is where every layer treats each row by itself, or is told which rows are real, and loss and metrics
-    are Keras' own, which weigh rows. Otherwise a short last batch is trained by itself.
+    That needs layers that treat each row by itself, or take a mask of the real rows, and a loss and metrics
+    of Keras, which weigh rows. Otherwise a short last batch is trained by itself.
     """
-    if not is_plain(model) or len(tree.flatten(model.outputs)) != 1 or not _own_criteria(model):
+    if not is_plain(model) or len(tree.flatten(model.outputs)) != 1 or not _criteria_weigh_rows(model):
         return False
-    alone = all(map(_treats_rows_alone, _layers(model)))
-    return alone and (_mask_arrives(model) or not has_batch_statistics(model))
+    separately = all(map(_treats_rows_separately, _layers(model)))
+    return separately and (_mask_arrives(model) or not has_batch_statistics(model))
 
 
 def predicts_by_row(model: Any) -> bool:
-    """Whether what the model predicts for a row does not depend on the rows beside it."""
+    """Whether a prediction for a row does not depend on the other rows of its batch."""
     return is_plain(model) and all(map(_computes_by_row, _layers(model)))
 
 
@@ -78,16 +78,18 @@ def _layers(model: Any) -> list[Any]:
     return [layer for layer in flatten_layers(model) if not isinstance(layer, keras.Model)]
 
 
-def _treats_rows_alone(layer: Any) -> bool:
+def _treats_rows_separately(layer: Any) -> bool:
     return _computes_by_row(layer) and getattr(layer, "activity_regularizer", None) is None
 
 
 def _computes_by_row(layer: Any) -> bool:
     parts = type(layer).__module__.split(".")
-    known = parts[:3] == ["keras", "src", "layers"] and (parts[3] in _FAMILIES or type(layer) in _ALSO)
+    is_listed = parts[:3] == ["keras", "src", "layers"] and (
+        parts[3] in _FAMILIES or type(layer) in _OTHER_LAYERS
+    )
     return (
-        known
-        and type(layer) not in _NOT
+        is_listed
+        and type(layer) not in _EXCLUDED_LAYERS
         and 0 not in tree.flatten(getattr(layer, "axis", None))  # the axis of rows
         and not getattr(layer, "stateful", False)
         and not isinstance(layer, keras.layers.Wrapper)
@@ -95,15 +97,15 @@ def _computes_by_row(layer: Any) -> bool:
 
 
 def _mask_arrives(model: Any) -> bool:
-    return type(model) is keras.Sequential and all(type(layer) in _HAND_ON for layer in model.layers)
+    return type(model) is keras.Sequential and all(type(layer) in _MASK_PASSING for layer in model.layers)
 
 
-def _own_criteria(model: Any) -> bool:
-    """Whether the loss and all metrics are Keras' own, by rows."""
+def _criteria_weigh_rows(model: Any) -> bool:
+    """Whether the loss and all metrics are of Keras and weigh rows."""
     losses = model._compile_loss._flat_losses if model._compile_loss else None
     compiled = model._compile_metrics
-    lists = [] if compiled is None else [*compiled._flat_metrics, *compiled._flat_weighted_metrics]
-    metrics = [metric for metrics in lists if metrics for metric in metrics.metrics]
+    groups = [] if compiled is None else [*compiled._flat_metrics, *compiled._flat_weighted_metrics]
+    metrics = [metric for group in groups if group for metric in group.metrics]
     if not losses or len(losses) > 1:
         return False
     if not all(isinstance(metric, _WEIGHED) for metric in metrics):
@@ -112,8 +114,8 @@ def _own_criteria(model: Any) -> bool:
     functions = [getattr(criterion, "_fn", getattr(criterion, "fn", None)) for criterion in criteria]
     if any(function in _OF_BATCHES for function in functions):
         return False
-    return all(map(_of_keras, [*map(type, criteria), *functions]))
+    return all(map(_is_of_keras, [*map(type, criteria), *functions]))
 
 
-def _of_keras(thing: Any) -> bool:
+def _is_of_keras(thing: Any) -> bool:
     return thing is None or str(getattr(thing, "__module__", "")).startswith("keras.")
