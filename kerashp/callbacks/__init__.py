@@ -1,7 +1,9 @@
-"""Keras callbacks that guide a training, for `Model.fit`, `kerashp.fit` and the estimators alike.
+"""Keras callbacks for learning rates, early stopping and checkpoints.
 
-Those that move the learning rate start from whatever rate the optimizer has, and are exact at every step;
-see `LearningRateCallback` for how to write another.
+They work in `Model.fit`, `kerashp.fit` and the estimators.
+
+The callbacks of learning rates start from the optimizer's rate and set it at every step; see
+`LearningRateCallback` for how to write another.
 """
 
 from kerashp.callbacks._checkpoint import ModelCheckpoint

@@ -1,4 +1,4 @@
-"""What two models must have in common for one's weights to be the other's."""
+"""The architecture of a model as text, which two models must share for one to load the other's weights."""
 
 import json
 import re
@@ -14,13 +14,14 @@ from keras.src.models import Functional
 from kerashp._compat.keras import flatten_layers
 from kerashp.callbacks._manifest import CheckpointError
 
-_FREE = ("name", "trainable", "dtype", "seed", "inbound_nodes")
+_IGNORED = ("name", "trainable", "dtype", "seed", "inbound_nodes")
 
 
 def architecture(model: Any) -> list[str]:
-    """A line for the optimizer and for each layer: its class, options and weights' shapes, and what it takes.
+    """A line for the optimizer and for each layer: its class, options, weights' shapes and inputs.
 
-    Names and floats (rates, penalties) are not in it, but for the scale of a Rescaling: they may differ.
+    Names and floats (rates, penalties) are left out, since they may differ, except for the scale of a
+    Rescaling.
     """
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
@@ -55,37 +56,37 @@ def first_difference(saved: Sequence[str], present: Sequence[str]) -> str | None
 
 
 def _layer(layer: Any) -> str:
-    own = layer._trainable_variables + layer._non_trainable_variables
-    shapes = [str(tuple(variable.shape)) for variable in own]
+    variables = layer._trainable_variables + layer._non_trainable_variables
+    shapes = [str(tuple(variable.shape)) for variable in variables]
     options = "" if isinstance(layer, keras.Model) else ", ".join(_options(layer))
     return " ".join([f"{type(layer).__name__}({options})", *shapes])
 
 
 def _options(layer: Any) -> Iterator[str]:
-    """What a layer's config says in strings, whole numbers and sequences of them."""
+    """The entries of a layer's config that are strings, whole numbers or sequences of them."""
     try:
         config = layer.get_config()
     except NotImplementedError:  # a class of the user's own
         return
     for name, value in config.items():
         items = value if isinstance(value, list | tuple) else [value]
-        if name not in _FREE and all(isinstance(item, str | int) for item in items):
+        if name not in _IGNORED and all(isinstance(item, str | int) for item in items):
             yield f"{name}={value}"
-    if isinstance(layer, keras.layers.Rescaling):  # outputs of other units are another model's
+    if isinstance(layer, keras.layers.Rescaling):  # another scale of outputs is another model
         yield from (f"{name}={np.asarray(getattr(layer, name), float)}" for name in ("scale", "offset"))
 
 
 def _connections(model: Any) -> Iterator[str]:
-    """Which layers each layer of a functional model takes, by their positions."""
+    """The inputs of each layer of a functional model, by the positions of layers."""
     config = model.get_config()
-    if "layers" not in config:  # of a class of the user's own, which has its own config
+    if "layers" not in config:  # a class of the user's own with another config
         return
     positions = {layer["name"]: index for index, layer in enumerate(config["layers"])}
 
     def places(tensors: Any) -> str:
         text = json.dumps(tensors, default=str, ensure_ascii=False)
-        found = re.findall(r'\["([^"]+)", (\d+), (\d+)\]', text)
-        return ", ".join(f"{positions.get(name)}.{node}.{tensor}" for name, node, tensor in found)
+        references = re.findall(r'\["([^"]+)", (\d+), (\d+)\]', text)
+        return ", ".join(f"{positions.get(name)}.{node}.{tensor}" for name, node, tensor in references)
 
     for index, layer in enumerate(config["layers"]):
         yield f"layer {index} that takes [{places(layer['inbound_nodes'])}]"

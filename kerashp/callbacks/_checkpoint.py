@@ -1,4 +1,4 @@
-"""Checkpoints that a kill does not tear, and from which a training goes on as if it had not been killed."""
+"""Checkpoints that are written atomically, and from which an interrupted training is resumed."""
 
 import inspect
 import math
@@ -22,10 +22,10 @@ from kerashp.callbacks._state import (
     State,
     embed,
     embedded,
-    is_kept,
+    is_saved,
     restore_model,
     restore_training,
-    state_of,
+    training_state,
 )
 
 _CHECK = Arguments("ModelCheckpoint")
@@ -33,11 +33,11 @@ _SUFFIXES = (".keras", ".weights.h5")
 
 
 class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
-    """Saves the model after every epoch, and lets an interrupted training go on from there.
+    """Saves the model after every epoch, so that an interrupted training can be resumed.
 
-    Keras' own, and besides: a file is whole or as it was before, whenever the process is killed; beside the
-    files stands a manifest, in JSON, with each one's epoch (from 0), metrics and digest; and `resume`
-    restores all that the training was. A model that has diverged is never saved.
+    It adds to Keras' callback: writes are atomic; a manifest beside the files, in JSON, lists each one's
+    epoch (from 0), metrics and digest; and `resume` restores the whole state of the training. A model that
+    has diverged is never saved.
 
     Parameters
     ----------
@@ -45,40 +45,40 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         Where to save: a name that ends in ".keras" (the model) or ".weights.h5" (weights and optimizer), in
         which "{epoch:03d}" becomes the epoch, from 1, and "{val_loss:.4f}" a metric of its logs.
     monitor : str, default="val_loss"
-        The name, in the logs, of what tells the best epoch.
+        The name, in the logs, of the value that decides which epoch is best.
     verbose : {0, 1}, default=0
-        Whether it says what it does.
+        Whether a message is printed for every file.
     save_best_only : bool, default=False
         Whether only epochs are saved that are the best so far.
     save_weights_only : bool, default=None
-        None goes by the name.
+        None: as the name of the file says.
     mode : {"auto", "min", "max"}, default="auto"
         Whether less or more is better; "auto" goes by the metric.
     save_freq : {"epoch"}, default="epoch"
-        Keras' other choice, so many batches, would save what cannot be resumed, and is refused.
+        A number of batches is refused, since a training cannot be resumed within an epoch.
     initial_value_threshold : float, default=None
         The value that the first best epoch must pass.
     keep : int, default=None
-        How many files to keep, the last ones; the best epoch's is kept as well. None keeps all.
+        How many of the last files to keep, besides that of the best epoch. None keeps all.
 
     Attributes
     ----------
     best : float or None
         The best value so far.
     stopped_early : bool
-        After `resume`: whether early stopping, or another callback, had ended the training that it found.
+        After `resume`: whether early stopping, or another callback, had ended the saved training.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is wrong. When training begins: if a callback whose state is kept comes after this one,
-        which would save it before its epoch is over.
+        If an argument is wrong. When training begins: if a callback whose state is saved comes after this
+        one, so that its state would be saved before its epoch is over.
 
     Warns
     -----
     UserWarning
-        If epochs are not saved since there is nothing to monitor, or the loss or a weight is not finite; if a
-        callback whose state was saved is gone.
+        If epochs are not saved since the monitored value is missing, or the loss or a weight is not finite;
+        if a callback whose state was saved is missing.
 
     See Also
     --------
@@ -86,12 +86,13 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
 
     Notes
     -----
-    What is restored: weights, the optimizer's state, the seeds of dropout and the like, the epoch, the state
-    of EarlyStopping, ReduceLROnPlateau and ModelCheckpoints, kerashp's learning rates, and `numpy.random`,
-    from which `kerashp.fit` draws the order of the rows. So a resumed training ends as it would have ended
-    undisturbed. Without `resume`, a training that begins with epoch 0 begins a new manifest, and one that
-    begins later (as `partial_fit` does) adds to the manifest that is there. `Model.fit` on TensorFlow draws
-    the order of rows otherwise: a resumed one goes on with other orders, unless `shuffle=False`.
+    A checkpoint restores weights, the optimizer's state, the seeds of dropout and the like, the epoch, the
+    state of EarlyStopping, ReduceLROnPlateau and ModelCheckpoints, kerashp's learning rates, and
+    `numpy.random`, from which `kerashp.fit` draws the order of the rows. So a resumed training gives the
+    results of an uninterrupted one. Without `resume`, a training that begins with epoch 0 begins a new
+    manifest, and one that begins later (as `partial_fit` does) adds to the existing manifest. `Model.fit` on
+    TensorFlow draws the order of rows in another way: a resumed training has other orders, unless
+    `shuffle=False`.
 
     A training was complete where `resume` returned the last epoch's number, `epochs`, or where early stopping
     had ended it: then `stopped_early` is True, and fit trains no more but restores what it would have
@@ -102,7 +103,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     Only files that `filepath` names for a saved epoch and its metrics are ever opened or deleted; a manifest
     that lists others, or a file out of proportion to the model, is refused.
     A file stays one of Keras' own, for `keras.saving.load_model` or `load_weights`.
-    One of an estimator's training holds its `model_`, which takes raw rows and gives the target's own units.
+    A file from an estimator's training holds its `model_`, which takes raw rows and predicts in the target's
+    units.
 
     References
     ----------
@@ -110,7 +112,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
 
     Examples
     --------
-    The same script begins a training, and goes on with it when it was killed:
+    The same script begins a training, and resumes it after it was killed:
 
     >>> import tempfile
     >>> import numpy as np
@@ -162,23 +164,23 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         self.best: float | None
         self._filenames = Filenames(str(filepath))
         self._manifest = Manifest(self._filenames.manifest)
-        self._kept: list[Any] = [self]  # the callbacks whose state is saved
+        self._saved_callbacks: list[Any] = [self]
         self._initial_best = initial_value_threshold
         self._begins = self._diverged = self._missed = False
         self.stopped_early = False
         self._resumed: tuple[int, State] | None = None  # the epoch to begin with, and what to restore
-        self._own_first: int | None = None  # the first epoch that Keras had noted, where none is trained
+        self._keras_initial_epoch: int | None = None  # Keras' value, while none is trained
         self._whole: Any = None  # what is saved instead of the model that trains
 
     def save_whole(self, model: Any) -> None:
         """Save this model in place of the one that trains, which is a part of it and has its optimizer.
 
-        For whoever trains a part of what users know: their files hold, and `resume` takes, the whole.
+        An estimator trains a part of its `model_`: the files hold, and `resume` takes, the whole model.
         """
         self._whole = model
 
     def resume(self, model: Any, *, best: bool = False) -> int:
-        """Make a model what it was after the last epoch that was saved; the training that follows goes on.
+        """Restore a model as it was after the last saved epoch; the next training continues from there.
 
         Parameters
         ----------
@@ -190,15 +192,15 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         Returns
         -------
         int
-            The epoch to pass to fit as `initial_epoch`: how many epochs have been trained, 0 where nothing
-            was saved yet. Where early stopping has ended the training, `stopped_early` says so, and fit
+            The epoch to pass to fit as `initial_epoch`: how many epochs have been trained, 0 if nothing
+            has been saved. Where early stopping has ended the training, `stopped_early` says so, and fit
             trains no more.
 
         Raises
         ------
         CheckpointError
             If the file or the manifest is damaged or missing, or if the file holds the weights of another
-            architecture or optimizer: its name, and what to do.
+            architecture or optimizer. The message names the file and a remedy.
         ValueError
             If the model is not built or not compiled, or if the best epoch's file was not kept.
 
@@ -214,7 +216,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         self.stopped_early = False
         if not manifest.records:
             return 0
-        record = manifest.last(best=best)
+        record = manifest.last_record(best=best)
         if record is None:
             raise ValueError(
                 f"resume: best=True, but no epoch that {manifest.path} lists was the best by "
@@ -230,36 +232,38 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
     # Keras' hooks.
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy, as estimators make, is not what was resumed, and saves the model of its own training.
+        # A copy, which estimators make, has not been resumed, and saves the model of its training.
         return {**vars(self), "_resumed": None, "_whole": None}
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._begins = True
         callbacks = _callbacks_beside(self)
-        before, after = callbacks[: callbacks.index(self)], callbacks[callbacks.index(self) + 1 :]
-        late = [type(callback).__name__ for callback in after if is_kept(callback) and not _is_own(callback)]
-        if late:
+        position = callbacks.index(self)
+        earlier, later = callbacks[:position], callbacks[position + 1 :]
+        names = [type(c).__name__ for c in later if is_saved(c) and not isinstance(c, ModelCheckpoint)]
+        if names:
             raise ValueError(
-                f"ModelCheckpoint must come after {', '.join(late)} in callbacks, to save their state when "
+                f"ModelCheckpoint must come after {', '.join(names)} in callbacks, to save their state when "
                 "their epoch is over; put it last"
             )
-        self._kept = [callback for callback in before if is_kept(callback)] + [self]
+        self._saved_callbacks = [callback for callback in earlier if is_saved(callback)] + [self]
         if self._resumed is None:
             return
-        if any(map(_is_own, after)):
+        if any(isinstance(callback, ModelCheckpoint) for callback in later):
             raise ValueError(
                 "ModelCheckpoint: resume must be called on the last ModelCheckpoint in callbacks, which "
-                "knows the best of the others"
+                "restores the best values of the others, too"
             )
-        for checkpoint in filter(_is_own, before):
-            checkpoint._manifest = checkpoint._read()
-        restore_training(self._kept, self._resumed[1])
-        if self.stopped_early:  # Keras looks for its first epoch after all callbacks have begun
-            self.model._initial_epoch, self._own_first = sys.maxsize, self.model._initial_epoch
+        for callback in earlier:
+            if isinstance(callback, ModelCheckpoint):
+                callback._manifest = callback._read()
+        restore_training(self._saved_callbacks, self._resumed[1])
+        if self.stopped_early:  # Keras reads it after all callbacks have begun
+            self.model._initial_epoch, self._keras_initial_epoch = sys.maxsize, self.model._initial_epoch
 
     def on_train_end(self, logs: Any = None) -> None:
         if self._resumed is not None and self.stopped_early:
-            self.model._initial_epoch = self._own_first
+            self.model._initial_epoch = self._keras_initial_epoch
         self._resumed = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -278,11 +282,11 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         if self.save_best_only and self.monitor not in metrics:
             self._miss(epoch, metrics)
             return
-        bad = _not_finite(self.model, metrics)
-        if bad:
+        divergence = _divergence(self.model, metrics)
+        if divergence:
             if not self._diverged:
-                since = "is not saved, nor are those after it until that mends"
-                warnings.warn(f"epoch {epoch + 1} {since}: {bad}", stacklevel=2)
+                consequence = "is not saved, nor are later ones until all values are finite again"
+                warnings.warn(f"epoch {epoch + 1} {consequence}: {divergence}", stacklevel=2)
             self._diverged = True
             return
         self._diverged = False
@@ -296,7 +300,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         return self.model if self._whole is None else self._whole
 
     def _begin(self, epoch: int) -> None:
-        """Begin anew, or go on with the checkpoints that are there, where a training begins later."""
+        """Begin a new manifest at epoch 0; at a later epoch, add to the present one."""
         if not epoch:
             self._manifest = Manifest(self._manifest.path)
             self.best, self._diverged, self._missed = self._initial_best, False, False
@@ -304,17 +308,17 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             self._add_to(self._read())
 
     def _miss(self, epoch: int, metrics: dict[str, float]) -> None:
-        """Nothing to monitor: an error, unless it is of a validation that may come after other epochs."""
+        """Raise an error for a missing value of `monitor`, or warn if a later validation may have it."""
         expected = f"one of {', '.join(metrics)} for save_best_only=True; got {self.monitor!r}"
         if not self.monitor.startswith("val_"):
             raise ValueError(f"ModelCheckpoint: monitor must be {expected}")
         if not self._missed:
-            since = "is not saved, nor are others without validation"
-            warnings.warn(f"epoch {epoch + 1} {since}: monitor must be {expected}", stacklevel=2)
+            consequence = "is not saved, nor are others without validation"
+            warnings.warn(f"epoch {epoch + 1} {consequence}: monitor must be {expected}", stacklevel=2)
         self._missed = True
 
     def _improves(self, metrics: dict[str, float]) -> bool:
-        """Whether the epoch is the best so far, which it then is from now on."""
+        """Whether the epoch is the best so far; if so, its value becomes the best."""
         current = metrics.get(self.monitor, np.nan)
         if not np.isfinite(current):
             return False
@@ -340,8 +344,8 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
                 replaces=digest(path) if path.is_file() else None,
             )
             self._manifest.coming(record).write()
-        self._manifest, dropped = self._manifest.placed(record, self.keep)
-        for file in dropped:
+        self._manifest, removed = self._manifest.placed(record, self.keep)
+        for file in removed:
             file.unlink(missing_ok=True)
         self._manifest.write()
         if self.verbose:
@@ -354,7 +358,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             self._saved_model().save_weights(path, overwrite=True)
         else:
             self._saved_model().save(path, overwrite=True)
-        embed(path, state_of(self.model, self._kept))
+        embed(path, training_state(self.model, self._saved_callbacks))
 
     def _read(self) -> Manifest:
         path = self._manifest.path
@@ -363,14 +367,14 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         existing = self._filenames.existing()
         if existing:
             raise CheckpointError(
-                f"{existing[-1]} cannot be resumed from: {path}, which vouches for it, is not there. Take "
-                "it from where the file is from, or load the file by keras.saving.load_model, or delete the "
-                "file to begin anew"
+                f"{existing[-1]} cannot be resumed from: {path}, which lists its digest, does not exist. "
+                "Copy it from the source of the file, or load the file by keras.saving.load_model, or delete "
+                "the file to begin anew"
             )
         return Manifest(path)
 
     def _add_to(self, manifest: Manifest) -> None:
-        """Go on with the checkpoints of a manifest, if it has some."""
+        """Add to the checkpoints of a manifest, if it has some."""
         if not manifest.records:
             return
         check_architecture(self._saved_model(), manifest.architecture, manifest.path)
@@ -390,7 +394,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         return state
 
     def _path_of(self, epoch: int, metrics: dict[str, float]) -> str:
-        """Where the checkpoint of an epoch is."""
+        """The path of an epoch's checkpoint."""
         return str(self._get_file_path(epoch, None, metrics))
 
 
@@ -407,12 +411,8 @@ def _saves_weights_only(filepath: Any, save_weights_only: Any) -> bool:
     raise _CHECK.wrong_value("save_weights_only", f"{weights_only} or None for {name!r}", save_weights_only)
 
 
-def _is_own(callback: Any) -> bool:
-    return isinstance(callback, ModelCheckpoint)
-
-
 def _callbacks_beside(callback: Any) -> Sequence[Any]:
-    """All callbacks of the training that has just begun; Keras shows a callback no other."""
+    """All callbacks of the training that has just begun, found in the stack: Keras does not pass them."""
     frame = inspect.currentframe()
     while frame is not None:
         caller = frame.f_locals.get("self")
@@ -422,13 +422,13 @@ def _callbacks_beside(callback: Any) -> Sequence[Any]:
     return [callback]
 
 
-def _not_finite(model: Any, metrics: dict[str, float]) -> str | None:
-    """What has diverged, if something has."""
+def _divergence(model: Any, metrics: dict[str, float]) -> str | None:
+    """The value that is not finite, as a text; None if all are."""
     if not np.isfinite(metrics.get("loss", 0.0)):
         return f"its loss is {metrics['loss']}"
-    bad = [
+    paths = [
         weight.path
         for weight in model.weights
         if not np.isfinite(keras.ops.convert_to_numpy(weight).astype(np.float64)).all()
     ]
-    return f"{bad[0]} is not finite" if bad else None
+    return f"{paths[0]} is not finite" if paths else None

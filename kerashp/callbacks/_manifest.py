@@ -1,4 +1,4 @@
-"""The list of the checkpoints of one training, and the errors of those that are damaged."""
+"""The list of the checkpoints of one training, and the errors of damaged ones."""
 
 import os
 import re
@@ -17,12 +17,12 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is damaged or is another model's; the message names its file and says what to do."""
+    """A checkpoint is damaged, or belongs to another model; the message names its file and a remedy."""
 
 
 @contextmanager
 def damage(path: Path, remedy: str) -> Iterator[None]:
-    """One error for whatever is wrong with a file; what it says of itself is kept as the cause."""
+    """Raise a CheckpointError for any error of reading a file, with that error as its cause."""
     try:
         yield
     except CheckpointError:
@@ -35,40 +35,39 @@ def damage(path: Path, remedy: str) -> Iterator[None]:
 class Record:
     """One checkpoint."""
 
-    file: str  # its name in the manifest's folder
+    file: str  # the file's path, seen from the manifest's folder
     digest: str
-    epoch: int  # that it was saved after, counted from 0
+    epoch: int  # after which it was saved, counted from 0
     metrics: dict[str, float]
-    is_best: bool  # of all so far
+    is_best: bool  # whether the epoch was the best so far
     best: float | None  # the best value so far
-    replaces: str | None  # the digest of the file that was in its place
-    placed: bool = False  # while its file is being moved to its place
+    replaces: str | None  # the digest of the file that it replaced
+    placed: bool = False  # whether its file has been moved to its place
 
     def __post_init__(self) -> None:
-        """Refuse what no checkpoint has: a record may have been read from a file of somebody else's."""
-        numbers = isinstance(self.metrics, dict) and all(map(_is_number, self.metrics.values()))
-        kinds = {
+        """Refuse values that no checkpoint has: the record may come from somebody else's file."""
+        checks = {
             "file": isinstance(self.file, str),
             "digest": _is_digest(self.digest),
             "epoch": type(self.epoch) is int and 0 <= self.epoch < _MOST_EPOCHS,
-            "metrics": numbers,
+            "metrics": isinstance(self.metrics, dict) and all(map(_is_json_number, self.metrics.values())),
             "is_best": isinstance(self.is_best, bool),
-            "best": self.best is None or _is_number(self.best),
+            "best": self.best is None or _is_json_number(self.best),
             "replaces": self.replaces is None or _is_digest(self.replaces),
             "placed": isinstance(self.placed, bool),
         }
-        wrong = [name for name, fits in kinds.items() if not fits]
-        if wrong:
-            received = shown(getattr(self, wrong[0]))
-            raise ValueError(f"the {wrong[0]} of a record is {received}, which no checkpoint has")
+        for name, is_valid in checks.items():
+            if not is_valid:
+                received = shown(getattr(self, name))
+                raise ValueError(f"the {name} of a record is {received}, which no checkpoint has")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The checkpoints of one training in the order of their saving, as a JSON file lists them.
+    """The checkpoints of one training in the order of saving, as a JSON file lists them.
 
-    A checkpoint is written down before its file is in its place, and again when it is. So whenever the
-    process ends, each file is one that the manifest knows.
+    The manifest is written before a checkpoint's file is moved to its place, and again after. So it lists
+    every file, whenever the process ends.
     """
 
     path: Path
@@ -77,20 +76,20 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path, root: Path, path_of: Callable[[int, dict[str, float]], str]) -> "Manifest":
-        """The manifest of a file, each of whose records is of a file that this checkpoint would write.
+        """The manifest in a file, if each record is of a file that this checkpoint would write.
 
         Parameters
         ----------
         path : Path
         root : Path
-            The folder that holds all checkpoints, be it in folders of their own.
+            The folder that holds all checkpoints, in sub-folders or not.
         path_of : callable
             Where the checkpoint of an epoch with these metrics is saved.
 
         Raises
         ------
         CheckpointError
-            If it is damaged, or lists a file of another name or place. Then no such file has been opened.
+            If it is damaged, or lists a file of another name or place. No such file is opened.
         """
         remedy = (
             f"Take another copy of {path.parent}, or load a model from there by keras.saving.load_model and "
@@ -109,7 +108,7 @@ class Manifest:
         return manifest._settled()
 
     def write(self) -> None:
-        """Write it, whole or not at all."""
+        """Write the file atomically."""
         write_json(
             self.path,
             {
@@ -120,85 +119,85 @@ class Manifest:
         )
 
     def coming(self, record: Record) -> "Manifest":
-        """With a checkpoint whose file is about to be moved to its place."""
+        """The manifest with a checkpoint whose file is about to be moved to its place."""
         return replace(self, records=(*self.records, record))
 
     def placed(self, record: Record, keep: int | None) -> tuple["Manifest", list[Path]]:
-        """With that checkpoint in its place and those that are kept; the files of the others."""
-        others = [other for other in self.records if other.file != record.file]
-        records = [*others, replace(record, placed=True)]
-        kept = records if keep is None else self._kept(records, keep)
-        dropped = [self.file(r) for r in records if r not in kept]
-        return replace(self, records=tuple(kept)), dropped
+        """The manifest with this checkpoint in its place, and the files that are no longer kept."""
+        records = [listed for listed in self.records if listed.file != record.file]
+        records.append(replace(record, placed=True))
+        remaining = records if keep is None else self._remaining(records, keep)
+        removed = [self.file(r) for r in records if r not in remaining]
+        return replace(self, records=tuple(remaining)), removed
 
-    def last(self, *, best: bool) -> Record | None:
-        """The last checkpoint, or the last that was the best so far; None where there is none.
+    def last_record(self, *, best: bool) -> Record | None:
+        """The last checkpoint, or the last that was the best so far; None if there is none.
 
         Raises
         ------
         CheckpointError
             If its file is not the one that was saved.
         """
-        wanted = [record for record in self.records if record.is_best or not best]
-        if not wanted:
+        records = [record for record in self.records if record.is_best or not best]
+        if not records:
             return None
-        if self._found(wanted[-1]) != wanted[-1].digest:
-            raise self._error(wanted[-1])
-        return wanted[-1]
+        if self._present_digest(records[-1]) != records[-1].digest:
+            raise self._error(records[-1])
+        return records[-1]
 
     def file(self, record: Record) -> Path:
-        """Where a checkpoint is."""
+        """The path of a checkpoint."""
         return self.path.parent / record.file
 
     @staticmethod
-    def _kept(records: list[Record], keep: int) -> list[Record]:
-        """The last ones, and the best."""
+    def _remaining(records: list[Record], keep: int) -> list[Record]:
+        """The last `keep` records, and that of the best epoch."""
         best = next((record for record in reversed(records) if record.is_best), None)
         return [record for record in records[:-keep] if record is best] + records[-keep:]
 
     def _settled(self) -> "Manifest":
-        """With the last checkpoint in its place or without it, where the process ended meanwhile."""
+        """The manifest, without the last checkpoint if the process ended before its file was moved."""
         if not self.records or self.records[-1].placed:
             return self
-        *others, coming = self.records
-        found = self._found(coming)
-        if found == coming.digest:
-            return self.placed(coming, keep=None)[0]
-        if found != coming.replaces:
-            raise self._error(coming)
-        return replace(self, records=tuple(others))
+        *records, last = self.records
+        present_digest = self._present_digest(last)
+        if present_digest == last.digest:
+            return self.placed(last, keep=None)[0]
+        if present_digest != last.replaces:
+            raise self._error(last)
+        return replace(self, records=tuple(records))
 
-    def _check_place(self, record: Record, root: Path, wanted: str) -> None:
-        """Refuse the record of a file that the checkpoint would not have written."""
-        name = relative(wanted, self.path.parent)
+    def _check_place(self, record: Record, root: Path, path: str) -> None:
+        """Refuse the record of a file that this checkpoint would not have written."""
+        name = relative(path, self.path.parent)
         if record.file != name:
             raise CheckpointError(
                 f"{self.path} lists {shown(record.file)} for epoch {record.epoch + 1}, for which this "
                 f"checkpoint's filepath gives the name {name!r}; none of its files has been opened. Use the "
                 "filepath that they were saved by, or another folder"
             )
-        regular_file(root, relative(wanted, root))
+        regular_file(root, relative(path, root))
 
-    def _found(self, record: Record) -> str | None:
-        """The digest of the file that is where a checkpoint's should be."""
+    def _present_digest(self, record: Record) -> str | None:
+        """The digest of the file at a checkpoint's path; None if there is none."""
         path = self.file(record)
         return digest(path) if path.is_file() else None
 
     def _error(self, record: Record) -> CheckpointError:
         path = self.file(record)
-        state = "is damaged: it is not the file that was saved" if path.exists() else "is not there"
-        others = [other for other in self.records if other.file != record.file and self._found(other)]
+        state = "is damaged: it is not the file that was saved" if path.exists() else "does not exist"
+        intact = [r for r in self.records if r.file != record.file and self._present_digest(r)]
         remedy = (
-            f"or load {self.file(others[-1])}, saved after epoch {others[-1].epoch + 1}, by "
-            "keras.saving.load_model and train on from there"
-            if others
+            f"or load {self.file(intact[-1])}, saved after epoch {intact[-1].epoch + 1}, by "
+            "keras.saving.load_model and continue training from there"
+            if intact
             else f"or delete it and {self.path} to begin anew"
         )
         return CheckpointError(f"{path} {state}. Take another copy of it, {remedy}")
 
 
 def relative(path: str | Path, folder: Path) -> str:
-    """A path as it is seen from a folder."""
+    """A path relative to a folder."""
     return os.path.relpath(path, folder)
 
 
@@ -206,7 +205,7 @@ def _is_digest(value: Any) -> bool:
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
-def _is_number(value: Any) -> bool:
+def _is_json_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

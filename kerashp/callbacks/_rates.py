@@ -10,7 +10,7 @@ from kerashp.training import LearningRateCallback
 
 
 class LearningRateWarmup(LearningRateCallback):
-    """Raises the learning rate in a straight line to the optimizer's own, where it stays.
+    """Raises the learning rate linearly to the optimizer's rate, where it stays.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class LearningRateWarmup(LearningRateCallback):
     Raises
     ------
     TypeError, ValueError
-        If an argument is no number >= 0; when training begins, see `LearningRateCallback`.
+        If an argument is not a number >= 0; when training begins, see `LearningRateCallback`.
 
     References
     ----------
@@ -47,26 +47,27 @@ class LearningRateWarmup(LearningRateCallback):
 
 
 class CosineRestarts(LearningRateCallback):
-    """Lowers the learning rate by half a cosine, again and again from the optimizer's own; see
-    `kerashp.schedules.warmup_cosine_restarts`.
+    """Lowers the learning rate by half a cosine, in periods that each begin at the optimizer's rate again.
+
+    See `kerashp.schedules.warmup_cosine_restarts`.
 
     Parameters
     ----------
     first_decay_epochs : float
         Epochs of the first period.
     t_mul : float, default=2.0
-        How many times as long as the one before each period is.
+        Each period is this many times as long as the one before it.
     m_mul : float, default=1.0
-        How many times as high as the one before each period begins.
+        Each period begins this many times as high as the one before it.
     alpha : float, default=0.0
-        Where a period ends, as a share of the rate.
+        The rate at the end of a period, as a share of the optimizer's rate.
     warmup_epochs : float, default=0
         Epochs of a rise from 0 before the first period.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is no number, or not in its range; when training begins, see `LearningRateCallback`.
+        If an argument is not a number, or not in its range; when training begins, see `LearningRateCallback`.
 
     References
     ----------
@@ -103,23 +104,23 @@ class CosineRestarts(LearningRateCallback):
 
 
 class StepDrop(LearningRateCallback):
-    """Multiplies the learning rate by the same factor after every so many epochs.
+    """Multiplies the learning rate by a factor at regular intervals.
 
     Parameters
     ----------
     drop : float in (0, 1), default=0.5
-        What the rate is multiplied by.
+        The factor, each time.
     every_epochs : float, default=10
         Epochs between two drops.
     minimum : float, default=0.0
-        The rate never falls below, unless the optimizer's own is lower.
+        The least rate, unless the optimizer's rate is lower.
     warmup_epochs : float, default=0
-        Epochs of a rise from 0 before the first of these.
+        Epochs of a rise from 0 before these.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is no number, or not in its range; when training begins, see `LearningRateCallback`.
+        If an argument is not a number, or not in its range; when training begins, see `LearningRateCallback`.
 
     References
     ----------

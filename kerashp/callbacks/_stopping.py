@@ -1,4 +1,4 @@
-"""Keras' early stopping, which keeps the best weights unless told otherwise."""
+"""Keras' early stopping, with the best weights restored by default."""
 
 from typing import Any
 
@@ -6,36 +6,36 @@ import keras
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
-    """Stops a training that has not improved for some epochs, and gives the model its best weights.
+    """Stops a training that has not improved for some epochs, and restores the best weights.
 
-    Keras' own, but for the default of `restore_best_weights`. Under `kerashp.fit` the epochs stay compiled;
-    in a search each candidate stops by itself, in one population with the others.
+    It is Keras' callback with another default of `restore_best_weights`. Under `kerashp.fit` the epochs stay
+    compiled; in a search each candidate of a population stops at its own epoch.
 
     Parameters
     ----------
     monitor : str, default="val_loss"
-        The name, in the logs, of what is to improve.
+        The name, in the logs, of the value that is to improve.
     min_delta : float, default=0.0
         The least change that counts as an improvement.
     patience : int, default=0
         Epochs without an improvement after which training stops.
     verbose : {0, 1}, default=0
-        Whether it says so.
+        Whether a message is printed when training stops.
     mode : {"auto", "min", "max"}, default="auto"
         Whether less or more is better; "auto" goes by the metric.
     baseline : float, default=None
-        Training that does not come past it in `patience` epochs stops.
+        Training stops if the value is not better than this within `patience` epochs.
     restore_best_weights : bool, default=True
         Whether the model ends with the weights of its best epoch, stopped or not, or with the last.
     start_from_epoch : int, default=0
-        The epoch, from 0, from which on it looks.
+        The first epoch, counted from 0, whose value counts.
 
     Attributes
     ----------
     best_epoch : int
         After training: the epoch of the best value, counted from 0.
     best : float
-        That value.
+        The best value.
     stopped_epoch : int
         The epoch that training stopped after, counted from 0; 0 where it did not.
 

@@ -28,7 +28,7 @@ def refuse(reason: str | None) -> None:
 
 def check_members(members: Sequence[Member]) -> None:
     """Refuse members that cannot be trained, or not together."""
-    _check_ends(members)
+    _check_stopping(members)
     _check_models([member.model for member in members])
     _check_starts(members)
     _check_statistics(members)
@@ -91,7 +91,7 @@ def check_paused(members: Sequence[Member]) -> None:
             )
 
 
-def _check_ends(members: Sequence[Member]) -> None:
+def _check_stopping(members: Sequence[Member]) -> None:
     for index, member in enumerate(members):
         if member.epochs is not None:
             CHECK.integer(f"members[{index}].epochs", member.epochs, at_least=1)

@@ -591,7 +591,7 @@ def test_a_callback_that_is_gone(tmp_path: Path) -> None:
     own = model()
     checkpoint = ModelCheckpoint(tmp_path / "x" / EACH)
     fit(own, X, Y, epochs=1, callbacks=[EarlyStopping(), checkpoint], **OPTIONS)
-    with pytest.warns(UserWarning, match="saved beside EarlyStopping, which the callbacks do not have any"):
+    with pytest.warns(UserWarning, match="holds the state of EarlyStopping, which is missing in callbacks"):
         fit(own, X, Y, epochs=2, initial_epoch=checkpoint.resume(own), callbacks=[checkpoint], **OPTIONS)
 
 

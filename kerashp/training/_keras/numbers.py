@@ -153,7 +153,7 @@ class _Lifted:
 @cache
 def _lifted_type() -> type:
     """A lifted number that the backend takes for one of Python's."""
-    return type("Lifted", (_Lifted, backend().Number), {})
+    return type("Lifted", (_Lifted, backend().NumberBase), {})
 
 
 def _operation(name: str) -> Callable[[_Lifted, Any], Any]:

@@ -65,16 +65,16 @@ def is_rowwise(model: Any) -> bool:
     """
     if not is_plain(model) or len(tree.flatten(model.outputs)) != 1 or not _criteria_weigh_rows(model):
         return False
-    separately = all(map(_treats_rows_separately, _layers(model)))
+    separately = all(map(_treats_rows_separately, _leaf_layers(model)))
     return separately and (_mask_arrives(model) or not has_batch_statistics(model))
 
 
 def predicts_by_row(model: Any) -> bool:
     """Whether a prediction for a row does not depend on the other rows of its batch."""
-    return is_plain(model) and all(map(_computes_by_row, _layers(model)))
+    return is_plain(model) and all(map(_computes_by_row, _leaf_layers(model)))
 
 
-def _layers(model: Any) -> list[Any]:
+def _leaf_layers(model: Any) -> list[Any]:
     return [layer for layer in flatten_layers(model) if not isinstance(layer, keras.Model)]
 
 

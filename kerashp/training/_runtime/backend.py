@@ -1,4 +1,4 @@
-"""Which file speaks for Keras' backend."""
+"""The module of this package for Keras' backend."""
 
 from functools import cache
 from importlib import import_module
@@ -8,17 +8,17 @@ from typing import Any
 import keras
 
 
-def _name() -> str:
+def _module_name() -> str:
     return f"{__package__}.{keras.backend.backend()}"
 
 
 @cache
 def supported() -> bool:
     """Whether the engine runs on the backend that Keras was started with."""
-    return find_spec(_name()) is not None
+    return find_spec(_module_name()) is not None
 
 
 @cache
 def backend() -> Any:
-    """The module that does for this backend what the engine asks of one."""
-    return import_module(_name())
+    """The module with the operations that the engine needs of this backend."""
+    return import_module(_module_name())

@@ -1,4 +1,4 @@
-"""What the engine asks of a backend, on JAX: placement, gradients, loops, mapping and compiling."""
+"""The operations that the engine needs of a backend, on JAX."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,19 +12,19 @@ from keras.src.backend.common import dtypes
 
 from kerashp.training._runtime.temporary_values import temporary_values
 
-UNMATCHED: tuple[type, ...] = ()  # optimizers whose numbers under Keras' own training are others
+UNMATCHED: tuple[type, ...] = ()  # optimizers with other numbers in compiled epochs than in Model.fit
 
 
 @contextmanager
 def float64() -> Iterator[None]:
-    """Inside, the backend computes in float64 where it is asked to."""
-    keras_too = (dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")  # by which its functions take float32
-    with jax.enable_x64(True), temporary_values(keras_too):
+    """Inside, the backend computes in float64 where an operation has this type."""
+    keras_types = (dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")  # Keras would take float32
+    with jax.enable_x64(True), temporary_values(keras_types):
         yield
 
 
-ANY_ROWS = False  # whether `for_any_rows` is as it says
-ONLY_XLA = True  # whether everything is compiled by XLA, and all of it can be mapped
+ANY_ROWS = False  # whether a function of `for_any_rows` serves any number of rows
+ONLY_XLA = True  # whether XLA compiles everything, and all operations can be mapped
 
 
 def started() -> bool:
@@ -57,17 +57,17 @@ def gather(array: jax.Array, rows: np.ndarray) -> jax.Array:
 
 
 def put_steps(array: np.ndarray, steps: int) -> jax.Array:
-    """The array on the device with room for so many steps; what is in the rest is not said."""
-    return put(_with_room(array, steps))
+    """The array on the device, lengthened to `steps` steps; the rest is undefined."""
+    return put(_lengthened(array, steps))
 
 
 def gather_steps(array: jax.Array, rows: np.ndarray, steps: int) -> jax.Array:
-    """The rows of an array, of which the first axis is steps, with room for so many."""
-    return gather(array, _with_room(rows, steps))
+    """The rows of an array, of which the first axis is steps, lengthened to `steps` steps."""
+    return gather(array, _lengthened(rows, steps))
 
 
-def _with_room(array: np.ndarray, steps: int) -> np.ndarray:
-    """The array as the beginning of a longer one: on the device, each length would be a compile."""
+def _lengthened(array: np.ndarray, steps: int) -> np.ndarray:
+    """The array as the beginning of a longer one, since on the device each length needs a compile."""
     if len(array) == steps:
         return array
     filled = np.zeros((steps, *array.shape[1:]), array.dtype)
@@ -76,12 +76,12 @@ def _with_room(array: np.ndarray, steps: int) -> np.ndarray:
 
 
 def fetched(arrays: Any) -> Any:
-    """Nested arrays as NumPy's, by one transfer."""
+    """Nested arrays as NumPy arrays, by one transfer."""
     return jax.device_get(arrays)
 
 
 def values(variables: Sequence[Any]) -> list[jax.Array]:
-    """What the Keras variables hold."""
+    """The values of the Keras variables."""
     return [variable.value for variable in variables]
 
 
@@ -92,7 +92,7 @@ def assign(variables: Sequence[Any], arrays: Sequence[jax.Array]) -> None:
 
 
 def device_memory() -> int | None:
-    """Bytes of the accelerator's memory; None where there is none but the machine's."""
+    """Bytes of the accelerator's memory; None on a CPU."""
     statistics = jax.local_devices()[0].memory_stats() or {}
     return statistics.get("bytes_limit")
 
@@ -105,16 +105,16 @@ def distributed(model: Any) -> bool:
 # Functions of arrays.
 
 
-class Number:
-    """The base of what stands for a Python number: JAX asks floats for no array."""
+class NumberBase:
+    """The base class of a traced number: JAX does not convert subclasses of float to arrays."""
 
 
 def value_and_grad(
     function: Callable[[list], tuple[Any, Any]], weights: list[jax.Array]
 ) -> tuple[jax.Array, Any, list[jax.Array]]:
-    """`function(weights)`, a loss and what goes with it, and the loss's gradients."""
-    (loss, others), gradients = jax.value_and_grad(function, has_aux=True)(weights)
-    return loss, others, gradients
+    """`function(weights)`, a loss and other values, and the loss's gradients."""
+    (loss, values), gradients = jax.value_and_grad(function, has_aux=True)(weights)
+    return loss, values, gradients
 
 
 def repeat(times: Any, body: Callable[..., tuple], start: tuple) -> tuple:
@@ -140,14 +140,14 @@ def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
 def compiled(
     function: Callable[..., list], arguments: Sequence[Any], *, xla: bool = True
 ) -> Callable[..., list]:
-    """The function for arrays like these; nothing of the function's own is kept."""
+    """The function compiled for arrays like these; the function itself is not kept."""
     return jax.jit(function).lower(*arguments).compile()
 
 
 def for_any_rows(
     function: Callable[..., list], arguments: Sequence[Any], n_batch: int
 ) -> Callable[..., list]:
-    """The function for arrays like these: JAX compiles for each number of rows."""
+    """The function compiled for arrays like these: JAX compiles for each number of rows."""
     return compiled(function, arguments)
 
 
@@ -157,5 +157,5 @@ def without_rows(array: jax.Array) -> jax.Array:
 
 
 def stateless(optimizer: Any) -> AbstractContextManager[None]:
-    """Inside, the optimizer's `stateless_apply` works, as it does on this backend by itself."""
+    """Inside, the optimizer's `stateless_apply` works, which on this backend it always does."""
     return nullcontext()

@@ -1,4 +1,4 @@
-"""What the engine asks of a backend, on TensorFlow: placement, gradients, loops, mapping and compiling."""
+"""The operations that the engine needs of a backend, on TensorFlow."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ from kerashp.training._runtime.memory_maps import check_maps
 from kerashp.training._runtime.temporary_values import temporary_values
 from kerashp.training._runtime.tensorflow_logs import without_log_messages
 
-# Optimizers whose numbers depend on variables that change under their hands, which tensors do not:
+# Optimizers with other numbers in compiled epochs than in Model.fit, since they need mutable variables:
 # ScheduleFreeAdamW takes `momentum.value` for the old value and reads it after the update.
 UNMATCHED = schedule_free_optimizers()
 
@@ -33,27 +33,27 @@ _N_TRACED = 2  # rows, by which a model is traced to see its operations
 
 @contextmanager
 def isolated_random_state(seed: int) -> Iterator[None]:
-    """Seed TensorFlow's global generator and give the caller's back untouched, its position included.
+    """Seed TensorFlow's global generator, and restore the caller's with its position.
 
     `tf.random.set_seed` cannot do it: setting the old seed again starts its sequence anew, and it clears
     the kernels that hold the position of ops with a seed of their own.
     """
     eager = context.context()
-    before = eager._seed, getattr(eager, "_rng", None)  # there is none until a seed was set
+    former = eager._seed, getattr(eager, "_rng", None)  # None until a seed is set
     eager._seed, eager._rng = seed, random.Random(seed)
     try:
         yield
     finally:
-        eager._seed, eager._rng = before
+        eager._seed, eager._rng = former
 
 
 def float64() -> AbstractContextManager[None]:
-    """Inside, the backend computes in float64 where it is asked to: it always does."""
+    """Inside, the backend computes in float64 where an operation has this type: it always does."""
     return nullcontext()
 
 
-ANY_ROWS = True  # whether `for_any_rows` is as it says
-ONLY_XLA = False  # whether everything is compiled by XLA, and all of it can be mapped
+ANY_ROWS = True  # whether a function of `for_any_rows` serves any number of rows
+ONLY_XLA = False  # whether XLA compiles everything, and all operations can be mapped
 
 
 def started() -> bool:
@@ -97,31 +97,31 @@ def gather(array: tf.Tensor, rows: np.ndarray) -> tf.Tensor:
 
 
 def put_steps(array: np.ndarray, steps: int) -> tf.Tensor:
-    """The array on the device with room for so many steps; what is in the rest is not said."""
-    return _with_room(put(array), steps)
+    """The array on the device, lengthened to `steps` steps; the rest is undefined."""
+    return _lengthened(put(array), steps)
 
 
 def gather_steps(array: tf.Tensor, rows: np.ndarray, steps: int) -> tf.Tensor:
-    """The rows of an array, of which the first axis is steps, with room for so many."""
-    return _with_room(gather(array, rows), steps)
+    """The rows of an array, of which the first axis is steps, lengthened to `steps` steps."""
+    return _lengthened(gather(array, rows), steps)
 
 
-def _with_room(tensor: tf.Tensor, steps: int) -> tf.Tensor:
-    """The tensor as the beginning of a longer one: memory that nobody writes to costs nothing."""
-    n_steps, *others = tensor.shape
+def _lengthened(tensor: tf.Tensor, steps: int) -> tf.Tensor:
+    """The tensor as the beginning of a longer one: memory that is not written costs nothing."""
+    n_steps, *axes = tensor.shape
     if n_steps == steps:
         return tensor
-    room = tf.raw_ops.Empty(shape=(steps, *others), dtype=tensor.dtype)
-    return tf.raw_ops.InplaceUpdate(x=room, i=np.arange(n_steps), v=tensor) if n_steps else room
+    longer = tf.raw_ops.Empty(shape=(steps, *axes), dtype=tensor.dtype)
+    return tf.raw_ops.InplaceUpdate(x=longer, i=np.arange(n_steps), v=tensor) if n_steps else longer
 
 
 def fetched(arrays: Any) -> Any:
-    """Nested arrays as NumPy's."""
+    """Nested arrays as NumPy arrays."""
     return tf.nest.map_structure(lambda array: None if array is None else array.numpy(), arrays)
 
 
 def values(variables: Sequence[Any]) -> list[tf.Tensor]:
-    """What the Keras variables hold."""
+    """The values of the Keras variables."""
     return [tf.convert_to_tensor(variable.value) for variable in variables]
 
 
@@ -132,7 +132,7 @@ def assign(variables: Sequence[Any], tensors: Sequence[tf.Tensor]) -> None:
 
 
 def device_memory() -> int | None:
-    """Bytes of the accelerator's memory; None where there is none but the machine's."""
+    """Bytes of the accelerator's memory; None on a CPU."""
     for device in tf.config.list_physical_devices("GPU"):
         return tf.config.experimental.get_device_details(device).get("memory_limit")
     return None
@@ -146,26 +146,26 @@ def distributed(model: Any) -> bool:
 # Functions of tensors.
 
 
-class Number(float):
-    """The base of what stands for a Python number: Keras converts floats otherwise than other objects.
+class NumberBase(float):
+    """The base class of a traced number: Keras converts floats in another way than other objects.
 
-    As a float it is NaN, so that whatever overlooks the tensor is seen.
+    As a float it is NaN, which shows where the tensor is not used.
     """
 
-    def __new__(cls, *_: Any) -> "Number":
+    def __new__(cls, *_: Any) -> "NumberBase":
         return super().__new__(cls, "nan")
 
 
 def value_and_grad(
     function: Callable[[list], tuple[Any, Any]], weights: list[tf.Tensor]
 ) -> tuple[tf.Tensor, Any, list[Any]]:
-    """`function(weights)`, a loss and what goes with it, and the loss's gradients."""
+    """`function(weights)`, a loss and other values, and the loss's gradients."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(weights)
-        loss, others = function(weights)
+        loss, values = function(weights)
     gradients = tape.gradient(loss, weights)
     dense = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
-    return loss, others, dense
+    return loss, values, dense
 
 
 def repeat(times: Any, body: Callable[..., tuple], start: tuple) -> tuple:
@@ -177,25 +177,25 @@ def repeat(times: Any, body: Callable[..., tuple], start: tuple) -> tuple:
 
 
 def at(array: tf.Tensor, index: Any) -> tf.Tensor:
-    """`array[index]`. By slicing, XLA would compile anew for every value that the index is computed from."""
+    """`array[index]`. With slicing, XLA would compile again for every value that determines the index."""
     return tf.gather(array, index)
 
 
 def materialized(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
-    """The tensors, computed once; otherwise every kernel that reads a batch takes its rows anew."""
+    """The tensors, computed once; otherwise every kernel that reads a batch gathers its rows again."""
     return gen_xla_ops.xla_optimization_barrier(input=tensors) if tensors else []
 
 
 def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
     """The function over the first axis of every tensor in the arguments."""
     _add_vector_forms()
-    with without_log_messages("while_loop"):  # that some operation is mapped by a loop
+    with without_log_messages("while_loop"):  # TensorFlow logs that it maps an operation by a loop
         return tf.vectorized_map(lambda packed: function(*packed), arguments)
 
 
 @cache
 def _add_vector_forms() -> None:
-    """Add what TensorFlow's mapping lacks, so that it need not loop over members: Keras' argmax bitcasts."""
+    """Add an operation that TensorFlow's mapping lacks and would loop over: Keras' argmax has a bitcast."""
     if "Bitcast" not in pfor._pfor_converter_registry:
         pfor.RegisterPFor("Bitcast")(
             lambda op: pfor.wrap(tf.bitcast(op.stacked_input(0), op.get_attr("type")), True)
@@ -205,7 +205,7 @@ def _add_vector_forms() -> None:
 def compiled(
     function: Callable[..., list], arguments: Sequence[Any], *, xla: bool = True
 ) -> Callable[..., list]:
-    """The function for arrays like these, by XLA or as a graph; nothing of the function's own is kept."""
+    """The function compiled for arrays like these, by XLA or as a graph; the function itself is not kept."""
     if xla:
         check_maps()
     specs = [tf.TensorSpec(array.shape, array.dtype) for array in map(put, arguments)]
@@ -213,7 +213,7 @@ def compiled(
 
 
 def operations(model: Any, x: Any) -> frozenset[str]:
-    """The types of the operations by which a model predicts for rows like x; none where it fails."""
+    """The types of the operations by which a model predicts for rows like x; none if tracing fails."""
 
     def predicted(rows: Any) -> Any:
         with keras.StatelessScope(collect_losses=True):
@@ -225,7 +225,7 @@ def operations(model: Any, x: Any) -> frozenset[str]:
     )
     try:
         graph = tf.function(predicted, autograph=False).get_concrete_function(specs).graph.as_graph_def()
-    except Exception:  # it will fail again where it is trained
+    except Exception:  # training will raise it again
         return frozenset()
     nodes = [*graph.node, *[node for function in graph.library.function for node in function.node_def]]
     return frozenset(node.op for node in nodes)
@@ -234,7 +234,7 @@ def operations(model: Any, x: Any) -> frozenset[str]:
 def for_any_rows(
     function: Callable[..., list], arguments: Sequence[Any], n_batch: int
 ) -> Callable[..., list]:
-    """The function for arrays like these, of which the last `n_batch` may have any number of rows.
+    """The function compiled for arrays like these, the last `n_batch` of them with any number of rows.
 
     Those have the shape `(n_members, n_rows, ...)`, or `(n_members,)`.
     """
@@ -247,8 +247,7 @@ def for_any_rows(
 
 def _concrete(function: Any, specs: list[tf.TensorSpec]) -> Callable[..., list]:
     concrete = function.get_concrete_function(*specs)
-    held = [tensor for tensor in concrete.captured_inputs if tensor.dtype == tf.resource]
-    if held:
+    if any(tensor.dtype == tf.resource for tensor in concrete.captured_inputs):
         raise NotImplementedError(
             "the model reads variables that it does not track; make them attributes of a layer (for random "
             "numbers, a keras.random.SeedGenerator)"
@@ -258,17 +257,17 @@ def _concrete(function: Any, specs: list[tf.TensorSpec]) -> Callable[..., list]:
 
 
 def without_rows(tensor: tf.Tensor) -> tf.Tensor:
-    """The tensor with its number of rows unknown while tracing, as Keras has it where batches differ."""
+    """The tensor with an unknown number of rows while tracing, as in Keras where batches differ in length."""
     return tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=[None, *tensor.shape[1:]])
 
 
-# Keras' optimizers.
+# Keras' optimizers; see also `_keras/optimizers.py`.
 
 
 class _Stateless(keras.optimizers.Optimizer):
-    """Gives an optimizer the methods of its base class, which TensorFlow's version refuses or overrides.
+    """Gives an optimizer the methods of Keras' base class, which TensorFlow's optimizer class overrides.
 
-    It stands between the optimizer's own class and TensorFlow's in the order of methods.
+    It comes between the optimizer's class and TensorFlow's class in the method resolution order.
     """
 
     stateless_apply = _BASE.stateless_apply
@@ -287,12 +286,12 @@ class _Stateless(keras.optimizers.Optimizer):
 
 
 def _both_branches(predicate: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> None:
-    """`ops.cond` for branches that assign: both run, and each variable takes what its branch gave it."""
+    """`ops.cond` for branches that assign: both run, and variables take the values of the right branch."""
     state = get_stateless_scope().state_mapping
-    before = dict(state)
+    initial = dict(state)
     true_fn()
     when_true = dict(state)
-    state.update(before)
+    state.update(initial)
     false_fn()
     for variable, value in state.items():
         state[variable] = tf.where(predicate, when_true[variable], value)
@@ -300,12 +299,12 @@ def _both_branches(predicate: Any, true_fn: Callable[[], Any], false_fn: Callabl
 
 @contextmanager
 def stateless(optimizer: Any) -> Iterator[None]:
-    """Inside, the optimizer's `stateless_apply` works, as it does on other backends."""
-    own = type(optimizer)
+    """Inside, the optimizer's `stateless_apply` works, which on TensorFlow it otherwise does not."""
+    optimizer_class = type(optimizer)
     keys = {id(variable): optimizer._var_key(variable) for variable in optimizer._trainable_variables}
-    optimizer.__class__ = type(own.__name__, (own, _Stateless), {})
+    optimizer.__class__ = type(optimizer_class.__name__, (optimizer_class, _Stateless), {})
     try:
         with temporary_values((vars(optimizer), "_var_key", lambda variable: keys[id(variable)])):
             yield
     finally:
-        optimizer.__class__ = own
+        optimizer.__class__ = optimizer_class

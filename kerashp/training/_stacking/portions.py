@@ -55,7 +55,7 @@ class Portions:
             for index, member in enumerate(members)
         ]
         self.test_rows = self._validation_rows(members, n_rows, validates)
-        generators = [_generator(member) for member in members]
+        generators = [_generator_of(member) for member in members]
         self.generators = generators if shuffle else None
 
     @property
@@ -144,7 +144,7 @@ def _checked_rows(name: str, rows: Any, n_rows: int) -> np.ndarray:
     return array.astype(np.int32, copy=False)
 
 
-def _generator(member: Member) -> Any:
+def _generator_of(member: Member) -> Any:
     generator = _new_generator(member.random_state)
     order = None if member.paused is None else member.paused.order
     if order is None:

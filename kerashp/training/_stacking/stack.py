@@ -96,7 +96,7 @@ class Stack:
 
     def rates(self) -> list[np.ndarray]:
         """The members' rates of each Dropout layer of the template; arrays of shape `(n_members,)`."""
-        layers = self.template._flatten_layers()
+        layers = flatten_layers(self.template)
         indices = [layers.index(layer) for layer in dropouts_of(self.template)]
         return [np.array([getattr(own[index], "rate", 0.0) for own in self._layers]) for index in indices]
 
@@ -132,7 +132,7 @@ class Stack:
             source = mapping.get(id(variable))
             if source is None:
                 return self._defaults[id(variable)]
-            array = replacements[id(source)] if id(source) in replacements else _value(source)
+            array = replacements[id(source)] if id(source) in replacements else _numpy_value(source)
             return pad(array, self._masks(member, variable))
 
         return State(*[list(map(value, variables)) for variables in self._variables])
@@ -143,7 +143,7 @@ class Stack:
         pairs = self._unpadded(member, state, self._mappings[id(start)])
         values = {id(variable): np.asarray(value) for variable, value in pairs}
         groups = variables_of(start)[: len(state)]
-        return [[values[id(v)] if id(v) in values else _value(v) for v in group] for group in groups]
+        return [[values[id(v)] if id(v) in values else _numpy_value(v) for v in group] for group in groups]
 
     def restored(self) -> list[bool]:
         """Which of the non-trainable variables early stopping restores: Keras' weights, all but seeds."""
@@ -168,7 +168,7 @@ class Stack:
 
     @cached_property
     def _defaults(self) -> dict[int, np.ndarray]:
-        return {id(variable): _value(variable) for group in self._variables for variable in group}
+        return {id(variable): _numpy_value(variable) for group in self._variables for variable in group}
 
     def _mapping(self, model: Any) -> dict[int, Any]:
         """The model's variables, by the ids of the template's."""
@@ -195,5 +195,5 @@ class Stack:
         return [None if axis is None else self._unit_masks.masks[axis][member] for axis in axes]
 
 
-def _value(variable: Any) -> np.ndarray:
+def _numpy_value(variable: Any) -> np.ndarray:
     return ops.convert_to_numpy(backend().values([variable])[0])

@@ -64,8 +64,8 @@ def graph_shape(model: Any) -> str | None:
     if exact is None or any(excluded_from_weight_decay(model)):
         return exact  # a template would not know which weights are excluded
     config = _config(model)
-    layers = _without_dropout(model, _layers(config))
-    dropouts = _names(_layers(config)) - _names(layers)
+    layers = _without_dropout(model, _layer_configs(config))
+    dropouts = _names(_layer_configs(config)) - _names(layers)
     padded = paddable_layers(model)
     rates = _has_controllable_rates(model)
     for layer in layers:
@@ -108,9 +108,9 @@ def template_of(models: Sequence[Any], units: Units) -> Any:
         return models[0]
     configs = [_config(model) for model in models]
     merged = configs[0]
-    merged["model"]["layers"] = _merged_layers(models[0], [_layers(config) for config in configs])
+    merged["model"]["layers"] = _merged_layers(models[0], [_layer_configs(config) for config in configs])
     widths = {layer.name: width for layer, width in zip(dense_of(models[0]), units, strict=True)}
-    for layer in _layers(merged):
+    for layer in _layer_configs(merged):
         options = layer["config"]
         options |= {"units": widths[options["name"]]} if options["name"] in widths else {}
     for parts in zip(*map(_compiled_parts, configs), strict=True):
@@ -159,7 +159,7 @@ def aligned(template: Any, model: Any) -> list[Any]:
 
 def _config(model: Any) -> dict[str, Any]:
     config = json.loads(json.dumps(config_of(model), default=lambda number: number.item()))  # NumPy's numbers
-    for layer in _layers(config):
+    for layer in _layer_configs(config):
         layer.pop("build_config", None)
         if layer["class_name"] in ("Activation", "Dense"):
             layer["config"].setdefault("activity_regularizer", None)  # Keras leaves it out where it is None
@@ -168,7 +168,7 @@ def _config(model: Any) -> dict[str, Any]:
     return config
 
 
-def _layers(config: dict[str, Any]) -> list[dict[str, Any]]:
+def _layer_configs(config: dict[str, Any]) -> list[dict[str, Any]]:
     return config["model"]["layers"]
 
 
