@@ -34,17 +34,17 @@ from kerashp.training._stacking.portions import Portions
 from kerashp.training._stacking.stack import Stack
 from kerashp.training._stacking.step import State, variables_of
 
-_EPOCHS_BETWEEN = 10  # looks at whether members have diverged
+_EPOCHS_BETWEEN = 10  # looks for members that have diverged
 
 
 class Population:
     """Models of one graph shape that train together, an epoch of many in one compiled call.
 
-    Each member ends, to rounding, with what it ends with in a population of one: it has weights, learning
-    rate and other numbers, rows, an order of them, random draws, early stopping and best weights of its own.
-    What that is beside `Model.fit`, see `kerashp.fit`. What differs may be numbers (learning rate, momentum,
-    betas, weight decay, L1 and L2, dropout, label smoothing; zero or not) and, where zeros can stand in for
-    the units that are not there, the widths of hidden layers.
+    The results of a member are, to rounding, those of a population of one: each member has its own weights,
+    learning rate and other numbers, rows, an order of them, random draws, early stopping and best weights.
+    How they compare with `Model.fit`, see `kerashp.fit`. Members may differ in numbers (learning rate,
+    momentum, betas, weight decay, L1 and L2, dropout, label smoothing; zero or not) and, where layers can be
+    padded with zeros, in the widths of hidden layers.
 
     Parameters
     ----------
@@ -56,36 +56,37 @@ class Population:
     batch_size : int, default=32
         Rows a step.
     validation_data : (x, y) or (x, y, sample_weight), default=None
-        What members validate on.
+        Rows that members validate on.
     validation_batch_size : int, default=None
         Rows a step of validation; `batch_size` if None.
     shuffle : bool, default=True
         Whether each member takes its rows in a new order in every epoch.
     epochs : int, default=None
-        How many it will train, roughly; None: many. Few are compiled in less time, on a CPU.
+        The approximate number of epochs; None: many. On a CPU, a program for few epochs compiles faster.
     blocks_at_a_time : int, default=None
-        Into how many blocks, or a multiple, the members are divided at the least: one for each core if None.
+        The members are divided into this number of blocks or a multiple of it; None: one for each core.
     room : kerashp.training.Room, default=None
-        How wide the program is, and how large its blocks are, whatever `blocks_at_a_time`; as these members
-        need it if None. Another population of one room is not compiled again, if graph shape, batch sizes and
-        the types of the rows are the same, and so is which numbers are zero and who has weights or schedules.
+        The widths of the program and the size of its blocks, whatever `blocks_at_a_time`; the least that
+        these members need if None. Another population with the same room is not compiled again, if it also
+        has the same graph shape, batch sizes, types of rows, numbers that are zero, and the same use of
+        sample weights and schedules.
 
     Raises
     ------
     ValueError
-        If members have not one graph shape or are wider than the room, the room has spare units where zeros
-        cannot stand in for them, a row is not among the data, or early stopping monitors what no epoch's logs
-        have.
+        If members differ in graph shape or are wider than the room, the room has spare units in a layer that
+        cannot be padded, a row is not among the data, or early stopping monitors a name that the logs lack.
     RuntimeError
-        If training cannot be compiled; see `kerashp.fit` for what cannot.
+        If training cannot be compiled; see `kerashp.fit` for the causes.
 
     Notes
     -----
     Members train in blocks (of at most 16, or 1024 on an accelerator), as many at a time as there are cores.
     Each is a block by itself where a layer loops over time steps, or where it convolves on a CPU.
-    A member that has stopped is frozen, and so is one whose loss is not finite, which is looked for between
-    calls (each so short that no early stopping decides within it, otherwise of ten epochs or so). When half
-    have stopped, the others are gathered in fewer blocks. The models must not be compiled anew meanwhile.
+    A member that has stopped is frozen, and so is one whose loss is not finite. This is checked between
+    compiled calls, which are of about ten epochs, or shorter so that early stopping decides in time. When
+    half have stopped, the others are gathered in fewer blocks. The models must not be compiled again
+    meanwhile.
 
     Examples
     --------
@@ -142,54 +143,52 @@ class Population:
         room, mode = self._room_and_mode(room, batch, n_steps, at_a_time)
         self._stack = self._stacked(batch, room)
         check_paused(self._members)
-        self._progress = self._begun()
+        self._progress = self._first_progress()
         sizes = batch_size, validation_batch_size
         self._assembly = Assembly(self._stack, self._portions.on_device(), sizes, room.n_members, mode)
         if not self._assembly.masked:
             check_lengths(self._portions)
         self._restored = self._stack.restored()
-        self._rates = self._scheduled(batch_size)
+        self._rates = self._learning_rates(batch_size)
         best = list(map(self._best_before, range(len(self._members))))
         self._blocks = Blocks(self._assembly, self._portions, self._rates, self._stack.state(), best)
         self._prepare()
 
     def train(self, epochs: int, report: Callable[[int], None] | None = None) -> list[Trained]:
-        """Train on, until every member has trained so many epochs in all, or has stopped.
+        """Train until every member has trained `epochs` epochs in total, or has stopped.
 
         Parameters
         ----------
         epochs : int
-            The epoch at which training ends, counted from 0: a second call goes on from the first.
+            The epoch at which training ends, counted from 0: a second call continues the first.
         report : callable, default=None
-            Called now and then with the number of epochs, each of one member, that have passed since last:
-            trained, or left out by a member that has stopped.
+            Called between compiled calls with the number of epochs, each of one member, since the last
+            report: epochs that were trained, or left out by a member that has stopped.
 
         Returns
         -------
         list of Trained
-            How it went, by member, from the first epoch on.
+            The results by member, from the first epoch on.
         """
         epochs = CHECK.integer("epochs", epochs, at_least=0)
         n_left = self._n_left(epochs)
         with ThreadPoolExecutor(n_cores()) as threads:
             while n_epochs := self._n_epochs_together(epochs):
-                self._blocks.activate(
-                    {i for i, progress in enumerate(self._progress) if progress.n_epochs_left(epochs)}
-                )
+                in_training = {i for i, member in enumerate(self._progress) if member.n_epochs_left(epochs)}
+                self._blocks.activate(in_training)
                 list(threads.map(lambda block: self._advance(block, n_epochs), self._blocks))
-                self._blocks.compact(
-                    {i for i, progress in enumerate(self._progress) if not progress.stopped_by}
-                )
-                n_left, n_left_before = self._n_left(epochs), n_left
+                unstopped = {i for i, member in enumerate(self._progress) if not member.stopped_by}
+                self._blocks.compact(unstopped)
+                n_left_before, n_left = n_left, self._n_left(epochs)
                 if report is not None:
                     report(n_left_before - n_left)
         return [progress.result() for progress in self._progress]
 
     def state(self, member: int) -> State:
-        """A member's values on the template's variables, as in the model that `write` gives.
+        """A member's values of the template's variables, as in the model that `write` returns.
 
-        With its best weights, if early stopping restores them; otherwise as its optimizer leaves them when
-        training ends, such as their moving averages.
+        They have its best weights, if early stopping restores them; otherwise the weights as its optimizer
+        leaves them when training ends, such as their moving averages.
         """
         state, best = self._snapshot(member)
         watch = self._progress[member].watch
@@ -202,9 +201,9 @@ class Population:
         return state._replace(weights=weights, non_trainable=non_trainable)
 
     def paused(self, member: int) -> Paused:
-        """Where a member's training is now, for a population that goes on from there.
+        """The present state of a member's training, from which another population can go on.
 
-        It may have other members, and end at another epoch; the numbers are those of a training without a
+        That may have other members, and end at another epoch; the numbers are those of a training without a
         pause.
         """
         state, best = self._snapshot(member)
@@ -216,7 +215,7 @@ class Population:
         )
 
     def predict(self, x: Any, members: Sequence[int]) -> np.ndarray:
-        """What some members predict, as their models would if they had been written.
+        """The predictions of some members, which are those of their models after `write`.
 
         Parameters
         ----------
@@ -235,7 +234,7 @@ class Population:
             states = {member: self.state(member) for member in chosen}
             state = stacked([states[member]._replace(optimizer=[], metrics=[]) for member in filled])
             with placement(self._device):
-                parts.append(self._assembly.outputs.of(filled, state, [x])[: len(chosen)])
+                parts.append(self._assembly.outputs.predict(filled, state, [x])[: len(chosen)])
         return np.concatenate(parts)
 
     def write(self, member: int, model: Any = None) -> Any:
@@ -245,7 +244,8 @@ class Population:
         ----------
         member : int
         model : keras.Model, default=None
-            Of the member's own architecture, compiled and built; the member's `start`, or its model, if None.
+            A model of the member's architecture, compiled and built; the member's `start`, or its model, if
+            None.
 
         Returns
         -------
@@ -262,7 +262,7 @@ class Population:
     def _room_and_mode(
         self, room: Room | None, batch: Any, n_steps: int, at_a_time: int
     ) -> tuple[Room, Mode]:
-        """How wide the program is and how large its blocks are, and how it is compiled."""
+        """The widths of the program and the size of its blocks, and how it is compiled."""
         models = [member.model for member in self._members]
         x, *_ = data_adapter_utils.unpack_x_y_sample_weight(batch)
         mode = mode_of(models[0], x)
@@ -283,34 +283,30 @@ class Population:
             [member.statistics for member in self._members],
         )
 
-    def _begun(self) -> list[Progress]:
+    def _first_progress(self) -> list[Progress]:
         template = self._stack.template
         names = list(flat_logs(template.get_metrics_result()))
         for index, member in enumerate(self._members):
             monitor = None if member.early_stopping is None else member.early_stopping.monitor
-            known = [*names, *[f"val_{name}" for name in names if self._validates(index)]]
-            if monitor is not None and monitor not in known:
+            log_names = [*names, *[f"val_{name}" for name in names if self._validates(index)]]
+            if monitor is not None and monitor not in log_names:
                 raise ValueError(
                     f"Population: members[{index}].early_stopping monitors {monitor!r}, but its logs have "
-                    f"{', '.join(known)}. Give it validation rows, or monitor one of these"
+                    f"{', '.join(log_names)}. Give the member validation rows, or monitor one of these"
                 )
         return [Progress(member, template.metrics) for member in self._members]
 
-    def _scheduled(self, batch_size: int) -> list[ScheduledRates | ConstantRates] | None:
+    def _learning_rates(self, batch_size: int) -> list[ScheduledRates | ConstantRates] | None:
         """The members' rates, step by step; None where no member has a schedule."""
         callbacks = [member.schedule for member in self._members]
         if not any(callbacks):
             return None
         first = next(filter(None, callbacks))
         rates = [initial_rate(starting_model(member), member.schedule or first) for member in self._members]
-        numbers = [-(-len(rows) // batch_size) for rows in self._portions.train_rows]
+        n_steps = [-(-len(rows) // batch_size) for rows in self._portions.train_rows]
         return [
-            ConstantRates(rate)
-            if callback is None
-            else ScheduledRates(callback, rate, n_steps, progress.n_epochs)
-            for callback, rate, n_steps, progress in zip(
-                callbacks, rates, numbers, self._progress, strict=True
-            )
+            ConstantRates(rate) if callback is None else ScheduledRates(callback, rate, steps, past.n_epochs)
+            for callback, rate, steps, past in zip(callbacks, rates, n_steps, self._progress, strict=True)
         ]
 
     def _validates(self, member: int) -> bool:
@@ -332,27 +328,26 @@ class Population:
         return sum(progress.n_epochs_left(epochs) for progress in self._progress)
 
     def _n_epochs_together(self, epochs: int) -> int:
-        """How many epochs to train before anything is decided; 0: no member has any left."""
-        members_progress = [progress for progress in self._progress if progress.n_epochs_left(epochs)]
-        if not members_progress:
+        """How many epochs can be trained before a member may stop; 0: no member has any left."""
+        unfinished = [progress for progress in self._progress if progress.n_epochs_left(epochs)]
+        if not unfinished:
             return 0
-        at_most = max(_EPOCHS_BETWEEN, self._blocks.epochs_a_call)
-        before_stop = [
-            progress.watch.least_epochs for progress in members_progress if progress.watch is not None
-        ]
-        return min(at_most, *before_stop, *[progress.n_epochs_left(epochs) for progress in members_progress])
+        limits = [max(_EPOCHS_BETWEEN, self._blocks.epochs_a_call)]
+        limits += [progress.n_epochs_left(epochs) for progress in unfinished]
+        limits += [progress.watch.least_epochs for progress in unfinished if progress.watch is not None]
+        return min(limits)
 
     def _advance(self, block: Block, n_epochs: int) -> None:
         if not block.engine.active.any():
             return
         with placement(self._device):
-            for trained, tested in block.engine.epochs(n_epochs, validate=block.engine.validates):
-                logs = trained | validation_logs(tested)
-                for epoch in range(len(trained["loss"])):
-                    block.keep(self._recorded(block, {name: list(log[epoch]) for name, log in logs.items()}))
+            for train_logs, test_logs in block.engine.epochs(n_epochs, validate=block.engine.validates):
+                logs = train_logs | validation_logs(test_logs)
+                for epoch in range(len(train_logs["loss"])):
+                    block.keep(self._record(block, {name: list(log[epoch]) for name, log in logs.items()}))
 
-    def _recorded(self, block: Block, logs: dict[str, list[Any]]) -> np.ndarray:
-        """Take the logs of an epoch, each a list by member; whose weights are the best so far."""
+    def _record(self, block: Block, logs: dict[str, list[Any]]) -> np.ndarray:
+        """Record an epoch's logs, each a list by member; whose weights are the best so far, a bool each."""
         best = np.zeros(len(block.engine.active), bool)
         for slot, member in enumerate(block.members):
             if block.engine.active[slot] and not self._progress[member].stopped_by:
@@ -363,7 +358,7 @@ class Population:
         return best
 
     def _best_before(self, member: int) -> tuple[list[Any], list[Any]] | None:
-        """What a member had where it was best before a pause."""
+        """A member's best weights before a pause, and its other variables then."""
         paused = self._members[member].paused
         if paused is None or paused.best is None:
             return None

@@ -54,8 +54,8 @@ class Block:
         """Keep the weights of some members, by a bool each, as their best so far."""
         if members.any():
             state = self.engine.carry.state
-            now = (state.weights, state.non_trainable)
-            self._best = now if self._best is None else chosen(members, now, self._best)
+            current = (state.weights, state.non_trainable)
+            self._best = current if self._best is None else chosen(members, current, self._best)
             self._has_best |= members
 
     def snapshots(self) -> dict[int, Snapshot]:
@@ -153,8 +153,8 @@ class Blocks:
             n_members = min(self.size, len(members) - first)
             slots = first + np.minimum(np.arange(self.size), n_members - 1)  # the last one fills the block up
             start = tree.map_structure(lambda array, at=slots: array[at], state)
-            kept = slice(first, first + n_members)
-            blocks.append(Block(self._engine(members[slots], start), members[kept], best[kept]))
+            part = slice(first, first + n_members)
+            blocks.append(Block(self._engine(members[slots], start), members[part], best[part]))
         return blocks
 
     def _engine(self, members: np.ndarray, state: State) -> Engine:
@@ -180,20 +180,20 @@ def stacked(rows: Sequence[Any]) -> Any:
 
 
 def n_cores() -> int:
-    """How many blocks can train at a time: as many as the process has cores, 1 on an accelerator."""
+    """How many blocks can train at a time: one for each core of the process, 1 on an accelerator."""
     return 1 if backend().device_memory() is not None else joblib.cpu_count()
 
 
 def n_blocks(n_members: int, at_a_time: int) -> int:
-    """In how many blocks so many members train: a multiple of those that train at a time."""
-    most = _MOST_ON_CORES if backend().device_memory() is None else _MOST_ON_ACCELERATOR
-    needed = -(-n_members // most)
-    return min(n_members, -(-needed // at_a_time) * at_a_time)
+    """The number of blocks in which `n_members` members train: a multiple of those that train at a time."""
+    largest = _MOST_ON_CORES if backend().device_memory() is None else _MOST_ON_ACCELERATOR
+    fewest = -(-n_members // largest)
+    return min(n_members, -(-fewest // at_a_time) * at_a_time)
 
 
 def block_size(n_members: int, at_a_time: int, one_by_one: str | None = None) -> int:
-    """How many members a block has where so many train, in so many blocks at a time.
+    """The number of members in a block, where `n_members` train in `at_a_time` blocks at a time.
 
-    `one_by_one` may say why each has a block of its own.
+    It is 1 if `one_by_one` gives a reason why members train one by one.
     """
     return 1 if one_by_one else -(-n_members // n_blocks(n_members, at_a_time))

@@ -82,9 +82,9 @@ class Engine:
         self._draws = draws
         self.rates = rates
         self._tests: list[Order] = []
-        self._rest = np.zeros((0, 0), np.int32)  # the rows of a short last batch of validation
+        self._rest_rows = np.zeros((0, 0), np.int32)  # the rows of a short last batch of validation
         if validation is not None:
-            order, self._rest = validation.order(self.active)
+            order, self._rest_rows = validation.order(self.active)
             self._tests = order.parts(program.layout.validation.steps)
         self._only_test: Batches | None = None
         self._tested_last = False
@@ -108,7 +108,7 @@ class Engine:
     @property
     def validates(self) -> bool:
         """Whether there are rows to validate on."""
-        return bool(self._tests) or self._rest.size > 0
+        return bool(self._tests) or self._rest_rows.size > 0
 
     @property
     def epochs_a_call(self) -> int:
@@ -267,9 +267,11 @@ class Engine:
 
     def _rest_of_validation(self) -> Logs:
         """Validate on a short last batch; no logs if there is none."""
-        if self._validation is None or not self._rest.size:
+        if self._validation is None or not self._rest_rows.size:
             return {}
-        return self._last_batch(self._short_batch(self._validation, self._rest, self.active), train=False)
+        return self._last_batch(
+            self._short_batch(self._validation, self._rest_rows, self.active), train=False
+        )
 
 
 def chosen(members: np.ndarray, when_true: Any, when_false: Any) -> Any:

@@ -33,7 +33,7 @@ class Outputs:
         self._program = program_for(stack.template, stack.numbers, layout, (None, None))
         self._constants = stack.constants()
 
-    def of(self, members: np.ndarray, state: State, x: Sequence[np.ndarray]) -> np.ndarray:
+    def predict(self, members: np.ndarray, state: State, x: Sequence[np.ndarray]) -> np.ndarray:
         """The predictions of members, by index in the stack, of shape `(n_members, n_rows, ...)`.
 
         `x` are the rows of each, `(n_rows, ...)`, or one array for all. One compiled function predicts for
@@ -95,4 +95,4 @@ class Predictor:
         -------
         ndarray of shape (n_models, n_samples, ...)
         """
-        return self._outputs.of(self._members, self._stack.state(), x)
+        return self._outputs.predict(self._members, self._stack.state(), x)

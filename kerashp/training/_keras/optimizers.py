@@ -66,11 +66,11 @@ def is_optimizer(config: dict[str, Any]) -> bool:
 
 def without_learning_rate(config: dict[str, Any]) -> dict[str, Any]:
     """An optimizer's config without its name and what is among its variables."""
-    own = dict(config["config"])
-    own.pop("name", None)
-    if isinstance(own.get("learning_rate"), float):
-        own["learning_rate"] = "a variable"
-    return {**config, "config": own}
+    options = dict(config["config"])
+    options.pop("name", None)
+    if isinstance(options.get("learning_rate"), float):
+        options["learning_rate"] = "a variable"
+    return {**config, "config": options}
 
 
 def excluded_from_weight_decay(model: Any) -> list[bool]:
@@ -142,6 +142,6 @@ def _ignores_padding(optimizer_class: Any, config: str) -> bool:
             optimizer.apply([ops.convert_to_tensor(change(gradient))], [weight])
         return ops.convert_to_numpy(weight)
 
-    plain = moved(lambda array: array)
-    padded = moved(lambda array: np.pad(array, [(0, 2), (0, 2)]))
-    return not np.array_equal(plain, start) and np.allclose(padded[:3, :4], plain, rtol=1e-5)
+    expected = moved(lambda array: array)
+    with_zeros = moved(lambda array: np.pad(array, [(0, 2), (0, 2)]))
+    return not np.array_equal(expected, start) and np.allclose(with_zeros[:3, :4], expected, rtol=1e-5)

@@ -98,7 +98,7 @@ class Stack:
         """The members' rates of each Dropout layer of the template; arrays of shape `(n_members,)`."""
         layers = flatten_layers(self.template)
         indices = [layers.index(layer) for layer in dropouts_of(self.template)]
-        return [np.array([getattr(own[index], "rate", 0.0) for own in self._layers]) for index in indices]
+        return [np.array([getattr(member[i], "rate", 0.0) for member in self._layers]) for i in indices]
 
     def unit_masks(self) -> list[np.ndarray | None]:
         """The masks of the members' units at each Dropout layer, `(n_members, width)`; None: all units."""

@@ -178,18 +178,20 @@ def _update_metrics(model: Any, y: Any, outputs: Any, sample_weight: Any, rows: 
     compiled = model._compile_metrics
     if compiled is None:
         return
-    real = ops.cast(rows, keras.config.floatx())
+    is_real = ops.cast(rows, keras.config.floatx())
     for metric in compiled._flat_metrics:
         if metric:
-            metric.update_state(tree.flatten(y)[0], tree.flatten(outputs)[0], real)
-    weight = real if sample_weight is None else _weights_of_real_rows(tree.flatten(sample_weight)[0], real)
+            metric.update_state(tree.flatten(y)[0], tree.flatten(outputs)[0], is_real)
+    weight = (
+        is_real if sample_weight is None else _weights_of_real_rows(tree.flatten(sample_weight)[0], is_real)
+    )
     for metric in compiled._flat_weighted_metrics:
         if metric:
             metric.update_state(tree.flatten(y)[0], tree.flatten(outputs)[0], weight)
 
 
-def _weights_of_real_rows(sample_weight: Any, real: Any) -> Any:
-    return sample_weight * ops.reshape(real, (-1, *[1] * (len(sample_weight.shape) - 1)))
+def _weights_of_real_rows(sample_weight: Any, is_real: Any) -> Any:
+    return sample_weight * ops.reshape(is_real, (-1, *[1] * (len(sample_weight.shape) - 1)))
 
 
 @contextmanager
