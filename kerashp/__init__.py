@@ -21,7 +21,7 @@ _HOMES = {
     "build_model": "kerashp.models",
     "fit": "kerashp.training",
 }
-_ROOMS = (
+_MODULES = (
     "callbacks",
     "diagnostics",
     "estimators",
@@ -48,10 +48,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
-    if name in _ROOMS:
+    if name in _MODULES:
         return import_module(f"kerashp.{name}")
     raise AttributeError(f"module 'kerashp' has no attribute {name!r}; it has {', '.join(__dir__())}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_ROOMS])
+    return sorted([*__all__, *_MODULES])

@@ -39,9 +39,9 @@ def model(learning_rate: object = 0.05) -> keras.Model:
     return made
 
 
-@pytest.mark.parametrize("room", kerashp._ROOMS)
-def test_every_room_is_imported(room: str) -> None:
-    assert importlib.import_module(f"kerashp.{room}").__name__ == f"kerashp.{room}"
+@pytest.mark.parametrize("name", kerashp._MODULES)
+def test_every_public_module_is_imported(name: str) -> None:
+    assert importlib.import_module(f"kerashp.{name}").__name__ == f"kerashp.{name}"
 
 
 def test_fit_gives_the_numbers_of_keras() -> None:

@@ -1,4 +1,4 @@
-"""What `import kerashp` does and does not do, and which room imports which."""
+"""What `import kerashp` does and does not do, and which layer imports which."""
 
 import ast
 import subprocess
@@ -11,8 +11,8 @@ import kerashp
 
 _PACKAGE = Path(kerashp.__file__).parent
 
-# From the ground up: a room imports only from rooms before it.
-_ROOMS = [
+# From the ground up: a layer imports only from layers before it.
+_LAYERS = [
     "_version",
     "_compat",
     "_files",
@@ -28,8 +28,8 @@ _ROOMS = [
     "callbacks",
     "estimators",
 ]
-_ROOMS += ["diagnostics", "plotting", "model_selection", "integrations"]
-# The sub-packages of rooms, likewise; a room's own files stand on all of them.
+_LAYERS += ["diagnostics", "plotting", "model_selection", "integrations"]
+# The sub-packages of a layer, likewise; a layer's other files stand on all of them.
 _SUB_PACKAGES = {
     "training": ["_runtime", "_members", "_keras", "_stacking", "_engine"],
     "estimators": ["_data", "_parameters", "_training"],
@@ -103,8 +103,8 @@ def test_dir_lists_the_public_names() -> None:
         "build_model",
         "fit",
     }
-    rooms = {"callbacks", "diagnostics", "estimators", "integrations", "model_selection", "models"}
-    assert rooms | {"plotting", "schedules", "spaces", "training"} <= set(dir(kerashp))
+    modules = {"callbacks", "diagnostics", "estimators", "integrations", "model_selection", "models"}
+    assert modules | {"plotting", "schedules", "spaces", "training"} <= set(dir(kerashp))
     for name in kerashp.__all__:
         assert getattr(kerashp, name) is not None
 
@@ -131,29 +131,29 @@ def _files() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(_PACKAGE)))
-def test_no_arrow_runs_the_wrong_way(path: Path) -> None:
-    room = path.relative_to(_PACKAGE).parts[0].removesuffix(".py")
-    assert room in _ROOMS, f"{room} is a new room: say where it stands"
-    allowed = set(_ROOMS[: _ROOMS.index(room) + 1])
+def test_layers_import_only_from_lower_ones(path: Path) -> None:
+    layer = path.relative_to(_PACKAGE).parts[0].removesuffix(".py")
+    assert layer in _LAYERS, f"{layer} is a new layer: say where it stands"
+    allowed = set(_LAYERS[: _LAYERS.index(layer) + 1])
     ours = {name.split(".")[1] for name in _imports(path) if name.startswith("kerashp.")}
     assert ours <= allowed
 
 
-@pytest.mark.parametrize("room", _SUB_PACKAGES)
-def test_no_arrow_runs_the_wrong_way_in_a_room(room: str) -> None:
-    order = [*_SUB_PACKAGES[room], ""]
-    assert {path.name for path in (_PACKAGE / room).iterdir() if (path / "__init__.py").exists()} == {
+@pytest.mark.parametrize("layer", _SUB_PACKAGES)
+def test_sub_packages_import_only_from_lower_ones(layer: str) -> None:
+    order = [*_SUB_PACKAGES[layer], ""]
+    assert {path.name for path in (_PACKAGE / layer).iterdir() if (path / "__init__.py").exists()} == {
         *order[:-1]
     }
 
     def place(names: tuple[str, ...]) -> int:
         return order.index(names[0] if names[0] in order else "")
 
-    for path in (_PACKAGE / room).rglob("*.py"):
-        if path == _PACKAGE / room / "__init__.py":
+    for path in (_PACKAGE / layer).rglob("*.py"):
+        if path == _PACKAGE / layer / "__init__.py":
             continue
-        own = place(path.relative_to(_PACKAGE / room).parts)
-        parts = [name.split(".") for name in _imports(path) if name.startswith(f"kerashp.{room}.")]
+        own = place(path.relative_to(_PACKAGE / layer).parts)
+        parts = [name.split(".") for name in _imports(path) if name.startswith(f"kerashp.{layer}.")]
         later = [".".join(names) for names in parts if place(tuple(names[2:])) > own]
         assert not later, f"{path.relative_to(_PACKAGE)} imports {later}"
 
