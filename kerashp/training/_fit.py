@@ -52,12 +52,12 @@ def fit(
     `evaluate`, `save` and further training go on from there.
 
     Where neither the order of the rows nor a layer is random (`shuffle=False`; no Dropout, GaussianNoise,
-    augmentation, sampling layer or the like), all numbers are those of `Model.fit`, to rounding. What is
-    random is drawn otherwise: with `shuffle=True`, Keras' default, the rows come in another order, and random
-    layers draw other numbers, so that weights and losses differ from those of `Model.fit` as they do between
-    two seeds. Orders and draws have the same distributions, and are the same ones again for the same seed.
-    (Only where a seed was set: on TensorFlow `Model.fit` then takes one random order in all its epochs, where
-    here each epoch has another.)
+    augmentation, sampling layer or the like), all numbers are those of `Model.fit`, to rounding. Random
+    numbers are drawn in another way: with `shuffle=True`, Keras' default, the rows come in another order, and
+    random layers draw other numbers, so that weights and losses differ from those of `Model.fit` as they do
+    between two seeds. Orders and draws have the same distributions, and are repeated for the same seed. (Only
+    where a seed was set, `Model.fit` on TensorFlow takes one random order in all its epochs; here each epoch
+    has another.)
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Epochs as compiled calls: programs, the data and draws they are fed, and what comes out of them."""
+"""Epochs as compiled calls: a stack and its data enter, logs and trained states leave."""

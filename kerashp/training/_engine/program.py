@@ -21,7 +21,7 @@ from kerashp.training._runtime.temporary_values import VALUES_LOCK
 from kerashp.training._stacking.padding import Padding
 from kerashp.training._stacking.step import Batch, State, Step
 
-MOST_EPOCHS = 16  # of one call: the logs of so many are handed back, even if fewer were trained
+MOST_EPOCHS = 16  # of one call, which returns logs of this length even if it trains fewer
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,4 @@
-"""Keras models: layers, optimizers, data, callbacks, their identity, and what prevents compiling them."""
+"""Keras models and what belongs to them: layers, optimizers, numbers, data, callbacks.
+
+A compiled model enters; its identity, its numbers, its mode and the obstacles to compiling it leave.
+"""

@@ -126,7 +126,7 @@ class _Lifted:
     It computes in double precision, as Python does, until it meets a tensor.
     """
 
-    dtype = float  # to Keras, of the type of what it is combined with
+    dtype = float  # so that Keras takes the type of the other operand
 
     def __init__(self, tensor: Any):
         self._tensor = tensor

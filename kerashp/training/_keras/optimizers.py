@@ -1,7 +1,7 @@
-"""What is particular about Keras' optimizers: refusals, numbers, learning rate, variables and updates.
+"""The peculiarities of Keras' optimizers: refusals, numbers, learning rate, configs, variables and updates.
 
-What names the backend stays in `_runtime/tensorflow.py`: `stateless`, by which an optimizer of TensorFlow's
-class computes without variables, and `UNMATCHED`, the optimizers that compute otherwise there.
+Two of them name the backend, and stay in `_runtime/tensorflow.py` and `_runtime/jax.py`: `stateless`, by
+which an optimizer computes without variables, and `UNMATCHED`, the optimizers that a backend refuses.
 """
 
 import json
@@ -16,7 +16,7 @@ from keras import ops
 from kerashp._compat.keras import optimizers_of_optimizers
 from kerashp.training._runtime.backend import backend
 
-HYPERPARAMETERS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay")  # what is only a number
+HYPERPARAMETERS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay")  # numbers only: see `numbers.py`
 
 
 def optimizer_obstacle(optimizer: Any) -> str | None:
@@ -65,7 +65,7 @@ def is_optimizer(config: dict[str, Any]) -> bool:
 
 
 def without_learning_rate(config: dict[str, Any]) -> dict[str, Any]:
-    """An optimizer's config without its name and what is among its variables."""
+    """An optimizer's config without its name and its learning rate, unless that is a schedule."""
     options = dict(config["config"])
     options.pop("name", None)
     if isinstance(options.get("learning_rate"), float):
@@ -82,16 +82,16 @@ def excluded_from_weight_decay(model: Any) -> list[bool]:
 
 
 def build_optimizer(model: Any) -> None:
-    """Make the optimizer's variables, where they are missing."""
+    """Build the model's optimizer, if it is not built."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 
 
 def slots_by_weight(model: Any) -> dict[tuple[int | None, str], Any]:
-    """The optimizer's variables, each by the weight that it goes with and its name, or by its place."""
+    """The optimizer's variables, by the index of their weight and their name, or by position."""
     build_optimizer(model)
     prefixes = {f"{v.path.replace('/', '_')}_": index for index, v in enumerate(model.trainable_variables)}
-    if len(prefixes) < len(model.trainable_variables):  # paths that tell nothing
+    if len(prefixes) < len(model.trainable_variables):  # paths that are not unique
         return {(None, str(index)): variable for index, variable in enumerate(model.optimizer.variables)}
     slots: dict[tuple[int | None, str], Any] = {}
     for variable in model.optimizer.variables:

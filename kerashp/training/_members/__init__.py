@@ -1,1 +1,1 @@
-"""One member of a population, its learning rates and early stopping, and the room that it trains in."""
+"""One member of a population: its arguments enter, its progress, rates and result leave."""

@@ -58,7 +58,7 @@ class Room:
         )
 
     def n_blocks(self, n_members: int) -> int:
-        """How many blocks so many members make; the last is filled up."""
+        """The number of blocks of `n_members` members; the last is filled up."""
         return -(-n_members // self.n_members)
 
 

@@ -1,4 +1,4 @@
-"""What a process computes with: the backend, its devices and memory maps, threads and settings.
+"""The process and the backend: devices, random states, warnings, forks, memory maps.
 
-Nothing of kerashp's models enters; arrays and functions of the backend leave.
+The rest of training takes arrays and compiled functions from here, and names no backend itself.
 """

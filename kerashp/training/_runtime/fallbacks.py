@@ -39,7 +39,7 @@ def is_new(cause: str) -> bool:
 
 
 def without_counters(text: str, model: Any) -> str:
-    """The text without the numbers by which Keras tells layers of one type, and TensorFlow graphs, apart.
+    """The text without the counters in Keras' names of layers and TensorFlow's names of graphs.
 
     >>> import keras
     >>> layer = keras.layers.Dense(1, name="dense_12")

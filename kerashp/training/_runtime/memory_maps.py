@@ -1,4 +1,4 @@
-"""The memory maps of this process: Linux gives each so many, and compiled functions are made of them."""
+"""The memory maps of this process, which compiled functions use, and whose number Linux limits."""
 
 from functools import cache
 from pathlib import Path

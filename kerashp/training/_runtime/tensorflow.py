@@ -35,7 +35,7 @@ _N_TRACED = 2  # rows, by which a model is traced to see its operations
 def isolated_random_state(seed: int) -> Iterator[None]:
     """Seed TensorFlow's global generator, and restore the caller's with its position.
 
-    `tf.random.set_seed` cannot do it: setting the old seed again starts its sequence anew, and it clears
+    `tf.random.set_seed` cannot do it: setting the old seed again restarts its sequence, and it clears
     the kernels that hold the position of ops with a seed of their own.
     """
     eager = context.context()

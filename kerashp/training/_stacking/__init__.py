@@ -1,1 +1,1 @@
-"""Many models of one graph shape as one: template, padding, the members' values, and one step of all."""
+"""Many models of one graph shape as one template: models enter, a state with a member axis leaves."""
