@@ -47,11 +47,13 @@ def model(optimizer: Any = None, seed: int = 0, n_neurons: int = 4) -> Any:
     return build_model(1, n_neurons, learning_rate=None, input_shape=(3,), optimizer=optimizer)
 
 
-def trained(train: Callable[..., Any], own: Any, callbacks: list[Any], **options: Any) -> list[np.ndarray]:
+def trained(
+    train: Callable[..., Any], network: Any, callbacks: list[Any], **options: Any
+) -> list[np.ndarray]:
     keras.utils.set_random_seed(1)
     given = {"epochs": 4, "batch_size": SIZE, "shuffle": False, "verbose": 0}
-    train(own, X, Y, callbacks=callbacks, **(given | options))
-    return [*own.get_weights(), np.asarray(float(own.optimizer.learning_rate))]
+    train(network, X, Y, callbacks=callbacks, **(given | options))
+    return [*network.get_weights(), np.asarray(float(network.optimizer.learning_rate))]
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
@@ -94,9 +96,9 @@ def test_a_last_batch_by_itself_has_its_rate() -> None:
     for train, options in ((fit, {"fallback": "error"}), (keras.Model.fit, {})):
         keras.utils.set_random_seed(0)
         layers = [keras.Input((3,)), keras.layers.Dense(4), Centred(), keras.layers.Dense(1)]
-        own = keras.Sequential(layers)
-        own.compile(keras.optimizers.SGD(0.05), "mse")
-        ends.append(trained(train, own, [LearningRateWarmup(2.5)], **options))
+        network = keras.Sequential(layers)
+        network.compile(keras.optimizers.SGD(0.05), "mse")
+        ends.append(trained(train, network, [LearningRateWarmup(2.5)], **options))
     for one, other in zip(*ends, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
@@ -138,8 +140,8 @@ def test_a_training_that_keras_restores_goes_on_along_the_schedule(
     name: str, first: bool, train: Callable[..., Any], tmp_path: Path
 ) -> None:
     def beside(*others: Any) -> list[Any]:
-        own = [keras.callbacks.BackupAndRestore(str(tmp_path / "backup")), CALLBACKS[name]()]
-        return [*(own if first else own[::-1]), *others]
+        callbacks = [keras.callbacks.BackupAndRestore(str(tmp_path / "backup")), CALLBACKS[name]()]
+        return [*(callbacks if first else callbacks[::-1]), *others]
 
     whole = trained(train, model(), [CALLBACKS[name]()], epochs=6)
     with pytest.raises(Killed):
@@ -174,15 +176,15 @@ def test_a_second_training_starts_from_the_rate_of_then(train: Callable[..., Any
         def on_train_begin(self, logs: Any = None) -> None:
             self.model.optimizer.learning_rate = 0.02
 
-    own, callback = model(), StepDrop(0.5, 1)
-    trained(train, own, [callback])
-    trained(train, own, [callback, Setting()])
+    network, callback = model(), StepDrop(0.5, 1)
+    trained(train, network, [callback])
+    trained(train, network, [callback, Setting()])
     assert callback.initial_learning_rate == np.float32(0.02)
 
 
 def test_a_schedule_may_stand_by_where_nothing_trains() -> None:
-    own = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    assert own.predict(X, verbose=0, callbacks=[StepDrop()]).shape == (N_ROWS, 1)
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    assert network.predict(X, verbose=0, callbacks=[StepDrop()]).shape == (N_ROWS, 1)
 
 
 def test_other_callbacks_see_the_rate_of_the_moment() -> None:
@@ -267,11 +269,11 @@ def scheduler() -> Any:
     ],
 )
 def test_two_that_set_the_rate_are_refused(callbacks: Callable[[], Any], message: str) -> None:
-    own = model()
-    before = own.get_weights()
+    network = model()
+    before = network.get_weights()
     with pytest.raises(ValueError, match=message):
-        trained(fit, own, callbacks())
-    np.testing.assert_array_equal(own.get_weights()[0], before[0])
+        trained(fit, network, callbacks())
+    np.testing.assert_array_equal(network.get_weights()[0], before[0])
 
 
 def test_under_keras_another_that_sets_the_rate_is_noticed() -> None:
@@ -282,12 +284,12 @@ def test_under_keras_another_that_sets_the_rate_is_noticed() -> None:
 
 
 def test_an_optimizer_with_a_schedule_is_refused() -> None:
-    own = model(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10)))
+    network = model(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10)))
     for train in (fit, keras.Model.fit):
         with pytest.raises(
             ValueError, match="StepDrop sets the .* is a CosineDecay; compile the model with a"
         ):
-            trained(train, own, [StepDrop()])
+            trained(train, network, [StepDrop()])
 
 
 def test_steps_that_keras_hides_are_refused() -> None:

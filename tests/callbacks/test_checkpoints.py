@@ -35,11 +35,11 @@ def trained(
     folder: Path, epochs: int, callbacks: Sequence[Any] = (), train: Any = fit, **options: Any
 ) -> Any:
     """A model trained on from what is in the folder, and its checkpoint."""
-    own = model()
+    network = model()
     checkpoint = ModelCheckpoint(folder / options.pop("name", EACH), **options)
-    first = checkpoint.resume(own)
-    train(own, X, Y, epochs=epochs, initial_epoch=first, callbacks=[*callbacks, checkpoint], **OPTIONS)
-    return own, checkpoint
+    first = checkpoint.resume(network)
+    train(network, X, Y, epochs=epochs, initial_epoch=first, callbacks=[*callbacks, checkpoint], **OPTIONS)
+    return network, checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +90,11 @@ def test_a_resumed_training_ends_as_one_that_was_not_interrupted(
     for run, all_epochs in enumerate((whole, [2, 3, 8, 8])):
         for epochs in all_epochs:
             callbacks = CALLBACKS[beside]()
-            own, _ = trained(tmp_path / str(run), epochs, callbacks, train, name=name)
-        rate = float(own.optimizer.learning_rate)
-        ends.append([rate, *own.get_weights(), *(variable.numpy() for variable in own.optimizer.variables)])
+            network, _ = trained(tmp_path / str(run), epochs, callbacks, train, name=name)
+        rate = float(network.optimizer.learning_rate)
+        ends.append(
+            [rate, *network.get_weights(), *(variable.numpy() for variable in network.optimizer.variables)]
+        )
     for one, other in zip(*ends, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -101,28 +103,28 @@ def test_a_resumed_training_ends_as_one_that_was_not_interrupted(
 @pytest.mark.parametrize("name", [EACH, "{epoch}.weights.h5"])
 def test_a_training_that_early_stopping_ended_is_complete(train: Any, name: str, tmp_path: Path) -> None:
     def run() -> tuple[Any, Any, int]:
-        own, checkpoint = model(), ModelCheckpoint(tmp_path / name, monitor="loss", mode="max")
-        first = checkpoint.resume(own)
+        network, checkpoint = model(), ModelCheckpoint(tmp_path / name, monitor="loss", mode="max")
+        first = checkpoint.resume(network)
         stopping = EarlyStopping(patience=2, min_delta=0.05)
         history = train(
-            own, X, Y, epochs=30, initial_epoch=first, callbacks=[stopping, checkpoint], **OPTIONS
+            network, X, Y, epochs=30, initial_epoch=first, callbacks=[stopping, checkpoint], **OPTIONS
         )
         assert checkpoint.stopped_early == (not history.history)
-        return own, stopping, first
+        return network, stopping, first
 
     ended, stopping, first = run()
     assert first == 0
     n_epochs = stopping.stopped_epoch + 1
     assert 3 < n_epochs < 30
     for _ in range(2):  # a script that is run again and again
-        own, again, first = run()
+        network, again, first = run()
         assert (first, again.stopped_epoch, again.best_epoch) == (n_epochs, n_epochs - 1, stopping.best_epoch)
         assert len(list(tmp_path.iterdir())) == n_epochs + 1
-        for one, other in zip(own.get_weights(), ended.get_weights(), strict=True):
+        for one, other in zip(network.get_weights(), ended.get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
-    assert len(train(own, X, Y, epochs=2, **OPTIONS).history["loss"]) == 2  # the model is as others are
+    assert len(train(network, X, Y, epochs=2, **OPTIONS).history["loss"]) == 2  # the model is as others are
     checkpoint = ModelCheckpoint(tmp_path / name)
-    assert checkpoint.resume(own, best=True) == 1
+    assert checkpoint.resume(network, best=True) == 1
     assert not checkpoint.stopped_early
 
 
@@ -130,22 +132,22 @@ def test_the_order_of_rows_goes_on(tmp_path: Path) -> None:
     ends = []
     for run, all_epochs in enumerate(([4], [1, 4])):
         for epochs in all_epochs:
-            own, checkpoint = model(), ModelCheckpoint(tmp_path / str(run) / EACH)
-            first = checkpoint.resume(own)
-            fit(own, X, Y, epochs=epochs, initial_epoch=first, callbacks=[checkpoint], verbose=0)
-        ends.append(own.get_weights())
+            network, checkpoint = model(), ModelCheckpoint(tmp_path / str(run) / EACH)
+            first = checkpoint.resume(network)
+            fit(network, X, Y, epochs=epochs, initial_epoch=first, callbacks=[checkpoint], verbose=0)
+        ends.append(network.get_weights())
     for one, other in zip(*ends, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def shown(checkpoint: ModelCheckpoint, losses: list[float], own: Any = None) -> Any:
+def shown(checkpoint: ModelCheckpoint, losses: list[float], network: Any = None) -> Any:
     """The checkpoint, after epochs with these validation losses, and the model as it was after each."""
-    own = own or model()
-    checkpoint.set_model(own)
+    network = network or model()
+    checkpoint.set_model(network)
     for epoch, loss in enumerate(losses):
-        own.set_weights([weight + np.float32(epoch) for weight in own.get_weights()])
+        network.set_weights([weight + np.float32(epoch) for weight in network.get_weights()])
         checkpoint.on_epoch_end(epoch, {"loss": 1.0, "val_loss": loss})
-        yield own.get_weights()
+        yield network.get_weights()
 
 
 def test_the_last_and_the_best_files_are_kept(tmp_path: Path) -> None:
@@ -168,23 +170,23 @@ def test_only_the_best_are_saved(tmp_path: Path) -> None:
 
 
 def test_rolling_back_to_the_best_epoch(tmp_path: Path) -> None:
-    own, checkpoint = model(), ModelCheckpoint(tmp_path / EACH)
-    weights = list(shown(checkpoint, [3.0, 1.0, 2.0, 4.0], own))
-    assert checkpoint.resume(own, best=True) == 2
-    for one, other in zip(own.get_weights(), weights[1], strict=True):
+    network, checkpoint = model(), ModelCheckpoint(tmp_path / EACH)
+    weights = list(shown(checkpoint, [3.0, 1.0, 2.0, 4.0], network))
+    assert checkpoint.resume(network, best=True) == 2
+    for one, other in zip(network.get_weights(), weights[1], strict=True):
         np.testing.assert_array_equal(one, other)
-    own.optimizer.learning_rate = 0.05
-    fit(own, X, Y, epochs=4, initial_epoch=2, callbacks=[checkpoint], **OPTIONS)
-    assert float(own.optimizer.learning_rate) == np.float32(0.05)
+    network.optimizer.learning_rate = 0.05
+    fit(network, X, Y, epochs=4, initial_epoch=2, callbacks=[checkpoint], **OPTIONS)
+    assert float(network.optimizer.learning_rate) == np.float32(0.05)
     assert [record["epoch"] for record in listed(tmp_path)] == [0, 1, 2, 3]
-    assert ModelCheckpoint(tmp_path / EACH).resume(own) == 4
+    assert ModelCheckpoint(tmp_path / EACH).resume(network) == 4
 
 
 def test_keras_loads_the_files(tmp_path: Path) -> None:
-    own, _ = trained(tmp_path, 1, name="one.keras")
+    network, _ = trained(tmp_path, 1, name="one.keras")
     weights, _ = trained(tmp_path, 1, name="one.weights.h5")
     loaded = keras.saving.load_model(tmp_path / "one.keras", safe_mode=True)
-    np.testing.assert_array_equal(loaded.predict(X, verbose=0), own.predict(X, verbose=0))
+    np.testing.assert_array_equal(loaded.predict(X, verbose=0), network.predict(X, verbose=0))
     other = model()
     other.optimizer.build(other.trainable_variables)
     other.load_weights(tmp_path / "one.weights.h5")
@@ -193,20 +195,20 @@ def test_keras_loads_the_files(tmp_path: Path) -> None:
 
 def test_a_model_that_diverged_is_not_saved(tmp_path: Path) -> None:
     checkpoint = ModelCheckpoint(tmp_path / EACH, save_best_only=True, monitor="loss")
-    own = model(learning_rate=1e30)
+    network = model(learning_rate=1e30)
     with pytest.warns(UserWarning, match="epoch 1 is not saved, nor .*: its loss is (nan|inf)") as warned:
-        fit(own, X, Y, epochs=2, callbacks=[checkpoint], **OPTIONS)
+        fit(network, X, Y, epochs=2, callbacks=[checkpoint], **OPTIONS)
     assert [warning.category for warning in warned].count(UserWarning) == 1
     assert files(tmp_path) == []
     assert checkpoint.best is None
-    own.set_weights([weight * np.nan for weight in own.get_weights()])
+    network.set_weights([weight * np.nan for weight in network.get_weights()])
     again = ModelCheckpoint(tmp_path / EACH)
-    again.set_model(own)
+    again.set_model(network)
     with pytest.warns(UserWarning, match=r"epoch 3 is not saved, .*kernel is not finite"):
         again.on_epoch_end(2, {"loss": 1.0})
-    own.set_weights(model().get_weights())
+    network.set_weights(model().get_weights())
     every = ModelCheckpoint(tmp_path / EACH, monitor="score", mode="max")
-    every.set_model(own)
+    every.set_model(network)
     for epoch, score in enumerate((np.nan, 1.0, np.inf)):
         every.on_epoch_end(epoch, {"loss": 1.0, "score": score})
     assert [record["is_best"] for record in listed(tmp_path)] == [False, True, False]
@@ -216,16 +218,24 @@ def test_several_checkpoints_of_one_training(tmp_path: Path) -> None:
     def run(epochs: int) -> list[Any]:
         best = ModelCheckpoint(tmp_path / "best.keras", save_best_only=True)
         last = ModelCheckpoint(tmp_path / "last.keras")
-        own = model()
-        first = last.resume(own)
-        fit(own, X, Y, epochs=epochs, initial_epoch=first, callbacks=[best, last], **OPTIONS)
+        network = model()
+        first = last.resume(network)
+        fit(network, X, Y, epochs=epochs, initial_epoch=first, callbacks=[best, last], **OPTIONS)
         return [best, last]
 
     before = [checkpoint.best for checkpoint in run(3)]
     assert [checkpoint.best for checkpoint in run(3)] == before
-    own, last = model(), ModelCheckpoint(tmp_path / "last.keras")
+    network, last = model(), ModelCheckpoint(tmp_path / "last.keras")
     with pytest.raises(ValueError, match="resume must be called on the last ModelCheckpoint"):
-        fit(own, X, Y, 16, 5, initial_epoch=last.resume(own), callbacks=[last, ModelCheckpoint("x.keras")])
+        fit(
+            network,
+            X,
+            Y,
+            16,
+            5,
+            initial_epoch=last.resume(network),
+            callbacks=[last, ModelCheckpoint("x.keras")],
+        )
 
 
 def test_estimators_save_checkpoints(tmp_path: Path) -> None:
@@ -311,11 +321,11 @@ class Stop(keras.callbacks.Callback):
 
 def test_averaged_weights_are_swapped_as_before(tmp_path: Path) -> None:
     def train(folder: Path, *more: Any) -> list[np.ndarray]:
-        own = model(optimizer=keras.optimizers.SGD(use_ema=True, ema_momentum=0.5))
+        network = model(optimizer=keras.optimizers.SGD(use_ema=True, ema_momentum=0.5))
         checkpoint = ModelCheckpoint(folder / EACH)
         callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True), checkpoint, *more]
-        fit(own, X, Y, epochs=4, initial_epoch=checkpoint.resume(own), callbacks=callbacks, **OPTIONS)
-        return own.get_weights()
+        fit(network, X, Y, epochs=4, initial_epoch=checkpoint.resume(network), callbacks=callbacks, **OPTIONS)
+        return network.get_weights()
 
     undisturbed = train(tmp_path / "one")
     with pytest.raises(KeyboardInterrupt):
@@ -347,21 +357,21 @@ def damaged(path: Path, seed: int) -> None:
 
 
 def test_damaged_files_are_refused_by_name(folder: Path) -> None:
-    own, refused = model(), 0
-    weights = own.get_weights()
+    network, refused = model(), 0
+    weights = network.get_weights()
     for seed in range(200):
         path = folder / ("03.keras" if seed % 2 else "epoch.keras.json")
         whole = path.read_bytes()
         damaged(path, seed)
         with pytest.raises(CheckpointError, match="Take (another copy of|it from)") as caught:
-            ModelCheckpoint(folder / EACH).resume(own)
+            ModelCheckpoint(folder / EACH).resume(network)
         assert str(path) in str(caught.value)
         refused += 1
         path.write_bytes(whole)
     assert refused == 200
-    for one, other in zip(own.get_weights(), weights, strict=True):
+    for one, other in zip(network.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert ModelCheckpoint(folder / EACH).resume(own) == 3
+    assert ModelCheckpoint(folder / EACH).resume(network) == 3
 
 
 def test_the_remedy_names_an_earlier_file(folder: Path) -> None:
@@ -397,7 +407,7 @@ def test_a_manifest_of_another_format_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         (lambda: model(activation="tanh"), "activation=relu.* was saved, and .*activation=tanh"),
         (lambda: model(batch_normalization=True), "Dense.*was saved, and .*Dense"),
@@ -407,12 +417,12 @@ def test_a_manifest_of_another_format_is_refused(folder: Path) -> None:
         (lambda: model(momentum=0.9), "SGD with 2 variables was saved, and the model has SGD with 6"),
     ],
 )
-def test_another_model_is_refused(folder: Path, changed: Callable[[], Any], said: str) -> None:
-    own = changed()
-    weights = own.get_weights()
-    with pytest.raises(CheckpointError, match=f"03.keras is of another model: .*{said}"):
-        ModelCheckpoint(folder / EACH).resume(own)
-    for one, other in zip(own.get_weights(), weights, strict=True):
+def test_another_model_is_refused(folder: Path, changed: Callable[[], Any], message: str) -> None:
+    network = changed()
+    weights = network.get_weights()
+    with pytest.raises(CheckpointError, match=f"03.keras is of another model: .*{message}"):
+        ModelCheckpoint(folder / EACH).resume(network)
+    for one, other in zip(network.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -441,9 +451,9 @@ def _nested() -> Any:
     whole, part = keras.Input((3,), name="größe"), keras.Input((3,))
     functional = keras.Model(part, keras.layers.Dense(3)(part))
     out = keras.layers.Dense(1)(inner(functional(whole)))
-    own = keras.Model(whole, out)
-    own.compile("sgd", "mse")
-    return own
+    network = keras.Model(whole, out)
+    network.compile("sgd", "mse")
+    return network
 
 
 def test_the_same_code_builds_the_same_architecture_again() -> None:
@@ -496,23 +506,23 @@ def test_a_new_training_in_a_used_folder_may_be_killed(folder: Path, monkeypatch
 
 
 def test_other_files_beside_the_first_checkpoint_to_come(tmp_path: Path) -> None:
-    own = model()
+    network = model()
     for name in ("best.keras", "final.keras", "1.weights.h5"):
-        (own.save_weights if name.endswith(".h5") else own.save)(tmp_path / name)
-    assert ModelCheckpoint(tmp_path / EACH).resume(own) == 0
-    own.save(tmp_path / "07.keras")
+        (network.save_weights if name.endswith(".h5") else network.save)(tmp_path / name)
+    assert ModelCheckpoint(tmp_path / EACH).resume(network) == 0
+    network.save(tmp_path / "07.keras")
     with pytest.raises(CheckpointError, match=r"07.keras cannot be resumed from"):
-        ModelCheckpoint(tmp_path / EACH).resume(own)
+        ModelCheckpoint(tmp_path / EACH).resume(network)
     brackets = tmp_path / "run[1]"
     brackets.mkdir()
-    own.save(brackets / "3-0.5.keras")
+    network.save(brackets / "3-0.5.keras")
     with pytest.raises(CheckpointError, match=r"3-0.5.keras cannot be resumed from"):
-        ModelCheckpoint(brackets / "{epoch}-{val_loss:.1f}.keras").resume(own)
+        ModelCheckpoint(brackets / "{epoch}-{val_loss:.1f}.keras").resume(network)
 
 
 def test_a_write_that_fails_leaves_the_file_of_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    own, checkpoint = model(), ModelCheckpoint(folder / EACH)
+    network, checkpoint = model(), ModelCheckpoint(folder / EACH)
 
     def full(_: Any, path: Path, **_options: Any) -> None:
         Path(path).write_bytes(b"half a mod")
@@ -520,7 +530,15 @@ def test_a_write_that_fails_leaves_the_file_of_before(folder: Path, monkeypatch:
 
     monkeypatch.setattr(keras.Model, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        fit(own, X, Y, epochs=4, initial_epoch=checkpoint.resume(own), callbacks=[checkpoint], **OPTIONS)
+        fit(
+            network,
+            X,
+            Y,
+            epochs=4,
+            initial_epoch=checkpoint.resume(network),
+            callbacks=[checkpoint],
+            **OPTIONS,
+        )
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -537,7 +555,7 @@ def test_a_file_is_moved_to_its_place_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "said"),
+    ("arguments", "error", "message"),
     [
         ({"filepath": 3}, TypeError, "filepath must be a str or a pathlib.Path; got 3"),
         ({"filepath": "a.h5"}, ValueError, "filepath must be a name that ends in '.keras' or '.weights.h5'"),
@@ -548,8 +566,8 @@ def test_a_file_is_moved_to_its_place_whole(tmp_path: Path) -> None:
         ({"filepath": "a.keras", "keep": 2}, ValueError, "keep must be None where all epochs have one"),
     ],
 )
-def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         ModelCheckpoint(**arguments)
 
 
@@ -561,20 +579,20 @@ def test_what_resume_refuses(folder: Path) -> None:
     unbuilt.compile("sgd", "mse")
     with pytest.raises(ValueError, match="model must be built"):
         checkpoint.resume(unbuilt)
-    own = model()
-    checkpoint.resume(own)
+    network = model()
+    checkpoint.resume(network)
     with pytest.raises(ValueError, match="resume returned 3, but training begins with epoch 0; pass initial"):
-        fit(own, X, Y, epochs=4, callbacks=[checkpoint], **OPTIONS)
+        fit(network, X, Y, epochs=4, callbacks=[checkpoint], **OPTIONS)
     (folder / "epoch.keras.json").unlink()
     with pytest.raises(CheckpointError, match=r"03.keras cannot be resumed from: .*epoch.keras.json, which"):
-        checkpoint.resume(own)
+        checkpoint.resume(network)
 
 
 def test_a_best_epoch_that_was_saved_over(tmp_path: Path) -> None:
-    own, checkpoint = model(), ModelCheckpoint(tmp_path / "one.keras")
-    list(shown(checkpoint, [1.0, 2.0], own))
+    network, checkpoint = model(), ModelCheckpoint(tmp_path / "one.keras")
+    list(shown(checkpoint, [1.0, 2.0], network))
     with pytest.raises(ValueError, match="best=True, but no epoch that .*one.keras.json lists was the best"):
-        checkpoint.resume(own, best=True)
+        checkpoint.resume(network, best=True)
 
 
 def test_it_comes_after_those_whose_state_it_saves(tmp_path: Path) -> None:
@@ -588,11 +606,19 @@ def test_it_comes_after_those_whose_state_it_saves(tmp_path: Path) -> None:
 
 
 def test_a_callback_that_is_gone(tmp_path: Path) -> None:
-    own = model()
+    network = model()
     checkpoint = ModelCheckpoint(tmp_path / "x" / EACH)
-    fit(own, X, Y, epochs=1, callbacks=[EarlyStopping(), checkpoint], **OPTIONS)
+    fit(network, X, Y, epochs=1, callbacks=[EarlyStopping(), checkpoint], **OPTIONS)
     with pytest.warns(UserWarning, match="holds the state of EarlyStopping, which is missing in callbacks"):
-        fit(own, X, Y, epochs=2, initial_epoch=checkpoint.resume(own), callbacks=[checkpoint], **OPTIONS)
+        fit(
+            network,
+            X,
+            Y,
+            epochs=2,
+            initial_epoch=checkpoint.resume(network),
+            callbacks=[checkpoint],
+            **OPTIONS,
+        )
 
 
 def test_a_metric_that_is_not_there(tmp_path: Path) -> None:
@@ -635,11 +661,11 @@ def test_it_says_what_it_saves(tmp_path: Path, capsys: pytest.CaptureFixture) ->
 def test_early_stopping_restores_the_best_weights_by_default() -> None:
     best, last = [], []
     for restores, found in ((True, best), (False, last)):
-        own = model(learning_rate=0.25)
+        network = model(learning_rate=0.25)
         stopping = EarlyStopping(patience=3, restore_best_weights=restores)
-        losses = fit(own, X, Y, epochs=20, callbacks=[stopping], **OPTIONS).history["val_loss"]
+        losses = fit(network, X, Y, epochs=20, callbacks=[stopping], **OPTIONS).history["val_loss"]
         assert stopping.best_epoch == np.argmin(losses)
-        found.append(own.evaluate(X[60:], Y[60:], verbose=0))
+        found.append(network.evaluate(X[60:], Y[60:], verbose=0))
     assert EarlyStopping().restore_best_weights
     assert best[0] == pytest.approx(min(losses), rel=1e-5)
     assert last[0] == pytest.approx(losses[-1], rel=1e-5)

@@ -1,4 +1,4 @@
-"""A training is killed at any moment, resumed, and ends as if it had not been killed."""
+"""A training that is killed at any moment and resumed gives the results of an uninterrupted one."""
 
 import multiprocessing
 import runpy
@@ -35,19 +35,19 @@ def undisturbed(train: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[l
 
 
 class Victim:
-    """The training in a process of its own."""
+    """A training in a separate process."""
 
     def __init__(self, folder: Path, kill_at: int = _NEVER):
-        self._told, told = _PROCESSES.Pipe(duplex=False)
-        names = {"folder": str(folder), "kill_at": kill_at, "told": told}
+        self._messages, sender = _PROCESSES.Pipe(duplex=False)
+        names = {"folder": str(folder), "kill_at": kill_at, "sender": sender}
         self._process = _PROCESSES.Process(target=runpy.run_path, args=(_TRAINING, names, "__run__"))
         self._process.start()
-        told.close()
+        sender.close()
 
     def is_in(self, epoch: int) -> None:
         """Wait until that epoch begins."""
         for _ in range(epoch + 1):
-            assert self._told.recv() == "epoch"
+            assert self._messages.recv() == "epoch"
 
     def kill(self) -> None:
         self._process.kill()
@@ -57,12 +57,12 @@ class Victim:
         self._process.join(60)
         assert self._process.exitcode == code
 
-    def rest(self) -> list[Any]:
-        """What it tells from here to its end: that there is another epoch, and the number of operations."""
-        told = []
-        while not told or told[-1] == "epoch":
-            told.append(self._told.recv())
-        return told
+    def remaining_messages(self) -> list[Any]:
+        """All further messages: one for each epoch, and the number of operations at the end."""
+        messages = []
+        while not messages or messages[-1] == "epoch":
+            messages.append(self._messages.recv())
+        return messages
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[float, int]:
     victim = Victim(tmp_path_factory.mktemp("counted"))
     victim.is_in(0)
     began = time.perf_counter()
-    *epochs, operations = victim.rest()
+    *epochs, operations = victim.remaining_messages()
     seconds = time.perf_counter() - began
     victim.ended_by(0)
     return seconds / (len(epochs) + 1), operations

@@ -64,7 +64,7 @@ def _kill_in_a_write(folder: str, at: int) -> list[int]:
 
 
 if __name__ == "__run__":
-    folder, kill_at, told = globals()["folder"], globals()["kill_at"], globals()["told"]
+    folder, kill_at, sender = globals()["folder"], globals()["kill_at"], globals()["sender"]
     operations = _kill_in_a_write(folder, kill_at)
-    train(folder, lambda: told.send("epoch"))
-    told.send(operations[0])
+    train(folder, lambda: sender.send("epoch"))
+    sender.send(operations[0])

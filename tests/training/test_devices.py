@@ -20,7 +20,7 @@ _TWO = "--xla_force_host_platform_device_count=2"
 
 
 @pytest.fixture(scope="module")
-def said() -> dict[str, Any]:
+def results() -> dict[str, Any]:
     flags = os.environ.get("XLA_FLAGS", "")
     if keras.backend.backend() == "jax":
         flags = f"{flags} {_TWO}"
@@ -35,16 +35,18 @@ def said() -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_groups_of_a_search_are_on_all_devices(said: dict[str, Any]) -> None:
-    assert len(said["search 1"]["used"]) == 1
-    assert len(said["search 2"]["used"]) == 2
-    np.testing.assert_allclose(said["search 2"]["numbers"], said["search 1"]["numbers"], rtol=1e-5)
+def test_groups_of_a_search_are_on_all_devices(results: dict[str, Any]) -> None:
+    assert len(results["search 1"]["used"]) == 1
+    assert len(results["search 2"]["used"]) == 2
+    np.testing.assert_allclose(results["search 2"]["numbers"], results["search 1"]["numbers"], rtol=1e-5)
 
 
-def test_a_population_stays_on_its_device(said: dict[str, Any]) -> None:
-    (first,), (second,) = said["population 1"]["used"], said["population 2"]["used"]
+def test_a_population_stays_on_its_device(results: dict[str, Any]) -> None:
+    (first,), (second,) = results["population 1"]["used"], results["population 2"]["used"]
     assert first != second
-    for one, other in zip(said["population 2"]["numbers"], said["population 1"]["numbers"], strict=True):
+    for one, other in zip(
+        results["population 2"]["numbers"], results["population 1"]["numbers"], strict=True
+    ):
         for numbers, expected in zip(one, other, strict=True):
             np.testing.assert_allclose(numbers, expected, rtol=1e-5)
 

@@ -51,9 +51,9 @@ def test_a_search_warns_once_of_a_callback() -> None:
 
 
 def test_fits_of_equal_models_have_equal_causes() -> None:
-    said = [fallbacks(lambda: KerasRegressor(build).fit(X, X[:, 0])) for _ in range(2)]
-    assert said[0] == said[1]
-    assert not any("without_xla" in message for messages in said for message in messages)
+    messages_by_fit = [fallbacks(lambda: KerasRegressor(build).fit(X, X[:, 0])) for _ in range(2)]
+    assert messages_by_fit[0] == messages_by_fit[1]
+    assert not any("without_xla" in message for messages in messages_by_fit for message in messages)
 
 
 def test_causes_are_new_again_outside() -> None:

@@ -243,7 +243,7 @@ def test_a_resumed_training_is_compiled_as_a_whole_one(
 def test_inputs_in_another_order_are_another_graph() -> None:
     def difference(names: list[str], place: int) -> Any:
         inputs = [keras.Input((1,), name=name) for name in names]
-        kernels = [keras.layers.Dense(1, kernel_initializer="ones")(own) for own in inputs]
+        kernels = [keras.layers.Dense(1, kernel_initializer="ones")(kernel_input) for kernel_input in inputs]
         model = keras.Model(inputs, keras.layers.Subtract()([kernels[place], kernels[1 - place]]))
         model.compile(keras.optimizers.SGD(0.0), "mse")
         return model
@@ -267,17 +267,17 @@ def search(name: str) -> Any:
 def test_a_search_over_a_loop_says_once_why_it_is_not_stacked(compiles: list[Any]) -> None:
     with pytest.warns(
         FallbackWarning, match="4 fits are trained one by one: LSTM loops.*unroll=True"
-    ) as said:
-        found = search("LSTM").fit(*NETWORKS["LSTM"].rows(TINY))
-    assert len([own for own in said if own.category is FallbackWarning]) == 1
+    ) as caught:
+        fitted = search("LSTM").fit(*NETWORKS["LSTM"].rows(TINY))
+    assert len([own for own in caught if own.category is FallbackWarning]) == 1
     assert len([own for own in compiles if own[0].__qualname__.endswith("Epochs.run")]) == 1
-    assert "trained one by one, in compiled calls, since LSTM loops" in found.explain()
-    assert [group.room.n_members for group in found.plan_.groups] == [1]
+    assert "trained one by one, in compiled calls, since LSTM loops" in fitted.explain()
+    assert [group.room.n_members for group in fitted.plan_.groups] == [1]
 
 
 def test_a_search_over_convolutions_says_how_it_trained_where_it_is_asked() -> None:
-    found = search("Conv1D 32/64").fit(*NETWORKS["Conv1D 32/64"].rows(TINY))
-    assert "since on a CPU, Conv1D takes as long" in found.explain()
+    fitted = search("Conv1D 32/64").fit(*NETWORKS["Conv1D 32/64"].rows(TINY))
+    assert "since on a CPU, Conv1D takes as long" in fitted.explain()
 
 
 class Spelled(layers.Layer):
@@ -309,8 +309,8 @@ def test_a_layer_that_xla_does_not_compile_is_compiled_without_it() -> None:
             fitter(model, X, y, epochs=2, shuffle=False, verbose=0)
         return model
 
-    ours = trained(lambda model, *data, **given: fit(model, *data, fallback="error", **given))
-    assert farthest(ours, trained(lambda model, *data, **given: model.fit(*data, **given))) <= 1e-4
+    ours = trained(lambda model, *data, **arguments: fit(model, *data, fallback="error", **arguments))
+    assert farthest(ours, trained(lambda model, *data, **arguments: model.fit(*data, **arguments))) <= 1e-4
 
 
 @pytest.mark.usefixtures("one_core")

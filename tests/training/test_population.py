@@ -68,7 +68,7 @@ def made(makers: Sequence[Callable[[], Any]]) -> list[Any]:
 def folds(n_members: int) -> list[np.ndarray]:
     """Rows to train on, of three lengths."""
     rows = [np.setdiff1d(np.arange(N_ROWS), np.arange(k, N_ROWS, 5)) for k in range(n_members)]
-    return [own[: len(own) - 9 * index] for index, own in enumerate(rows)]
+    return [part[: len(part) - 9 * index] for index, part in enumerate(rows)]
 
 
 def alone(model: Any, member: Member, data: Any, epochs: int, **arguments: Any) -> Any:
@@ -307,8 +307,8 @@ NUMBERS: dict[str, list[dict[str, Any]]] = {
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers_of_build_model(name: str) -> None:
     makers = [
-        lambda own=own: build_model(**{"n_hidden": 2, "n_neurons": 10, "input_shape": 6, **own})
-        for own in NUMBERS[name]
+        lambda options=options: build_model(**{"n_hidden": 2, "n_neurons": 10, "input_shape": 6, **options})
+        for options in NUMBERS[name]
     ]
     check(makers, table(), [{"rows": rows[:140]} for rows in folds(3)])
 

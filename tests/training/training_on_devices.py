@@ -50,8 +50,8 @@ def population(devices: list[Any]) -> Any:
         keras.utils.set_random_seed(seed)
         model = build_model(1, 4, 0.05, 3, dropout=0.2)
         members.append(Member(model, random_state=seed, early_stopping=stop))
-    own = Devices()
-    with own.least_busy(), own.least_busy():
+    pool = Devices()
+    with pool.least_busy(), pool.least_busy():
         made = Population(members, X, X[:, 0], blocks_at_a_time=1)
     trained = made.train(epochs=3)
     outputs = made.predict(X, [0, 1, 2])
@@ -61,20 +61,20 @@ def population(devices: list[Any]) -> Any:
 def search(devices: list[Any]) -> Any:
     as_accelerators(devices)
     mlp = KerasMLPRegressor(1, 4, epochs=3, batch_size=32, random_state=0)
-    found = GridSearchCV(mlp, {"n_hidden": [0, 1]}, cv=2, refit=False).fit(X, X[:, 0])
-    return [found.cv_results_[f"split{split}_test_score"].tolist() for split in range(2)]
+    fitted = GridSearchCV(mlp, {"n_hidden": [0, 1]}, cv=2, refit=False).fit(X, X[:, 0])
+    return [fitted.cv_results_[f"split{split}_test_score"].tolist() for split in range(2)]
 
 
 def main() -> None:
     Program.run = watched(Program.run)
     devices = two_devices()
-    said = {}
+    results = {}
     for work in (population, search):
-        for own in (devices[:1], devices):
+        for used_devices in (devices[:1], devices):
             USED.clear()
-            numbers = work(own)
-            said[f"{work.__name__} {len(own)}"] = {"numbers": numbers, "used": sorted(set(USED))}
-    print(json.dumps(said | {"devices": list(map(str, devices))}))
+            numbers = work(used_devices)
+            results[f"{work.__name__} {len(used_devices)}"] = {"numbers": numbers, "used": sorted(set(USED))}
+    print(json.dumps(results | {"devices": list(map(str, devices))}))
 
 
 if __name__ == "__main__":
