@@ -654,7 +654,7 @@ def test_data_too_large_for_the_device_are_trained_on_by_keras(monkeypatch: pyte
 )
 def test_a_process_without_memory_maps_compiles_no_more(monkeypatch: pytest.MonkeyPatch, data) -> None:
     clear_cache()
-    monkeypatch.setattr(memory_maps, "_limit", lambda: 100)
+    monkeypatch.setattr(memory_maps, "_max_map_count", lambda: 100)
     with pytest.warns(FallbackWarning, match="memory maps of at most 100(.|\n)*new process"):
         fit(_plain(), *data, verbose=0)
     monkeypatch.undo()

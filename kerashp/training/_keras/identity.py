@@ -39,7 +39,7 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
             config = config_of(model)
     except (NotImplementedError, OSError, TypeError, ValueError):
         return None
-    if not _is_of_keras(config):
+    if not _has_only_keras_classes(config):
         return None
     config["model"] = renamed(config["model"], names_by_place(model, flatten_layers(model)))
     variables = [
@@ -105,13 +105,13 @@ def _all_renamed(config: Any, names: dict[str, str]) -> Any:
     return names.get(config, config) if isinstance(config, str) else config
 
 
-def _is_of_keras(config: Any) -> bool:
+def _has_only_keras_classes(config: Any) -> bool:
     if isinstance(config, list | tuple):
-        return all(map(_is_of_keras, config))
+        return all(map(_has_only_keras_classes, config))
     if not isinstance(config, dict):
         return True
     module = config.get("module", "keras") if "class_name" in config else "keras"
-    return str(module).split(".")[0] == "keras" and all(map(_is_of_keras, config.values()))
+    return str(module).split(".")[0] == "keras" and all(map(_has_only_keras_classes, config.values()))
 
 
 def without_initial_values(config: Any) -> Any:

@@ -16,7 +16,7 @@ def check_maps() -> None:
     RuntimeError
         If nearly all are in use, on systems that say so.
     """
-    limit = _limit()
+    limit = _max_map_count()
     if limit is None:
         return
     with _MAPS.open("rb") as lines:
@@ -29,5 +29,5 @@ def check_maps() -> None:
 
 
 @cache
-def _limit() -> int | None:
+def _max_map_count() -> int | None:
     return int(_MAX_COUNT.read_text()) if _MAX_COUNT.exists() and _MAPS.exists() else None

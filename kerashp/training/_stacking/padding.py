@@ -129,16 +129,16 @@ def pad(array: np.ndarray, masks: Sequence[np.ndarray | None]) -> np.ndarray:
     """
     shape = [size if mask is None else len(mask) for size, mask in zip(array.shape, masks, strict=True)]
     filled = np.zeros(shape, array.dtype)
-    filled[_positions(shape, masks)] = array
+    filled[_unit_positions(shape, masks)] = array
     return filled
 
 
 def unpad(array: np.ndarray, masks: Sequence[np.ndarray | None]) -> np.ndarray:
     """The array without the zeros of missing units."""
-    return array[_positions(array.shape, masks)]
+    return array[_unit_positions(array.shape, masks)]
 
 
-def _positions(shape: Sequence[int], masks: Sequence[np.ndarray | None]) -> Any:
+def _unit_positions(shape: Sequence[int], masks: Sequence[np.ndarray | None]) -> Any:
     return np.ix_(
         *[
             np.arange(size) if mask is None else np.flatnonzero(mask)

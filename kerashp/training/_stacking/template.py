@@ -65,7 +65,7 @@ def graph_shape(model: Any) -> str | None:
         return exact  # a template would not know which weights are excluded
     config = _config(model)
     layers = _without_dropout(model, _layer_configs(config))
-    dropouts = _names(_layer_configs(config)) - _names(layers)
+    dropouts = _layer_names(_layer_configs(config)) - _layer_names(layers)
     padded = paddable_layers(model)
     rates = _has_controllable_rates(model)
     for layer in layers:
@@ -172,7 +172,7 @@ def _layer_configs(config: dict[str, Any]) -> list[dict[str, Any]]:
     return config["model"]["layers"]
 
 
-def _names(layers: list[dict[str, Any]]) -> set[str]:
+def _layer_names(layers: list[dict[str, Any]]) -> set[str]:
     return {layer["config"]["name"] for layer in layers}
 
 
