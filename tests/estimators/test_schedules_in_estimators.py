@@ -144,7 +144,7 @@ def test_an_estimators_schedule_is_checked() -> None:
         mlp(schedule="cosine", callbacks=[StepDrop()]).fit(X, Y)
     own = keras.optimizers.schedules.CosineDecay(0.1, 10)
     with pytest.raises(
-        ValueError, match="schedule='step', warmup_epochs=0.0 sets the .* is a CosineDecay already"
+        ValueError, match="schedule='step', warmup_epochs=0.0 sets the .* is a CosineDecay; compile"
     ):
         mlp(schedule="step", learning_rate=own).fit(X, Y)
 
