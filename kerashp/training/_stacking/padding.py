@@ -33,7 +33,7 @@ Axes = tuple[int | None, ...]  # for each axis the index of a mask, or None wher
 
 @dataclass(frozen=True)
 class Padding:
-    """Which outputs of layers and which trainable weights of a model are pad, by the index of a mask.
+    """Which outputs of layers and which trainable weights of a model are padded, by the index of a mask.
 
     The masks themselves, of shape `(n_members, width)`, differ by member.
     """
@@ -204,11 +204,11 @@ def _normalized(layer: Any, mask: Any) -> Callable:
     return call
 
 
-# What can be pad. Whether padding changes the value of a function is found by trying it.
+# What can be padded. Whether padding changes the value of a function is found by trying it.
 
 
 def paddable_layers(model: Any) -> list[str]:
-    """The names of the Dense layers that can be pad without a change of any other value.
+    """The names of the Dense layers that can be padded without a change of any other value.
 
     Those are all but the layers that outputs come from; or none at all, such as where weights are excluded
     from weight decay, which a model made from configs would not know.

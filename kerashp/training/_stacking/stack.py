@@ -83,7 +83,7 @@ class Stack:
 
     @property
     def padding(self) -> Padding | None:
-        """What is pad; None where all widths are the same."""
+        """The padding of the template; None where all widths are the same."""
         return None if self._unit_masks is None else self._unit_masks.padding
 
     def constants(self) -> list[np.ndarray]:
