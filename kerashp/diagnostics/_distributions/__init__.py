@@ -1,1 +1,1 @@
-"""`compare_distributions`: two sets of rows, column by column."""
+"""`compare_distributions`: tests whether two data sets have the same distribution, feature by feature."""
