@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from kerashp._arguments import Arguments
 from kerashp.diagnostics._foundations.result import Result, Table
-from kerashp.diagnostics._foundations.trainable import trainable
+from kerashp.diagnostics._foundations.training_setup import training_setup
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
 from kerashp.model_selection._growing import Growing, GrowthStep, Names, Scores, doubled
@@ -244,7 +244,7 @@ def _first_width(estimator: Any, name: str, X: Any, y: Any, max_width: int) -> i
     expected = f"an integer from 1 to max_width={max_width}, or 'input' for as many"
     if isinstance(width, str) and width == "input":
         with isolated(0):
-            width = math.prod(trainable(_CHECK, estimator, X, y, None, None).x.shape[1:])
+            width = math.prod(training_setup(_CHECK, estimator, X, y, None, None).x.shape[1:])
     first = _CHECK.integer(name, width, at_least=1, expected=expected)
     if first > max_width:
         raise _CHECK.wrong_value(name, expected, width)

@@ -80,7 +80,7 @@ def test_sigmoid_gradients_vanish_by_a_quarter_a_layer() -> None:
     assert result.gradient_growth == pytest.approx(1 / 4, rel=0.1)  # the largest slope of sigmoid
     assert kinds(result) == ["vanishing"]
     assert "vanishing gradients: " in result.findings[0].text
-    assert "The kernels suit their activations; another activation" in result.findings[0].text
+    assert "The kernels suit their activations; try another activation" in result.findings[0].text
 
 
 def test_the_numbers_of_a_small_network_are_those_of_the_closed_forms() -> None:
@@ -193,7 +193,7 @@ def test_dead_units_and_saturation_by_biases_are_found() -> None:
     dead = check_initialization(model("relu", -50), X)
     assert dead.layers[0].dead == 1
     assert (
-        "100% of the units give 0 for all rows in hidden"
+        "100% of the units output 0 for all rows in hidden"
         in dead.findings[kinds(dead).index("dead units")].text
     )
     full = check_initialization(model("tanh", 5), X)
@@ -208,10 +208,10 @@ def test_dead_units_and_saturation_by_biases_are_found() -> None:
 @pytest.mark.parametrize(
     ("x", "text"),
     [
-        (X * 100, "has the root mean square 1"),
-        (X / 1000, "has the root mean square 0.0"),
-        (X * np.where(np.arange(64) == 3, 1e-5, 1), "columns' root mean squares go from 1"),
-        (X + 5 * (np.arange(64) == 3), f"column 3 has the mean {5 + X[:, 3].mean():.3g} and the deviation"),
+        (X * 100, "has a root mean square of 1"),
+        (X / 1000, "has a root mean square of 0.0"),
+        (X * np.where(np.arange(64) == 3, 1e-5, 1), "the root mean squares of the columns range from 1"),
+        (X + 5 * (np.arange(64) == 3), f"column 3 has a mean of {5 + X[:, 3].mean():.3g} and a standard"),
     ],
 )
 def test_inputs_that_are_not_scaled_are_found(x: np.ndarray, text: str) -> None:
@@ -321,8 +321,16 @@ def test_it_prints_a_table() -> None:
             ValueError,
             r"x must be finite .*; got an array of shape \(60, 64\)",
         ),
-        ({"sample_weight": X[:, 0]}, ValueError, "sample_weight must be None where y is: there is no loss"),
-        ({"y": X[:, 0]}, ValueError, "model 'bare' has no loss, as it is not compiled; call model.compile"),
+        (
+            {"sample_weight": X[:, 0]},
+            ValueError,
+            "sample_weight must be None if y is None, as there is no loss",
+        ),
+        (
+            {"y": X[:, 0]},
+            ValueError,
+            "model 'bare' has no loss, because it is not compiled; call model.compile",
+        ),
         ({"x": iter([1])}, TypeError, "x must be dense arrays of numbers, or lists or dicts of them; got"),
         ({}, ValueError, "the model 'bare' has no layer with a kernel to check"),
     ],

@@ -1,1 +1,1 @@
-"""What the checks share: results that print, what is to be trained, and its loss as a function."""
+"""What several checks share: printable results, the setup of a training, a model's loss as a function."""

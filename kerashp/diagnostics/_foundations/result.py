@@ -1,4 +1,4 @@
-"""How results print: as text, and as HTML in notebooks."""
+"""Results that print as text, and as HTML in notebooks."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from html import escape
 
 @dataclass(frozen=True)
 class Table:
-    """Columns with a heading each, and rows of as many cells.
+    """A heading for each column, and rows of as many cells.
 
     >>> print(Table(("layer", "scale"), [("hidden_1", "1.02"), ("output", "0.5")]))
     layer     scale
@@ -28,7 +28,7 @@ class Table:
         )
 
     def html(self) -> str:
-        """The table as HTML, its text escaped."""
+        """The table as HTML, with its text escaped."""
         head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
         body = "".join(
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>" for cells in self.rows
@@ -37,11 +37,11 @@ class Table:
 
 
 class Result:
-    """Base of what a check returns: a frozen dataclass that prints itself with its evidence."""
+    """Base class of the results of the checks: frozen dataclasses that print with their evidence."""
 
     @abstractmethod
     def _parts(self) -> Sequence[str | Table]:
-        """What is shown, from the top: paragraphs of text, which may have line breaks, and tables."""
+        """What is printed, in order: paragraphs of text, which may have line breaks, and tables."""
 
     def __str__(self) -> str:
         return "\n".join(map(str, self._parts()))

@@ -1,1 +1,1 @@
-"""`check_gradients`: automatic gradients against differences of the loss."""
+"""`check_gradients`: compares automatic gradients with differences of the loss."""

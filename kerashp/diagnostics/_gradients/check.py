@@ -1,4 +1,4 @@
-"""`check_gradients`: are a model's automatic gradients those of its loss?"""
+"""`check_gradients`: compares the automatic gradients of a model with numerical ones."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,56 +8,58 @@ import numpy as np
 from keras import ops
 
 from kerashp._arguments import Arguments
-from kerashp.diagnostics._foundations.copies import compiled_like, float64_copy, in_float64
-from kerashp.diagnostics._foundations.passes import (
-    Pass,
+from kerashp.diagnostics._foundations.copies import compile_copy, float64_copy, in_float64
+from kerashp.diagnostics._foundations.forward_pass import (
+    Batch,
+    ForwardPass,
     Place,
-    Rows,
-    checked_model,
-    checked_rows,
-    layers_of,
-    tapped,
+    as_batch,
+    check_model,
+    layers_by_name,
+    tap_layers,
 )
 from kerashp.diagnostics._foundations.slopes import Slopes
 from kerashp.diagnostics._gradients.result import (
     GradientCheck,
     Gradients,
     LayerGradients,
-    together,
-    when,
+    combine,
+    stage_text,
 )
 from kerashp.training import without_retracing_warnings
 from kerashp.training._runtime.backend import backend
 
 _CHECK = Arguments("check_gradients")
 
-_DIRECTIONS = 3  # random ones, along which what passes between layers is moved
+_DIRECTIONS = 3  # random ones for each tensor between layers, along which it is moved
 
 
 class _Directions:
-    """Moves what goes into the layers and comes out of them, along random directions."""
+    """A tap that moves the inputs and outputs of layers along random directions."""
 
     def __init__(self, rng: np.random.Generator):
         self._rng = rng
-        self.places: list[Place] = []  # in the order of the pass
-        self.dtypes: dict[str, str] = {}  # by layer, of what passed last
-        self._amounts: Any = None
-        self._drawn: list[Any] = []
+        self.places: list[Place] = []  # in the order of the forward pass
+        self.dtypes: dict[str, str] = {}  # of the last tensor of each layer
+        self._steps: Any = None
+        self._directions: list[Any] = []
 
-    def begin(self, amounts: Any) -> None:
-        """Before a pass: how far to move, of shape `(n_places * _DIRECTIONS,)`; None in the first pass."""
-        self._amounts = amounts
+    def begin(self, steps: Any) -> None:
+        """Prepare a forward pass with steps of shape `(n_places * _DIRECTIONS,)`; None in the first pass."""
+        self._steps = steps
         self.places = []
 
     def __call__(self, place: Place, tensor: Any) -> Any:
         index = len(self.places)
         self.places.append(place)
         self.dtypes[place.layer] = keras.backend.standardize_dtype(tensor.dtype)
-        if self._amounts is None:  # kept from the first pass, so that they are not compiled in
-            self._drawn.append(ops.convert_to_tensor(self._rng.normal(size=(_DIRECTIONS, *tensor.shape))))
+        if self._steps is None:  # drawn outside of compiled code, which would keep them as constants
+            self._directions.append(
+                ops.convert_to_tensor(self._rng.normal(size=(_DIRECTIONS, *tensor.shape)))
+            )
             return tensor
-        own = self._amounts[index * _DIRECTIONS : (index + 1) * _DIRECTIONS]
-        return tensor + ops.tensordot(own, self._drawn[index], axes=1)
+        steps = self._steps[index * _DIRECTIONS : (index + 1) * _DIRECTIONS]
+        return tensor + ops.tensordot(steps, self._directions[index], axes=1)
 
 
 def _check_precision(dtypes: dict[str, str]) -> None:
@@ -65,20 +67,20 @@ def _check_precision(dtypes: dict[str, str]) -> None:
         if dtype != "float64":
             raise ValueError(
                 f"check_gradients: the layer {name!r} computes in {dtype} even in a float64 copy of the "
-                "model, which is too coarse; let its __init__ pass dtype on (by **kwargs), and cast to "
-                "self.compute_dtype"
+                "model, which is not precise enough; let its __init__ pass dtype to the base class (by "
+                "**kwargs), and cast to self.compute_dtype"
             )
 
 
-class _Checking:
-    """Checks one copy, at the weights that it has."""
+class _GradientChecker:
+    """Checks the gradients of a copy at its present weights."""
 
     def __init__(
-        self, copy: Any, rows: Rows, epsilon: float, rng: np.random.Generator, n_weights: int | None
+        self, copy: Any, batch: Batch, epsilon: float, rng: np.random.Generator, n_weights: int | None
     ):
         self._copy = copy
-        self._rows = rows
-        self._pass = Pass(copy, rows)
+        self._batch = batch
+        self._pass = ForwardPass(copy, batch)
         self._epsilon = epsilon
         self._variables = copy.trainable_variables
         sizes = [int(np.prod(variable.shape)) for variable in self._variables]
@@ -91,43 +93,42 @@ class _Checking:
         _check_precision(self._directions.dtypes)
         if not np.isfinite(loss):
             raise ValueError(
-                "check_gradients: the loss must be finite for it to have gradients; "
-                f"got {loss} {when(epochs)}"
+                f"check_gradients: the loss must be finite to have gradients; got {loss} {stage_text(epochs)}"
             )
-        self._pass = Pass(self._copy, self._rows)  # with the variables that a loss makes in its first call
-        moved = list(self._directions.places)
-        own, between = self._compared(weights, len(moved))
-        layers = tuple(self._by_layer(own))
-        every = together("all", own)
-        faults = _faults(layers, moved, between) if any(layer.is_bad for layer in layers) else ()
-        return GradientCheck(every.difference, layers, faults, loss, epochs, before)
+        # Again, since a loss may create variables in its first call.
+        self._pass = ForwardPass(self._copy, self._batch)
+        places = list(self._directions.places)
+        of_weights, of_tensors = self._compare(weights, len(places))
+        layers = tuple(self._by_layer(of_weights))
+        faults = _faults(layers, places, of_tensors) if any(layer.is_bad for layer in layers) else ()
+        return GradientCheck(combine("all", of_weights).difference, layers, faults, loss, epochs, before)
 
-    def _loss(self, weights: Sequence[Any], amounts: Any) -> Any:
-        self._directions.begin(amounts)
-        with tapped(self._copy, self._directions):
+    def _loss(self, weights: Sequence[Any], steps: Any) -> Any:
+        self._directions.begin(steps)
+        with tap_layers(self._copy, self._directions):
             return self._pass.loss(weights)
 
-    def _compared(self, weights: list[np.ndarray], n_moved: int) -> tuple[list[Gradients], list[Gradients]]:
-        """The gradients of the weights, and those of what passes between layers."""
-        parts = [*weights, np.zeros(n_moved * _DIRECTIONS)]
+    def _compare(self, weights: list[np.ndarray], n_places: int) -> tuple[list[Gradients], list[Gradients]]:
+        """The gradients with respect to the weights, and to the tensors between layers."""
+        parts = [*weights, np.zeros(n_places * _DIRECTIONS)]
         automatic = self._automatic(parts)
         slopes = Slopes(
             lambda theta: self._loss_of(_split(theta, parts)), np.concatenate(list(map(np.ravel, parts)))
         )
         if slopes.is_random:
             raise ValueError(
-                "check_gradients: the loss at the same weights and rows is not the same twice, even without "
-                "dropout; let layers draw random numbers only where training=True"
+                "check_gradients: two evaluations of the loss at the same weights and rows differ, even "
+                "without dropout; let layers draw random numbers only if training=True"
             )
         places = [*self._places, np.arange(parts[-1].size)]
-        found = []
+        gradients = []
         first = 0
-        for part, own, supposed in zip(parts, places, automatic, strict=True):
-            scale = np.full(len(own), np.abs(supposed).max(initial=0))
-            numerical, rounding = slopes.measured(own + first, self._epsilon, supposed[own], scale)
-            found.append(Gradients("", part.shape, own, supposed[own], numerical, rounding))
+        for part, indices, expected in zip(parts, places, automatic, strict=True):
+            scale = np.full(len(indices), np.abs(expected).max(initial=0))
+            numerical, rounding = slopes.measure(indices + first, self._epsilon, expected[indices], scale)
+            gradients.append(Gradients("", part.shape, indices, expected[indices], numerical, rounding))
             first += part.size
-        return found[:-1], list(_by_direction(found[-1]))
+        return gradients[:-1], list(_by_tensor(gradients[-1]))
 
     def _loss_of(self, parts: Sequence[Any]) -> Any:
         return self._loss(parts[:-1], parts[-1])
@@ -135,22 +136,25 @@ class _Checking:
     def _automatic(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
         def gradients(*tensors: Any) -> list[Any]:
             found = backend().value_and_grad(lambda parts: (self._loss_of(parts), ()), list(tensors))[2]
-            both = zip(tensors, found, strict=True)
-            return [ops.zeros_like(part) if gradient is None else gradient for part, gradient in both]
+            pairs = zip(tensors, found, strict=True)
+            return [ops.zeros_like(tensor) if gradient is None else gradient for tensor, gradient in pairs]
 
-        found = backend().for_any_rows(gradients, parts, 0)(*parts)
-        return [ops.convert_to_numpy(gradient).ravel() for gradient in found]
+        compiled = backend().for_any_rows(gradients, parts, 0)
+        return [ops.convert_to_numpy(gradient).ravel() for gradient in compiled(*parts)]
 
     def _by_layer(self, gradients: Sequence[Gradients]) -> Iterator[LayerGradients]:
-        of = {id(variable): gradient for variable, gradient in zip(self._variables, gradients, strict=True)}
-        homes = [*layers_of(self._copy).items(), (self._copy.name, self._copy)]
-        for name, layer in homes:
-            own = [variable for variable in layer.trainable_variables if id(variable) in of]
-            if own:
-                yield LayerGradients(name, tuple(_named(of.pop(id(each)), each, layer) for each in own))
+        by_variable = dict(zip(map(id, self._variables), gradients, strict=True))
+        for name, layer in [*layers_by_name(self._copy).items(), (self._copy.name, self._copy)]:
+            weights = [
+                _with_name(by_variable.pop(id(variable)), variable, layer)
+                for variable in layer.trainable_variables
+                if id(variable) in by_variable
+            ]
+            if weights:
+                yield LayerGradients(name, tuple(weights))
 
 
-def _named(gradients: Gradients, variable: Any, layer: Any) -> Gradients:
+def _with_name(gradients: Gradients, variable: Any, layer: Any) -> Gradients:
     name = variable.path.partition(f"{layer.name}/")[2] or variable.name
     return Gradients(name, *list(vars(gradients).values())[1:])
 
@@ -168,26 +172,26 @@ def _split(theta: Any, parts: Sequence[np.ndarray]) -> list[Any]:
     ]
 
 
-def _by_direction(gradients: Gradients) -> Iterator[Gradients]:
-    """Apart for each place between layers."""
+def _by_tensor(gradients: Gradients) -> Iterator[Gradients]:
+    """Divide the gradients along directions by the tensors between layers."""
     for first in range(0, len(gradients.places), _DIRECTIONS):
         part = slice(first, first + _DIRECTIONS)
-        arrays = [each[part] for each in list(vars(gradients).values())[2:]]
+        arrays = [array[part] for array in list(vars(gradients).values())[2:]]
         yield Gradients("", (_DIRECTIONS,), *arrays)
 
 
 def _faults(
-    layers: Sequence[LayerGradients], moved: Sequence[Place], between: Sequence[Gradients]
+    layers: Sequence[LayerGradients], places: Sequence[Place], of_tensors: Sequence[Gradients]
 ) -> tuple[str, ...]:
-    """The layers that get a right gradient from behind and give a wrong one."""
-    wrong = {place for place, each in zip(moved, between, strict=True) if each.is_bad}
-    misled = {place.layer for place in wrong if place.side == "out"}
-    givers = {
+    """The layers whose output has a right gradient and whose inputs or weights have a wrong one."""
+    wrong = {place for place, gradients in zip(places, of_tensors, strict=True) if gradients.is_bad}
+    wrong_outputs = {place.layer for place in wrong if place.side == "out"}
+    faulty = {
         place.layer for place in wrong if place.side == "in" and place._replace(side="out") not in wrong
     }
-    givers |= {layer.name for layer in layers if layer.is_bad and layer.name not in misled}
-    names = dict.fromkeys([*(place.layer for place in moved), *(layer.name for layer in layers)])
-    return tuple(name for name in names if name in givers) or ("loss",)
+    faulty |= {layer.name for layer in layers if layer.is_bad and layer.name not in wrong_outputs}
+    names = dict.fromkeys([*(place.layer for place in places), *(layer.name for layer in layers)])
+    return tuple(name for name in names if name in faulty) or ("loss",)
 
 
 def check_gradients(
@@ -201,73 +205,75 @@ def check_gradients(
     random_state: Any = None,
     after_epochs: int = 0,
 ) -> GradientCheck:
-    r"""Compare a model's automatic gradients with those that its loss itself shows.
+    r"""Compare a model's automatic gradients with numerical ones.
 
-    For each weight $w$ the loss $J$, penalties included, is taken a little to either side,
+    For each weight $w$ the loss $J$, penalties included, is computed a small step to either side,
 
     $$g_{num} = \frac{J(w + h) - J(w - h)}{2h}, \qquad h = \mathrm{epsilon} \cdot \max(1, |w|),$$
 
     $$\mathrm{difference} =
     \frac{\lVert g_{num} - g_{auto} \rVert}{\lVert g_{num} \rVert + \lVert g_{auto} \rVert},$$
 
-    over all weights and by layer: at most 1e-7 is "right", from 1e-5 says "look", from 1e-3 "wrong"; between
-    the first two is "fine". Where a layer's gradients are so small that the rounding of $J$ makes the
-    difference, it is "right" too. Which layer is at fault, one without weights among them, is found by moving
-    what goes into each layer and comes out of it along random directions.
+    over all weights and by layer. The verdict is "right" up to 1e-7, "fine" below 1e-5, "look" from 1e-5 and
+    "wrong" from 1e-3. A layer whose gradients are so small that the difference is within the rounding error
+    of $J$ is "right" too. To find the layer at fault, which may have no weights, the inputs and outputs of
+    each layer are moved along random directions.
 
-    All is computed in float64, on a copy that has the model's weights; the model stays as it is. Dropout and
-    the like are off, as at prediction, but BatchNormalization takes the mean and variance of the rows, as in
-    training. Where a layer draws random numbers at prediction, it must do so from a
+    All computations are in float64, on a copy with the model's weights; the model is not changed. Dropout and
+    similar layers are inactive, as at prediction, but BatchNormalization uses the mean and variance of the
+    rows, as in training. A layer that draws random numbers at prediction must draw them from a
     `keras.random.SeedGenerator`.
 
     Parameters
     ----------
     model : keras.Model
-        Compiled; its loss, loss weights, penalties and added losses are what is checked. One not built yet is
-        checked with weights drawn by its initializers, and stays unbuilt. A class of your own must have
+        A compiled model; its loss, loss weights, penalties and added losses are checked. A model that is not
+        built is checked with weights drawn by its initializers, and stays unbuilt. A custom class must have
         `get_config` and `from_config`, as for saving it.
     x, y : arrays of shape (n_rows, ...), or lists or dicts of them
-        The rows to take the loss of: some tens will do. The time is that of two or so predictions of all rows
-        for each weight that is checked.
+        The data for the loss; some tens of rows are enough. Each checked weight takes the time of about two
+        predictions of all rows.
     epsilon : float, default=1e-5
-        The step, for weights of up to 1 in size. In float64 the error of the numerical gradient is least near
-        the third root of the rounding error, 6e-6: more makes it too curved, less too coarse.
+        The step for weights of magnitude up to 1. In float64 the error of the numerical gradient is smallest
+        near the cube root of the machine precision, 6e-6: a larger step increases the error of the
+        approximation, a smaller one that of rounding.
     sample_weight : array of shape (n_rows,), default=None
         Multiplies the loss of each row.
     n_weights : int or None, default=1000
-        How many numbers of each weight array are checked, drawn at random; None: all.
+        How many entries of each weight array are checked, drawn at random; None checks all.
     random_state : int, numpy.random.Generator or None, default=None
-        Decides which weights are checked, the directions, and the training for `after_epochs`.
+        Determines which weights are checked, the directions, and the training for `after_epochs`.
     after_epochs : int, default=0
-        Train the copy for so many epochs, with a fresh optimizer of the model's kind and batches of 32, and
-        check again: initial weights near zero can hide a fault.
+        If positive, the copy is trained for this number of epochs, with a new optimizer of the same class and
+        batches of 32, and checked again: initial weights near zero can hide a fault.
 
     Returns
     -------
     GradientCheck
-        With `difference`, `layers`, `faults`, `verdict` and `worst`; it prints as a table.
+        The result with `difference`, `layers`, `faults`, `verdict` and `worst`; it prints as a table.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument cannot be used; the model is not compiled, has no trainable weights or cannot be made
-        anew in float64; a layer computes in a coarser float type all the same; the loss is not finite, or
-        random.
+        If an argument is not valid; if the model is not compiled, has no trainable weights or cannot be
+        copied in float64; if a layer of the copy computes in a less precise float type; or if the loss is not
+        finite or is random.
     NotImplementedError
         On a backend other than TensorFlow and JAX.
 
     Notes
     -----
-    At a kink, such as ReLU has at 0, a numerical gradient says nothing. Where the two gradients differ, the
-    measure is taken again with a step a hundredth as long, and any slope between that to the left and that to
-    the right is right. A gradient that is stopped or replaced on purpose (`ops.stop_gradient`, a
-    straight-through estimator) is reported as wrong: it is not the loss's.
+    At a kink, such as that of ReLU at 0, a numerical gradient has no meaning. If the two gradients differ,
+    the numerical one is measured again with a step a hundredth as long, and the automatic gradient is
+    accepted if it lies between the slopes to the left and to the right. A gradient that is stopped or
+    replaced on purpose (`ops.stop_gradient`, a straight-through estimator) is reported as wrong, because it
+    is not the gradient of the loss.
 
     References
     ----------
     A. Ng, Improving Deep Neural Networks, week 1, "Gradient checking".
 
-    W. H. Press et al., Numerical Recipes, section 5.7, on the step.
+    W. H. Press et al., Numerical Recipes, section 5.7, on the choice of the step.
 
     Examples
     --------
@@ -285,21 +291,21 @@ def check_gradients(
         n_weights = _CHECK.integer(
             "n_weights", n_weights, at_least=1, expected="an integer >= 1 or None (all)"
         )
-    checked_model(_CHECK, model, compiled=True)
-    rng = _generator(random_state)
+    check_model(_CHECK, model, compiled=True)
+    rng = _random_generator(random_state)
     with in_float64("check_gradients", int(rng.integers(2**31))), without_retracing_warnings():
-        rows = checked_rows(_CHECK, x, y, sample_weight)
-        copy = compiled_like(model, float64_copy("check_gradients", model, rows.x))
+        batch = as_batch(_CHECK, x, y, sample_weight)
+        copy = compile_copy(model, float64_copy("check_gradients", model, batch.x))
         if not copy.trainable_variables:
             raise ValueError(f"check_gradients: the model {model.name!r} has no trainable weights to check")
-        result = _Checking(copy, rows, epsilon, rng, n_weights).check(0, None)
+        result = _GradientChecker(copy, batch, epsilon, rng, n_weights).check(0, None)
         if after_epochs:
-            copy.fit(*rows[:2], sample_weight=rows.sample_weight, epochs=after_epochs, verbose=0)
-            result = _Checking(copy, rows, epsilon, rng, n_weights).check(after_epochs, result)
+            copy.fit(*batch[:2], sample_weight=batch.sample_weight, epochs=after_epochs, verbose=0)
+            result = _GradientChecker(copy, batch, epsilon, rng, n_weights).check(after_epochs, result)
     return result
 
 
-def _generator(random_state: Any) -> np.random.Generator:
+def _random_generator(random_state: Any) -> np.random.Generator:
     try:
         return np.random.default_rng(random_state)
     except (TypeError, ValueError) as error:

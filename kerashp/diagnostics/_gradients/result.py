@@ -1,4 +1,4 @@
-"""What `check_gradients` returns, and how a difference is judged."""
+"""The result of `check_gradients`, and the verdict on a difference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ def _verdict(difference: float) -> str:
     return "look" if difference < WRONG else "wrong"  # NaN too
 
 
-def when(epochs: int) -> str:
-    """After how much training the gradients are looked at, in words."""
+def stage_text(epochs: int) -> str:
+    """Describe after how much training the gradients are checked."""
     if not epochs:
         return "at the model's weights"
     return "after 1 epoch" if epochs == 1 else f"after {epochs} epochs"
 
 
-class _Judged:
-    """What has a verdict."""
+class _WithVerdict:
+    """Base class of what has a verdict."""
 
     @property
     def verdict(self) -> str:
@@ -41,26 +41,26 @@ class _Judged:
 
     @property
     def is_bad(self) -> bool:
-        """Whether the verdict asks to do something."""
+        """Whether the verdict is "look" or "wrong"."""
         return self.verdict in ("look", "wrong")
 
 
 @dataclass(frozen=True, eq=False)
-class Gradients(_Judged):
-    """Two gradients of the loss with respect to the same numbers.
+class Gradients(_WithVerdict):
+    """The automatic and the numerical gradient of the loss with respect to the same numbers.
 
     Attributes
     ----------
     name : str
-        The weight's, as its layer names it.
+        The name of the weight within its layer.
     shape : tuple of int
-        The weight's.
+        The shape of the weight.
     places : array of shape (n_checked,)
-        Where the numbers checked are in the flattened weight.
+        The indices of the checked entries in the flattened weight.
     automatic, numerical : arrays of shape (n_checked,)
-        What the backend says, and what the loss itself says.
+        The gradient that the backend computes, and that from differences of the loss.
     rounding : array of shape (n_checked,)
-        What float64 leaves open of `numerical`.
+        The rounding error of `numerical` in float64.
     """
 
     name: str
@@ -72,25 +72,25 @@ class Gradients(_Judged):
 
     @property
     def difference(self) -> float:
-        """||numerical - automatic|| / (||numerical|| + ||automatic||); 0 where both are 0."""
+        """||numerical - automatic|| / (||numerical|| + ||automatic||); 0 if both gradients are 0."""
         return _difference(self.automatic, self.numerical)
 
     @property
     def verdict(self) -> str:
-        """By the difference; "right" where the two are as close as rounding allows to tell."""
-        apart = np.linalg.norm(self.automatic - self.numerical)
-        return "right" if apart <= np.linalg.norm(self.rounding) else _verdict(self.difference)
+        """The verdict on the difference; "right" if the difference is within the rounding error."""
+        distance = np.linalg.norm(self.automatic - self.numerical)
+        return "right" if distance <= np.linalg.norm(self.rounding) else _verdict(self.difference)
 
 
-def together(name: str, parts: Sequence[Gradients]) -> Gradients:
-    """Several gradients as one."""
+def combine(name: str, parts: Sequence[Gradients]) -> Gradients:
+    """Concatenate several gradients."""
     columns = ("places", "automatic", "numerical", "rounding")
     arrays = [np.concatenate([getattr(part, column) for part in parts]) for column in columns]
     return Gradients(name, (sum(int(np.prod(part.shape)) for part in parts),), *arrays)
 
 
 @dataclass(frozen=True, eq=False)
-class LayerGradients(_Judged):
+class LayerGradients(_WithVerdict):
     """The gradients of a layer's trainable weights."""
 
     name: str
@@ -98,40 +98,41 @@ class LayerGradients(_Judged):
 
     @property
     def difference(self) -> float:
-        """Over all of the layer's weights that were checked."""
-        return together(self.name, self.weights).difference
+        """The difference over all checked weights of the layer."""
+        return combine(self.name, self.weights).difference
 
     @property
     def verdict(self) -> str:
         """ "right", "fine", "look" or "wrong"; see `GradientCheck`."""
-        return together(self.name, self.weights).verdict
+        return combine(self.name, self.weights).verdict
 
     def _cells(self) -> tuple[str, ...]:
-        every = together(self.name, self.weights)
-        norms = [f"{np.linalg.norm(each):.3g}" for each in (every.automatic, every.numerical)]
-        checked = f"{len(every.places)} of {every.shape[0]}"
+        total = combine(self.name, self.weights)
+        norms = [f"{np.linalg.norm(gradient):.3g}" for gradient in (total.automatic, total.numerical)]
+        checked = f"{len(total.places)} of {total.shape[0]}"
         return (self.name, checked, *norms, f"{self.difference:.1e}", self.verdict)
 
 
 @dataclass(frozen=True, eq=False)
 class GradientCheck(Result):
-    """What `check_gradients` found.
+    """The result of `check_gradients`.
 
     Attributes
     ----------
     difference : float
-        ||numerical - automatic|| / (||numerical|| + ||automatic||), over all weights that were checked.
+        ||numerical - automatic|| / (||numerical|| + ||automatic||), over all checked weights.
     layers : tuple of LayerGradients
-        The same by layer, in the model's order, and in them by weight, with the gradients themselves.
+        The gradients of each layer with trainable weights, in the model's order.
     faults : tuple of str
-        Where the verdict is "look" or "wrong": the layers that get a right gradient and give a wrong one,
-        with or without weights of their own; "loss" where the last layers get a wrong one already.
+        The layers at fault if the verdict is "look" or "wrong": those, with or without weights, whose output
+        has a right gradient and whose inputs or weights have a wrong one; "loss" if the gradient is wrong
+        before it reaches a layer.
     loss : float
-        Where the gradients were taken.
+        The loss at the weights of the check.
     epochs : int
-        How many the copy was trained before.
+        For how many epochs the copy was trained before the check.
     before : GradientCheck or None
-        The check before that training.
+        The check before this training.
     """
 
     difference: float
@@ -143,15 +144,15 @@ class GradientCheck(Result):
 
     @property
     def verdict(self) -> str:
-        """The worst of the layers', before the training and after it: "right" (a difference of at most 1e-7,
-        or one within rounding), "fine", "look" (from 1e-5) or "wrong" (from 1e-3)."""
+        """The worst verdict on a layer, before and after the training: "right" (a difference of at most 1e-7,
+        or within the rounding error), "fine" (below 1e-5), "look" (from 1e-5) or "wrong" (from 1e-3)."""
         verdicts = [layer.verdict for layer in self.layers]
         verdicts += [self.before.verdict] if self.before else []
         return max(verdicts, key=_VERDICTS.index)
 
     @property
     def worst(self) -> LayerGradients:
-        """The layer with the worst verdict and, among those, the largest difference."""
+        """The layer with the worst verdict; among several, the one with the largest difference."""
         return max(
             self.layers,
             key=lambda layer: (_VERDICTS.index(layer.verdict), np.nan_to_num(layer.difference, nan=2)),
@@ -167,7 +168,7 @@ class GradientCheck(Result):
     def _evidence(self) -> list[str | Table]:
         columns = ("layer", "weights checked", "|automatic|", "|numerical|", "difference", "verdict")
         parts: list[str | Table] = [
-            f"{when(self.epochs)}: difference {self.difference:.1e}, loss {self.loss:.6g} "
+            f"{stage_text(self.epochs)}: difference {self.difference:.1e}, loss {self.loss:.6g} "
             f"(right: at most {RIGHT:g}; look: from {LOOK:g}; wrong: from {WRONG:g})",
             Table(columns, [layer._cells() for layer in self.layers]),
         ]

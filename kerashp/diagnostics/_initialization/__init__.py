@@ -1,1 +1,1 @@
-"""`check_initialization`: the scale of signals and gradients before training."""
+"""`check_initialization`: checks the scale of signals and gradients before training."""

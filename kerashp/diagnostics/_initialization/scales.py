@@ -1,4 +1,4 @@
-"""The scale of a layer's outputs, gradients and kernel, and the initializer that would suit it."""
+"""The scale of a layer's outputs, gradients and kernel, and the initializer that suits it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +8,10 @@ import numpy as np
 from keras.src.initializers.random_initializers import compute_fans
 from keras.src.utils.naming import to_snake_case
 
-from kerashp.diagnostics._initialization.signal import Passed, is_activation, is_recurrent, kernel_of
+from kerashp.diagnostics._initialization.signal import LayerSignal, is_activation, is_recurrent, kernel_of
 from kerashp.models import suited_initializer
 
-NEAR_LIMIT = 0.01  # of the range of an activation: outputs as near as this to one of its ends are saturated
+NEAR_LIMIT = 0.01  # of the range of an activation: outputs this close to an end are saturated
 
 _RANGES = {
     "tanh": (-1, 1),
@@ -24,30 +24,30 @@ _RANGES = {
 
 @dataclass(frozen=True)
 class LayerScale:
-    """What a layer does to the signal.
+    """The scale of the signal in a layer.
 
     Attributes
     ----------
     name, activation : str
-        The layer's, and its activation's ("linear" if it has none).
+        The name of the layer, and of its activation ("linear" if it has none).
     mean, activation_scale : float
-        Mean and root mean square of its outputs, over all rows and units.
+        Mean and root mean square of the outputs, over all rows and units.
     gradient_scale : float
-        Root mean square of the loss's gradient with respect to its outputs.
+        Root mean square of the loss's gradient with respect to the outputs.
     kernel_gradient_scale : float or None
-        Root mean square of the loss's gradient with respect to its kernel; None without a kernel.
+        Root mean square of the loss's gradient with respect to the kernel; None without a kernel.
     dead : float
-        Share of the units whose output is 0 for all rows.
+        The share of the units whose output is 0 for all rows.
     saturated : float or None
-        Share of the outputs within a hundredth of the range from the ends of a bounded activation; None where
-        the activation is not bounded.
+        The share of the outputs that are closer to an end of the activation's range than a hundredth of the
+        range; None if the activation is not bounded.
     kernel_variance : float or None
         The mean square of the kernel.
     suited_initializer : str or None
-        The initializer that keeps the scale through the activation that the kernel's outputs go through;
-        None for recurrent layers, in which gates and steps decide the scale.
+        The initializer that keeps the scale through the activation of the kernel's outputs; None for
+        recurrent layers, whose scale depends on gates and steps.
     suited_variance : float or None
-        The variance that it gives a kernel of this shape.
+        The variance of a kernel of this shape under that initializer.
     """
 
     name: str
@@ -63,14 +63,18 @@ class LayerScale:
     suited_variance: float | None
 
     def cells(self) -> tuple[str, ...]:
-        """A row of a table with `COLUMNS`."""
+        """The row of this layer in a table with the columns `COLUMNS`."""
         numbers = (self.activation_scale, self.gradient_scale, self.kernel_gradient_scale)
         shares = [self.dead, self.saturated]
-        kernel = (_shown(self.kernel_variance), self.suited_initializer or "", _shown(self.suited_variance))
+        kernel = (
+            _number_text(self.kernel_variance),
+            self.suited_initializer or "",
+            _number_text(self.suited_variance),
+        )
         return (
             self.name,
             self.activation,
-            *map(_shown, numbers),
+            *map(_number_text, numbers),
             *("" if share is None else f"{share:.0%}" for share in shares),
             *kernel,
         )
@@ -82,39 +86,41 @@ COLUMNS = (
 )
 
 
-def _shown(number: float | None) -> str:
+def _number_text(number: float | None) -> str:
     return "" if number is None else f"{number:.3g}"
 
 
-def _activation(layer: Any) -> Any:
-    """The function or layer through which a layer's outputs go within it."""
-    own = getattr(layer, "activation", None)
-    if isinstance(own, str):
-        own = _function_of_name(own)
-    if own is None:
+def _activation_of(layer: Any) -> Any:
+    """The activation that a layer applies to its outputs: a function or a layer."""
+    activation = getattr(layer, "activation", None)
+    if isinstance(activation, str):
+        activation = _function_of_name(activation)
+    if activation is None:
         return layer if is_activation(layer) else keras.activations.linear
-    return own
+    return activation
 
 
 def _function_of_name(name: str) -> Any:
     try:
         return keras.activations.get(name)
-    except ValueError:  # a name that the layer alone knows
+    except ValueError:  # the name is of the layer's own activations
         return None
 
 
-def _name(activation: Any) -> str:
+def _activation_name(activation: Any) -> str:
     return getattr(activation, "__name__", type(activation).__name__)
 
 
-def _feeds(layer: Any) -> Any:
-    """The activation that a layer's outputs come to before another kernel does."""
-    activation = _activation(layer)
+def _next_activation(layer: Any) -> Any:
+    """The first activation that is applied to a layer's outputs before the next kernel."""
+    activation = _activation_of(layer)
     nodes = layer._outbound_nodes
     while (
-        _name(activation) == "linear" and len(nodes) == 1 and _kernel_of_operation(nodes[0].operation) is None
+        _activation_name(activation) == "linear"
+        and len(nodes) == 1
+        and _kernel_of_operation(nodes[0].operation) is None
     ):
-        activation = _activation(nodes[0].operation)
+        activation = _activation_of(nodes[0].operation)
         nodes = nodes[0].operation._outbound_nodes
     return activation
 
@@ -124,37 +130,37 @@ def _kernel_of_operation(operation: Any) -> Any:
 
 
 def root_mean_square(array: np.ndarray) -> float:
-    """The size of an array's entries; 0 where there are none."""
+    """The root mean square of an array; 0 if it is empty."""
     return float(np.sqrt(np.mean(np.square(array)))) if array.size else 0.0
 
 
-def layer_scale(passed: Passed) -> LayerScale:
-    """The numbers of one layer."""
-    name = _name(_activation(passed.layer))
+def layer_scale(signal: LayerSignal) -> LayerScale:
+    """The scale of the signal in one layer."""
+    name = _activation_name(_activation_of(signal.layer))
     suited = variance = None
-    if passed.kernel is not None and not is_recurrent(passed.layer):
-        initializer = suited_initializer(_feeds(passed.layer))
+    if signal.kernel is not None and not is_recurrent(signal.layer):
+        initializer = suited_initializer(_next_activation(signal.layer))
         suited = to_snake_case(type(initializer).__name__)
-        variance = _variance(initializer, passed.kernel.shape)
+        variance = _variance(initializer, signal.kernel.shape)
     return LayerScale(
-        name=passed.name,
+        name=signal.name,
         activation=name,
-        mean=float(passed.outputs.mean()),
-        activation_scale=root_mean_square(passed.outputs),
-        gradient_scale=root_mean_square(passed.gradients),
+        mean=float(signal.outputs.mean()),
+        activation_scale=root_mean_square(signal.outputs),
+        gradient_scale=root_mean_square(signal.gradients),
         kernel_gradient_scale=None
-        if passed.kernel_gradient is None
-        else root_mean_square(passed.kernel_gradient),
-        dead=float(np.mean(~passed.outputs.any(axis=0))),
-        saturated=_saturated(passed.outputs, *_RANGES[name]) if name in _RANGES else None,
-        kernel_variance=None if passed.kernel is None else root_mean_square(passed.kernel) ** 2,
+        if signal.kernel_gradient is None
+        else root_mean_square(signal.kernel_gradient),
+        dead=float(np.mean(~signal.outputs.any(axis=0))),
+        saturated=_saturated(signal.outputs, *_RANGES[name]) if name in _RANGES else None,
+        kernel_variance=None if signal.kernel is None else root_mean_square(signal.kernel) ** 2,
         suited_initializer=suited,
         suited_variance=variance,
     )
 
 
 def _variance(initializer: Any, shape: tuple[int, ...]) -> float:
-    """What a Keras VarianceScaling gives a kernel of this shape: scale / n.
+    """The variance of a kernel of this shape under a Keras VarianceScaling: scale / n.
 
     >>> _variance(keras.initializers.HeNormal(), (50, 10))
     0.04

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from kerashp._arguments import Arguments
 from kerashp.diagnostics._foundations.result import Result, Table
-from kerashp.diagnostics._foundations.trainable import Trainable, trainable
+from kerashp.diagnostics._foundations.training_setup import TrainingSetup, training_setup
 from kerashp.diagnostics._learning_rate.curves import Reading, of_range_test, of_side_by_side
 from kerashp.diagnostics._learning_rate.range_test import range_test
 from kerashp.training import LearningRateCallback, Member, Population, isolated, without_retracing_warnings
@@ -178,7 +178,7 @@ def find_learning_rate(
     seed = check_random_state(random_state).randint(_MAX_SEED)
     rates = np.geomspace(low, high, n_rates)
     with without_retracing_warnings(), isolated(seed):
-        own = trainable(_CHECK, model, X, y, sample_weight, batch_size)
+        own = training_setup(_CHECK, model, X, y, sample_weight, batch_size)
         initial_rate(own.model, _At(0.0))  # refuses a schedule
         with isolated(dtype=own.dtype):
             if method == "range":
@@ -201,7 +201,7 @@ class _At(LearningRateCallback):
 
 
 def _side_by_side(
-    own: Trainable, rates: np.ndarray, epochs: int, validation_fraction: float, seed: int
+    own: TrainingSetup, rates: np.ndarray, epochs: int, validation_fraction: float, seed: int
 ) -> LearningRates:
     rows, held_out = np.arange(own.n_rows), None
     if validation_fraction:
@@ -218,7 +218,7 @@ def _side_by_side(
     return _result("population", rates, finite, finite, untrained, of_side_by_side(rates, finite, untrained))
 
 
-def _population(own: Trainable, members: list[Member]) -> Population:
+def _population(own: TrainingSetup, members: list[Member]) -> Population:
     try:
         return Population(
             members, own.x, own.y, own.sample_weight, batch_size=own.batch_size, shuffle=own.shuffle
@@ -230,7 +230,7 @@ def _population(own: Trainable, members: list[Member]) -> Population:
         ) from error
 
 
-def _rising(own: Trainable, rates: np.ndarray, seed: int) -> LearningRates:
+def _rising(own: TrainingSetup, rates: np.ndarray, seed: int) -> LearningRates:
     losses, averages = range_test(own, rates, seed)
     _check_untrained(losses[0])
     tried = rates[: len(losses)]

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from keras import tree
 
-from kerashp.diagnostics._foundations.trainable import Trainable
+from kerashp.diagnostics._foundations.training_setup import TrainingSetup
 from kerashp.diagnostics._learning_rate.curves import has_diverged, smoothed
 
 
-def range_test(own: Trainable, rates: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def range_test(own: TrainingSetup, rates: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The loss of each step, the step of `rates[i]` being the i-th, and the same smoothed.
 
     It ends early where the loss diverges: an infinite loss is its last. Steps are Keras' own
@@ -28,7 +28,7 @@ def range_test(own: Trainable, rates: np.ndarray, seed: int) -> tuple[np.ndarray
     return np.array(losses), averages
 
 
-def _step(own: Trainable, rate: float, rows: np.ndarray) -> float:
+def _step(own: TrainingSetup, rate: float, rows: np.ndarray) -> float:
     own.model.optimizer.learning_rate = rate
     own.model.reset_metrics()  # or the loss would be a mean over the steps
     batch = [_rows_of(part, rows) for part in (own.x, own.y, own.sample_weight)]
@@ -40,7 +40,7 @@ def _rows_of(part: Any, rows: np.ndarray) -> Any:
     return tree.map_structure(lambda array: None if array is None else array[rows], part)
 
 
-def _batches(own: Trainable, random: np.random.Generator) -> Iterator[np.ndarray]:
+def _batches(own: TrainingSetup, random: np.random.Generator) -> Iterator[np.ndarray]:
     """Batches of one size, for ever: a short last one is left out, since Keras would compile it anew."""
     size = min(own.batch_size, own.n_rows)
     while True:

@@ -1,4 +1,4 @@
-"""What is to be trained, and on what: from a Keras model, or from an estimator that has not been fitted."""
+"""The model and the data of a training, from a Keras model or from an estimator that is not fitted."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,19 +7,19 @@ import keras
 from sklearn.base import clone
 
 from kerashp._arguments import Arguments
-from kerashp.diagnostics._foundations.passes import checked_data
+from kerashp.diagnostics._foundations.forward_pass import as_keras_data
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import fit_argument, innermost
 from kerashp.estimators._training.handover import Fitting, Suspended, suspending, training_for
 from kerashp.training import set_statistics
 from kerashp.training._keras.data import n_rows
 
-_BATCH_SIZE = 32  # Keras' own
+_BATCH_SIZE = 32  # Keras' default
 
 
 @dataclass(frozen=True)
-class Trainable:
-    """A model with the rows that it trains on."""
+class TrainingSetup:
+    """A model with the data that it trains on."""
 
     model: Any  # compiled and built
     x: Any
@@ -27,48 +27,48 @@ class Trainable:
     sample_weight: Any
     batch_size: int
     shuffle: bool
-    dtype: str | None  # Keras' float type, where an estimator sets it
+    dtype: str | None  # Keras' float type if an estimator sets it
 
     @property
     def n_rows(self) -> int:
         return n_rows(self.x)
 
 
-def trainable(
+def training_setup(
     check: Arguments, model: Any, X: Any, y: Any, sample_weight: Any, batch_size: int | None
-) -> Trainable:
-    """A compiled Keras model itself; of an estimator, the model and the rows that its fit would train.
+) -> TrainingSetup:
+    """The setup of a compiled Keras model, or the model and the rows that an estimator's `fit` would train.
 
-    The estimator is cloned, and so is what stands before it in a pipeline, and fitted. No rows are held out.
+    The estimator is cloned with its pipeline, whose other steps are fitted. No rows are held out.
     """
     if isinstance(model, keras.Model):
-        return _of_model(check, model, X, y, sample_weight, batch_size)
+        return _setup_of_model(check, model, X, y, sample_weight, batch_size)
     if isinstance(innermost(model), BaseKerasEstimator):
-        return _of_estimator(check, model, X, y, sample_weight, batch_size)
-    expected = "a compiled keras.Model or one of kerashp's estimators, alone or at the end of a Pipeline"
+        return _setup_of_estimator(check, model, X, y, sample_weight, batch_size)
+    expected = "a compiled keras.Model or an estimator of kerashp, alone or as the last step of a Pipeline"
     raise check.wrong_type("model", expected, model)
 
 
-def _of_model(
+def _setup_of_model(
     check: Arguments, model: Any, X: Any, y: Any, sample_weight: Any, batch_size: int | None
-) -> Trainable:
+) -> TrainingSetup:
     if not model.compiled:
         raise check.wrong_value("model", "compiled, with an optimizer and a loss: call model.compile", model)
     if not model.built:
-        raise check.wrong_value("model", "built: give it a keras.Input, or call model.build", model)
+        raise check.wrong_value("model", "built: add a keras.Input, or call model.build", model)
     if not model.trainable_variables:
-        raise check.wrong_value("model", "one with weights to train", model)
-    x, y, weight = checked_data(check, X=X, y=y, sample_weight=sample_weight)
-    return Trainable(model, x, y, weight, batch_size or _BATCH_SIZE, shuffle=True, dtype=None)
+        raise check.wrong_value("model", "a model with trainable weights", model)
+    x, y, weight = as_keras_data(check, X=X, y=y, sample_weight=sample_weight)
+    return TrainingSetup(model, x, y, weight, batch_size or _BATCH_SIZE, shuffle=True, dtype=None)
 
 
-def _of_estimator(
+def _setup_of_estimator(
     check: Arguments, estimator: Any, X: Any, y: Any, sample_weight: Any, batch_size: int | None
-) -> Trainable:
-    fitting = _fitting(check, estimator, X, y, sample_weight)
+) -> TrainingSetup:
+    fitting = _suspended_fit(check, estimator, X, y, sample_weight)
     model = fitting.state.model
     set_statistics(model, fitting.statistics)
-    return Trainable(
+    return TrainingSetup(
         model=model,
         x=fitting.rows.X,
         y=fitting.rows.y,
@@ -79,7 +79,7 @@ def _of_estimator(
     )
 
 
-def _fitting(check: Arguments, estimator: Any, X: Any, y: Any, sample_weight: Any) -> Fitting:
+def _suspended_fit(check: Arguments, estimator: Any, X: Any, y: Any, sample_weight: Any) -> Fitting:
     weights = {} if sample_weight is None else {fit_argument(estimator, "sample_weight"): sample_weight}
     try:
         with training_for(lambda: 1), suspending({}):
