@@ -19,8 +19,8 @@ from kerashp import KerasMLPClassifier, KerasMLPRegressor, build_model
 from kerashp.diagnostics import LearningRates, find_learning_rate
 from kerashp.diagnostics._learning_rate.curves import (
     has_diverged,
-    of_range_test,
-    of_side_by_side,
+    read_population,
+    read_range_test,
     smoothed,
 )
 
@@ -223,7 +223,9 @@ def test_a_fitted_estimator_keeps_its_network() -> None:
 def test_what_cannot_be_trained_together_is_tested_by_keras(linear: Any) -> None:
     linear.run_eagerly = True
     try:
-        with pytest.raises(RuntimeError, match="side by side: .*run_eagerly.* Pass method='range'"):
+        with pytest.raises(
+            RuntimeError, match="a population cannot train this model: .*run_eagerly.* Pass method='range'"
+        ):
             find_learning_rate(linear, X, Y)
         eager = find_learning_rate(linear, X, Y, method="range", n_rates=3, batch_size=N_ROWS)
     finally:
@@ -246,10 +248,10 @@ GRID = np.array([0.001, 0.01, 0.1, 1.0])
     ("losses", "suggestion", "diverges_from", "reason"),
     [
         ([0.9, 0.5, 0.2, np.inf], 0.1, 1.0, "diverges from 1 on"),
-        ([0.9, 0.5, 0.7, 2.0], 0.01, 1.0, "lowest, 0.5, at 0.01"),
-        ([0.2, 0.5, np.inf, np.inf], 0.001, 0.1, "lowest rate that was tried: lower low=0.001"),
-        ([0.2, np.inf, np.inf, np.inf], 0.001, 0.01, "lowest rate that was tried: lower low=0.001"),
-        ([0.9, 0.8, 0.7, 0.6], 1.0, None, "highest rate that was tried: raise high=1"),
+        ([0.9, 0.5, 0.7, 2.0], 0.01, 1.0, "lowest loss, 0.5, is at 0.01"),
+        ([0.2, 0.5, np.inf, np.inf], 0.001, 0.1, "lowest rate tried: lower low=0.001"),
+        ([0.2, np.inf, np.inf, np.inf], 0.001, 0.01, "lowest rate tried: lower low=0.001"),
+        ([0.9, 0.8, 0.7, 0.6], 1.0, None, "highest rate tried: raise high=1"),
         ([1.0, 1.0, 1.0, 1.0], np.nan, None, "No rate from 0.001 to 1 learns"),
         ([1.1, 1.2, 1.2, 9.0], np.nan, 0.01, "No rate from 0.001 to 1 learns"),
         ([1.1, 0.5, 0.6, 0.7], 0.01, None, "No rate up to 1 diverges"),  # noise below is no divergence
@@ -261,17 +263,19 @@ GRID = np.array([0.001, 0.01, 0.1, 1.0])
 def test_what_losses_side_by_side_say(
     losses: list[float], suggestion: float, diverges_from: float | None, reason: str
 ) -> None:
-    says = of_side_by_side(GRID, np.array(losses), untrained=1.0)
-    assert says.suggestion == pytest.approx(suggestion, nan_ok=True)
-    assert says.diverges_from == diverges_from
-    assert reason in " ".join(says.reasons)
+    reading = read_population(GRID, np.array(losses), untrained=1.0)
+    assert reading.suggestion == pytest.approx(suggestion, nan_ok=True)
+    assert reading.diverges_from == diverges_from
+    assert reason in " ".join(reading.reasons)
 
 
 def test_the_best_rate_close_to_divergence_is_not_suggested() -> None:
     rates = np.array([0.1, 0.2, 0.3, 0.4, 0.8])
-    says = of_side_by_side(rates, np.array([0.5, 0.3, 0.2, np.inf, np.inf]), untrained=1.0)
-    assert says.suggestion == 0.1
-    assert "0.1 is the rate of the lowest loss, 0.5, among those of at most a third of 0.4" in says.reasons[2]
+    reading = read_population(rates, np.array([0.5, 0.3, 0.2, np.inf, np.inf]), untrained=1.0)
+    assert reading.suggestion == 0.1
+    assert (
+        "0.1 is the rate of the lowest loss, 0.5, among the rates up to a third of 0.4" in reading.reasons[2]
+    )
 
 
 @pytest.mark.parametrize(
@@ -282,25 +286,25 @@ def test_the_best_rate_close_to_divergence_is_not_suggested() -> None:
         ([1.0, 0.5, 0.3, np.inf], 0.01, 1.0, "Smoothed, the loss falls from 1 to 0.3 at 0.1"),
         ([1.0, 0.9, 0.8, 0.7], 0.1, None, "still falls at the highest rate: raise high=1"),
         ([1.0, 1.0, 1.1, 1.1], np.nan, None, "does not fall at any rate from 0.001 to 1"),
-        ([1.0, 1.5, 2.0, 9.0], np.nan, 1.0, "only grows, up to 1, where training diverges: lower low=0.001"),
+        ([1.0, 1.5, 2.0, 9.0], np.nan, 1.0, "only rises, and training diverges at 1: lower low=0.001"),
     ],
     ids=str,
 )
 def test_what_a_range_test_says(
     averages: list[float], suggestion: float, diverges_from: float | None, reason: str
 ) -> None:
-    says = of_range_test(GRID, np.array(averages), high=1.0)
-    assert says.suggestion == pytest.approx(suggestion, nan_ok=True)
-    assert says.diverges_from == diverges_from
-    assert reason in " ".join(says.reasons)
+    reading = read_range_test(GRID, np.array(averages), high=1.0)
+    assert reading.suggestion == pytest.approx(suggestion, nan_ok=True)
+    assert reading.diverges_from == diverges_from
+    assert reason in " ".join(reading.reasons)
 
 
 def test_a_suggestion_below_all_rates_says_so() -> None:
-    says = of_range_test(GRID[2:], np.array([1.0, 0.5]), high=1.0)
-    assert says.suggestion == pytest.approx(0.1)
-    says = of_range_test(np.array([0.1, 0.2, 0.4]), np.array([1.0, 0.5, 0.6]), high=1.0)
-    assert says.suggestion == pytest.approx(0.02)
-    assert "below the rates that were tried: lower low=0.1" in says.reasons[-1]
+    reading = read_range_test(GRID[2:], np.array([1.0, 0.5]), high=1.0)
+    assert reading.suggestion == pytest.approx(0.1)
+    reading = read_range_test(np.array([0.1, 0.2, 0.4]), np.array([1.0, 0.5, 0.6]), high=1.0)
+    assert reading.suggestion == pytest.approx(0.02)
+    assert "below the lowest rate tried: lower low=0.1" in reading.reasons[-1]
 
 
 def test_smoothing_and_its_end() -> None:
@@ -348,15 +352,15 @@ class Idle(KerasMLPRegressor):
         (
             {"method": "range", "epochs": 2},
             ValueError,
-            "epochs is for method='population'; got epochs=2",
+            "epochs is only for method='population'; got epochs=2",
         ),
         (
             {"method": "range", "validation_fraction": 0.5},
             ValueError,
-            "validation_fraction is for method='population'; got validation_fraction=0.5 with",
+            "validation_fraction is only for method='population'; got validation_fraction=0.5 with",
         ),
-        ({"X": X * np.nan}, ValueError, "the loss is not finite before any training; look for missing or"),
-        ({"X": X * np.nan, "method": "range"}, ValueError, "the loss is not finite before any training"),
+        ({"X": X * np.nan}, ValueError, "the loss is not finite before training; look for missing or"),
+        ({"X": X * np.nan, "method": "range"}, ValueError, "the loss is not finite before training"),
         (
             {"X": (row for row in X)},
             TypeError,
@@ -375,14 +379,14 @@ def test_what_cannot_be_done_is_refused(
 @pytest.mark.parametrize(
     ("model", "error", "message"),
     [
-        (lambda: "model", TypeError, "model must be a compiled keras.Model or one of kerashp's estimators"),
-        (StandardScaler, TypeError, "model must be a compiled keras.Model or one of kerashp's estimators"),
+        (lambda: "model", TypeError, "model must be a compiled keras.Model or an estimator of kerashp"),
+        (StandardScaler, TypeError, "model must be a compiled keras.Model or an estimator of kerashp"),
         (uncompiled, ValueError, "model must be compiled, with an optimizer and a loss: call model.compile"),
-        (lambda: compiled([keras.layers.Dense(1)]), ValueError, "model must be built: give it a keras.Input"),
+        (lambda: compiled([keras.layers.Dense(1)]), ValueError, "model must be built: add a keras.Input"),
         (
             lambda: compiled([keras.Input((3,)), keras.layers.Flatten()]),
             ValueError,
-            "model must be one with weights to train",
+            "model must be a model with trainable weights",
         ),
         (
             scheduled,

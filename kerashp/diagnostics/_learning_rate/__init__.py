@@ -1,1 +1,1 @@
-"""`find_learning_rate`: many rates, their curves of loss, and the rate to begin with."""
+"""`find_learning_rate`: trains with many learning rates and suggests the first one to use."""
