@@ -1,6 +1,6 @@
-"""Displays that compute a table, then draw it: of searches, trainings and learning rates.
+"""Displays of searches, trainings and learning rates, in the style of scikit-learn.
 
-They need matplotlib (`pip install "kerashp[plot]"`) when something is drawn, not before.
+A display computes a table and then draws it; only drawing needs matplotlib (`pip install "kerashp[plot]"`).
 """
 
 from kerashp.plotting._learning_curves import LearningCurvesDisplay

@@ -1,4 +1,4 @@
-"""The candidates of a fitted search as a table that displays draw."""
+"""The candidates of a fitted search as a table for the displays."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,26 +18,27 @@ SPACES = ("param_distributions", "param_grid", "space")
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a search tried, in its order.
+    """The candidates of a search, in its order.
 
     Attributes
     ----------
     params : tuple of dict
+        The parameters of each candidate.
     scores : ndarray of shape (n_candidates,)
-        Mean test scores, the greater the better; NaN where a candidate failed.
+        Mean test scores, greater is better; NaN for a candidate that failed.
     deviations : ndarray of shape (n_candidates,)
-        Of the scores of the splits.
+        Standard deviations of the scores over the splits.
     seconds : ndarray of shape (n_candidates,)
-        Of fitting and scoring, all splits; 0 where nobody measured them.
+        Seconds of fitting and scoring over all splits; 0 if they were not measured.
     metric : str
-        Its name in `cv_results_`.
+        The name of the score in `cv_results_`.
     score_name : str
-        What the score is called.
+        The name of the score for display.
     best : int or None
-        The position of the best; None if all failed. It is the search's own choice where that was by this
-        score: a halving search looks at its last iteration only.
+        The index of the best candidate; None if all failed. If the search chose its best candidate by this
+        score, it is that candidate: a halving search considers only its last iteration.
     stages : tuple of str or None
-        The round or iteration of each, in a search that has several.
+        The round or iteration of each candidate, for a search with several.
     """
 
     params: tuple[Mapping[str, Any], ...]
@@ -51,26 +52,26 @@ class Candidates:
 
     @property
     def failed(self) -> np.ndarray:
-        """Which candidates have no score."""
+        """A mask of the candidates without a finite score."""
         return ~np.isfinite(self.scores)
 
 
 def best_of(scores: np.ndarray) -> int | None:
-    """The position of the greatest score; None if there is none that is finite."""
+    """The index of the greatest score; None if no score is finite."""
     finite = np.where(np.isfinite(scores), scores, -np.inf)
     return int(np.argmax(finite)) if np.isfinite(finite).any() else None
 
 
 def without_infinite(scores: Any) -> np.ndarray:
-    """Scores as an array, NaN where one is not finite."""
+    """The scores as an array, with NaN in place of infinite values."""
     numbers = np.asarray(scores, float)
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def worst_shown(scores: np.ndarray) -> float:
-    """Where an axis of scores begins: what is much worse than most would hide how they differ.
+    """The lower limit of an axis of scores, so that outliers do not hide the differences between the others.
 
-    The least score, but not below the median by more than five times what the best is above it.
+    It is the lowest score, but at most five times as far below the median as the best score is above it.
 
     >>> worst_shown(np.array([0.5, 0.9, 0.7, -1e6])) > -1
     True
@@ -82,14 +83,15 @@ def worst_shown(scores: np.ndarray) -> float:
     return least if most == middle else max(least, middle - 5 * (most - middle))
 
 
-def results_of(caller: str, search: Any) -> Mapping[str, Any]:
-    """A fitted search's `cv_results_`.
+def cv_results_of(caller: str, search: Any) -> Mapping[str, Any]:
+    """The `cv_results_` of a fitted search.
 
     Raises
     ------
     TypeError
-        If it is no search.
+        If `search` is not a search.
     sklearn.exceptions.NotFittedError
+        If the search is not fitted.
     """
     results = getattr(search, "cv_results_", None)
     if isinstance(results, Mapping):
@@ -100,48 +102,48 @@ def results_of(caller: str, search: Any) -> Mapping[str, Any]:
 
 
 def candidates_of(caller: str, search: Any, metric: str | None = None) -> Candidates:
-    """The candidates of a fitted search by one of its scores, by default the one that decides."""
-    results = results_of(caller, search)
+    """The candidates of a fitted search with one of its scores, by default the one that selects the best."""
+    results = cv_results_of(caller, search)
     name = _metric(caller, results, metric, getattr(search, "refit", None))
     if "params" not in results:
         raise ValueError(f"{caller}: cv_results_ must have 'params'; got {spelled(results)}")
     scores = without_infinite(results[f"{_MEAN}{name}"])
-    none = np.zeros(len(scores))
+    zeros = np.zeros(len(scores))
     n_splits = sum(bool(re.fullmatch(rf"split\d+_test_{re.escape(name)}", column)) for column in results)
-    times = [np.asarray(results.get(f"mean_{what}_time", none), float) for what in ("fit", "score")]
+    times = [np.asarray(results.get(f"mean_{what}_time", zeros), float) for what in ("fit", "score")]
     return Candidates(
         params=tuple(results["params"]),
         scores=scores,
-        deviations=np.asarray(results.get(f"std_test_{name}", none * np.nan), float),
-        seconds=np.nan_to_num(sum(times, none)) * max(n_splits, 1),
+        deviations=np.asarray(results.get(f"std_test_{name}", zeros * np.nan), float),
+        seconds=np.nan_to_num(sum(times, zeros)) * max(n_splits, 1),
         metric=name,
-        score_name=_score_name(search, name),
-        best=_best(search, name, scores),
+        score_name=_display_name(search, name),
+        best=_best_index(search, name, scores),
         stages=_stages(results, getattr(search, "resource", "resources")),
     )
 
 
 def _metric(caller: str, results: Mapping[str, Any], metric: str | None, refit: Any) -> str:
-    known = [name.removeprefix(_MEAN) for name in results if name.startswith(_MEAN)]
+    names = [name.removeprefix(_MEAN) for name in results if name.startswith(_MEAN)]
     if metric is not None:
-        return Arguments(caller).choice("metric", metric, known)
-    if len(known) == 1:
-        return known[0]
-    if isinstance(refit, str) and refit in known:
+        return Arguments(caller).choice("metric", metric, names)
+    if len(names) == 1:
+        return names[0]
+    if isinstance(refit, str) and refit in names:
         return refit
     raise ValueError(
-        f"{caller}: the search has several scores; pass metric, one of {spelled(known) or 'none'}"
+        f"{caller}: the search has several scores; pass as metric one of {spelled(names) or 'none'}"
     )
 
 
-def _best(search: Any, metric: str, scores: np.ndarray) -> int | None:
+def _best_index(search: Any, metric: str, scores: np.ndarray) -> int | None:
     refit = getattr(search, "refit", None)
-    decided = metric == (refit if isinstance(refit, str) else "score")
-    own = getattr(search, "best_index_", None) if decided else None
-    return best_of(scores) if own is None or not np.isfinite(scores[own]) else int(own)
+    is_decisive = metric == (refit if isinstance(refit, str) else "score")
+    index = getattr(search, "best_index_", None) if is_decisive else None
+    return best_of(scores) if index is None or not np.isfinite(scores[index]) else int(index)
 
 
-def _score_name(search: Any, metric: str) -> str:
+def _display_name(search: Any, metric: str) -> str:
     scoring = getattr(search, "scoring", None)
     return scoring if metric == "score" and isinstance(scoring, str) else metric
 
@@ -157,44 +159,43 @@ def _stages(results: Mapping[str, Any], resource: str) -> tuple[str, ...] | None
 
 
 def spaces_of(search: Any) -> dict[str, list[Any]]:
-    """What a search drew each parameter from, once for each of its spaces."""
-    given: Any = next((getattr(search, name) for name in SPACES if hasattr(search, name)), {})
+    """The distributions or lists of each parameter of a search, one for each of its spaces."""
+    argument: Any = next((getattr(search, name) for name in SPACES if hasattr(search, name)), {})
     try:
-        given = search_space(given)
-    except ValueError:  # an oracle knows laws of keras-tuner's for which there is no distribution
+        spaces = search_space(argument)
+    except ValueError:  # keras-tuner has hyperparameters for which there is no distribution
         return {}
-    found: dict[str, list[Any]] = {}
-    for space in [given] if isinstance(given, Mapping) else given if isinstance(given, Sequence) else []:
+    by_name: dict[str, list[Any]] = {}
+    for space in [spaces] if isinstance(spaces, Mapping) else spaces if isinstance(spaces, Sequence) else []:
         for name, values in space.items():
-            found.setdefault(name, []).append(values)
-    return found
+            by_name.setdefault(name, []).append(values)
+    return by_name
 
 
 def parameters_of(caller: str, candidates: Candidates, parameters: Sequence[str] | None) -> list[str]:
-    """The parameters asked for, or those that differ between candidates; all where none does."""
-    known = list(dict.fromkeys(name for params in candidates.params for name in params))
+    """The names in `parameters`; if None, those that differ between candidates, or all if none does."""
+    searched = list(dict.fromkeys(name for params in candidates.params for name in params))
     if parameters is None:
-        return [name for name in known if _differs(candidates, name)] or known
-    asked = [parameters] if isinstance(parameters, str) else list(parameters)
-    unknown = [name for name in asked if name not in known]
-    if unknown or not asked:
+        return [name for name in searched if _differs(candidates, name)] or searched
+    names = [parameters] if isinstance(parameters, str) else list(parameters)
+    if not names or not set(names) <= set(searched):
         raise ValueError(
-            f"{caller}: parameters must be among those of the search, {spelled(known)}; got "
+            f"{caller}: parameters must be among those of the search, {spelled(searched)}; got "
             f"{shown(parameters)}"
         )
-    return asked
+    return names
 
 
 def parameters_to_draw(caller: str, candidates: Candidates, parameters: Sequence[str] | None) -> list[str]:
-    """The same, where there are any."""
+    """The result of `parameters_of`; an error if the search has no parameters."""
     names = parameters_of(caller, candidates, parameters)
     if not names:
-        raise ValueError(f"{caller}: the search has no parameters to draw; its candidates are all {{}}")
+        raise ValueError(f"{caller}: the search has no parameters to draw; all its candidates are {{}}")
     return names
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """What parameters are called where it is clear whose they are: without the steps of a pipeline.
+    """Names of parameters without the steps of a pipeline, if these names are unique.
 
     >>> short_names(["mlp__l2", "scale__with_mean", "mlp__dropout"])["mlp__l2"]
     'l2'

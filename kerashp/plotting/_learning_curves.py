@@ -1,4 +1,4 @@
-"""How trainings went, epoch by epoch."""
+"""The display of learning curves."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -7,39 +7,49 @@ import numpy as np
 
 from kerashp.plotting._candidates import worst_shown
 from kerashp.plotting._curves import Curve, curves_of_estimator, curves_of_history, curves_of_search
-from kerashp.plotting._matplotlib import BEST, COLOURS, OTHERS, axes_of, legend, lines, plain, require
+from kerashp.plotting._matplotlib import (
+    BEST,
+    COLOURS,
+    OTHERS,
+    add_legend,
+    axes_of,
+    draw_lines,
+    label_text,
+    require,
+)
 
-_MOST_OTHERS = 500  # fits that are drawn in grey
-_LEAST_RATIO = 20.0  # of the greatest value to the least, on a log scale
+_MAX_OTHERS = 500  # fits drawn in grey
+_LEAST_RATIO = 20.0  # of the greatest value to the lowest, for a log scale
 
 
 class LearningCurvesDisplay:
-    """The learning curves of one training, or of all that a search trained, the best on top.
+    """The learning curves of one training, or of all fits of a search with the best candidate on top.
 
-    Of the best candidate, or of the only training, the curves of training rows (dashed) and of validation
-    rows are drawn, with a ring at each best epoch; of the others those of validation rows, where there are
-    any, in grey. A bar ends a curve that early stopping ended, a cross one whose next value is not finite.
+    For the best candidate, or a single training, the curves of training rows (dashed) and validation rows
+    are drawn, with a ring at each best epoch; for the other candidates the curve of validation rows, or of
+    training rows if there are none, in grey. A bar marks the end of a curve by early stopping, and a cross
+    that the next value is not finite.
 
     Parameters
     ----------
     curves : list of Curve
-        As `from_search`, `from_estimator` and `from_history` find them.
+        The curves, as returned by `from_search`, `from_estimator` and `from_history`.
     best : int, default=0
-        The candidate to be drawn on top.
+        The candidate that is drawn on top.
     curve : str, default="loss"
-        What the curves are of.
+        The name of the loss or metric.
 
     Attributes
     ----------
     curves, best, curve
-        As given. Each of `curves` has `values`, `candidate`, `split`, `validation`, `end` ("ran", "stopped"
-        or "diverged") and `best_epoch`.
+        The parameters. Each of `curves` has `values`, `candidate`, `split`, `validation`, `end` ("ran",
+        "stopped" or "diverged") and `best_epoch`.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     lines_ : list of matplotlib artists
         The best candidate's curves.
     others_ : matplotlib LineCollection or None
-        Those of the other candidates, if there are any; a part of them where there are very many.
+        The curves of the other candidates if there are any; a selection if there are very many.
     """
 
     def __init__(self, curves: Sequence[Curve], *, best: int = 0, curve: str = "loss"):
@@ -51,16 +61,16 @@ class LearningCurvesDisplay:
     def from_search(
         cls, search: Any, *, curve: str = "loss", metric: str | None = None, ax: Any = None, **options: Any
     ) -> Self:
-        """Draw the fits of a fitted search.
+        """Draw the curves of all fits of a search.
 
         Parameters
         ----------
         search : search of kerashp.model_selection
             Fitted, over an estimator of kerashp.
         curve : str, default="loss"
-            Which curve: a loss or a metric that was compiled.
+            The name of a loss or a compiled metric.
         metric : str, default=None
-            By which score a candidate is the best; as the search decided if None.
+            The score that determines the best candidate; if None, the one that the search used.
         ax, **options
             See `plot`.
 
@@ -73,7 +83,7 @@ class LearningCurvesDisplay:
         ImportError
             If matplotlib is not installed.
         TypeError, ValueError, sklearn.exceptions.NotFittedError
-            If it is no fitted search, or has no such curves or score.
+            If `search` is not a fitted search, or does not have the curves or the score.
 
         Examples
         --------
@@ -95,14 +105,14 @@ class LearningCurvesDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, curve: str = "loss", ax: Any = None, **options: Any) -> Self:
-        """Draw the training of a fitted estimator.
+        """Draw the curves of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator of kerashp
-            Fitted, alone, at the end of pipelines or in a `TransformedTargetRegressor`.
+            A fitted estimator, alone, as the last step of pipelines or in a `TransformedTargetRegressor`.
         curve : str, default="loss"
-            Which curve: a loss or a metric that was compiled.
+            The name of a loss or a compiled metric.
         ax, **options
             See `plot`.
 
@@ -115,7 +125,7 @@ class LearningCurvesDisplay:
         ImportError
             If matplotlib is not installed.
         TypeError, ValueError, sklearn.exceptions.NotFittedError
-            If it is no such estimator, or has no such curve.
+            If it is not such an estimator, or does not have the curve.
         """
         caller = "LearningCurvesDisplay.from_estimator"
         require(caller)
@@ -123,14 +133,14 @@ class LearningCurvesDisplay:
 
     @classmethod
     def from_history(cls, history: Any, *, curve: str = "loss", ax: Any = None, **options: Any) -> Self:
-        """Draw a training by its history.
+        """Draw the curves of a history.
 
         Parameters
         ----------
         history : keras History or dict from str to list of float
-            What `fit` returns, or its curves by name.
+            The result of `Model.fit`, or the curves by name.
         curve : str, default="loss"
-            Which curve; the one with "val_" before it is drawn too.
+            The name of a curve; the one with the prefix "val_" is drawn as well.
         ax, **options
             See `plot`.
 
@@ -143,7 +153,8 @@ class LearningCurvesDisplay:
         ImportError
             If matplotlib is not installed.
         TypeError, ValueError
-            If it is no history, has no such curve, or the curve holds anything but numbers.
+            If `history` is not a history, does not have the curve, or the curve contains other values than
+            numbers.
 
         Examples
         --------
@@ -157,14 +168,14 @@ class LearningCurvesDisplay:
         return cls(curves_of_history(caller, history, curve), curve=curve).plot(ax, **options)
 
     def plot(self, ax: Any = None, **options: Any) -> Self:
-        """Draw.
+        """Draw the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Of a new figure if None.
+            If None, the axes of a new figure.
         **options
-            For the lines on top, as matplotlib's `plot` takes them.
+            Options of matplotlib's `plot` for the lines on top.
 
         Returns
         -------
@@ -175,72 +186,77 @@ class LearningCurvesDisplay:
         self._draw_others()
         self._draw_best(options)
         self._set_scale()
-        self.ax_.set(xlabel="epoch", ylabel=plain(self.curve))
+        self.ax_.set(xlabel="epoch", ylabel=label_text(self.curve))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
-        legend(self.ax_, len(self.curves), "upper right")
+        add_legend(self.ax_, len(self.curves), "upper right")
         return self
 
     def _draw_others(self) -> None:
-        every = _shown([own for own in self.curves if own.candidate != self.best and len(own.values)])
-        own = every[:: -(-len(every) // _MOST_OTHERS) or 1]
+        others = _curve_by_fit(
+            [curve for curve in self.curves if curve.candidate != self.best and len(curve.values)]
+        )
+        drawn = others[:: -(-len(others) // _MAX_OTHERS) or 1]
         self.others_ = None
-        if own:
-            paths = [_path(curve) for curve in own]
+        if drawn:
+            paths = [_path(curve) for curve in drawn]
             alpha = min(0.5, max(0.08, 30 / len(paths)))
-            n_candidates = len({curve.candidate for curve in own})
-            all_of = f"{n_candidates} other{'s' * (n_candidates > 1)}"
-            label = all_of if len(own) == len(every) else f"{len(own):,} of {len(every):,} other fits"
-            self.others_ = lines(self.ax_, paths, colors=OTHERS, linewidths=0.8, alpha=alpha, label=label)
-            self._mark_ends(own, OTHERS, alpha)
+            n_candidates = len({curve.candidate for curve in drawn})
+            label = f"{n_candidates} other{'s' * (n_candidates > 1)}"
+            if len(drawn) < len(others):
+                label = f"{len(drawn):,} of {len(others):,} other fits"
+            style = {"colors": OTHERS, "linewidths": 0.8, "alpha": alpha}
+            self.others_ = draw_lines(self.ax_, paths, label=label, **style)
+            self._mark_ends(drawn, OTHERS, alpha)
 
     def _draw_best(self, options: dict[str, Any]) -> None:
-        own = [curve for curve in self.curves if curve.candidate == self.best]
-        known = len({curve.candidate for curve in self.curves}) > 1
+        best_curves = [curve for curve in self.curves if curve.candidate == self.best]
+        has_others = len({curve.candidate for curve in self.curves}) > 1
         self.lines_ = []
-        labelled: set[bool] = set()
-        for curve in own:
+        with_label: set[bool] = set()
+        for curve in best_curves:
             rows = "validation" if curve.validation else "training"
-            label = None if curve.validation in labelled else f"best, {rows}" if known else rows
-            labelled.add(curve.validation)
+            label = None if curve.validation in with_label else f"best, {rows}" if has_others else rows
+            with_label.add(curve.validation)
             style = {"color": BEST, "ls": "-"} if curve.validation else {"color": COLOURS[0], "ls": "--"}
-            given = style | {"label": label, "linewidth": 1.5} | options
-            self.lines_ += self.ax_.plot(*_path(curve).T, **given)
+            style |= {"label": label, "linewidth": 1.5} | options
+            self.lines_ += self.ax_.plot(*_path(curve).T, **style)
         for validation, colour in ((False, COLOURS[0]), (True, BEST)):
-            self._mark_ends([curve for curve in own if curve.validation == validation], colour, 1.0)
-        self._mark_best_epochs(_shown(own))
+            self._mark_ends([curve for curve in best_curves if curve.validation == validation], colour, 1.0)
+        self._mark_best_epochs(_curve_by_fit(best_curves))
 
     def _mark_best_epochs(self, curves: Sequence[Curve]) -> None:
-        at = np.array(
+        points = np.array(
             [
                 (curve.best_epoch + 1, curve.values[curve.best_epoch])
                 for curve in curves
                 if curve.best_epoch is not None and curve.best_epoch < len(curve.values)
             ]
         ).reshape(-1, 2)
-        if at.size:
+        if points.size:
             ring = {"facecolors": "none", "edgecolors": "black", "s": 40, "zorder": 4}
-            self.ax_.scatter(*at.T, label="best epoch", **ring)
+            self.ax_.scatter(*points.T, label="best epoch", **ring)
 
     def _mark_ends(self, curves: Sequence[Curve], colour: str, alpha: float) -> None:
         for end, marker in (("stopped", "|"), ("diverged", "x")):
-            at = np.array([_path(one)[-1] for one in curves if one.end == end and len(one.values)]).reshape(
-                -1, 2
-            )
-            if at.size:
-                named = end in self.ax_.get_legend_handles_labels()[1]
-                given = {"color": colour, "alpha": max(alpha, 0.4), "s": 28, "zorder": 3}
-                self.ax_.scatter(*at.T, marker=marker, label=None if named else end, **given)
+            points = np.array(
+                [_path(curve)[-1] for curve in curves if curve.end == end and len(curve.values)]
+            ).reshape(-1, 2)
+            if points.size:
+                has_label = end in self.ax_.get_legend_handles_labels()[1]
+                style = {"color": colour, "alpha": max(alpha, 0.4), "s": 28, "zorder": 3}
+                self.ax_.scatter(*points.T, marker=marker, label=None if has_label else end, **style)
 
     def _set_scale(self) -> None:
-        """Log where the values ask for it; what is far above most is not shown."""
+        """Choose a log scale for wide ranges; values far above most are outside the axes."""
         values = np.concatenate([curve.values for curve in self.curves] or [np.zeros(0)])
         if not values.size:
             return
         log = values.min() > 0 and values.max() / values.min() >= _LEAST_RATIO
         levels = np.log10(values) if log else values
-        own = [curve.values[0] for curve in self.curves if curve.candidate == self.best and len(curve.values)]
-        begin = float(np.max(np.log10(own) if log else own, initial=levels.min()))
-        low, high = float(levels.min()), max(-worst_shown(-levels), begin)
+        best_curves = [curve for curve in self.curves if curve.candidate == self.best and len(curve.values)]
+        starts = [curve.values[0] for curve in best_curves]
+        start = float(np.max(np.log10(starts) if log else starts, initial=levels.min()))
+        low, high = float(levels.min()), max(-worst_shown(-levels), start)
         margin = 0.05 * (high - low) or 0.5
         ends = np.array([low - margin, high + margin])
         if log:
@@ -249,10 +265,12 @@ class LearningCurvesDisplay:
         self.ax_.set_xlim(0.5, max(len(curve.values) for curve in self.curves) + 0.5)
 
 
-def _shown(curves: Sequence[Curve]) -> list[Curve]:
-    """Of each training the curve of its validation rows, or failing that of its training rows."""
+def _curve_by_fit(curves: Sequence[Curve]) -> list[Curve]:
+    """For each fit the curve of validation rows, or that of training rows if there is none."""
     by_fit = {(curve.candidate, curve.split): curve for curve in curves if not curve.validation}
-    return [*(by_fit | {(one.candidate, one.split): one for one in curves if one.validation}).values()]
+    return [
+        *(by_fit | {(curve.candidate, curve.split): curve for curve in curves if curve.validation}).values()
+    ]
 
 
 def _path(curve: Curve) -> np.ndarray:

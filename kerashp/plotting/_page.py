@@ -1,4 +1,4 @@
-"""A page of HTML that needs nothing from elsewhere."""
+"""A self-contained HTML page."""
 
 import base64
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from html import escape
 from kerashp.diagnostics._foundations.result import Result, Table
 from kerashp.plotting._text import printable
 
-# Nothing is fetched and nothing is run, whatever the text may hold.
+# Nothing is fetched and no script runs, whatever the text contains.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light; }
@@ -31,25 +31,25 @@ pre { white-space: pre-wrap; background: #f2f2f2; padding: 0.7rem; font-size: 0.
 
 @dataclass(frozen=True)
 class Picture:
-    """An SVG image, and what it shows in words."""
+    """An SVG image with a description in words."""
 
     svg: bytes
-    shows: str
+    description: str
 
     def html(self) -> str:
-        """As an image whose data are in the page."""
+        """The image as HTML, with its data in the page."""
         data = base64.b64encode(self.svg).decode("ascii")
-        return f'<img alt="{escape(self.shows)}" src="data:image/svg+xml;base64,{data}">'
+        return f'<img alt="{escape(self.description)}" src="data:image/svg+xml;base64,{data}">'
 
 
 @dataclass(frozen=True)
 class Code:
-    """Text whose line breaks and spaces count."""
+    """Text in which line breaks and spaces are significant."""
 
     text: str
 
     def html(self) -> str:
-        """As it is, escaped."""
+        """The text as HTML, escaped."""
         return f"<pre>{escape(self.text)}</pre>"
 
 
@@ -58,13 +58,13 @@ Part = str | Table | Picture | Code | Result
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, and what stands under it."""
+    """A heading with the parts below it."""
 
     heading: str
     parts: Sequence[Part]
 
     def html(self) -> str:
-        """The section, all its text escaped."""
+        """The section as HTML, with all text escaped."""
         return (
             f"<section><h2>{escape(self.heading)}</h2>\n" + "\n".join(map(_html, self.parts)) + "</section>"
         )
@@ -79,7 +79,7 @@ def _html(part: Part) -> str:
 
 
 def page(title: str, lead: Sequence[Part], sections: Sequence[Section]) -> str:
-    """The whole page.
+    """The whole page as HTML.
 
     >>> "&lt;script&gt;" in page("<script>", [], []), "<script>" in page("<script>", [], [])
     (True, False)

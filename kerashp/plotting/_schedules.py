@@ -1,4 +1,4 @@
-"""Learning rates step by step."""
+"""The display of learning-rate schedules."""
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
@@ -9,50 +9,52 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from kerashp._arguments import Arguments, spelled
 from kerashp.estimators._parameters.schedules import SCHEDULES, NamedSchedule
-from kerashp.plotting._matplotlib import COLOURS, axes_of, plain, require
+from kerashp.plotting._matplotlib import COLOURS, axes_of, label_text, require
 from kerashp.schedules import LinearWarmup
 from kerashp.training import LearningRateCallback
 from kerashp.training._members.rates import ScheduledRates
 
 _STYLES = ("-", "--", "-.", ":")
-_LEAST_RATIO = 50.0  # of the greatest rate to those of the lowest tenth, on a log scale
+_LEAST_RATIO = 50.0  # of the greatest rate to the lowest decile, for a log scale
 _EXPECTED = (
     "a keras LearningRateSchedule, a callback of kerashp.callbacks that sets the rate, a number, or one of "
     f"{spelled(SCHEDULES)}"
 )
 
 
-class _Given(LearningRateCallback):
-    """A schedule that is there already."""
+class _FixedSchedule(LearningRateCallback):
+    """A callback with a schedule that does not depend on the learning rate."""
 
-    def __init__(self, given: Any):
+    def __init__(self, schedule: Any):
         super().__init__()
-        self._given = given
+        self._schedule = schedule
 
     def schedule(self, learning_rate: float, steps_per_epoch: int) -> Any:
-        return self._given
+        return self._schedule
 
 
 class ScheduleDisplay:
-    """The learning rate of every step, of several schedules side by side.
+    """The learning rate of each step for one or several schedules.
 
     Parameters
     ----------
-    rates : dict from str to array of shape (n_steps,)
-        The rates by the schedule's name.
+    rates : dict of str to array of shape (n_steps,)
+        The rates by the names of the schedules.
     steps_per_epoch : int, default=1
+        The number of steps of an epoch.
 
     Attributes
     ----------
     rates, steps_per_epoch
-        As given.
+        The parameters.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     lines_ : list of matplotlib artists
+        The line of each schedule.
     """
 
     def __init__(self, rates: Mapping[str, Any], steps_per_epoch: int = 1):
-        self.rates = {name: np.asarray(own, float) for name, own in rates.items()}
+        self.rates = {name: np.asarray(values, float) for name, values in rates.items()}
         self.steps_per_epoch = steps_per_epoch
 
     @classmethod
@@ -72,16 +74,17 @@ class ScheduleDisplay:
         Parameters
         ----------
         schedules : schedule, or list or dict of them
-            Each a keras `LearningRateSchedule`, a callback such as `kerashp.callbacks.StepDrop`, a constant
-            rate, or a name that the estimators' `schedule` takes. A dict says what each is called.
+            A schedule is a keras `LearningRateSchedule`, a callback such as `kerashp.callbacks.StepDrop`, a
+            constant rate, or a name for the parameter `schedule` of the estimators. A dict contains the
+            schedules by name.
         epochs : int
-            For how long.
+            The number of epochs.
         steps_per_epoch : int, default=100
-            Batches of an epoch: the number of rows over the batch size, rounded up.
+            The number of batches of an epoch: rows divided by the batch size, rounded up.
         learning_rate : float, default=0.01
-            From which callbacks and names start.
+            The initial learning rate of callbacks, and of schedules of the estimators.
         warmup_epochs : float, default=0.0
-            Of the names, as the estimators take it.
+            The epochs of warm-up before schedules of the estimators.
         ax, **options
             See `plot`.
 
@@ -94,7 +97,7 @@ class ScheduleDisplay:
         ImportError
             If matplotlib is not installed.
         TypeError, ValueError
-            If one is no schedule, or a number is not in its range.
+            If an item is not a schedule, or a number is out of range.
 
         Examples
         --------
@@ -112,27 +115,27 @@ class ScheduleDisplay:
         n_steps = check.integer("steps_per_epoch", steps_per_epoch, at_least=1)
         rate = check.positive("learning_rate", learning_rate)
         warmup = check.number(
-            "warmup_epochs", warmup_epochs, "in [0, epochs)", lambda own: 0 <= own < n_epochs
+            "warmup_epochs", warmup_epochs, "in [0, epochs)", lambda number: 0 <= number < n_epochs
         )
         rates = {
-            name: ScheduledRates(_callback(check, own, warmup, n_epochs), rate, n_steps).next(
+            name: ScheduledRates(_callback(check, schedule, warmup, n_epochs), rate, n_steps).next(
                 n_epochs * n_steps
             )
-            for name, own in _named(schedules).items()
+            for name, schedule in _by_name(schedules).items()
         }
         return cls(rates, n_steps).plot(ax, **options)
 
     def plot(self, ax: Any = None, *, log: bool | None = None, **options: Any) -> Self:
-        """Draw.
+        """Draw the learning rates.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Of a new figure if None.
+            If None, the axes of a new figure.
         log : bool, default=None
-            Whether rates are on a log scale; where they ask for it if None.
+            Whether the scale is logarithmic; if None, it is for a wide range of rates.
         **options
-            For matplotlib's `plot`.
+            Options of matplotlib's `plot`.
 
         Returns
         -------
@@ -141,10 +144,10 @@ class ScheduleDisplay:
         self.ax_ = axes_of("ScheduleDisplay.plot", ax)
         self.figure_ = self.ax_.figure
         self.lines_ = []
-        for index, (name, own) in enumerate(self.rates.items()):
+        for index, (name, rates) in enumerate(self.rates.items()):
             style = {"color": COLOURS[index % len(COLOURS)], "ls": _STYLES[index // len(COLOURS) % 4]}
-            x = np.arange(len(own)) / self.steps_per_epoch
-            self.lines_ += self.ax_.plot(x, own, **({"label": plain(name)} | style | options))
+            x = np.arange(len(rates)) / self.steps_per_epoch
+            self.lines_ += self.ax_.plot(x, rates, **({"label": label_text(name)} | style | options))
         if _is_wide(self.rates) if log is None else log:
             self.ax_.set_yscale("log")
         else:
@@ -155,22 +158,22 @@ class ScheduleDisplay:
         return self
 
 
-def _named(schedules: Any) -> dict[str, Any]:
-    """The schedules by what they are called, each name once."""
+def _by_name(schedules: Any) -> dict[str, Any]:
+    """The schedules by unique names."""
     if isinstance(schedules, Mapping):
-        return {str(name): own for name, own in schedules.items()}
-    many = isinstance(schedules, Sequence) and not isinstance(schedules, str)
-    found: dict[str, Any] = {}
-    for own in schedules if many else [schedules]:
-        name, number = _name(own), 1
-        while name in found:
+        return {str(name): schedule for name, schedule in schedules.items()}
+    is_list = isinstance(schedules, Sequence) and not isinstance(schedules, str)
+    by_name: dict[str, Any] = {}
+    for schedule in schedules if is_list else [schedules]:
+        name, number = _schedule_name(schedule), 1
+        while name in by_name:
             number += 1
-            name = f"{_name(own)} {number}"
-        found[name] = own
-    return found
+            name = f"{_schedule_name(schedule)} {number}"
+        by_name[name] = schedule
+    return by_name
 
 
-def _name(schedule: Any) -> str:
+def _schedule_name(schedule: Any) -> str:
     if isinstance(schedule, str):
         return schedule
     return f"constant {schedule:g}" if isinstance(schedule, Real) else type(schedule).__name__
@@ -180,15 +183,15 @@ def _callback(check: Arguments, schedule: Any, warmup_epochs: float, epochs: int
     if isinstance(schedule, LearningRateCallback):
         return schedule
     if isinstance(schedule, LearningRateSchedule):
-        return _Given(schedule)
+        return _FixedSchedule(schedule)
     if isinstance(schedule, str):
         return NamedSchedule(check.choice("schedules", schedule, SCHEDULES), warmup_epochs, epochs)
     if isinstance(schedule, Real) and not isinstance(schedule, bool):
-        return _Given(LinearWarmup(check.not_negative("schedules", schedule), 0))
+        return _FixedSchedule(LinearWarmup(check.not_negative("schedules", schedule), 0))
     raise check.wrong_type("schedules", _EXPECTED, schedule)
 
 
 def _is_wide(rates: Mapping[str, np.ndarray]) -> bool:
-    """Whether a tenth of all rates or more would lie flat on the axis; zero has no place on a log scale."""
-    every = np.concatenate([*rates.values()] or [np.zeros(1)])
-    return bool(every.min() > 0 and every.max() / np.quantile(every, 0.1) >= _LEAST_RATIO)
+    """Whether at least a tenth of the rates would be near 0 on a linear scale; a log scale excludes 0."""
+    values = np.concatenate([*rates.values()] or [np.zeros(1)])
+    return bool(values.min() > 0 and values.max() / np.quantile(values, 0.1) >= _LEAST_RATIO)

@@ -1,4 +1,4 @@
-"""How a search went, candidate by candidate."""
+"""The display of a search's scores in the order of candidates."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -7,39 +7,49 @@ import numpy as np
 
 from kerashp._arguments import Arguments
 from kerashp.plotting._candidates import Candidates, best_of, candidates_of, without_infinite, worst_shown
-from kerashp.plotting._matplotlib import BEST, COLOURS, axes_of, dots, legend, plain, require, stage_colours
+from kerashp.plotting._matplotlib import (
+    BEST,
+    COLOURS,
+    add_legend,
+    axes_of,
+    dot_style,
+    label_text,
+    require,
+    stage_colours,
+)
 
 _BY = ("candidates", "time")
 
 
 class SearchHistoryDisplay:
-    r"""The score of each candidate of a search, and the best so far.
+    r"""The score of each candidate of a search, and the best score so far.
 
-    With scores $s_i$, the greater the better, the best so far is $b_i = \max_{j \le i} s_j$. Scores far
+    With scores $s_i$, where greater is better, the best so far is $b_i = \max_{j \le i} s_j$. Scores far
     below most are drawn at the lower edge, as triangles that point down.
 
     Parameters
     ----------
     scores : array of shape (n_candidates,)
-        Mean test scores in the order of the search; NaN where a candidate failed.
+        Mean test scores in the order of the search; NaN for a candidate that failed.
     seconds : array of shape (n_candidates,), default=None
-        What each took, all splits.
+        The time of each candidate over all splits.
     score_name : str, default="score"
+        The name of the score.
     stages : sequence of str, default=None
-        The round or iteration of each candidate, by which it is coloured.
+        The round or iteration of each candidate, which determines its colour.
 
     Attributes
     ----------
     scores, seconds, stages
-        As given; `seconds` is zeros if None.
+        The parameters; `seconds` is zeros if None.
     best_scores : ndarray of shape (n_candidates,)
-        The best so far; NaN as long as all have failed.
+        The best score so far; NaN as long as all candidates have failed.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     line_ : matplotlib artist
-        The best so far.
+        The line of the best score so far.
     scatters_ : list of matplotlib artists
-        The candidates, one for each stage.
+        The dots of the candidates of each stage.
 
     Examples
     --------
@@ -67,28 +77,28 @@ class SearchHistoryDisplay:
         ):
             if len(column) != len(self.scores):
                 raise ValueError(
-                    f"SearchHistoryDisplay: {name} must have one entry a candidate, {len(self.scores)}; got "
-                    f"{len(column)}"
+                    f"SearchHistoryDisplay: {name} must have one entry per candidate, {len(self.scores)}; "
+                    f"got {len(column)}"
                 )
         self.best_scores = np.fmax.accumulate(self.scores)
 
     @property
     def elapsed(self) -> np.ndarray:
-        """The seconds of each candidate and all before it."""
+        """The cumulative time of the candidates."""
         return np.cumsum(self.seconds)
 
     @classmethod
     def from_search(
         cls, search: Any, *, metric: str | None = None, by: str = "candidates", ax: Any = None, **options: Any
     ) -> Self:
-        """Draw a fitted search.
+        """Draw the candidates of a fitted search.
 
         Parameters
         ----------
         search : search of kerashp or scikit-learn
-            Fitted.
+            A fitted search.
         metric : str, default=None
-            Which score, where there are several; the one that `refit` names if None.
+            The score to draw, for a search with several; if None, the one in `refit`.
         by, ax, **options
             See `plot`.
 
@@ -101,7 +111,7 @@ class SearchHistoryDisplay:
         ImportError
             If matplotlib is not installed.
         TypeError, ValueError, sklearn.exceptions.NotFittedError
-            If it is no fitted search, or has no such score.
+            If `search` is not a fitted search, or does not have the score.
 
         Examples
         --------
@@ -120,22 +130,26 @@ class SearchHistoryDisplay:
 
     @classmethod
     def from_candidates(cls, candidates: Candidates) -> Self:
-        """Of a table of candidates; nothing is drawn."""
-        found = candidates
-        return cls(found.scores, found.seconds, score_name=found.score_name, stages=found.stages)
+        """Make a display from a table of candidates, without drawing it."""
+        return cls(
+            candidates.scores,
+            candidates.seconds,
+            score_name=candidates.score_name,
+            stages=candidates.stages,
+        )
 
     def plot(self, ax: Any = None, *, by: str = "candidates", **options: Any) -> Self:
-        """Draw.
+        """Draw the scores.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Of a new figure if None.
+            If None, the axes of a new figure.
         by : {"candidates", "time"}, default="candidates"
-            What runs to the right: how many candidates there were, or the seconds of fitting and scoring that
-            they took, all splits and all processes added up.
+            The x axis: the number of candidates, or their cumulative seconds of fitting and scoring over all
+            splits and processes.
         **options
-            For matplotlib's `scatter`.
+            Options of matplotlib's `scatter`.
 
         Returns
         -------
@@ -144,7 +158,7 @@ class SearchHistoryDisplay:
         check = Arguments("SearchHistoryDisplay.plot")
         check.choice("by", by, _BY)
         if by == "time" and not self.seconds.any():
-            raise ValueError("SearchHistoryDisplay.plot: by='time' needs seconds, and there are none")
+            raise ValueError("SearchHistoryDisplay.plot: by='time' requires seconds, but there are none")
         self.ax_ = axes_of(check.caller, ax)
         self.figure_ = self.ax_.figure
         x = self.elapsed if by == "time" else np.arange(1, len(self.scores) + 1)
@@ -155,26 +169,26 @@ class SearchHistoryDisplay:
         self._draw_candidates(x, edge, options)
         self._draw_failed(x)
         self.ax_.set_xlabel("seconds of fitting and scoring" if by == "time" else "candidates")
-        self.ax_.set_ylabel(plain(self.score_name))
+        self.ax_.set_ylabel(label_text(self.score_name))
         if by == "candidates":
             self.ax_.xaxis.get_major_locator().set_params(integer=True)
         top = edge if self.best is None else self.scores[self.best]
         margin = 0.05 * (top - edge) or 0.5
         self.ax_.set_ylim(edge - 1.5 * margin, top + margin)
-        legend(self.ax_, len(self.scores), "lower right")
+        add_legend(self.ax_, len(self.scores), "lower right")
         return self
 
     def _draw_candidates(self, x: np.ndarray, edge: float, options: dict[str, Any]) -> None:
         heights = np.maximum(self.scores, edge)
-        below, size = self.scores < edge, dots(len(x))
+        below, size = self.scores < edge, dot_style(len(x))
         colours = stage_colours(self.stages) or {"candidates": COLOURS[0]}
         stages = np.array(self.stages if self.stages is not None else ["candidates"] * len(x), dtype=object)
         self.scatters_ = []
         for stage, colour in colours.items():
-            own = (stages == stage) & ~below & np.isfinite(self.scores)
-            label = plain(stage) if len(colours) <= 10 else None
-            given = size | {"color": [colour], "label": label, "alpha": 0.8, "linewidths": 0} | options
-            self.scatters_.append(self.ax_.scatter(x[own], heights[own], **given))
+            inside = (stages == stage) & ~below & np.isfinite(self.scores)
+            label = label_text(stage) if len(colours) <= 10 else None
+            style = size | {"color": [colour], "label": label, "alpha": 0.8, "linewidths": 0} | options
+            self.scatters_.append(self.ax_.scatter(x[inside], heights[inside], **style))
         if below.any():
             label = f"{int(below.sum())} lower"
             self.ax_.scatter(x[below], heights[below], marker="v", color=COLOURS[3], label=label, **size)
@@ -182,12 +196,12 @@ class SearchHistoryDisplay:
     def _draw_failed(self, x: np.ndarray) -> None:
         failed = ~np.isfinite(self.scores)
         if failed.any():
-            at_the_edge = {"transform": self.ax_.get_xaxis_transform(), "clip_on": False}
+            edge_style = {"transform": self.ax_.get_xaxis_transform(), "clip_on": False}
             label = f"{int(failed.sum())} failed"
             zeros = np.zeros(int(failed.sum()))
-            self.ax_.scatter(x[failed], zeros, marker="x", color="black", s=22, label=label, **at_the_edge)
+            self.ax_.scatter(x[failed], zeros, marker="x", color="black", s=22, label=label, **edge_style)
 
     @property
     def best(self) -> int | None:
-        """The position of the best candidate; None if all failed."""
+        """The index of the best candidate; None if all failed."""
         return best_of(self.scores)

@@ -1,4 +1,4 @@
-"""The score against each parameter, on the parameter's own scale."""
+"""The display of the score against each parameter, on the scale of the parameter."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -15,27 +15,30 @@ from kerashp.plotting._candidates import (
     without_infinite,
     worst_shown,
 )
-from kerashp.plotting._matplotlib import BEST, COLOURS, dots, grid_of, plain, require, stage_colours
+from kerashp.plotting._matplotlib import BEST, COLOURS, dot_style, grid_of, label_text, require, stage_colours
 from kerashp.plotting._scales import CATEGORIES, LOG, MISSING, ONE_MINUS_LOG, Scale, scale_of
 
 _GOLDEN = 0.6180339887498949
 
 
 class Columns:
-    """The values of parameters by candidate, each on its own scale.
+    """The values of parameters by candidate, with their scales.
 
     Parameters
     ----------
     candidates : Candidates
+        The candidates of a search.
     parameters : list of str
-    spaces : dict from str to list
-        What each parameter was drawn from.
+        Names of parameters.
+    spaces : dict of str to list
+        The distributions or lists of each parameter.
 
     Attributes
     ----------
-    scales : dict from str to Scale
-    numbers : dict from str to ndarray of shape (n_candidates,)
-        Values, or places of categories; NaN where a candidate has no such parameter.
+    scales : dict of str to Scale
+        The scale of each parameter.
+    numbers : dict of str to ndarray of shape (n_candidates,)
+        Values, or indices of categories; NaN if a candidate does not have the parameter.
     """
 
     def __init__(self, candidates: Candidates, parameters: Sequence[str], spaces: Mapping[str, list[Any]]):
@@ -48,34 +51,37 @@ class Columns:
 
 
 class SliceDisplay:
-    """The score of each candidate against each parameter, on the parameter's own scale.
+    """The score of each candidate against each parameter, on the scale of the parameter.
 
-    Log-uniform parameters have a log axis, those near 1 (`one_minus_loguniform`) one on which 1 - value is on
-    a log scale, and choices one place each. Candidates without a parameter are left out of its picture;
-    scores far below most are drawn at the lower edge, as triangles that point down.
+    The axis of a log-uniform parameter is logarithmic, that of a parameter near 1 (`one_minus_loguniform`)
+    logarithmic in 1 - value, and that of a choice has a place for each category. Candidates without a
+    parameter are omitted from its plot; scores far below most are drawn at the lower edge, as triangles that
+    point down.
 
     Parameters
     ----------
     scores : array of shape (n_candidates,)
-        NaN where a candidate failed.
-    numbers : dict from str to array of shape (n_candidates,)
-        The values by parameter, or places of categories; NaN where there is none.
-    scales : dict from str to Scale
-        As `from_search` finds them.
+        Mean test scores; NaN for a candidate that failed.
+    numbers : dict of str to array of shape (n_candidates,)
+        The values of each parameter, or indices of categories; NaN for a missing value.
+    scales : dict of str to Scale
+        The scale of each parameter, as determined by `from_search`.
     score_name : str, default="score"
+        The name of the score.
     stages : sequence of str, default=None
-        The round or iteration of each candidate, by which it is coloured.
+        The round or iteration of each candidate, which determines its colour.
     best : int, default=None
-        The candidate that a star marks; that of the greatest score if None.
+        The index of the candidate that a star marks; if None, that of the greatest score.
 
     Attributes
     ----------
     scores, numbers, scales, score_name, stages, best
-        As given.
+        The parameters.
     axes_ : list of matplotlib Axes
-        One for each parameter.
+        The axes of each parameter.
     figure_ : matplotlib Figure
     scatters_ : list of matplotlib artists
+        The dots of each parameter.
     """
 
     def __init__(
@@ -105,16 +111,16 @@ class SliceDisplay:
         ax: Any = None,
         **options: Any,
     ) -> Self:
-        """Draw a fitted search.
+        """Draw the candidates of a fitted search.
 
         Parameters
         ----------
         search : search of kerashp or scikit-learn
-            Fitted.
+            A fitted search.
         parameters : list of str, default=None
-            Those that differ between candidates if None.
+            The parameters to draw; if None, those that differ between candidates.
         metric : str, default=None
-            Which score, where there are several; the one that `refit` names if None.
+            The score to draw, for a search with several; if None, the one in `refit`.
         ax, **options
             See `plot`.
 
@@ -127,7 +133,7 @@ class SliceDisplay:
         ImportError
             If matplotlib is not installed.
         TypeError, ValueError, sklearn.exceptions.NotFittedError
-            If it is no fitted search, or has no such score or parameter.
+            If `search` is not a fitted search, or does not have the score or a parameter.
 
         Examples
         --------
@@ -143,16 +149,15 @@ class SliceDisplay:
         """
         caller = "SliceDisplay.from_search"
         require(caller)
-        found = candidates_of(caller, search, metric)
-        return cls.from_candidates(
-            found, parameters_to_draw(caller, found, parameters), spaces_of(search)
-        ).plot(ax, **options)
+        candidates = candidates_of(caller, search, metric)
+        names = parameters_to_draw(caller, candidates, parameters)
+        return cls.from_candidates(candidates, names, spaces_of(search)).plot(ax, **options)
 
     @classmethod
     def from_candidates(
         cls, candidates: Candidates, parameters: Sequence[str], spaces: Mapping[str, list[Any]]
     ) -> Self:
-        """Of a table of candidates; nothing is drawn."""
+        """Make a display from a table of candidates, without drawing it."""
         columns = Columns(candidates, parameters, spaces)
         return cls(
             candidates.scores,
@@ -164,14 +169,14 @@ class SliceDisplay:
         )
 
     def plot(self, ax: Any = None, **options: Any) -> Self:
-        """Draw.
+        """Draw the plots of all parameters.
 
         Parameters
         ----------
         ax : matplotlib Axes or array of them, default=None
-            One for each parameter; those of a new figure if None.
+            One for each parameter; if None, those of a new figure.
         **options
-            For matplotlib's `scatter`.
+            Options of matplotlib's `scatter`.
 
         Returns
         -------
@@ -180,62 +185,62 @@ class SliceDisplay:
         self.axes_ = grid_of("SliceDisplay.plot", ax, len(self.numbers))
         self.figure_ = self.axes_[0].figure
         self.scatters_ = [
-            self._draw(one, name, options) for one, name in zip(self.axes_, self.numbers, strict=True)
+            self._draw_parameter(ax, name, options) for ax, name in zip(self.axes_, self.numbers, strict=True)
         ]
-        for first in self.axes_:
-            if first.get_subplotspec() is None or first.get_subplotspec().is_first_col():
-                first.set_ylabel(plain(self.score_name))
+        for ax in self.axes_:
+            if ax.get_subplotspec() is None or ax.get_subplotspec().is_first_col():
+                ax.set_ylabel(label_text(self.score_name))
         self._draw_legend()
         return self
 
-    def _draw(self, ax: Any, name: str, options: dict[str, Any]) -> Any:
-        scale, x = self.scales[name], _spread(self.numbers[name], self.scales[name])
+    def _draw_parameter(self, ax: Any, name: str, options: dict[str, Any]) -> Any:
+        scale, x = self.scales[name], _without_overlap(self.numbers[name], self.scales[name])
         edge = worst_shown(self.scores)
         heights, below = np.maximum(self.scores, edge), self.scores < edge
-        size = dots(len(x))
-        known = stage_colours(self.stages)
-        colours = np.array([known[stage] for stage in self.stages]) if self.stages else None
-        shown = np.isfinite(x) & np.isfinite(heights) & ~below
-        given = {"c": COLOURS[0] if colours is None else colours[shown], "alpha": 0.75, "linewidths": 0}
-        drawn = ax.scatter(x[shown], heights[shown], **(size | given | options))
+        size = dot_style(len(x))
+        by_stage = stage_colours(self.stages)
+        colours = np.array([by_stage[stage] for stage in self.stages]) if self.stages else None
+        inside = np.isfinite(x) & np.isfinite(heights) & ~below
+        style = {"c": COLOURS[0] if colours is None else colours[inside], "alpha": 0.75, "linewidths": 0}
+        dots = ax.scatter(x[inside], heights[inside], **(size | style | options))
         ax.scatter(x[below], heights[below], marker="v", color=COLOURS[3], **size)
         if self.best is not None:
             star = {"marker": "*", "s": 130, "color": BEST, "edgecolors": "white", "zorder": 3}
             ax.scatter(x[self.best], heights[self.best], **star)
         set_scale(ax, scale, self.numbers[name])
-        ax.set_xlabel(plain(short_names([*self.numbers])[name], 36))
-        return drawn
+        ax.set_xlabel(label_text(short_names([*self.numbers])[name], 36))
+        return dots
 
     def _draw_legend(self) -> None:
-        known = stage_colours(self.stages)
-        if not 1 < len(known) <= 10:
+        by_stage = stage_colours(self.stages)
+        if not 1 < len(by_stage) <= 10:
             return
-        for stage, colour in known.items():
-            self.axes_[-1].scatter([], [], color=[colour], s=18, label=plain(stage))
+        for stage, colour in by_stage.items():
+            self.axes_[-1].scatter([], [], color=[colour], s=18, label=label_text(stage))
         self.axes_[-1].legend(fontsize="x-small", framealpha=0.8)
 
 
 def set_scale(ax: Any, scale: Scale, numbers: np.ndarray) -> None:
-    """Give an x axis a parameter's scale, and what is written at it."""
+    """Set the scale, the limits and the labels of the x axis for a parameter."""
     present = numbers[np.isfinite(numbers)]
     low, high = (float(present.min()), float(present.max())) if present.size else (0.0, 0.0)
     places = scale.forward([low, high])
     margin = 0.5 if scale.kind == CATEGORIES else 0.06 * (places[1] - places[0]) or 0.5
-    # Before the scale, which would look for limits itself, beyond what floats can be.
+    # Before the scale, which would otherwise choose limits beyond the range of floats.
     ax.set_xlim(*scale.backward([places[0] - margin, places[1] + margin]))
     if scale.kind == LOG:
         ax.set_xscale("log")
         ax.minorticks_off()
     elif scale.kind == ONE_MINUS_LOG:
         ax.set_xscale("function", functions=(scale.forward, scale.backward))
-    at, labels = scale.ticks(low, high)
-    crowded = sum(map(len, labels)) > 26
-    turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
-    ax.set_xticks(at, [plain(label, 16) for label in labels], fontsize="small", **turned)
+    ticks, labels = scale.ticks(low, high)
+    is_crowded = sum(map(len, labels)) > 26
+    style = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if is_crowded else {}
+    ax.set_xticks(ticks, [label_text(label, 16) for label in labels], fontsize="small", **style)
 
 
-def _spread(numbers: np.ndarray, scale: Scale) -> np.ndarray:
-    """Places of points: those of one category are set apart, so that they do not hide each other."""
+def _without_overlap(numbers: np.ndarray, scale: Scale) -> np.ndarray:
+    """The x values of the dots; those of a category are spread so that they do not hide each other."""
     if scale.kind != CATEGORIES:
         return numbers
     return numbers + 0.4 * (np.arange(len(numbers)) * _GOLDEN % 1 - 0.5)

@@ -1,11 +1,11 @@
-"""Text that every file and font can take."""
+"""Text that can be written to any file and in any font."""
 
-# Line breaks and tabs are no harm.
+# All but line breaks and tabs.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def printable(text: str) -> str:
-    r"""The text with escapes in place of halves of surrogate pairs and control characters.
+    r"""The text with escapes for unpaired surrogates and control characters.
 
     >>> print(printable("a\x00b\ud800"))
     a\x00b\ud800

@@ -29,7 +29,7 @@ from kerashp.plotting import (
 )
 from kerashp.plotting._candidates import candidates_of, worst_shown
 from kerashp.plotting._curves import best_index
-from kerashp.plotting._matplotlib import as_svg, plain
+from kerashp.plotting._matplotlib import as_svg, label_text
 from kerashp.plotting._scales import MISSING, linear_ticks, log_ticks, scale_of
 from kerashp.spaces import int_loguniform, one_minus_loguniform
 
@@ -117,7 +117,7 @@ def test_one_of_several_scores() -> None:
         candidates_of("f", search, "auc")
     search.refit = False
     with pytest.raises(
-        ValueError, match="f: the search has several scores; pass metric, one of 'r2', 'loss'"
+        ValueError, match="f: the search has several scores; pass as metric one of 'r2', 'loss'"
     ):
         candidates_of("f", search)
 
@@ -246,11 +246,11 @@ def test_low_scores_are_drawn_at_the_edge() -> None:
 def test_wrong_arguments_of_the_history() -> None:
     with pytest.raises(ValueError, match="plot: by must be one of 'candidates', 'time'; got 'size'"):
         SearchHistoryDisplay([0.1]).plot(by="size")
-    with pytest.raises(ValueError, match="by='time' needs seconds, and there are none"):
+    with pytest.raises(ValueError, match="by='time' requires seconds, but there are none"):
         SearchHistoryDisplay([0.1]).plot(by="time")
-    with pytest.raises(ValueError, match="seconds must have one entry a candidate, 1; got 2"):
+    with pytest.raises(ValueError, match="seconds must have one entry per candidate, 1; got 2"):
         SearchHistoryDisplay([0.1], [1.0, 2.0])
-    with pytest.raises(ValueError, match="stages must have one entry a candidate, 1; got 2"):
+    with pytest.raises(ValueError, match="stages must have one entry per candidate, 1; got 2"):
         SearchHistoryDisplay([0.1], stages=["a", "b"])
     with pytest.raises(TypeError, match="ax must be matplotlib Axes or None; got 3"):
         SearchHistoryDisplay([0.1]).plot(3)
@@ -302,9 +302,13 @@ def test_slices_on_axes_given() -> None:
     axes = plt.subplots(2, 2)[1]
     drawn = SliceDisplay.from_search(search, parameters=["mlp__rate", "mlp__beta"], ax=axes[0])
     assert drawn.figure_ is axes[0, 0].figure
-    with pytest.raises(ValueError, match="ax must be None or 3 matplotlib Axes, one a parameter; got 1"):
+    with pytest.raises(
+        ValueError, match="ax must be None or 3 matplotlib Axes, one for each parameter; got 1"
+    ):
         SliceDisplay.from_search(search, ax=ax)
-    with pytest.raises(TypeError, match="ax must be None or 3 matplotlib Axes, one a parameter; got 'ax'"):
+    with pytest.raises(
+        TypeError, match="ax must be None or 3 matplotlib Axes, one for each parameter; got 'ax'"
+    ):
         SliceDisplay.from_search(search, ax="ax")
 
 
@@ -313,7 +317,7 @@ def test_parameters_that_are_not_there() -> None:
         with pytest.raises(ValueError, match="among those of the search, 'mlp__rate', .*; got 'rate'"):
             display.from_search(pipeline_search([0.1, 0.2, 0.3]), parameters="rate")
         with pytest.raises(
-            ValueError, match="the search has no parameters to draw; its candidates are all {}"
+            ValueError, match="the search has no parameters to draw; all its candidates are {}"
         ):
             display.from_search(searched([0.1], [{}]))
 
@@ -337,8 +341,8 @@ def test_text_is_no_formula() -> None:
 
 
 def test_text_that_no_font_has() -> None:
-    assert plain("a\x00\ud800$") == r"a\x00\ud800\$"
-    assert len(plain("\x00" * 10)) == 28
+    assert label_text("a\x00\ud800$") == r"a\x00\ud800\$"
+    assert len(label_text("\x00" * 10)) == 28
     params = [{"tag": tag} for tag in ("\ud800", "\x00", "漢字")]
     for display in (SliceDisplay, ParallelCoordinatesDisplay):
         assert b"<svg" in as_svg(display.from_search(searched([0.1, 0.2, 0.3], params)).figure_)
@@ -583,7 +587,7 @@ def test_drawing_without_matplotlib_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(
-        ImportError, match=rf'{caller} draws with matplotlib; install it: pip install "kerashp\[plot\]"'
+        ImportError, match=rf'{caller} requires matplotlib; install it with: pip install "kerashp\[plot\]"'
     ):
         draw()
 

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from kerashp import KerasMLPRegressor, KerasRegressor, build_model
 from kerashp.callbacks import StepDrop
 from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, OracleSearchCV, RandomizedSearchCV
-from kerashp.plotting._report import described
+from kerashp.plotting._report import space_text
 from kerashp.spaces import int_loguniform
 
 EVIL = "<script>alert('$x_{')</script>"
@@ -154,7 +154,7 @@ def test_learning_rates_that_move_are_drawn(tmp_path: Path) -> None:
     wrapped = KerasRegressor(build_model(0, input_shape=3), epochs=2, schedule="cosine", random_state=0)
     search = GridSearchCV(wrapped, {"batch_size": [20]}, cv=2).fit(X, X[:, 0])
     page = search.report(tmp_path / "a.html").read_text(encoding="utf-8")
-    assert "by epoch, times the optimizer&#x27;s own" in page
+    assert "by epoch, as a multiple of the optimizer&#x27;s rate" in page
 
 
 @pytest.mark.filterwarnings("ignore")  # of the fits that fail
@@ -168,11 +168,11 @@ def test_all_text_is_escaped(tmp_path: Path) -> None:
     assert "script" not in page.tags
     assert text.count("<h1>&lt;script&gt;alert(&#x27;$x_{&#x27;)&lt;/script&gt;</h1>") == 1
     assert f"|{EVIL}|" in page.sections["Leaderboard"]
-    assert "2 failed and have none." in page.sections["Leaderboard"]
+    assert "2 candidates failed and have no score." in page.sections["Leaderboard"]
     assert "|other|" in page.sections["Leaderboard"]
     assert f"name|{EVIL}, b|" in page.sections["What was searched"]
     assert "no fit of the search has curves" in page.sections["Learning curves"]
-    assert "There is none: diagnose: " in page.sections["Diagnosis of the best candidate"]
+    assert "There is no diagnosis: diagnose: " in page.sections["Diagnosis of the best candidate"]
     assert "|12|" in page.sections["What trained together"]  # fits that were not stacked
     assert "The best <script>" in page.sections[""]
 
@@ -210,7 +210,7 @@ def test_another_score_and_a_short_leaderboard(tmp_path: Path) -> None:
     options = {"metric": "smallness", "n_top": 1}
     page = Page(search.report(tmp_path / "a.html", **options).read_text(encoding="utf-8"))
     assert "The best smallness: -1 (candidate 0)." in page.sections[""]
-    assert "2 more have lower scores." in page.sections["Leaderboard"]
+    assert "2 more candidates have lower scores." in page.sections["Leaderboard"]
     assert search.best_index_ == 2
 
 
@@ -235,7 +235,7 @@ def test_a_search_without_parameters_or_with_a_score_for_failures(tmp_path: Path
     search = GridSearchCV(Ridge(), {}, cv=2, error_score=-1.0).fit(X, X[:, 0])
     page = Page(search.report(tmp_path / "a.html").read_text(encoding="utf-8"))
     assert len(page.sources) == 2  # how it went, by candidates and by time
-    assert "Those that failed count with a score of -1." in page.sections["Leaderboard"]
+    assert "Failed candidates have a score of -1." in page.sections["Leaderboard"]
 
 
 @pytest.mark.usefixtures("blank")
@@ -258,11 +258,11 @@ def test_it_is_written_whole_or_not_at_all(
 
 def test_wrong_arguments(search: RandomizedSearchCV, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere" / "report.html"
-    with pytest.raises(ValueError, match="there is no folder '.*nowhere'. Make it first"):
+    with pytest.raises(ValueError, match="there is no folder '.*nowhere'. Create it first"):
         search.report(nowhere)
     assert [*tmp_path.iterdir()] == []
     with pytest.raises(
-        ValueError, match="path must be the path of a file in .* is a folder. Add a file's name"
+        ValueError, match="path must be the path of a file in .* is a folder. Add a file name"
     ):
         search.report(tmp_path)
     with pytest.raises(TypeError, match="path must be the path of a file in a folder that exists; got 3"):
@@ -298,15 +298,16 @@ def test_the_readmes_displays(
 def test_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(
-        ImportError, match=r'report draws with matplotlib; install it: pip install "kerashp\[plot\]"'
+        ImportError, match=r'report requires matplotlib; install it with: pip install "kerashp\[plot\]"'
     ):
         GridSearchCV(Ridge(), {}).report(tmp_path / "a.html")
 
 
 def test_what_parameters_are_drawn_from() -> None:
-    assert described(uniform(0.1, scale=0.4)) == "uniform(0.1, scale=0.4)"
-    assert described(int_loguniform(10, 100)) == "int_loguniform(low=10, high=100)"
+    assert space_text(uniform(0.1, scale=0.4)) == "uniform(0.1, scale=0.4)"
+    assert space_text(int_loguniform(10, 100)) == "int_loguniform(low=10, high=100)"
     assert (
-        described(np.arange(10, 100)) == "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, ..., 99 (90 values)"
+        space_text(np.arange(10, 100))
+        == "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, ..., 99 (90 values)"
     )
-    assert described(["relu", None, (8, 4)]) == "relu, None, (8, 4)"
+    assert space_text(["relu", None, (8, 4)]) == "relu, None, (8, 4)"
