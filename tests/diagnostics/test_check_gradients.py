@@ -368,7 +368,7 @@ def test_verdicts_go_by_the_difference(factor: float, verdict: str) -> None:
         (
             {"model": keras.Sequential(name="bare")},
             ValueError,
-            "model 'bare' has no loss, as it is not compiled",
+            "model 'bare' has no loss, because it is not compiled",
         ),
         ({"x": iter([1])}, TypeError, "x must be dense arrays of numbers, or lists or dicts of them; got"),
         (

@@ -33,8 +33,10 @@ def noise(size: float, seed: int = 0, n: int = N) -> np.ndarray:
     return size * np.random.default_rng(seed).normal(size=n)
 
 
-def curves(loss: np.ndarray, val_loss: np.ndarray | None = None, scale: float = 1.0, **known: bool) -> Curves:
-    return Curves(loss, scale, val_loss, **known)  # type: ignore[arg-type]
+def curves(
+    loss: np.ndarray, val_loss: np.ndarray | None = None, scale: float = 1.0, **options: bool
+) -> Curves:
+    return Curves(loss, scale, val_loss, **options)  # type: ignore[arg-type]
 
 
 def history_of(layers: list[keras.Layer], loss: np.ndarray, **more: np.ndarray) -> keras.callbacks.History:
@@ -60,8 +62,8 @@ def test_levels_are_medians_of_tenths() -> None:
     assert rules.lowest(np.concatenate([curve, curve + 7])) == 3.5  # of a tenth of 80 epochs
     assert rules.fall(curve) == 11.5 - 1.5
     assert rules.fall_of_half(curve) == 19 - 1.5
-    assert rules.late(curve) == pytest.approx(17.5 / 37.5)
-    assert rules.late(np.ones(10)) == 0
+    assert rules.late_share(curve) == pytest.approx(17.5 / 37.5)
+    assert rules.late_share(np.ones(10)) == 0
 
 
 def test_a_zigzag_is_what_goes_up_and_down() -> None:
@@ -121,7 +123,7 @@ def test_a_gap_is_overfitting_from_its_threshold_on() -> None:
     assert finding is not None
     assert finding.evidence["gap"] == pytest.approx(0.8, abs=1e-4)
     assert finding.severity == pytest.approx(2.0, abs=1e-3)
-    assert "0.85, 80% of the first epoch's loss above the training loss of 0.05" in finding.text
+    assert "0.85. This is 80% of the first epoch's loss above the training loss of 0.05" in finding.text
 
 
 def test_a_validation_loss_that_rises_is_overfitting_unless_it_is_of_no_size() -> None:
@@ -142,7 +144,7 @@ def test_a_clear_gap_is_overfitting_where_the_validation_loss_rises_somewhat() -
     assert finding is not None
     assert finding.evidence["rise"] == pytest.approx(0.2, abs=1e-3)
     assert finding.evidence["gap"] == pytest.approx(0.38, abs=1e-3)
-    assert finding.evidence["rise_threshold"] == rules.SOME_RISE
+    assert finding.evidence["rise_threshold"] == rules.SMALL_RISE
     both_rose = 0.16 + 0.84 * np.exp(-EPOCHS / 2) + 0.09 * np.clip((EPOCHS - 20) / 30, 0, 1)
     assert rules.overfitting(curves(both_rose, risen(0.2))) is None
 
@@ -151,10 +153,10 @@ def test_what_was_learned_and_does_not_hold_for_other_rows_is_overfitting() -> N
     loss = 0.4 + 0.6 * np.exp(-EPOCHS / 4)
     for level, ailment in ((0.79, "overfitting"), (0.71, "overfitting"), (0.69, "healthy")):
         assert verdict(loss, np.maximum(loss, level)) == ailment
-    finding = rules.overfitting(curves(loss, np.maximum(loss, 0.79), known=True))
+    finding = rules.overfitting(curves(loss, np.maximum(loss, 0.79), has_baseline=True))
     assert finding is not None
     assert finding.evidence["lost"] == pytest.approx(0.39 / 0.6, abs=1e-3)
-    assert "65% of what was learned is lost" in finding.text
+    assert "Of what was learned, 65% does not hold for the validation rows" in finding.text
     assert rules.overfitting(curves(loss, np.maximum(loss, 0.79))) is None  # what a guess loses is not known
     no_better = 0.7 + 0.3 * np.exp(-EPOCHS / 4)
     assert verdict(no_better, np.ones(N)) == "overfitting"
@@ -202,7 +204,7 @@ def test_of_a_model_with_dropout_the_validation_loss_is_judged() -> None:
     assert found(DECAY + 0.5, val_loss=DECAY + 0.45) == "underfitting"
     alone = diagnose(history_of(dropout, DECAY + 0.3 + noise(0.03)), baseline=1.0)
     assert alone.verdict == "healthy"
-    assert any("too high cannot be told without a validation loss" in note for note in alone.notes)
+    assert any("too high cannot be detected without a validation loss" in note for note in alone.notes)
 
 
 def test_a_straight_line_is_too_slow_and_a_curve_that_began_well_still_improves() -> None:
@@ -277,11 +279,11 @@ def test_a_diagnosis_prints_its_evidence() -> None:
         "Verdict after 60 epochs: too slow\ntoo slow: The training loss still fell by 7.6%"
     )
     assert "1. raise the learning rate" in text
-    assert "whether it overfits cannot be told" in text
+    assert "overfitting cannot be detected" in text
     assert "Pass y, the training targets, or baseline" in text
-    assert ("first step", "0.005085", "0.35") in found.findings[0].measured()
+    assert ("first step", "0.005085", "0.35") in found.findings[0].evidence_rows()
     assert re.search(r"too slow +late +0.469 +0.3", text)
-    assert found._repr_html_().count("<tr>") == 1 + len(found.findings[0].measured())
+    assert found._repr_html_().count("<tr>") == 1 + len(found.findings[0].evidence_rows())
 
 
 def test_what_curves_cannot_tell_is_said() -> None:
@@ -340,7 +342,9 @@ def test_of_a_search_what_most_splits_of_the_best_show_is_taken() -> None:
     slow, sound, noisy = ({"loss": loss} for loss in (LINE, DECAY, DECAY + 0.3 + noise(0.05)))
     found = diagnose(fitted_search([slow, sound, slow, None]), baseline=1.0)
     assert (found.verdict, found.n_curves) == ("too slow", 3)
-    assert found.findings[0].text.endswith("(On 2 of 3 splits; a typical one's.)")
+    assert found.findings[0].text.endswith(
+        "(Found on 2 of 3 splits; the numbers are those of median severity.)"
+    )
     assert "after 60 epochs of 3 splits" in str(found)
     split = diagnose(fitted_search([noisy, sound, slow, sound, noisy, noisy]), baseline=1.0)
     assert split.verdict == "fluctuation"  # half of them: no ailment is of most
@@ -506,11 +510,16 @@ def test_what_cannot_give_a_baseline() -> None:
     hinge.set_model(build_model(1, 2))
     hinge.model.compile("sgd", "hinge")
     hinge.history = {"loss": list(DECAY)}
-    with pytest.raises(ValueError, match="the loss of a trivial prediction of y by 'hinge' is not known"):
+    with pytest.raises(
+        ValueError, match="the best constant prediction of y is not known for the loss 'hinge'"
+    ):
         diagnose(hinge, y=np.ones(3))
-    with pytest.raises(ValueError, match="y needs the model's loss, and this source has no model"):
+    with pytest.raises(
+        ValueError,
+        match="y requires a compiled model, and this source has none. .* pass the estimator itself",
+    ):
         diagnose({"loss": DECAY}, y=np.ones(3))
-    with pytest.raises(ValueError, match="y and baseline say the same; pass one of them"):
+    with pytest.raises(ValueError, match="y and baseline exclude each other; pass only one of them"):
         diagnose({"loss": DECAY}, y=np.ones(3), baseline=1.0)
 
 
@@ -519,11 +528,13 @@ def test_targets_that_give_no_baseline() -> None:
     history.set_model(build_model(1, 2))
     history.history = {"loss": list(DECAY)}
     for y in (["a", "b"], [np.ones(2), np.ones((2, 3))], 3.0):
-        with pytest.raises((TypeError, ValueError), match="y must be numbers of shape .* or pass baseline"):
+        with pytest.raises(
+            (TypeError, ValueError), match="y must be numbers of shape .* otherwise pass baseline"
+        ):
             diagnose(history, y=y)
     regressor = KerasMLPRegressor(0, epochs=8).fit(np.ones((20, 2)), np.arange(20.0))
     with pytest.raises(
-        ValueError, match="an estimator or a search has kept the loss of a trivial prediction"
+        ValueError, match="an estimator or a search stores the loss of the best constant prediction"
     ):
         diagnose(regressor, y=np.arange(20.0))
 

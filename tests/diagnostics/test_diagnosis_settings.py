@@ -22,7 +22,7 @@ from kerashp.diagnostics._learning_curves.findings import (
     WARM_UP,
     WEAKEN,
 )
-from kerashp.diagnostics._learning_curves.settings import left_to_do, settings_of
+from kerashp.diagnostics._learning_curves.settings import applicable_actions, settings_of
 from kerashp.model_selection import GridSearchCV
 from kerashp.schedules import LinearWarmup
 
@@ -36,7 +36,7 @@ CLASSIFIER = KerasMLPClassifier(**SLOW)
 
 
 def left(action: str, model: Any, outer: Any = None) -> str | None:
-    return next(iter(left_to_do([action], settings_of(model, outer))), None)
+    return next(iter(applicable_actions([action], settings_of(model, outer))), None)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_what_does_not_regularise_is_not_to_be_weakened() -> None:
     dropping, penalised = build_model(1, 3, dropout=0.2), build_model(1, 3, l2=0.1)
     both = build_model(1, 3, activity_l1=0.1, dropout=0.2)
     assert left(WEAKEN, build_model(1, 3)) is None
-    assert left(WEAKEN, dropping) == "weaken what regularises the network (dropout)"
-    assert left(WEAKEN, penalised) == "weaken what regularises the network (L1 and L2)"
-    assert left(WEAKEN, both) == "weaken what regularises the network (L1 and L2 and dropout)"
+    assert left(WEAKEN, dropping) == "reduce regularisation (dropout)"
+    assert left(WEAKEN, penalised) == "reduce regularisation (L1 and L2)"
+    assert left(WEAKEN, both) == "reduce regularisation (L1 and L2, dropout)"
     assert left(REGULARISE, both) == (
         "regularise: early stopping, more dropout, a stronger L2, fewer or narrower layers"
     )

@@ -135,8 +135,8 @@ class _GradientChecker:
 
     def _automatic(self, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
         def gradients(*tensors: Any) -> list[Any]:
-            found = backend().value_and_grad(lambda parts: (self._loss_of(parts), ()), list(tensors))[2]
-            pairs = zip(tensors, found, strict=True)
+            results = backend().value_and_grad(lambda parts: (self._loss_of(parts), ()), list(tensors))[2]
+            pairs = zip(tensors, results, strict=True)
             return [ops.zeros_like(tensor) if gradient is None else gradient for tensor, gradient in pairs]
 
         compiled = backend().for_any_rows(gradients, parts, 0)

@@ -1,1 +1,1 @@
-"""`diagnose`: learning curves, the rules that read them, and what to do next."""
+"""`diagnose`: learning curves, the rules that judge them, and advice."""

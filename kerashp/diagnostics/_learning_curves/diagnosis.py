@@ -1,4 +1,4 @@
-"""What learning curves say, with the numbers, and what to do next."""
+"""`diagnose`: findings in learning curves, with the evidence and advice."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from kerashp._arguments import Arguments
 from kerashp.diagnostics._foundations.result import Result, Table
 from kerashp.diagnostics._learning_curves.findings import AILMENTS, Finding
 from kerashp.diagnostics._learning_curves.rules import Curves, findings
-from kerashp.diagnostics._learning_curves.settings import left_to_do
+from kerashp.diagnostics._learning_curves.settings import applicable_actions
 from kerashp.diagnostics._learning_curves.sources import (
     baseline_of,
     curves_of,
@@ -20,37 +20,38 @@ from kerashp.diagnostics._learning_curves.sources import (
 
 _CHECK = Arguments("diagnose")
 _NO_VALIDATION = (
-    "There is no validation loss of enough epochs: whether it overfits cannot be told. Pass validation_data "
-    "or validation_split."
+    "There is no validation loss of enough epochs, so overfitting cannot be detected. Pass validation_data "
+    "or validation_split to fit."
 )
 _NO_BASELINE = (
-    "The losses are measured by the first epoch's, so that a network that learnt most in it looks as if it "
-    "underfitted, and one whose first loss is mostly penalties as if it did not. Pass y, the training "
-    "targets, or baseline, the loss of the best prediction that is the same for all rows."
+    "The losses are judged relative to the loss of the first epoch, because the baseline is not known. A "
+    "network that learned most in the first epoch may therefore appear to underfit, and one whose first loss "
+    "consists mainly of penalties may not. Pass y, the training targets, or baseline, the loss of the best "
+    "constant prediction."
 )
 _NOISY = (
-    "Dropout, or other noise in training, makes the training loss go up and down: whether the learning rate "
-    "is too high cannot be told without a validation loss of enough epochs."
+    "Dropout or other noise in training makes the training loss fluctuate, so a learning rate that is too "
+    "high cannot be detected without a validation loss of enough epochs."
 )
-_CLASSES = "The baseline is that of guessing among equally frequent classes; pass theirs where they are not."
+_CLASSES = "The baseline is that of equally frequent classes; pass baseline if their frequencies differ."
 
 
 @dataclass(frozen=True)
 class Diagnosis(Result):
-    """What `diagnose` returns.
+    """The result of `diagnose`.
 
     Attributes
     ----------
     findings : tuple of Finding
-        All that was found; what has to be mended first comes first.
+        The findings; the one to be addressed first comes first.
     n_epochs : int
-        Of the longest curve.
+        The number of epochs of the longest curve.
     n_curves : int
-        How many trainings were looked at: the splits of a search's best candidate, or 1.
+        The number of trainings: the splits of a search's best candidate, or 1.
     baseline : float or None
-        What the losses were measured by; None where it was the first epoch's loss.
+        The unit in which losses are judged; None if that is the loss of the first epoch.
     notes : tuple of str
-        What the curves cannot tell.
+        What cannot be detected in the curves, and why.
     """
 
     findings: tuple[Finding, ...]
@@ -65,82 +66,91 @@ class Diagnosis(Result):
         return self.findings[0].ailment
 
     def _parts(self) -> Sequence[str | Table]:
-        of = "" if self.n_curves == 1 else f" of {self.n_curves} splits"
-        said = [part for one in self.findings for part in one._parts()]
-        rows = [(one.ailment, *cells) for one in self.findings for cells in one.measured()]
+        splits = "" if self.n_curves == 1 else f" of {self.n_curves} splits"
+        texts = [part for finding in self.findings for part in finding._parts()]
+        rows = [(finding.ailment, *cells) for finding in self.findings for cells in finding.evidence_rows()]
         evidence = Table(("finding", "evidence", "value", "threshold"), rows)
-        return [f"Verdict after {self.n_epochs} epochs{of}: {self.verdict}", *said, *self.notes, evidence]
+        return [
+            f"Verdict after {self.n_epochs} epochs{splits}: {self.verdict}",
+            *texts,
+            *self.notes,
+            evidence,
+        ]
 
 
 def diagnose(source: Any, *, y: Any = None, baseline: float | None = None) -> Diagnosis:
-    r"""What learning curves say of a training, with the numbers, and what to do next.
+    r"""Diagnose a training by its learning curves.
 
-    All levels are medians of windows, divided by a scale $s$, the loss of a trivial prediction. With the
-    training loss $L$, the validation loss $V$, and their levels at the end, it finds, in this order:
+    All levels are medians of windows, divided by a scale $s$, the loss of a trivial prediction. $L$ is the
+    final training loss and $V$ the final validation loss. The findings are, in this order:
 
-    - "divergence": a loss that is not finite, that was above $10^6 s$ and did not stay where it began, or
-      ends above 3 times its start;
-    - "overfitting", where $V$ falls no more: $(V - L) / s \ge 0.4$; or $V$ at least 50% above its lowest and
-      $(V - L) / s \ge 0.1$; or $(V - L) / s \ge 0.25$ with $V$ at least 10% above its lowest, or, where $s$
-      is known, with $(V - L) / (s - L) \ge 0.5$: half of what was learned does not hold for other rows. What
-      $L$ itself rose by is taken from the rise of $V$;
-    - "fluctuation": $L$ goes up and down by at least 0.6% of $s$ and 1.5% of itself from epoch to epoch. Of a
-      model that is known to draw noise in training, as dropout does, it is $V$, by 2% of $s$ and 8% of
-      itself;
-    - "too slow": $L$ fell by 2% of $s$ or more over the last quarter of the epochs, or in a smooth and nearly
-      straight line; it began by falling by less than 35% of itself in one epoch, and a quarter of $s$ is left
-      or 30% of the fall in the second half;
-    - "still improving": it fell by as much, but began well;
-    - "underfitting": a plateau at $L / s \ge 0.45$ (of $V / s$, if lower, where there is dropout). From 0.95
-      on nothing was learned, and other things are to be done;
+    - "divergence": a loss is not finite, was above $10^6 s$ unless it began and ended there, or ends above 3
+      times its start;
+    - "overfitting": $V$ has stopped falling, and $(V - L) / s \ge 0.4$; or $V$ is at least 50% above its
+      minimum and $(V - L) / s \ge 0.1$; or $(V - L) / s \ge 0.25$ and $V$ is at least 10% above its minimum
+      or, if $s$ is known, $(V - L) / (s - L) \ge 0.5$: half of what was learned does not hold for other rows.
+      A rise of $L$ is subtracted from the rise of $V$;
+    - "fluctuation": $L$ oscillates from epoch to epoch by at least 0.6% of $s$ and 1.5% of itself. If the
+      model is known to draw noise in training, as dropout does, $V$ is considered instead, with 2% of $s$ and
+      8% of itself;
+    - "too slow": $L$ fell by at least 2% of $s$ over the last quarter of the epochs, or in a smooth and
+      nearly straight line; it fell by less than 35% of itself from the first epoch to the second; and a
+      quarter of $s$ remains, or 30% of the fall is in the second half;
+    - "still improving": $L$ still falls, but is not too slow;
+    - "underfitting": a plateau at $L / s \ge 0.45$ (or $V / s$, if lower and the model has dropout). From
+      0.95 on nothing was learned, and the advice differs;
     - "healthy": none of these.
 
     Parameters
     ----------
     source : keras History, dict, estimator or search
-        A dict has a list of one number an epoch by name, "loss" and perhaps "val_loss". An estimator is one
-        of kerashp's, fitted, alone, at the end of pipelines or in a `TransformedTargetRegressor`. Of a search
-        of kerashp the curves of the best candidate are taken, on all splits: what is found on more than
-        half of them. Of another search, those of its refitted best estimator.
+        A dict maps "loss", and optionally "val_loss", to a list of one number per epoch. An estimator is a
+        fitted one of kerashp, alone, as the last step of pipelines or in a `TransformedTargetRegressor`; pass
+        it rather than its `history_`, because only the estimator knows its baseline. For a search of kerashp
+        the curves of the best candidate on all splits are used, and the findings are those on more than half
+        of the splits; for another search, the curves of its refitted best estimator.
     y : array of shape (n_samples,) or (n_samples, n_outputs), default=None
-        For a `History`: the training targets, as they were passed to fit, from which the baseline follows.
+        For a `History`: the training targets as they were passed to `Model.fit`, to compute the baseline.
+        For a network that was trained on standardised targets, these are the standardised ones.
     baseline : float, default=None
-        The loss of the best prediction that is the same for all rows, in the units of the curves:
-        `np.var(y)` for squared errors, `scipy.stats.entropy(np.bincount(y))` for cross-entropy. If None, it
-        is what the estimator kept of its fit, or follows from `y`; failing these, it is log(n_classes) where
-        the model is known and trained by cross-entropy; otherwise the first epoch's loss stands in for it,
-        and a note says what that may hide.
+        The loss of the best constant prediction, in the units of the curves: `np.var(y)` for squared errors,
+        `scipy.stats.entropy(np.bincount(y))` for cross-entropy. `KerasMLPRegressor(normalize_target=True)`
+        trains on standardised targets: the baseline for its `history_` is 1 for squared errors, whatever the
+        units of `y`. If None, the baseline is the one that the estimator stored in `fit`, or is computed from
+        `y`; without these it is log(n_classes) for a known model with cross-entropy; otherwise the loss of
+        the first epoch is used in its place, and a note says what that may hide.
 
     Returns
     -------
     Diagnosis
-        With `verdict`, `findings`, and `notes` on what the curves cannot tell.
+        The result with `verdict`, `findings` and `notes`; it prints with the evidence as a table.
 
     Raises
     ------
     TypeError
-        If the source is none of these, or a curve does not hold numbers.
+        If the source is of another type, or a curve contains other values than numbers.
     ValueError
-        If there is no loss, there are fewer than 8 epochs and the loss is finite, the first loss is not
-        positive where there is no baseline, the baseline is not positive, or a search has no curves; if both
-        `y` and `baseline` are passed, or `y` for a source without a model.
+        If there is no loss, or fewer than 8 epochs of a finite loss; if the baseline is not positive, or
+        there is none and the first loss is not positive; if a search has no curves; if both `y` and
+        `baseline` are passed, or `y` for a source other than a `History` with a model.
     sklearn.exceptions.NotFittedError
         If the estimator or the search is not fitted.
 
     Notes
     -----
-    Actions leave out what is so already, as far as source, model and pipeline tell: scaled inputs, an
-    optimizer with momentum, early stopping and the like.
+    The actions omit what the source, the model and the pipeline show to be done already: scaled inputs, an
+    optimizer with momentum, early stopping and so on.
 
-    Findings are ranked by what has to be mended first, not by severity: no plateau can be judged while the
-    loss fluctuates. The thresholds were set on half of the runs of `benchmarks/diagnosis.py`, which prints
-    how often verdicts agree with the ailment on the other half: for more than nine in ten where the baseline
-    is known, for about two in three where the first epoch's loss stands in for it, above all since
-    strong penalties and a rate that is too low then look like a good fall from a high start.
+    The order of findings is that in which they have to be addressed, not that of severity: a plateau cannot
+    be judged while the loss fluctuates. The thresholds were chosen on half of the runs of
+    `benchmarks/diagnosis.py`, which prints how often the verdict agrees with the ailment on the other half:
+    for more than nine in ten runs if the baseline is known, and for about two in three if the loss of the
+    first epoch is used in its place, mainly because strong penalties and a learning rate that is too low then
+    look like a good fall from a high start.
 
-    Curves cannot tell a network that is too small from targets that are noise: both end at a plateau. A
-    network that leaves less than 45% of the baseline is not said to underfit, though a better one might leave
-    less. Penalties of the weights are part of the losses, as Keras reports them.
+    Curves cannot distinguish a network that is too small from targets that are noise: both end at a plateau.
+    A network that ends below 45% of the baseline is not said to underfit, though another one might end lower.
+    Penalties of the weights are part of the losses, as Keras reports them.
 
     References
     ----------
@@ -152,8 +162,8 @@ def diagnose(source: Any, *, y: Any = None, baseline: float | None = None) -> Di
     >>> import numpy as np
     >>> from kerashp.diagnostics import diagnose
     >>> epochs = np.arange(40)
-    >>> fitted = {"loss": np.exp(-epochs / 5), "val_loss": np.exp(-epochs / 5) + epochs / 40}
-    >>> diagnosis = diagnose(fitted, baseline=1.0)
+    >>> curves = {"loss": np.exp(-epochs / 5), "val_loss": np.exp(-epochs / 5) + epochs / 40}
+    >>> diagnosis = diagnose(curves, baseline=1.0)
     >>> diagnosis.verdict
     'overfitting'
     >>> finding = diagnosis.findings[0]
@@ -161,53 +171,56 @@ def diagnose(source: Any, *, y: Any = None, baseline: float | None = None) -> Di
     (0.94, 3.8)
     >>> print("\n".join(finding.actions))
     regularise: early stopping, dropout, L2, fewer or narrower layers
-    check that both sets have the same statistical properties (compare_distributions)
-    train on more rows, or on augmented ones
+    check that both sets have the same distribution (compare_distributions)
+    train on more rows, or on augmented rows
     """
     if baseline is not None:
         baseline = _CHECK.positive("baseline", baseline)
-    own = source_of(source)
+    training = source_of(source)
     if y is not None:
         if baseline is not None:
-            raise ValueError("diagnose: y and baseline say the same; pass one of them")
-        baseline = baseline_of(own, y)
-    known = own.baseline if baseline is None else baseline
-    derived = derived_baseline(own.model) if known is None else None
-    scale = derived if known is None else known
-    noisy = draws_noise(own.model)
-    curves = [curves_of(history, scale, noisy) for history in own.histories]
-    settings = own.settings
-    found = tuple(
-        replace(one, actions=left_to_do(one.actions, settings))
-        for one in _most([findings(one) for one in curves])
+            raise ValueError("diagnose: y and baseline exclude each other; pass only one of them")
+        baseline = baseline_of(training, y)
+    known_baseline = training.baseline if baseline is None else baseline
+    derived = derived_baseline(training.model) if known_baseline is None else None
+    scale = derived if known_baseline is None else known_baseline
+    noisy = draws_noise(training.model)
+    splits = [curves_of(history, scale, noisy) for history in training.histories]
+    settings = training.settings
+    frequent = tuple(
+        replace(finding, actions=applicable_actions(finding.actions, settings))
+        for finding in _majority([findings(curves) for curves in splits])
     )
-    n_epochs = max(len(one.loss) for one in curves)
-    return Diagnosis(found, n_epochs, len(curves), scale, _notes(curves, scale, derived))
+    n_epochs = max(len(curves.loss) for curves in splits)
+    return Diagnosis(frequent, n_epochs, len(splits), scale, _notes(splits, scale, derived))
 
 
-def _notes(curves: Sequence[Curves], scale: float | None, derived: float | None) -> tuple[str, ...]:
-    missing = any(one.val_loss is None for one in curves)
-    no_baseline, classes, noisy = scale is None, derived is not None, missing and curves[0].noisy
-    notes = {_NO_VALIDATION: missing, _NOISY: noisy, _NO_BASELINE: no_baseline, _CLASSES: classes}
-    return tuple(note for note, holds in notes.items() if holds)
+def _notes(splits: Sequence[Curves], scale: float | None, derived: float | None) -> tuple[str, ...]:
+    no_validation = any(curves.val_loss is None for curves in splits)
+    notes = {
+        _NO_VALIDATION: no_validation,
+        _NOISY: no_validation and splits[0].noisy,
+        _NO_BASELINE: scale is None,
+        _CLASSES: derived is not None,
+    }
+    return tuple(note for note, applies in notes.items() if applies)
 
 
-def _most(by_split: Sequence[tuple[Finding, ...]]) -> tuple[Finding, ...]:
-    """What is found on more than half of the splits; failing that, the most frequent verdict."""
-    counts = Counter(one.ailment for found in by_split for one in found)
-    kept = [ailment for ailment in AILMENTS if 2 * counts[ailment] > len(by_split)]
-    if not kept:
-        verdicts = Counter(found[0].ailment for found in by_split)
-        kept = [max((ailment for ailment in AILMENTS), key=lambda ailment: verdicts[ailment])]
-    return tuple(_typical(ailment, by_split) for ailment in kept)
+def _majority(by_split: Sequence[tuple[Finding, ...]]) -> tuple[Finding, ...]:
+    """The findings on more than half of the splits; if there are none, the most frequent verdict."""
+    counts = Counter(finding.ailment for split in by_split for finding in split)
+    ailments = [ailment for ailment in AILMENTS if 2 * counts[ailment] > len(by_split)]
+    if not ailments:
+        verdicts = Counter(split[0].ailment for split in by_split)
+        ailments = [max(AILMENTS, key=lambda ailment: verdicts[ailment])]
+    return tuple(_median_finding(ailment, by_split) for ailment in ailments)
 
 
-def _typical(ailment: str, by_split: Sequence[tuple[Finding, ...]]) -> Finding:
-    """The finding on the split in the middle, by severity."""
-    own = sorted(
-        (one for found in by_split for one in found if one.ailment == ailment), key=lambda one: one.severity
-    )
-    middle = own[len(own) // 2]
+def _median_finding(ailment: str, by_split: Sequence[tuple[Finding, ...]]) -> Finding:
+    """The finding of the split with the median severity."""
+    cases = [finding for split in by_split for finding in split if finding.ailment == ailment]
+    median = sorted(cases, key=lambda finding: finding.severity)[len(cases) // 2]
     if len(by_split) == 1:
-        return middle
-    return replace(middle, text=f"{middle.text} (On {len(own)} of {len(by_split)} splits; a typical one's.)")
+        return median
+    note = f"(Found on {len(cases)} of {len(by_split)} splits; the numbers are those of median severity.)"
+    return replace(median, text=f"{median.text} {note}")

@@ -1,4 +1,4 @@
-"""What can be found in learning curves, and what to do about it."""
+"""The findings in learning curves, and the advice for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,21 +7,19 @@ from kerashp.diagnostics._foundations.result import Result, Table
 
 Advice = tuple[tuple[str, ...], tuple[str, ...]]
 
-# What a training may have already; `settings.py` says when.
+# Advice that does not apply to every training; `settings.py` decides when it does.
 SCALE = "scale the inputs, and the targets of a regression, to mean 0 and standard deviation 1"
 CLIP = "clip the gradients (clipnorm=1.0)"
 WARM_UP = "warm the learning rate up (LearningRateWarmup)"
 REGULARISE = "regularise: early stopping, dropout, L2, fewer or narrower layers"
-AVERAGE = "take larger batches, or average the weights (use_ema)"
-MOMENTUM = "take an optimizer with momentum, or Adam"
-TRAIN_LONGER = "train for more epochs, with early stopping to end it"
-WEAKEN = "weaken what regularises the network (L1, L2, dropout)"
-CHECK_TARGETS = (
-    "check the targets: that they belong to their rows, fit the loss and the output, and are scaled"
-)
+AVERAGE = "use larger batches, or average the weights (use_ema)"
+MOMENTUM = "use an optimizer with momentum, or Adam"
+TRAIN_LONGER = "train for more epochs, with early stopping"
+WEAKEN = "reduce regularisation (L1, L2, dropout)"
+CHECK_TARGETS = "check that the targets match their rows, suit the loss and the output, and are scaled"
 
-# Ailment: (what to do, the most promising first; what does not help). In the order in which findings are
-# ranked: what is further up has to be mended before what is further down can be judged.
+# For each ailment: (actions, the most promising first; what does not help). The order is that of findings:
+# the ailments further up have to be cured before those further down can be judged.
 _ADVICE: dict[str, Advice] = {
     "divergence": (
         (
@@ -29,15 +27,15 @@ _ADVICE: dict[str, Advice] = {
             SCALE,
             CLIP,
             WARM_UP,
-            "look for NaN, infinite or absurd values in the data",
+            "look for NaN, infinite or implausible values in the data",
         ),
         ("more epochs", "a larger network"),
     ),
     "overfitting": (
         (
             REGULARISE,
-            "check that both sets have the same statistical properties (compare_distributions)",
-            "train on more rows, or on augmented ones",
+            "check that both sets have the same distribution (compare_distributions)",
+            "train on more rows, or on augmented rows",
         ),
         ("more epochs", "a lower learning rate"),
     ),
@@ -45,8 +43,8 @@ _ADVICE: dict[str, Advice] = {
         (
             "lower the learning rate, by a factor of three to ten",
             AVERAGE,
-            "give the network more capacity",
-            "drop features that add nothing, and rows that are wrong",
+            "increase the capacity of the network",
+            "drop uninformative features and faulty rows",
         ),
         ("more epochs at the same rate",),
     ),
@@ -56,17 +54,17 @@ _ADVICE: dict[str, Advice] = {
             SCALE,
             MOMENTUM,
         ),
-        ("a larger network, before the rate is right", "regularisation"),
+        ("a larger network, until the learning rate is right", "regularisation"),
     ),
     "still improving": (
-        (TRAIN_LONGER, "then look at the curves again"),
-        ("a change of anything else, before the curves are flat",),
+        (TRAIN_LONGER, "then diagnose again"),
+        ("any other change, until the curves are flat",),
     ),
     "underfitting": (
         (
-            "give the network more depth and width",
+            "increase the depth and the width of the network",
             WEAKEN,
-            "give it features that say more about the target",
+            "add features that are more informative about the target",
         ),
         ("more epochs", "a higher learning rate"),
     ),
@@ -76,39 +74,39 @@ _ADVICE: dict[str, Advice] = {
     ),
 }
 AILMENTS = tuple(_ADVICE)
-# Of an underfitting network that does no better than a trivial prediction.
+# For an underfitting network that is no better than a trivial prediction.
 NOTHING_LEARNED: Advice = (
     (
-        "find the learning rate: one far too low or far too high learns nothing (find_learning_rate)",
-        "look whether gradients reach the first layers (check_gradients)",
-        "look for dead and saturated units (check_initialization)",
+        "search the learning rate: far too low or far too high, nothing is learned (find_learning_rate)",
+        "check whether gradients reach the first layers (check_gradients)",
+        "check for dead and saturated units (check_initialization)",
         CHECK_TARGETS,
         WEAKEN,
-        "then give it more depth and width, or features that say more about the target",
+        "then increase depth and width, or add more informative features",
     ),
-    ("more epochs at the same settings", "a larger network, before anything is learned"),
+    ("more epochs at the same settings", "a larger network, until something is learned"),
 )
 
 
 @dataclass(frozen=True)
 class Finding(Result):
-    """One thing that the curves show.
+    """A finding in learning curves.
 
     Attributes
     ----------
     ailment : {"divergence", "overfitting", "fluctuation", "too slow", "still improving", "underfitting", \
 "healthy"}
-        What it is.
+        The kind of the finding.
     severity : float
-        How many times its threshold the deciding number is, at least 1; 0 for "healthy".
-    evidence : dict from str to float
-        The numbers that the rule looked at, and its thresholds, named `..._threshold`.
+        The ratio of the decisive number to its threshold, at least 1; 0 for "healthy".
+    evidence : dict of str to float
+        The numbers that the rule uses, and its thresholds under the names `..._threshold`.
     text : str
-        One sentence with the numbers.
+        A description with the numbers.
     actions : tuple of str
-        What to do, the most promising first.
+        Advice, the most promising action first.
     avoid : tuple of str
-        What does not help.
+        Measures that do not help.
     """
 
     ailment: str
@@ -118,8 +116,8 @@ class Finding(Result):
     actions: tuple[str, ...]
     avoid: tuple[str, ...]
 
-    def measured(self) -> list[tuple[str, str, str]]:
-        """The evidence as cells: the name of a number, the number, and its threshold if it has one."""
+    def evidence_rows(self) -> list[tuple[str, str, str]]:
+        """The evidence as rows of a table: the name of a number, the number, and its threshold if any."""
         numbers = {name: f"{value:.4g}" for name, value in self.evidence.items()}
         return [
             (name.replace("_", " "), number, numbers.get(f"{name}_threshold", ""))
@@ -129,14 +127,14 @@ class Finding(Result):
 
     def _parts(self) -> Sequence[str | Table]:
         numbered = [f"  {rank}. {action}" for rank, action in enumerate(self.actions, 1)]
-        avoided = f"What does not help: {'; '.join(self.avoid)}"
-        return ["\n".join([f"{self.ailment}: {self.text}", *numbered, avoided])]
+        useless = f"What does not help: {'; '.join(self.avoid)}"
+        return ["\n".join([f"{self.ailment}: {self.text}", *numbered, useless])]
 
 
-def finding(
+def make_finding(
     ailment: str, severity: float, evidence: dict[str, float], text: str, advice: Advice | None = None
 ) -> Finding:
-    """A finding with the advice for its ailment, or with other advice."""
+    """Make a finding, with the advice for its ailment unless other advice is passed."""
     actions, avoid = advice or _ADVICE[ailment]
     numbers = {name: float(value) for name, value in evidence.items()}
     return Finding(ailment, float(severity), numbers, text, actions, avoid)

@@ -1,10 +1,11 @@
-"""What learning curves show: one small rule for each ailment.
+"""The rules that find ailments in learning curves, one for each.
 
-The rules know no units. Every loss is divided by a scale: the loss of a trivial predictor where it is known,
-otherwise the first epoch's. Levels are medians of windows, so that single bad epochs decide nothing.
+The rules are independent of units: every loss is divided by a scale, the loss of a trivial prediction if it
+is known, otherwise that of the first epoch. Levels are medians of windows, to be robust against single
+epochs.
 
-The thresholds lie between the runs with and without the ailment of `benchmarks/diagnosis.py`, those of its
-half that was not kept out, and leave room on both sides where there is some.
+The thresholds separate the runs with an ailment from those without it in the first half of the runs of
+`benchmarks/diagnosis.py`, with a margin on both sides if possible; the second half tests them.
 """
 
 from collections.abc import Callable
@@ -12,29 +13,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerashp.diagnostics._learning_curves.findings import NOTHING_LEARNED, Finding, finding
+from kerashp.diagnostics._learning_curves.findings import NOTHING_LEARNED, Finding, make_finding
 
-MIN_EPOCHS = 8  # of which a quarter can be told from the rest
+MIN_EPOCHS = 8  # fewer are too few for levels of quarters
 
-EXPLODED = 1e6  # scales that the loss came down from: it has lost all that it had learned
-RISEN = 3.0  # times its start, or the scale, that the loss ends at
-GAP = 0.4  # of the scale, between validation and training: a good training leaves a quarter at the most
-RISE = 0.5  # of its best, that the validation loss ends above it ...
-SOME_GAP = 0.1  # ... where the gap is of this at least, since a fall to nearly nothing makes any rise large
-CLEAR_GAP = 0.25  # from which on less of a rise is enough ...
-SOME_RISE = 0.1
-LOST = 0.5  # ... or that half of what was learned holds for the training rows alone
-ZIGZAG = 0.006  # of the scale, up and down again from epoch to epoch
-RELATIVE_ZIGZAG = 0.015  # of the loss itself, since an untrained network's loss is noisy as well
-VAL_ZIGZAG = 0.02  # of a validation loss, which does so by itself where rows are few
+PEAK = 1e6  # of the loss in scales: a training that comes down from there has lost what it had learned
+FINAL_RISE = 3.0  # ratio of the final loss to the first one, or to the scale
+GAP = 0.4  # between validation and training loss, in scales; a good training has a gap of up to a quarter
+RISE = 0.5  # of the validation loss above its minimum, as a share of it ...
+SMALL_GAP = 0.1  # ... with at least this gap, since any rise is large relative to a minimum near 0
+CLEAR_GAP = 0.25  # a gap with which a smaller rise is enough ...
+SMALL_RISE = 0.1
+LOST_SHARE = 0.5  # ... or this share of what was learned holds for the training rows only
+ZIGZAG = 0.006  # from epoch to epoch, in scales
+RELATIVE_ZIGZAG = 0.015  # relative to the loss, since the loss of an untrained network is noisy as well
+VAL_ZIGZAG = 0.02  # of a validation loss, which fluctuates by itself if there are few rows
 VAL_RELATIVE_ZIGZAG = 0.08
-FALLING = 0.02  # of the scale, that the loss fell by over the last quarter: what falls less is a plateau
-FIRST_STEP = 0.35  # of the loss, by which a good rate's falls from the first epoch to the second
-LEFT = 0.25  # of the scale, from which on a loss that falls slowly has a long way to go
-LINEAR = 0.3  # of the whole fall, in the second half: half is a straight line, a fifth a plateau's at most
-UNEXPLAINED = 0.45  # of the scale, at a plateau: the features, or what regularises, leave nearly half
-NOTHING = 0.95  # of the scale, at a plateau, from which on nothing was learned
-RIGHT = 0.9  # of the rows classified rightly, from which on a high loss says nothing
+FALL = 0.02  # over the last quarter of the epochs, in scales; a smaller fall is a plateau
+FIRST_STEP = 0.35  # fall from the first epoch to the second at a good learning rate, as a share of the loss
+REMAINDER = 0.25  # of the loss, in scales, from which on a slow fall is far from its end
+LATE_SHARE = 0.3  # of the fall in the second half: a straight line has a half, a plateau at most a fifth
+PLATEAU = 0.45  # of the scale, from which on a plateau is underfitting
+UNTRAINED_PLATEAU = 0.95  # of the scale, from which on nothing was learned
+ACCURACY = 0.9  # from which on a high loss is no sign of underfitting
 
 
 @dataclass(frozen=True)
@@ -44,111 +45,113 @@ class Curves:
     Attributes
     ----------
     loss : array of shape (n_epochs,)
+        The training loss.
     scale : float
-        What losses are divided by.
+        The unit of all losses.
     val_loss : array of shape (n_validations,), default=None
-    right : float, default=0.0
-        The share of training rows that were classified rightly in the end, where that is known.
-    known : bool, default=False
-        Whether the scale is the loss of a trivial prediction; otherwise it is the first epoch's.
+        The validation loss.
+    accuracy : float, default=0.0
+        The final training accuracy if it is known.
+    has_baseline : bool, default=False
+        Whether the scale is the loss of a trivial prediction; otherwise it is the loss of the first epoch.
     noisy : bool, default=False
-        Whether the model draws noise in training, as dropout does, so that the training loss is noisy too.
+        Whether the model draws noise in training, as dropout does, which makes the training loss noisy.
     """
 
     loss: np.ndarray
     scale: float
     val_loss: np.ndarray | None = None
-    right: float = 0.0
-    known: bool = False
+    accuracy: float = 0.0
+    has_baseline: bool = False
     noisy: bool = False
 
     @property
-    def scale_is(self) -> str:
-        """What the scale is, in texts."""
-        return "the baseline" if self.known else "the first epoch's loss"
+    def scale_name(self) -> str:
+        """The name of the scale in texts."""
+        return "the baseline" if self.has_baseline else "the first epoch's loss"
 
     @property
-    def steady(self) -> np.ndarray:
-        """The training loss, or the validation loss where noise is drawn in training alone."""
+    def steady_loss(self) -> np.ndarray:
+        """The training loss, or the validation loss if there is one and only the training loss is noisy."""
         return self.val_loss if self.noisy and self.val_loss is not None else self.loss
 
     def levels(self) -> dict[str, float]:
-        """Where the losses ended, in their own units."""
+        """The final losses and the scale, in the units of the loss."""
         levels = {"training_loss": end(self.loss)}
         if self.val_loss is not None:
             levels["validation_loss"] = end(self.val_loss)
         return {**levels, "scale": self.scale}
 
-    def left(self) -> float:
-        """The training loss at the end, or what it is without its noise if that is less, as a share."""
-        return min(end(self.loss), end(self.steady)) / self.scale
+    def remainder(self) -> float:
+        """The final training loss, or the final steady loss if that is lower, in scales."""
+        return min(end(self.loss), end(self.steady_loss)) / self.scale
 
     def fall(self) -> float:
-        """What the training loss fell by over the last quarter, or half if that is less, as a share."""
+        """The fall of the training loss over the last quarter, or half if that is less, in scales."""
         return min(fall(self.loss), fall_of_half(self.loss)) / self.scale
 
     def first_step(self) -> float:
-        """What the training loss fell by from the first epoch to the second, as a share of the first."""
+        """The fall of the training loss from the first epoch to the second, as a share of the first."""
         return float((self.loss[0] - self.loss[1]) / abs(self.loss[0] or np.inf))
 
-    def late(self) -> float:
-        """The share of the whole fall that is in the second half."""
-        return late(self.steady)
+    def late_share(self) -> float:
+        """The share of the whole fall that occurs in the second half."""
+        return late_share(self.steady_loss)
 
     def at_plateau(self) -> bool:
-        """Whether the training loss falls no more. A smooth, straight line falls, however slowly."""
-        straight = zigzag(self.steady) == 0 and self.late() >= LINEAR
-        return self.fall() < FALLING and not straight
+        """Whether the training loss has stopped falling; a smooth, straight line has not, however slow."""
+        is_straight = zigzag(self.steady_loss) == 0 and self.late_share() >= LATE_SHARE
+        return self.fall() < FALL and not is_straight
 
     def is_falling(self) -> bool:
-        """Whether training for longer would lower both losses."""
+        """Whether both losses would fall further with more epochs."""
         return not self.at_plateau() and (self.val_loss is None or fall(self.val_loss) > 0)
 
     def is_slow(self) -> bool:
-        """Whether the first step was small, and most of the way is left or the curve nearly straight."""
-        small = self.first_step() < FIRST_STEP
-        return bool(small and (self.left() >= LEFT or self.late() >= LINEAR))
+        """Whether the first step was small, and the loss is far from its end or the curve nearly straight."""
+        is_small = self.first_step() < FIRST_STEP
+        return bool(is_small and (self.remainder() >= REMAINDER or self.late_share() >= LATE_SHARE))
 
 
-def _window(curve: np.ndarray) -> int:
+def _window_size(curve: np.ndarray) -> int:
     return max(2, len(curve) // 10)
 
 
 def end(curve: np.ndarray) -> float:
-    """The median of the last tenth."""
-    return float(np.median(curve[-_window(curve) :]))
+    """The final level: the median of the last tenth."""
+    return float(np.median(curve[-_window_size(curve) :]))
 
 
 def lowest(curve: np.ndarray) -> float:
-    """The lowest median of any tenth."""
-    windows = np.lib.stride_tricks.sliding_window_view(curve, _window(curve))
+    """The lowest level: the lowest median of any tenth."""
+    windows = np.lib.stride_tricks.sliding_window_view(curve, _window_size(curve))
     return float(np.median(windows, axis=1).min())
 
 
 def fall(curve: np.ndarray) -> float:
-    """From the tenth before the last quarter to the last tenth."""
+    """The fall of the level from the tenth before the last quarter to the last tenth."""
     quarter = len(curve) // 4
-    return float(np.median(curve[-quarter - _window(curve) : -quarter])) - end(curve)
+    return float(np.median(curve[-quarter - _window_size(curve) : -quarter])) - end(curve)
 
 
 def fall_of_half(curve: np.ndarray) -> float:
-    """From the middle to the last tenth."""
+    """The fall of the level from the middle to the last tenth."""
     middle = len(curve) // 2
     return float(np.median(curve[middle - 1 : middle + 2])) - end(curve)
 
 
-def late(curve: np.ndarray) -> float:
-    """The share of the whole fall that is in the second half."""
+def late_share(curve: np.ndarray) -> float:
+    """The share of the whole fall that occurs in the second half."""
     whole = float(curve[0]) - end(curve)
     return fall_of_half(curve) / whole if whole > 0 else 0.0
 
 
 def zigzag(curve: np.ndarray) -> float:
-    r"""How far the second half goes up and down from epoch to epoch.
+    r"""The oscillation of the second half from epoch to epoch.
 
     With the steps $d_t$ from one epoch to the next it is the upper quartile over $t$ of
-    $\min(|d_t|, |d_{t+1}|)$ where $d_t d_{t+1} < 0$, and 0 elsewhere: 0 for a curve that only falls, and
-    for one with a few jumps.
+    $\min(|d_t|, |d_{t+1}|)$ where $d_t d_{t+1} < 0$, and of 0 elsewhere. It is 0 for a curve that only
+    falls, and for one with a few jumps.
     """
     steps = np.diff(curve[len(curve) // 2 :])
     turns = steps[1:] * steps[:-1] < 0
@@ -157,171 +160,185 @@ def zigzag(curve: np.ndarray) -> float:
 
 
 def divergence(curves: Curves) -> Finding | None:
-    """A loss that is not finite, was absurd, or ends far above its start."""
-    return _not_finite(curves) or _risen(curves)
+    """A loss that is not finite, was extremely high, or ends far above its start."""
+    return _nonfinite_loss(curves) or _exploded_loss(curves)
 
 
-def _not_finite(curves: Curves) -> Finding | None:
+def _nonfinite_loss(curves: Curves) -> Finding | None:
     for name, curve in (("training", curves.loss), ("validation", curves.val_loss)):
-        bad = np.flatnonzero(~np.isfinite(curve)) if curve is not None else np.zeros(0)
-        if len(bad):
-            evidence = {"first_bad_epoch": bad[0] + 1, "bad_epochs": len(bad)}
-            text = f"The {name} loss was not finite from epoch {bad[0] + 1} on, in {len(bad)} epochs."
-            return finding("divergence", np.inf, evidence, text)
+        epochs = np.flatnonzero(~np.isfinite(curve)) if curve is not None else np.zeros(0)
+        if len(epochs):
+            evidence = {"first_bad_epoch": epochs[0] + 1, "bad_epochs": len(epochs)}
+            text = (
+                f"The {name} loss was not finite in {len(epochs)} epochs, the first of which is epoch "
+                f"{epochs[0] + 1}."
+            )
+            return make_finding("divergence", np.inf, evidence, text)
     return None
 
 
-def _risen(curves: Curves) -> Finding | None:
+def _exploded_loss(curves: Curves) -> Finding | None:
     first, last = curves.loss[0], end(curves.loss)
-    # A loss that was high and stays there has not exploded: its targets are not scaled.
+    # A loss that is high from the first to the last epoch has not exploded: the targets are not scaled.
     peak = curves.loss.max() / max(curves.scale, min(first, last))
     rise = last / max(curves.scale, first)
-    severity = max(peak / EXPLODED, rise / RISEN)
+    severity = max(peak / PEAK, rise / FINAL_RISE)
     if severity < 1:
         return None
-    evidence = {"peak": peak, "peak_threshold": EXPLODED, "rise": rise, "rise_threshold": RISEN}
+    evidence = {"peak": peak, "peak_threshold": PEAK, "rise": rise, "rise_threshold": FINAL_RISE}
     text = (
-        f"The training loss was once {peak:.3g} times {curves.scale_is}, or what it began and ended with (at "
-        f"most {EXPLODED:.0e} is taken for sound), and ended at {rise:.3g} times what it began with (at most "
-        f"{RISEN:g})."
+        f"The training loss reached {peak:.3g} times {curves.scale_name}, or the lower of its first and its "
+        f"final level if that is higher (divergence from {PEAK:.0e} on), and ended at {rise:.3g} times its "
+        f"first level, or {curves.scale_name} if that is higher (divergence from {FINAL_RISE:g} on)."
     )
-    return finding("divergence", severity, curves.levels() | evidence, text)
+    return make_finding("divergence", severity, curves.levels() | evidence, text)
 
 
 def overfitting(curves: Curves) -> Finding | None:
-    """A validation loss that falls no more, far above the training loss or its own best, or of no use."""
-    if curves.val_loss is None or fall(curves.val_loss) >= FALLING * curves.scale:
+    """A validation loss that has stopped falling, far above the training loss or its own minimum."""
+    if curves.val_loss is None or fall(curves.val_loss) >= FALL * curves.scale:
         return None
     train, valid = end(curves.loss), end(curves.val_loss)
-    gap, rise, lost = (valid - train) / curves.scale, _own_rise(curves.loss, curves.val_loss), _lost(curves)
-    enough, apart = (RISE, SOME_GAP) if gap < CLEAR_GAP else (SOME_RISE, CLEAR_GAP)
-    severity = max(gap / GAP, min(rise / enough, gap / apart), min(lost / LOST, gap / CLEAR_GAP))
+    gap, lost = (valid - train) / curves.scale, _lost_share(curves)
+    rise = _excess_rise(curves.loss, curves.val_loss)
+    min_rise, min_gap = (RISE, SMALL_GAP) if gap < CLEAR_GAP else (SMALL_RISE, CLEAR_GAP)
+    severity = max(gap / GAP, min(rise / min_rise, gap / min_gap), min(lost / LOST_SHARE, gap / CLEAR_GAP))
     if severity < 1:
         return None
     evidence = {
         "gap": gap,
         "gap_threshold": GAP,
         "rise": rise,
-        "rise_threshold": enough,
+        "rise_threshold": min_rise,
         "gap_where_risen": gap,
-        "gap_where_risen_threshold": apart,
+        "gap_where_risen_threshold": min_gap,
         "lost": lost,
-        "lost_threshold": LOST,
+        "lost_threshold": LOST_SHARE,
         "gap_where_lost": gap,
         "gap_where_lost_threshold": CLEAR_GAP,
     }
-    share = f", and {lost:.0%} of what was learned is lost on it (from {LOST:.0%} on)" if lost > 0 else ""
     text = (
-        f"The validation loss ended at {valid:.3g}, {gap:.0%} of {curves.scale_is} above the training "
-        f"loss of {train:.3g} (overfitting from {GAP:.0%} on), {rise:.0%} above its own best (from "
-        f"{enough:.0%} on at this gap){share}."
+        f"The validation loss ended at {valid:.3g}. This is {gap:.0%} of {curves.scale_name} above the "
+        f"training loss of {train:.3g} (overfitting from {GAP:.0%} on), and, less the rise of the training "
+        f"loss, {rise:.0%} above its own minimum (overfitting from {min_rise:.0%} on with this gap)."
     )
-    return finding("overfitting", severity, curves.levels() | evidence, text)
+    if lost > 0:
+        text = (
+            f"{text} Of what was learned, {lost:.0%} does not hold for the validation rows (overfitting from "
+            f"{LOST_SHARE:.0%} on)."
+        )
+    return make_finding("overfitting", severity, curves.levels() | evidence, text)
 
 
-def _own_rise(loss: np.ndarray, val_loss: np.ndarray) -> float:
-    """What the validation loss ended above its best by, as a share, less what the training loss did."""
-    best = lowest(val_loss)
-    rise = (end(val_loss) - best) - (end(loss) - lowest(loss))
-    return rise / abs(best) if best else 0.0
+def _excess_rise(loss: np.ndarray, val_loss: np.ndarray) -> float:
+    """The rise of the validation loss above its minimum less that of the training loss, as a share."""
+    minimum = lowest(val_loss)
+    rise = (end(val_loss) - minimum) - (end(loss) - lowest(loss))
+    return rise / abs(minimum) if minimum else 0.0
 
 
-def _lost(curves: Curves) -> float:
-    """The share of what was learned, by the loss of a trivial prediction, that the validation lacks."""
+def _lost_share(curves: Curves) -> float:
+    """The share of the improvement on a trivial prediction that the validation rows lack."""
     train = end(curves.loss)
-    if not curves.known or curves.val_loss is None or train >= curves.scale:
+    if not curves.has_baseline or curves.val_loss is None or train >= curves.scale:
         return 0.0
     return (end(curves.val_loss) - train) / (curves.scale - train)
 
 
 def fluctuation(curves: Curves) -> Finding | None:
-    """A training loss that goes up and down, or a validation loss where dropout makes the other do so."""
+    """A loss that oscillates: the training loss, or the validation loss of a model with dropout."""
     if curves.noisy and curves.val_loss is None:
         return None
     name = "validation" if curves.noisy else "training"
-    most, most_of_loss = (VAL_ZIGZAG, VAL_RELATIVE_ZIGZAG) if curves.noisy else (ZIGZAG, RELATIVE_ZIGZAG)
-    size = zigzag(curves.steady)
-    of_scale, of_loss = size / curves.scale, size / abs(end(curves.steady) or np.inf)
-    severity = min(of_scale / most, of_loss / most_of_loss)
+    thresholds = (VAL_ZIGZAG, VAL_RELATIVE_ZIGZAG) if curves.noisy else (ZIGZAG, RELATIVE_ZIGZAG)
+    size = zigzag(curves.steady_loss)
+    of_scale, of_loss = size / curves.scale, size / abs(end(curves.steady_loss) or np.inf)
+    severity = min(of_scale / thresholds[0], of_loss / thresholds[1])
     if severity < 1:
         return None
     evidence = {
         "zigzag": of_scale,
-        "zigzag_threshold": most,
+        "zigzag_threshold": thresholds[0],
         "relative_zigzag": of_loss,
-        "relative_zigzag_threshold": most_of_loss,
+        "relative_zigzag_threshold": thresholds[1],
     }
     text = (
-        f"The {name} loss goes up and down by {of_scale:.1%} of {curves.scale_is} from epoch to epoch "
-        f"(fluctuation from {most:.1%} on), by {of_loss:.1%} of where it ended (from {most_of_loss:.1%} on)."
+        f"The {name} loss oscillates from epoch to epoch by {of_scale:.1%} of {curves.scale_name} "
+        f"(fluctuation from {thresholds[0]:.1%} on), which is {of_loss:.1%} of its final level (fluctuation "
+        f"from {thresholds[1]:.1%} on)."
     )
-    return finding("fluctuation", severity, curves.levels() | evidence, text)
+    return make_finding("fluctuation", severity, curves.levels() | evidence, text)
 
 
 def too_slow(curves: Curves) -> Finding | None:
-    """A fall that goes on at the end, and was slow from the start."""
+    """A loss that still falls at the end, and fell slowly from the start."""
     return _still_falling(curves, "too slow") if curves.is_falling() and curves.is_slow() else None
 
 
 def still_improving(curves: Curves) -> Finding | None:
-    """A fall that goes on at the end, and began well."""
+    """A loss that still falls at the end, and fell fast at the start."""
     return _still_falling(curves, "still improving") if curves.is_falling() and not curves.is_slow() else None
 
 
 def _still_falling(curves: Curves, ailment: str) -> Finding:
-    first, pace, share = curves.first_step(), curves.fall(), curves.late()
+    first, last_fall, share = curves.first_step(), curves.fall(), curves.late_share()
     evidence = {
-        "fall_of_last_quarter": pace,
-        "fall_of_last_quarter_threshold": FALLING,
+        "fall_of_last_quarter": last_fall,
+        "fall_of_last_quarter_threshold": FALL,
         "first_step": first,
         "first_step_threshold": FIRST_STEP,
-        "left": curves.left(),
-        "left_threshold": LEFT,
+        "left": curves.remainder(),
+        "left_threshold": REMAINDER,
         "late": share,
-        "late_threshold": LINEAR,
+        "late_threshold": LATE_SHARE,
     }
     text = (
-        f"The training loss still fell by {pace:.1%} of {curves.scale_is} over the last quarter of the "
-        f"epochs (below {FALLING:.0%} it is at a plateau, unless its line is straight), after {first:.0%} of "
-        f"itself from the first to the second (a good rate's from {FIRST_STEP:.0%} on); {share:.0%} of the "
-        f"fall is in the second half, and {curves.left():.0%} of {curves.scale_is} is left."
+        f"The training loss still fell by {last_fall:.1%} of {curves.scale_name} over the last quarter of "
+        f"the epochs (a fall below {FALL:.0%} is a plateau, unless the curve is straight). From the first "
+        f"epoch to the second it fell by {first:.0%} (by {FIRST_STEP:.0%} or more at a good learning rate); "
+        f"{share:.0%} of the fall is in the second half of the epochs, and {curves.remainder():.0%} of "
+        f"{curves.scale_name} remains."
     )
-    return finding(ailment, max(pace / FALLING, share / LINEAR), curves.levels() | evidence, text)
+    return make_finding(ailment, max(last_fall / FALL, share / LATE_SHARE), curves.levels() | evidence, text)
 
 
 def underfitting(curves: Curves) -> Finding | None:
-    """A plateau at a high loss; not where most rows are classified rightly."""
-    left, pace = curves.left(), curves.fall()
-    if left < UNEXPLAINED or not curves.at_plateau() or curves.right >= RIGHT:
+    """A plateau at a high loss, unless the accuracy is high."""
+    remainder, last_fall = curves.remainder(), curves.fall()
+    if remainder < PLATEAU or not curves.at_plateau() or curves.accuracy >= ACCURACY:
         return None
     evidence = {
-        "left": left,
-        "left_threshold": UNEXPLAINED,
-        "fall_of_last_quarter": pace,
-        "fall_of_last_quarter_threshold": FALLING,
+        "left": remainder,
+        "left_threshold": PLATEAU,
+        "fall_of_last_quarter": last_fall,
+        "fall_of_last_quarter_threshold": FALL,
     }
     text = (
-        f"The training loss is at a plateau (it fell by {pace:.1%} of {curves.scale_is} over the last "
-        f"quarter of the epochs), and {left:.0%} is left (underfitting from {UNEXPLAINED:.0%} on)."
+        f"The training loss is at a plateau (it fell by {last_fall:.1%} of {curves.scale_name} over the last "
+        f"quarter of the epochs), and {remainder:.0%} of {curves.scale_name} remains (underfitting from "
+        f"{PLATEAU:.0%} on)."
     )
-    if left >= NOTHING:
+    advice = None
+    if remainder >= UNTRAINED_PLATEAU:
         text = (
-            f"{text} The network has learned nothing (from {NOTHING:.0%} on), in this time and at this rate."
+            f"{text} The network has learned nothing in these epochs and at this learning rate (from "
+            f"{UNTRAINED_PLATEAU:.0%} on)."
         )
-    advice = NOTHING_LEARNED if left >= NOTHING else None
-    return finding("underfitting", left / UNEXPLAINED, curves.levels() | evidence, text, advice)
+        advice = NOTHING_LEARNED
+    return make_finding("underfitting", remainder / PLATEAU, curves.levels() | evidence, text, advice)
 
 
 def healthy(curves: Curves) -> Finding:
-    """What is said where there is nothing else to say."""
-    left, pace = curves.left(), curves.fall()
-    gap = "" if curves.val_loss is None else f", the validation loss at {end(curves.val_loss):.3g}"
-    level = f"{end(curves.loss):.3g}, {left:.0%} of {curves.scale_is}"
-    text = f"The training loss ended at {level}{gap}, and no rule finds anything in them."
-    return finding("healthy", 0.0, curves.levels() | {"left": left, "fall_of_last_quarter": pace}, text)
+    """The finding for curves in which the other rules find nothing."""
+    remainder = curves.remainder()
+    text = f"The training loss ended at {end(curves.loss):.3g}, {remainder:.0%} of {curves.scale_name}"
+    if curves.val_loss is not None:
+        text += f", and the validation loss at {end(curves.val_loss):.3g}"
+    evidence = curves.levels() | {"left": remainder, "fall_of_last_quarter": curves.fall()}
+    return make_finding("healthy", 0.0, evidence, f"{text}; the curves show no fault.")
 
 
-_SOUND: tuple[Callable[[Curves], Finding | None], ...] = (
+_FINITE_RULES: tuple[Callable[[Curves], Finding | None], ...] = (
     overfitting,
     fluctuation,
     too_slow,
@@ -331,9 +348,9 @@ _SOUND: tuple[Callable[[Curves], Finding | None], ...] = (
 
 
 def findings(curves: Curves) -> tuple[Finding, ...]:
-    """All that the rules find, in the order of `AILMENTS`; curves that diverged say nothing else."""
+    """All findings in the order of `AILMENTS`; curves that diverged have no other finding."""
     diverged = divergence(curves)
     if diverged is not None:
         return (diverged,)
-    found = tuple(one for rule in _SOUND if (one := rule(curves)) is not None)
-    return found or (healthy(curves),)
+    faults = tuple(finding for rule in _FINITE_RULES if (finding := rule(curves)) is not None)
+    return faults or (healthy(curves),)

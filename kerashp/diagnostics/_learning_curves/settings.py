@@ -1,4 +1,4 @@
-"""What a training has already, so that nobody is advised to do it."""
+"""The settings of a training, to omit advice that is followed already."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -51,18 +51,18 @@ _PENALTIES = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is known of a training. Without a model or an estimator all are False.
+    """The known settings of a training; all are False without a model or an estimator.
 
     Attributes
     ----------
     scaled_inputs, scaled_targets : bool
-        Whether something scales them; targets that are classes count as scaled.
+        Whether they are scaled; targets that are classes count as scaled.
     momentum, clipping, averaging, warmup, early_stopping : bool
-        Whether the optimizer or the callbacks have these.
+        Whether the optimizer, the estimator or its callbacks provide it.
     dropout, penalties : bool
-        Whether the model has these.
+        Whether the model has dropout, or penalties of weights or activities.
     model : bool
-        Whether it is known.
+        Whether the model is known.
     """
 
     scaled_inputs: bool = False
@@ -78,14 +78,14 @@ class Settings:
 
 
 def settings_of(model: Any, outer: Any = None) -> Settings:
-    """Of a Keras model and of an estimator, with what is around it; each may be None."""
+    """The settings of a Keras model and of an estimator in its pipelines; both may be None."""
     estimator = innermost(outer)
     callbacks = flat_callbacks(getattr(estimator, "callbacks", None))
-    known = isinstance(model, keras.Model)
+    has_model = isinstance(model, keras.Model)
     optimizer = getattr(model, "optimizer", None)
-    layers = _layers(model) if known else []
+    layers = _leaf_layers(model) if has_model else []
     return Settings(
-        scaled_inputs=_scales_inputs(outer) or _begins_scaling(layers),
+        scaled_inputs=_scales_inputs(outer) or _begins_with_scaling(layers),
         scaled_targets=_scales_targets(outer)
         or bool(getattr(estimator, "normalize_target", False))
         or _classifies(model, estimator),
@@ -97,45 +97,45 @@ def settings_of(model: Any, outer: Any = None) -> Settings:
         or _has(callbacks, LearningRateWarmup),
         early_stopping=bool(getattr(estimator, "early_stopping", False))
         or _has(callbacks, keras.callbacks.EarlyStopping),
-        dropout=any(isinstance(layer, _DROPS) or _recurrent_dropout(layer) for layer in layers),
+        dropout=any(isinstance(layer, _DROPS) or _has_recurrent_dropout(layer) for layer in layers),
         penalties=any(getattr(layer, name, None) for layer in layers for name in _PENALTIES),
-        model=known,
+        model=has_model,
     )
 
 
-def left_to_do(actions: Iterable[str], settings: Settings) -> tuple[str, ...]:
-    """The actions without what is so already, reworded where a part is."""
-    reworded = {action: _reworded(action, settings) for action in actions}
-    return tuple(action for action in reworded.values() if action)
+def applicable_actions(actions: Iterable[str], settings: Settings) -> tuple[str, ...]:
+    """The actions that apply to a training with these settings, reworded if only a part of one does."""
+    applicable = [_applicable_part(action, settings) for action in actions]
+    return tuple(action for action in applicable if action)
 
 
-def _reworded(action: str, settings: Settings) -> str | None:
-    """The action as far as it is left to do; None: nothing is."""
+def _applicable_part(action: str, settings: Settings) -> str | None:
+    """The part of an action that applies; None if nothing of it does."""
     if action == SCALE:
-        return _scaling(settings)
+        return _scaling_advice(settings)
     if action == REGULARISE:
-        return _regularising(settings)
+        return _regularisation_advice(settings)
     if action == WEAKEN and settings.model:
-        there = [
-            name for name, has in (("L1 and L2", settings.penalties), ("dropout", settings.dropout)) if has
+        means = [
+            name for name, used in (("L1 and L2", settings.penalties), ("dropout", settings.dropout)) if used
         ]
-        return f"weaken what regularises the network ({' and '.join(there)})" if there else None
+        return f"reduce regularisation ({', '.join(means)})" if means else None
     changes: dict[str, tuple[bool, str | None]] = {
         MOMENTUM: (settings.momentum, None),
         CLIP: (settings.clipping, "clip the gradients to a smaller norm"),
         WARM_UP: (settings.warmup, None),
-        AVERAGE: (settings.averaging, "take larger batches"),
+        AVERAGE: (settings.averaging, "use larger batches"),
         TRAIN_LONGER: (settings.early_stopping, "train for more epochs"),
         CHECK_TARGETS: (
             settings.scaled_targets,
-            CHECK_TARGETS.replace(", fit", " and fit").replace(", and are scaled", ""),
+            CHECK_TARGETS.replace(", suit", " and suit").replace(", and are scaled", ""),
         ),
     }
-    is_so, instead = changes.get(action, (False, None))
-    return instead if is_so else action
+    applies, replacement = changes.get(action, (False, None))
+    return replacement if applies else action
 
 
-def _scaling(settings: Settings) -> str | None:
+def _scaling_advice(settings: Settings) -> str | None:
     if settings.scaled_inputs and settings.scaled_targets:
         return None
     if settings.scaled_inputs:
@@ -144,52 +144,53 @@ def _scaling(settings: Settings) -> str | None:
     return "scale the inputs to mean 0 and standard deviation 1" if settings.scaled_targets else SCALE
 
 
-def _regularising(settings: Settings) -> str:
-    ways = [
+def _regularisation_advice(settings: Settings) -> str:
+    means = [
         *([] if settings.early_stopping else ["early stopping"]),
         "more dropout" if settings.dropout else "dropout",
         "a stronger L2" if settings.penalties else "L2",
         "fewer or narrower layers",
     ]
-    return f"regularise: {', '.join(ways)}"
+    return f"regularise: {', '.join(means)}"
 
 
-def _layers(model: Any) -> list[Any]:
+def _leaf_layers(model: Any) -> list[Any]:
     return [layer for layer in flatten_layers(model) if not isinstance(layer, keras.Model)]
 
 
 def _has(callbacks: Sequence[Any], kind: type) -> bool:
-    return any(isinstance(one, kind) or one is kind for one in callbacks)
+    return any(isinstance(callback, kind) or callback is kind for callback in callbacks)
 
 
-def _recurrent_dropout(layer: Any) -> bool:
+def _has_recurrent_dropout(layer: Any) -> bool:
     return any(
         isinstance(rate := getattr(layer, name, 0), float) and rate > 0
         for name in ("dropout", "recurrent_dropout")
     )
 
 
-def _begins_scaling(layers: Sequence[Any]) -> bool:
+def _begins_with_scaling(layers: Sequence[Any]) -> bool:
     first = next((layer for layer in layers if not isinstance(layer, _CHANGE_NO_SCALE)), None)
     return isinstance(first, _SCALING_LAYERS)
 
 
 def _scales_inputs(outer: Any) -> bool:
-    """Whether a step before the last one scales, or holds something that does."""
+    """Whether a step before the last one is a scaler, or contains one."""
     steps = [
         step
         for pipeline in around(outer)
         if isinstance(pipeline, Pipeline)
         for _, step in pipeline.steps[:-1]
     ]
-    inside = [part for step in steps if hasattr(step, "get_params") for part in step.get_params().values()]
-    return any(isinstance(part, _SCALERS) for part in [*steps, *inside])
+    parts = [part for step in steps if hasattr(step, "get_params") for part in step.get_params().values()]
+    return any(isinstance(part, _SCALERS) for part in [*steps, *parts])
 
 
 def _scales_targets(outer: Any) -> bool:
     return any(
-        isinstance(one, TransformedTargetRegressor) and (one.func is not None or one.transformer is not None)
-        for one in around(outer)
+        isinstance(step, TransformedTargetRegressor)
+        and (step.func is not None or step.transformer is not None)
+        for step in around(outer)
     )
 
 
@@ -198,5 +199,5 @@ def _classifies(model: Any, estimator: Any) -> bool:
         return is_classifier(estimator)
     try:
         return "crossentropy" in loss_of(model).name or loss_of(model).margins
-    except (AttributeError, ValueError):  # no model, or none with one loss
+    except (AttributeError, ValueError):  # no model, or not a single loss
         return False
