@@ -1,10 +1,10 @@
 """The textbook's own search, on California housing (A. Géron, Hands-On Machine Learning, ch. 10).
 
-    python examples/california_housing.py                     # downloads the data, where there is a network
-    python examples/california_housing.py --csv housing.csv   # or reads them from a file
+    python examples/california_housing.py                     # downloads the data
+    python examples/california_housing.py --csv housing.csv   # reads them from a file
 
-The file is the 1990 census as the book gives it (columns median_income, housing_median_age, total_rooms, ...)
-or any CSV with MedInc, HouseAge, ..., MedHouseVal.
+The file is the book's table of the 1990 census (columns median_income, housing_median_age, total_rooms, ...)
+or any CSV file with the columns MedInc, HouseAge, ..., MedHouseVal.
 """
 
 import argparse
@@ -28,7 +28,7 @@ FEATURES = ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOcc
 
 
 def from_csv(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """The eight features and the target, in hundreds of thousands of dollars."""
+    """The eight features, and the target in hundreds of thousands of dollars."""
     table = np.genfromtxt(path, delimiter=",", names=True, dtype=float, encoding="utf-8")
     if set(FEATURES) <= set(table.dtype.names):
         X = np.column_stack([table[name] for name in FEATURES])
@@ -46,18 +46,18 @@ def from_csv(path: str) -> tuple[np.ndarray, np.ndarray]:
             table["longitude"],
         ]
     )
-    whole = np.isfinite(X).all(axis=1)
-    return X[whole], table["median_house_value"][whole] / 1e5
+    complete = np.isfinite(X).all(axis=1)
+    return X[complete], table["median_house_value"][complete] / 1e5
 
 
-def downloaded() -> tuple[np.ndarray, np.ndarray]:
-    """The same from scikit-learn, which keeps what it has downloaded once."""
+def download() -> tuple[np.ndarray, np.ndarray]:
+    """The same data from scikit-learn, which caches the download."""
     try:
         return fetch_california_housing(return_X_y=True, n_retries=0)
     except OSError as error:
         sys.exit(
-            f"The data cannot be downloaded ({error}): pass them as a file with --csv housing.csv, say the "
-            "book's own (housing.tgz in https://github.com/ageron/data), or run this where there is a network"
+            f"The data cannot be downloaded ({error}): pass a file with --csv housing.csv, such as that of "
+            "the book (housing.tgz in https://github.com/ageron/data), or run this with access to the network"
         )
 
 
@@ -76,13 +76,13 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--csv", help="a file to read instead of downloading")
-    parser.add_argument("--rows", type=int, help="use only so many rows")
+    parser.add_argument("--rows", type=int, help="the number of rows to use; all by default")
     parser.add_argument("--n-iter", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=100)
     options = parser.parse_args(arguments)
-    X, y = from_csv(options.csv) if options.csv else downloaded()
-    chosen = np.random.default_rng(42).permutation(len(X))[: options.rows]
-    X_full, X_test, y_full, y_test = train_test_split(X[chosen], y[chosen], random_state=42)
+    X, y = from_csv(options.csv) if options.csv else download()
+    indices = np.random.default_rng(42).permutation(len(X))[: options.rows]
+    X_full, X_test, y_full, y_test = train_test_split(X[indices], y[indices], random_state=42)
     X_train, X_valid, y_train, y_valid = train_test_split(X_full, y_full, random_state=42)
     scaler = StandardScaler().fit(X_train)
     X_train, X_valid, X_test = map(scaler.transform, (X_train, X_valid, X_test))

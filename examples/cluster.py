@@ -1,9 +1,9 @@
-"""A search over a cluster: groups of fits go to workers, results come back as they end.
+"""A search on a cluster: groups of fits are sent to workers, and results return when a group ends.
 
     python examples/cluster.py          # Dask, on two local workers: pip install "kerashp[dask]"
     python examples/cluster.py --ray    # Ray: pip install "kerashp[ray]"
 
-On a cluster that is there already, give `Client` its address, or `ray.init` its own.
+For an existing cluster, pass its address to `Client` or to `ray.init`.
 """
 
 import argparse
@@ -24,12 +24,12 @@ from kerashp import KerasMLPClassifier
 from kerashp.model_selection import RandomizedSearchCV
 from kerashp.spaces import loguniform
 
-# Each worker has one core: otherwise TensorFlow takes all those of the machine, for each of its workers.
+# Each worker has one core; by default TensorFlow would use all cores of the machine in each worker.
 ONE_CORE = {"TF_NUM_INTRAOP_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def worker_and_accuracy(estimator: KerasMLPClassifier, X: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """A scorer, which runs where the fit trained."""
+    """A scorer, which runs in the process that trained the fit."""
     return {"accuracy": estimator.score(X, y), "process": float(os.getpid())}
 
 
@@ -43,7 +43,7 @@ def dask_cluster() -> Iterator[None]:
             threads_per_worker=1,
             env=ONE_CORE,
             preload=[startup.__file__],
-            silence_logs=logging.ERROR,  # a worker that takes seconds to end is no reason to worry
+            silence_logs=logging.ERROR,  # a worker that takes seconds to end is not an error
             dashboard_address=":0",
         ) as cluster,
         Client(cluster),
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--ray", action="store_true", help="Ray in place of Dask")
+    parser.add_argument("--ray", action="store_true", help="use Ray instead of Dask")
     parser.add_argument("--n-iter", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=15)
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""From "is the input scaled" to a tuned network on breast cancer, asking at every step what to do next."""
+"""From a check of the inputs to a tuned network, on breast cancer data, with a diagnosis at every step."""
 
 import argparse
 import os
@@ -40,36 +40,36 @@ def main(arguments: list[str] | None = None) -> None:
     X, X_test, y, y_test = train_test_split(data.data, data.target, stratify=data.target, random_state=0)
     X_train, X_valid, y_train, y_valid = train_test_split(X, y, stratify=y, random_state=0)
 
-    _say("1. Are the rows to train on and those to validate on alike?")
+    _say("1. Do the training and the validation rows have the same distribution?")
     print(compare_distributions(X_train, X_valid, columns=list(data.feature_names)))
 
-    _say("2. Is the input scaled, and do signals pass the network?")
+    _say("2. Are the inputs scaled, and do signals keep their scale in the network?")
     print(check_initialization(_network(), X_train, y_train))
     scaler = StandardScaler().fit(X_train)
     scaled, scaled_valid = scaler.transform(X_train), scaler.transform(X_valid)
-    print("\nAnd scaled:")
+    print("\nWith scaled inputs:")
     print(check_initialization(_network(), scaled, y_train))
 
     _say("3. Are the gradients right?")
     print(check_gradients(_network(), scaled[:64], y_train[:64], n_weights=100, after_epochs=2))
 
-    _say("4. What does a rate that was guessed do, and which one is better?")
+    _say("4. How does a guessed learning rate do, and which one is better?")
     validation = (scaled_valid, y_valid)
-    guessed = {"epochs": options.epochs, "validation_data": validation, "verbose": 0}
-    print(diagnose(fit(_network(1e-3), scaled, y_train, **guessed), y=y_train))
+    options_of_fit = {"epochs": options.epochs, "validation_data": validation, "verbose": 0}
+    print(diagnose(fit(_network(1e-3), scaled, y_train, **options_of_fit), y=y_train))
     rates = find_learning_rate(_network(), scaled, y_train, n_rates=13, validation_fraction=0.2)
     print(rates)
 
-    _say("5. With that rate, warmed up, stopped early and checkpointed")
+    _say("5. Training with the suggested rate, warm-up, early stopping and checkpoints")
     with tempfile.TemporaryDirectory() as folder:
         stopping, checkpoint = (
             EarlyStopping(patience=15),
             ModelCheckpoint(f"{folder}/{{epoch:03d}}.keras", keep=1),
         )
         callbacks = [LearningRateWarmup(2), stopping, checkpoint]
-        history = fit(_network(rates.suggestion), scaled, y_train, callbacks=callbacks, **guessed)
+        history = fit(_network(rates.suggestion), scaled, y_train, callbacks=callbacks, **options_of_fit)
         print(diagnose(history, y=y_train))
-        print(f"The best epoch was {stopping.best_epoch + 1}; kept: {', '.join(sorted(os.listdir(folder)))}")
+        print(f"The best epoch was {stopping.best_epoch + 1}; files: {', '.join(sorted(os.listdir(folder)))}")
 
     _say("6. How large should the network be?")
     mlp = KerasMLPClassifier(
@@ -78,12 +78,12 @@ def main(arguments: list[str] | None = None) -> None:
         optimizer="sgd",
         batch_size=32,
         epochs=options.epochs,
-        tol=None,  # `diagnose` says whether those epochs are enough
+        tol=None,  # `diagnose` shows whether these epochs are enough
     )
     growth = grow_capacity(make_pipeline(StandardScaler(), mlp), X, y, max_depth=3, max_width=32)
     print(growth)
 
-    _say("7. A search around that: rate, schedule and what regularises, all folds together")
+    _say("7. A search over sizes, learning rates, schedules and regularisation")
     space: dict[str, Any] = {
         "n_hidden": [1, 2],
         "n_neurons": [8, 16, 32],
@@ -104,12 +104,12 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{name.removeprefix('kerasmlpclassifier__')}: {value}")
     print(diagnose(search))
 
-    _say("8. On rows that nobody has looked at")
-    by_hand = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    _say("8. Accuracy on the test rows")
+    baseline = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
     for name, model in {
         "grown": growth.estimator,
         "tuned": search,
-        "logistic regression": by_hand,
+        "logistic regression": baseline,
     }.items():
         accuracy = np.mean(model.predict(X_test) == y_test)
         print(f"{name}: accuracy {accuracy:.3f} on {len(y_test)} rows")

@@ -1,7 +1,7 @@
-"""Watching one model, as a panda watches its only cub: resume, change the rate midway, roll back, go on.
+"""Care for a single model, as a panda for its only cub: resume, change the rate, return to the best epoch.
 
-First in a Keras script, then with an estimator's `partial_fit`. The script keeps all in a folder, so that it
-can be killed at any moment and run again.
+First in a Keras script, then with the `partial_fit` of an estimator. The script stores its state in a folder,
+so it can be killed at any time and run again.
 """
 
 import argparse
@@ -24,13 +24,13 @@ from kerashp.callbacks import EarlyStopping, ModelCheckpoint
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", help="where to keep the checkpoints; a temporary one by default")
+    parser.add_argument("--folder", help="the folder of the checkpoints; a temporary one by default")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or temporary
         data = _data()
-        in_a_script(f"{folder}/script", *data)
-        with_partial_fit(f"{folder}/estimator", *data)
+        train_in_script(f"{folder}/script", *data)
+        train_with_partial_fit(f"{folder}/estimator", *data)
 
 
 def _data() -> list[np.ndarray]:
@@ -38,12 +38,12 @@ def _data() -> list[np.ndarray]:
     return train_test_split(scale(X).astype("float32"), scale(y).astype("float32"), random_state=0)
 
 
-def in_a_script(folder: str, X: Any, X_valid: Any, y: Any, y_valid: Any) -> None:
-    """`kerashp.fit`, or `model.fit` in its place."""
+def train_in_script(folder: str, X: Any, X_valid: Any, y: Any, y_valid: Any) -> None:
+    """With `kerashp.fit`; `model.fit` works as well."""
     print("A Keras script")
 
     def train(epochs: int, *, roll_back: bool = False, rate: float | None = None) -> dict[str, list[float]]:
-        """What each run of the script does: build the model, take up what was saved, go on."""
+        """Each run of the script builds the model, resumes from the last checkpoint and trains."""
         keras.utils.set_random_seed(0)
         model = build_model(1, 64, 0.05, X.shape[1])
         checkpoint = ModelCheckpoint(f"{folder}/{{epoch:03d}}.keras", keep=3)
@@ -51,8 +51,8 @@ def in_a_script(folder: str, X: Any, X_valid: Any, y: Any, y_valid: Any) -> None
         if rate is not None:
             model.optimizer.learning_rate = rate
         if first < epochs and not checkpoint.stopped_early:
-            now = float(model.optimizer.learning_rate)
-            print(f"  epochs {first + 1} to {epochs} at most, at the rate {now:.3g}")
+            current_rate = float(model.optimizer.learning_rate)
+            print(f"  epochs {first + 1} to {epochs} at most, at the rate {current_rate:.3g}")
         return fit(
             model,
             X,
@@ -65,35 +65,37 @@ def in_a_script(folder: str, X: Any, X_valid: Any, y: Any, y_valid: Any) -> None
         ).history
 
     _show(train(10))
-    _show(train(20))  # the same call later, in a new process say, goes on
-    losses = train(40, roll_back=True, rate=0.005)  # too lively: back to the best epoch, and calmer
+    _show(train(20))  # the same call later, even in a new process, resumes
+    losses = train(
+        40, roll_back=True, rate=0.005
+    )  # the loss fluctuates: back to the best epoch, with a lower rate
     _show(losses)
 
 
-def with_partial_fit(folder: str, X: Any, X_valid: Any, y: Any, y_valid: Any) -> None:
-    """The same with an estimator, an epoch a call, kept by its own `save` and `load`."""
-    print("An estimator, an epoch at a time")
+def train_with_partial_fit(folder: str, X: Any, X_valid: Any, y: Any, y_valid: Any) -> None:
+    """The same with an estimator, one epoch per call, stored by its `save` and `load`."""
+    print("An estimator, one epoch per call")
     path = f"{folder}/{{epoch:03d}}.keras"
     options = {"optimizer": "sgd", "batch_size": 32, "random_state": 0}
     regressor = KerasMLPRegressor(1, 64, 0.05, callbacks=[ModelCheckpoint(path)], **options)
 
     def watch(n_epochs: int) -> None:
-        done = len(getattr(regressor, "history_", {"loss": []})["loss"])
+        n_done = len(getattr(regressor, "history_", {"loss": []})["loss"])
         for _ in range(n_epochs):
             regressor.partial_fit(X, y, validation_data=(X_valid, y_valid))
-        _show({name: curve[done:] for name, curve in regressor.history_.items()})
+        _show({name: curve[n_done:] for name, curve in regressor.history_.items()})
 
     watch(20)
-    regressor.set_params(callbacks=None).save(f"{folder}/kept")
-    regressor = KerasMLPRegressor.load(f"{folder}/kept", callbacks=[ModelCheckpoint(path)])  # another day
+    regressor.set_params(callbacks=None).save(f"{folder}/saved")
+    regressor = KerasMLPRegressor.load(f"{folder}/saved", callbacks=[ModelCheckpoint(path)])  # another day
     best = ModelCheckpoint(path).resume(regressor.model_, best=True)
     print(
-        f"  back to epoch {best}, R2 {regressor.score(X_valid, y_valid):.3f}, and on at a tenth of the rate"
+        f"  back to epoch {best}, R2 {regressor.score(X_valid, y_valid):.3f}, then with a tenth of the rate"
     )
     regressor.model_.optimizer.learning_rate = 0.005
     watch(20)
     ModelCheckpoint(path).resume(regressor.model_, best=True)
-    print(f"  the best of all: R2 {regressor.score(X_valid, y_valid):.3f}")
+    print(f"  the best epoch of all: R2 {regressor.score(X_valid, y_valid):.3f}")
 
 
 def _show(history: dict[str, list[float]]) -> None:

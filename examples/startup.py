@@ -1,7 +1,7 @@
-"""Loads TensorFlow without the lines that its libraries write to stderr meanwhile (oneDNN, CUDA, absl).
+"""Loads TensorFlow without the messages that its libraries (oneDNN, CUDA, absl) write to stderr meanwhile.
 
-They are written before any setting of TensorFlow's is read, so that no environment variable turns them off:
-here they are left out, and all else is shown. The examples begin with it; nothing in kerashp needs it.
+They are written before TensorFlow reads its settings, so no environment variable suppresses them. Here they
+are removed, and all other lines are shown. Only the examples use it; kerashp does not need it.
 """
 
 import os
@@ -17,23 +17,23 @@ _STDERR = 2
 
 
 def load_tensorflow() -> None:
-    """Import Keras and its backend in silence."""
+    """Import Keras and its backend without these messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(_STDERR)
-    with tempfile.TemporaryFile() as written:
-        os.dup2(written.fileno(), _STDERR)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), _STDERR)
         try:
             import keras  # noqa: F401
         finally:
             os.dup2(stderr, _STDERR)
             os.close(stderr)
-            written.seek(0)
-            for line in written:
+            captured.seek(0)
+            for line in captured:
                 if not _INFORMATION.match(line):
                     os.write(_STDERR, line)
 
 
 def dask_setup(worker: Any) -> None:  # noqa: ARG001
-    """What Dask calls in each worker that preloads this file."""
+    """Called by Dask in each worker that preloads this file."""
     load_tensorflow()

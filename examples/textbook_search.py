@@ -1,7 +1,7 @@
 """The textbook's search over depth, width and learning rate, on scikit-learn's digits and diabetes.
 
 Run it with `make demo`. A. Géron, Hands-On Machine Learning, ch. 10, searches these three parameters; the
-penalty `l2` is there for the few, noisy rows of diabetes.
+penalty `l2` is added because the rows of diabetes are few and noisy.
 """
 
 import argparse
@@ -44,41 +44,42 @@ def print_leaderboard(search: RandomizedSearchCV) -> None:
     results = search.cv_results_
     print("\nrank  score            n_hidden  n_neurons  learning_rate       l2")
     for i in np.argsort(results["rank_test_score"]):
-        tried = results["params"][i]
+        params = results["params"][i]
         print(
             f"{results['rank_test_score'][i]:4d}  {results['mean_test_score'][i]:.3f} +/- "
-            f"{results['std_test_score'][i]:.3f}  {tried['mlp__n_hidden']:8d}  {tried['mlp__n_neurons']:9d}  "
-            f"{tried['mlp__learning_rate']:13.5f}  {tried['mlp__l2']:7.5f}"
+            f"{results['std_test_score'][i]:.3f}  {params['mlp__n_hidden']:8d}  "
+            f"{params['mlp__n_neurons']:9d}  {params['mlp__learning_rate']:13.5f}  {params['mlp__l2']:7.5f}"
         )
 
 
 def seconds_with_scikeras(search: RandomizedSearchCV, X: np.ndarray, y: np.ndarray) -> float:
-    """What the search's fits would take one by one with scikeras: two are run, and scaled by their epochs.
+    """The time of the search's fits with scikeras, one after the other.
 
-    They are the first and the last candidate's, each for as many epochs as it trained here.
+    A fit of the first and one of the last candidate are measured, each with the number of epochs that it had
+    in the search, and scaled by the epochs to all fits.
     """
     from scikeras import wrappers
 
     mlp = search.best_estimator_["mlp"]
     wrapper = wrappers.KerasClassifier if is_classifier(mlp) else wrappers.KerasRegressor
     encoder = mlp.target_encoder_
-    known = {"input_shape": X.shape[1:], "n_outputs": encoder.width_, "task": encoder.task_}
+    shape = {"input_shape": X.shape[1:], "n_outputs": encoder.width_, "task": encoder.task_}
     rows = len(X) - len(X) // N_SPLITS
     X, y = StandardScaler().fit_transform(X)[:rows], y[:rows]
     epochs = [[len(curves["loss"]) for curves in curves_of] for curves_of in search.histories_]
-    took, trained = 0.0, 0
+    seconds, n_trained = 0.0, 0
     for candidate in (0, -1):
         params = search.cv_results_["params"][candidate]
         network: dict[str, Any] = {name.removeprefix("mlp__"): value for name, value in params.items()}
-        routed = {f"model__{name}": value for name, value in (network | known).items()}
+        routed = {f"model__{name}": value for name, value in (network | shape).items()}
         n_epochs = epochs[candidate][0]
-        began = time.perf_counter()
+        start = time.perf_counter()
         estimator = wrapper(build_model, epochs=n_epochs, batch_size=mlp.batch_size, verbose=0, **routed)
-        with without_retracing_warnings():  # of TensorFlow, since each fit of scikeras traces anew
+        with without_retracing_warnings():  # of TensorFlow, because each fit of scikeras is traced again
             estimator.fit(X, y).predict(X)
-        took += time.perf_counter() - began
-        trained += n_epochs
-    return took / trained * (sum(map(sum, epochs)) + len(mlp.history_["loss"]))
+        seconds += time.perf_counter() - start
+        n_trained += n_epochs
+    return seconds / n_trained * (sum(map(sum, epochs)) + len(mlp.history_["loss"]))
 
 
 def run(
@@ -87,10 +88,10 @@ def run(
     X_train, X_test, y_train, y_test = split
     print(f"\n=== {title}: {len(X_train)} training rows, {X_train.shape[1]} features ===", flush=True)
     search = search_over(mlp, n_iter)
-    began = time.perf_counter()
+    start = time.perf_counter()
     search.fit(X_train, y_train)
-    took = time.perf_counter() - began
-    print(f"\n{n_iter} candidates x {N_SPLITS} folds and a refit in {took:.0f} s")
+    seconds = time.perf_counter() - start
+    print(f"\n{n_iter} candidates x {N_SPLITS} folds and a refit in {seconds:.0f} s")
     print(search.explain())
     scikeras = seconds_with_scikeras(search, X_train, y_train)
     print(
@@ -113,7 +114,7 @@ def digits() -> list[np.ndarray]:
 
 
 def diabetes() -> list[np.ndarray]:
-    """Ten measurements and how the disease went a year later, as multiples of its standard deviation."""
+    """Ten measurements, and the progression of the disease after a year, standardised."""
     X_train, X_test, y_train, y_test = train_test_split(*load_diabetes(return_X_y=True), random_state=0)
     mean, deviation = y_train.mean(), y_train.std()  # scikit-learn's MLP does not standardize its targets
     return [X_train, X_test, (y_train - mean) / deviation, (y_test - mean) / deviation]
@@ -121,9 +122,9 @@ def diabetes() -> list[np.ndarray]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n-iter", type=int, default=20, help="candidates to try for each data set")
-    parser.add_argument("--epochs", type=int, default=60, help="the most epochs a candidate trains")
-    parser.add_argument("--report", default="report.html", help="where the page about digits is written")
+    parser.add_argument("--n-iter", type=int, default=20, help="the number of candidates for each data set")
+    parser.add_argument("--epochs", type=int, default=60, help="the maximal number of epochs of a candidate")
+    parser.add_argument("--report", default="report.html", help="the file of the report on digits")
     options = parser.parse_args(arguments)
     training = {
         "batch_size": 64,
@@ -144,7 +145,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.n_iter,
     )
     report = search.report(options.report, title="The textbook's search, on digits")
-    print(f"\nThe search on digits, with plots and what to do next: {report.resolve()}")
+    print(f"\nThe report of the search on digits, with plots and a diagnosis: {report.resolve()}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The examples run to their end, in small."""
+"""The examples and the snippets of the README run, with small settings."""
 
 import importlib.util
 import os

@@ -456,12 +456,12 @@ def test_a_high_beginning_is_shown_and_a_divergence_is_not() -> None:
         (
             lambda: LearningCurvesDisplay.from_search(searched([0.1])),
             ValueError,
-            "this SimpleNamespace has no histories_, the curves of its fits; search with kerashp.model_sel",
+            "this SimpleNamespace has no histories_, the curves of its fits; use a search of kerashp.mod",
         ),
         (
             lambda: LearningCurvesDisplay.from_search(searched([0.1], histories_=[[None]])),
             ValueError,
-            "no fit of the search has curves; none of its candidates is kerashp's, or all failed",
+            "no fit of the search has curves; the candidates are not estimators of kerashp, or",
         ),
         (
             lambda: LearningCurvesDisplay.from_estimator(LinearRegression()),
@@ -472,7 +472,7 @@ def test_a_high_beginning_is_shown_and_a_divergence_is_not() -> None:
         (
             lambda: LearningCurvesDisplay.from_history([1.0]),
             TypeError,
-            "from_history: history must be a keras History, or a dict of one list by name; got",
+            "from_history: history must be a keras History, or a dict of lists by name; got",
         ),
         (
             lambda: LearningCurvesDisplay.from_history({"loss": [1.0], "val_loss": [1.0]}, curve="mae"),

@@ -126,7 +126,7 @@ def test_what_it_says(page: Page, search: RandomizedSearchCV) -> None:
     assert board.startswith("\n|rank|candidate|score|deviation|epochs|seconds|learning_rate|")
     assert f"|1|{best}|{score}|" in board
     assert "|8|" in board
-    assert "None failed." in board
+    assert "No candidate failed." in board
     assert "Verdict after 8 epochs of 2 splits" in page.sections["Diagnosis of the best candidate"]
     assert "|0|6|3|" in page.sections["What trained together"]  # group, members, candidates
     times = page.sections["Where the time went"]
