@@ -4,7 +4,7 @@ python benchmarks/defaults.py --results defaults.jsonl [--data iris diabetes] [-
     [--parts defaults searched speed] [--sides ...]
 python benchmarks/defaults.py --results defaults.jsonl --table > benchmarks/defaults.md
 
-Results are appended to the file as they come, and what is in it is not run again: stop it and go on at will.
+Results are appended to the file and not computed again, so the program may be stopped and resumed.
 """
 
 import argparse
@@ -54,14 +54,16 @@ MLP, MLP_SCALED = "MLP, raw", "MLP, scaled"
 LINEAR, LINEAR_SCALED, TREES = "linear, raw", "linear, scaled", "HistGradientBoosting"
 SEARCHED, ENSEMBLE, MLP_SEARCHED = "kerashp, best", "kerashp, ensemble", "MLP, best"
 ABOUT = """\
-`benchmarks/defaults.py`: means of 5 folds x {n_seeds} seeds, which divide the rows and draw the weights; the
-accuracy of classifiers, the R2 of regressors. All have their defaults. "Scaled": by `StandardScaler`, the
-features, and the targets of regressors too; otherwise they take the data as they are. "Linear" is
-`LogisticRegression(max_iter=1000)` or `Ridge`. Seconds are medians of one fit; the first of ours compiles."""
+`benchmarks/defaults.py`: means of 5 folds x {n_seeds} seeds, which determine the division of the rows and
+the weights; the accuracy of classifiers, the R2 of regressors, all with their defaults. "Scaled": features,
+and targets of regressors, are scaled by `StandardScaler`; "raw": they are not. "Linear" is
+`LogisticRegression(max_iter=1000)` or `Ridge`. Seconds are medians of one fit; the first fit of kerashp
+compiles."""
 SEARCH_ABOUT = """\
-`RandomizedSearchCV(recommended_space(...), n_iter={n_candidates})` and its ensemble, beside as many
-candidates of scikit-learn's MLP on scaled data, over depths, widths, rates, penalties and batch sizes alike;
-both by {n_inner} inner folds, on all cores. Means over the first fold of each seed; so are the defaults'."""
+`RandomizedSearchCV(recommended_space(...), n_iter={n_candidates})` and its ensemble, compared with the same
+number of candidates of scikit-learn's MLP on scaled data, also over depths, widths, learning rates,
+penalties and batch sizes; both with {n_inner} inner folds, on all cores. All figures are means over the
+first fold of each seed."""
 Row = dict[str, Any]
 
 

@@ -1,4 +1,4 @@
-"""The data sets of benchmarks/defaults.py, bundled with scikit-learn or made; none needs a network.
+"""The data sets of benchmarks/defaults.py, bundled with scikit-learn or generated; none is downloaded.
 
 Linnerud is not among them: no R2 of four of its twenty rows tells one estimator from another.
 """

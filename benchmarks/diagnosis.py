@@ -1,10 +1,10 @@
-"""Verdicts of `diagnose` on real training runs, each of whose ailments was caused on purpose.
+"""Verdicts of `diagnose` on real training runs with a known ailment.
 
 python benchmarks/diagnosis.py [--half tune|kept|both] [--curves FILE] [--seed N]
 
-Half of the runs is kept out of setting the thresholds. FILE keeps the curves from one call to the next. The
-runs of seeds 0 and 1, and others of seeds from 100 on, were looked at while the rules were written, those of
-seed 2 only afterwards: diagnosis.md has its tables.
+Half of the runs ("kept") is not used to choose the thresholds. FILE stores the curves for later calls. The
+runs of seeds 0 and 1, and others of seeds from 100 on, were used while the rules were written, those of
+seed 2 only afterwards: diagnosis.md has their tables.
 """
 
 import argparse
@@ -65,7 +65,7 @@ HALVES = ("tune", "kept")
 
 @dataclass(frozen=True)
 class Data:
-    """Rows, and the same rows with noise in the targets, of one problem."""
+    """The rows of a problem, and targets with and without noise."""
 
     X: np.ndarray
     y: np.ndarray
@@ -74,13 +74,13 @@ class Data:
     n_outputs: int = 1
 
     def loss_of_guessing(self) -> float | None:
-        """Among equally frequent classes."""
+        """The cross-entropy of guessing among equally frequent classes."""
         return None if self.task == "regression" else float(np.log(len(np.unique(self.y))))
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training: what was wrong by construction, and its curves."""
+    """A training with its ailment by construction, and its curves."""
 
     ailment: str
     data: str
@@ -90,7 +90,7 @@ class Run:
     curves: dict[str, list[float]]
 
     def history(self) -> keras.callbacks.History:
-        """The curves of a model that is known to have dropout, or not to have any."""
+        """The curves with a model that has dropout, or has none."""
         history = keras.callbacks.History()
         history.set_model(build_model(1, 1, dropout=DROPOUT if "dropout" in self.ailment else 0.0))
         history.history = self.curves
@@ -98,41 +98,41 @@ class Run:
 
 
 def classes(X: np.ndarray, y: np.ndarray, rng: np.random.Generator, share: float = 0.3) -> Data:
-    """A classification; a share of the noisy labels is drawn anew."""
+    """A classification problem; a share of the noisy labels is drawn at random."""
     n_classes = len(np.unique(y))
-    drawn = rng.random(len(y)) < share
-    noisy = np.where(drawn, rng.integers(0, n_classes, len(y)), y)
-    two = n_classes == 2
+    is_noisy = rng.random(len(y)) < share
+    noisy = np.where(is_noisy, rng.integers(0, n_classes, len(y)), y)
+    is_binary = n_classes == 2
     return Data(
         StandardScaler().fit_transform(X),
         y,
         noisy,
-        "binary" if two else "multiclass",
-        1 if two else n_classes,
+        "binary" if is_binary else "multiclass",
+        1 if is_binary else n_classes,
     )
 
 
 def numbers(X: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Data:
-    """A regression; the noisy targets have noise of the targets' own standard deviation."""
+    """A regression problem; the noise has the standard deviation of the targets."""
     return Data(StandardScaler().fit_transform(X), y, y + y.std() * rng.normal(size=len(y)), "regression")
 
 
 def problems(seed: int) -> dict[str, Data]:
-    """The four data sets, in a new order."""
+    """The four data sets, with rows drawn by the seed."""
     rng = np.random.default_rng([seed, 1])
     X, y, _ = housing(20_000)
-    some = rng.permutation(len(X))[:1500]
+    rows = rng.permutation(len(X))[:1500]
     friedman = make_friedman1(1500, noise=1.0, random_state=seed)
     return {
         "digits": classes(*load_digits(return_X_y=True), rng),
         "breast cancer": classes(*load_breast_cancer(return_X_y=True), rng),
         "friedman": numbers(friedman[0], scale(friedman[1]), rng),
-        "housing": numbers(X[some], y[some, 0], rng),
+        "housing": numbers(X[rows], y[rows, 0], rng),
     }
 
 
 def settings(ailment: str, optimizer: str, repeat: int, data: Data) -> dict[str, Any]:
-    """What of a model is chosen to cause the ailment."""
+    """The parameters of a model that cause the ailment."""
     rate = 0.003 if optimizer == "Adam" else 0.03 if data.task == "regression" else 0.1
     good = {"n_neurons": WIDTH, "learning_rate": rate, "l2": 3e-3 if data.task == "binary" else 1e-3}
     cause = ailment.removesuffix(", dropout")
@@ -153,12 +153,17 @@ def settings(ailment: str, optimizer: str, repeat: int, data: Data) -> dict[str,
 
 
 def member(ailment: str, optimizer: str, repeat: int, data: Data, rng: np.random.Generator) -> Member:
-    """A model with the ailment; its rows are those of the data, then those with noise."""
-    own = settings(ailment, optimizer, repeat, data)
+    """A model with the ailment; the rows of the data come first, then those with noise."""
+    parameters = settings(ailment, optimizer, repeat, data)
     keras.utils.set_random_seed(int(rng.integers(2**31)))
-    made = getattr(keras.optimizers, optimizer)()
+    instance = getattr(keras.optimizers, optimizer)()
     model = build_model(
-        2, **own, input_shape=data.X.shape[1:], task=data.task, n_outputs=data.n_outputs, optimizer=made
+        2,
+        **parameters,
+        input_shape=data.X.shape[1:],
+        task=data.task,
+        n_outputs=data.n_outputs,
+        optimizer=instance,
     )
     rows = rng.permutation(len(data.X))
     n_valid = len(rows) // 4
@@ -168,47 +173,47 @@ def member(ailment: str, optimizer: str, repeat: int, data: Data, rng: np.random
     return Member(model, train, valid, random_state=int(rng.integers(2**31)))
 
 
-def trained(seed: int) -> Iterator[Run]:
-    """All runs: those of one data set and optimizer train together."""
+def train_runs(seed: int) -> Iterator[Run]:
+    """Train all runs; those of a data set and optimizer train together."""
     for index, (name, data) in enumerate(problems(seed).items()):
         X = np.concatenate([data.X, data.X]).astype("float32")
         y = np.concatenate([data.y, data.noisy]).astype("float32")
         for optimizer, runs in RUNS.items():
             rng = np.random.default_rng([seed, 2, index, len(optimizer)])
-            chosen = [(ailment, repeat) for ailment, times in runs.items() for repeat in range(times)]
-            members = [member(ailment, optimizer, repeat, data, rng) for ailment, repeat in chosen]
-            courses = Population(members, X, y, batch_size=32).train(EPOCHS)
-            for (ailment, _), one, course in zip(chosen, members, courses, strict=True):
-                baseline = trivial_loss(one.model, y[one.rows], None)
-                yield Run(ailment, name, optimizer, baseline, data.loss_of_guessing(), course.history)
+            causes = [(ailment, repeat) for ailment, times in runs.items() for repeat in range(times)]
+            members = [member(ailment, optimizer, repeat, data, rng) for ailment, repeat in causes]
+            results = Population(members, X, y, batch_size=32).train(EPOCHS)
+            for (ailment, _), run, result in zip(causes, members, results, strict=True):
+                baseline = trivial_loss(run.model, y[run.rows], None)
+                yield Run(ailment, name, optimizer, baseline, data.loss_of_guessing(), result.history)
 
 
-def kept_or_made(path: Path | None, seed: int) -> list[Run]:
-    """The runs of this seed in a file, or new ones, which are written there."""
+def stored_or_new_runs(path: Path | None, seed: int) -> list[Run]:
+    """The runs of this seed from the file, or new ones, which are written to it."""
     if path is not None and path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["seed"] == seed:
-            return [Run(**run) for run in kept["runs"]]
-    runs = list(trained(seed))
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["seed"] == seed:
+            return [Run(**run) for run in stored["runs"]]
+    runs = list(train_runs(seed))
     if path is not None:
-        kept = {"seed": seed, "runs": [asdict(run) for run in runs]}
-        path.write_text(json.dumps(kept), encoding="utf-8")
+        stored = {"seed": seed, "runs": [asdict(run) for run in runs]}
+        path.write_text(json.dumps(stored), encoding="utf-8")
     return runs
 
 
 def halves(runs: list[Run], seed: int) -> dict[str, list[Run]]:
-    """Each half has as many runs of each ailment and data set."""
+    """Divide the runs into halves with equal numbers of each ailment and data set."""
     rng = np.random.default_rng([seed, 3])
     parts: dict[str, list[Run]] = {half: [] for half in HALVES}
     for ailment, data in sorted({(run.ailment, run.data) for run in runs}):
-        own = [run for run in runs if (run.ailment, run.data) == (ailment, data)]
-        for place, index in enumerate(rng.permutation(len(own))):
-            parts[HALVES[place % 2]].append(own[index])
+        cases = [run for run in runs if (run.ailment, run.data) == (ailment, data)]
+        for place, index in enumerate(rng.permutation(len(cases))):
+            parts[HALVES[place % 2]].append(cases[index])
     return parts
 
 
 def table(runs: list[Run], sources: list[Any], baselines: list[float | None]) -> str:
-    """Known ailments by verdicts, and the share that agrees."""
+    """A confusion table of ailments and verdicts, and the share of right verdicts."""
     verdicts = [
         diagnose(source, baseline=baseline).verdict
         for source, baseline in zip(sources, baselines, strict=True)
@@ -219,7 +224,7 @@ def table(runs: list[Run], sources: list[Any], baselines: list[float | None]) ->
         f"{ailment:22}" + "".join(f"{counts[ailment, name]:17d}" for name in AILMENTS) for ailment in EXPECTED
     ]
     agree = sum(counts[pair] for pair in EXPECTED.items())
-    return "\n".join([*lines, f"{agree} of {len(runs)} agree: {agree / len(runs):.1%}"])
+    return "\n".join([*lines, f"{agree} of {len(runs)} right: {agree / len(runs):.1%}"])
 
 
 def main() -> None:
@@ -228,20 +233,20 @@ def main() -> None:
     parser.add_argument("--half", choices=(*HALVES, "both"), default="both")
     parser.add_argument("--curves", type=Path)
     parser.add_argument("--seed", type=int, default=2)
-    given = parser.parse_args()
-    parts = halves(kept_or_made(given.curves, given.seed), given.seed)
-    for half in HALVES if given.half == "both" else (given.half,):
+    options = parser.parse_args()
+    parts = halves(stored_or_new_runs(options.curves, options.seed), options.seed)
+    for half in HALVES if options.half == "both" else (options.half,):
         runs = parts[half]
         models, curves = [run.history() for run in runs], [run.curves for run in runs]
-        for told, (sources, baselines) in {
-            "told the model and the loss of a trivial prediction, as estimators keep it or y gives it": (
+        for information, (sources, baselines) in {
+            "with the model and the loss of a trivial prediction, from an estimator or from y": (
                 models,
                 [run.baseline for run in runs],
             ),
-            "told the model and the number of classes": (models, [run.of_classes for run in runs]),
-            "told the curves alone": (curves, [None] * len(runs)),
+            "with the model and the number of classes": (models, [run.of_classes for run in runs]),
+            "with the curves alone": (curves, [None] * len(runs)),
         }.items():
-            print(f"\n{half} half, {told}\n{table(runs, sources, baselines)}")
+            print(f"\n{half} half, {information}\n{table(runs, sources, baselines)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`kerashp.fit` beside `Model.fit` and scikit-learn's MLPRegressor: an epoch, and 100 epochs with compiling.
+"""`kerashp.fit` compared with `Model.fit` and scikit-learn's MLPRegressor: one epoch, and 100 with compiling.
 
 python benchmarks/fit.py [runs]
 """
@@ -21,7 +21,7 @@ from kerashp import build_model, fit
 from kerashp.training import clear_cache
 
 BATCH_SIZE = 32
-EPOCHS = {"kerashp.fit": 200, "MLPRegressor": 3}  # a run, by which its time is divided
+EPOCHS = {"kerashp.fit": 200, "MLPRegressor": 3}  # of a run; its time is divided by them
 NETWORKS: dict[str, dict[str, Any]] = {
     "1 x 30": {"n_hidden": 1, "n_neurons": 30},
     "3 x 100": {"n_hidden": 3, "n_neurons": 100},

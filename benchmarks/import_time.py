@@ -1,4 +1,4 @@
-"""How long `import kerashp` takes beside `import sklearn`, each in fresh interpreters in turn.
+"""The time of `import kerashp` and of `import sklearn`, in alternating new interpreters.
 
 python benchmarks/import_time.py [runs]
 """
@@ -12,7 +12,7 @@ _CODE = "import time; began = time.perf_counter(); import {}; print(time.perf_co
 
 
 def seconds(module: str) -> float:
-    """One import in a fresh interpreter."""
+    """The time of an import in a new interpreter."""
     command = [sys.executable, "-c", _CODE.format(module)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
@@ -21,7 +21,7 @@ def main(runs: int = 11) -> None:
     modules = ("kerashp", "kerashp.spaces", "sklearn")
     times: dict[str, list[float]] = {module: [] for module in modules}
     for module in modules:
-        seconds(module)  # the files into the cache
+        seconds(module)  # fills the file cache
     for _ in range(runs):
         for module in modules:
             times[module].append(seconds(module))

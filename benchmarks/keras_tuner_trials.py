@@ -1,4 +1,4 @@
-"""keras-tuner's RandomSearch of `MLPHyperModel`, and of the same models trained by `Model.fit`, in turn.
+"""keras-tuner's RandomSearch with `MLPHyperModel`, and with the same models by `Model.fit`, alternating.
 
 python benchmarks/keras_tuner_trials.py [runs] [housing.csv]
 """
@@ -28,7 +28,7 @@ SPACE = {
 
 
 class Plain(keras_tuner.HyperModel):
-    """The models of another hypermodel, trained as keras-tuner trains."""
+    """The models of another hypermodel, trained by `Model.fit`."""
 
     def __init__(self, own: MLPHyperModel):
         super().__init__()
@@ -39,7 +39,7 @@ class Plain(keras_tuner.HyperModel):
 
 
 def search(model: keras_tuner.HyperModel, X: Any, y: Any) -> None:
-    """A whole search, with nothing left of one before."""
+    """A whole search in a new folder, without compiled programs."""
     keras.backend.clear_session()
     with tempfile.TemporaryDirectory() as folder:
         tuner = keras_tuner.RandomSearch(

@@ -1,4 +1,4 @@
-"""Memory over many fits of estimators: five shapes in turn, in one process.
+"""Memory over many fits of estimators: five alternating shapes in one process.
 
 python benchmarks/memory.py [fits]
 """
@@ -19,12 +19,12 @@ FIRST = 50
 
 
 def resident() -> float:
-    """MB of memory that the process holds."""
+    """The resident memory of the process in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def main(fits: int = 1000) -> None:
-    """Print the memory as the fits go on, and its slope."""
+    """Print the memory during the fits, and its slope."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(200, 5)), rng.normal(size=200)
     print(heading(1, f"{fits} fits of KerasMLPRegressor, 3 epochs each, {len(SHAPES)} shapes in turn"))

@@ -1,4 +1,4 @@
-"""A population of K members beside K written by hand as batched matrix products: time, rate and memory by K.
+"""A population of K members compared with hand-written batched matrix products: time, rate and memory by K.
 
 python benchmarks/population.py [runs] [K ...]
 """
@@ -101,7 +101,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def flops(network: tuple[int, int], n_features: int) -> float:
-    """Of one member's step: each matrix product once forth and twice back (the first layer's once)."""
+    """The operations of a step: each matrix product once forward and twice backward (the first: once)."""
     depth, width = network
     first, others = n_features * width, (depth - 1) * width**2 + width
     return 2.0 * BATCH_SIZE * (2 * first + 3 * others)

@@ -1,12 +1,12 @@
-"""Test error against time: our searches, and others', each within budgets from seconds to minutes.
+"""Test error against time: searches of kerashp and of other libraries, with budgets of seconds to minutes.
 
 python benchmarks/quality.py --results quality.jsonl [--csv housing.csv] [--data housing digits]
     [--sides ...] [--budgets 10 15 60 300] [--seeds 0 1 2]
 python benchmarks/quality.py --results quality.jsonl --table > benchmarks/quality.md
 
-Each run is a process of its own, one after the other; importing is not counted, compiling is. Results are
-appended to the file as they come, and what is in it is not run again: stop it and go on at will. With each is
-noted how many cores there were; to compare on one, run it by `taskset -c 0 python benchmarks/quality.py ...`.
+Runs are separate processes, one after the other; their time includes compiling, but not imports. Results are
+appended to the file and not computed again, so the program may be stopped and resumed. Each result contains
+the number of cores; to compare on one core, use `taskset -c 0 python benchmarks/quality.py ...`.
 """
 
 import argparse
@@ -42,24 +42,26 @@ BUDGETS = [10.0, 15.0, 60.0, 300.0]
 ERRORS = {"digits": "wrong labels", "housing": "RMSE, $100,000"}
 SPELLED = {"digits": "{:.2%}".format, "housing": "{:.4f}".format}
 ABOUT = """\
-`benchmarks/quality.py`: median test error [least, largest] of {n_seeds} seeds, which divide the rows, draw
-the candidates and the weights. All look through the same networks for the time given, compiling included, and
-refitting where it is ours. A peer ran once; what it had found by then was kept (the weights of its best
-candidate) or refitted (trained again on all rows, which is not counted). "nothing": no candidate was
-finished. Where a run took longer than its budget, its cell says how long; where fewer seeds ran, it says
-how many."""
+`benchmarks/quality.py`: median test error [least, largest] of {n_seeds} seeds, which determine the division
+of the rows, the candidates and the weights. All search the same networks within the budget, which includes
+compiling, and for kerashp the refit. A peer ran once; at the end of each budget its best candidate so far
+was used with its weights ("kept") or trained again on all rows ("refitted", whose time is not counted).
+"nothing": no candidate was finished. A cell contains the time of a run that exceeded its budget, and the
+number of seeds if fewer ran."""
 Row = dict[str, Any]
 
 
 def run(side: str, data: str, seed: int, budgets: Sequence[float], csv: Path) -> list[Any]:
     """What a side has at the end of each budget."""
-    import quality_ours
+    import quality_kerashp
     import quality_peers
     from quality_data import divided
 
     rows = divided(data, seed, csv)
     if side in OURS:
-        return [quality_ours.searched(getattr(quality_ours, OURS[side]), rows, budget) for budget in budgets]
+        return [
+            quality_kerashp.searched(getattr(quality_kerashp, OURS[side]), rows, budget) for budget in budgets
+        ]
     if side in TUNERS:
         return quality_peers.tuner(TUNERS[side], rows, budgets)
     if side == TREES:

@@ -1,4 +1,4 @@
-"""The data of benchmarks/quality.py, the networks that all of its sides look through, and what they find."""
+"""The data of benchmarks/quality.py, the networks that all sides search, and their results."""
 
 import os
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def network(
     l2: float = 0.0,
     optimizer: str = "adam",
 ) -> Any:
-    """The model of all who search Keras models."""
+    """The Keras model of all sides that search one."""
     model = keras.Sequential([keras.Input(input_shape)])
     for _ in range(n_hidden):
         penalty = keras.regularizers.L2(l2)
@@ -62,7 +62,7 @@ def network(
 
 @dataclass(frozen=True)
 class Data:
-    """Rows to search on, and rows to judge by."""
+    """The rows for the search, and the test rows."""
 
     name: str
     X: np.ndarray
@@ -81,7 +81,7 @@ class Data:
         return network(self.X.shape[1:], 1 if self.is_regression else 10, **own)
 
     def error(self, predict: Callable[[np.ndarray], Any]) -> float:
-        """Of the test rows: the root mean squared error, or the share of wrong labels."""
+        """The test error: the root mean squared error, or the share of wrong labels."""
         predicted = np.asarray(predict(self.X_test))
         if self.is_regression:
             return float(np.sqrt(np.mean((predicted.ravel() - self.y_test) ** 2)))
@@ -89,12 +89,12 @@ class Data:
         return float(np.mean(labels != self.y_test))
 
     def error_of(self, model: Any) -> float:
-        """That of a Keras model."""
+        """The test error of a Keras model."""
         return self.error(lambda X: model.predict(X, batch_size=1024, verbose=0))
 
 
 def divided(name: str, seed: int, csv: Path = HOUSING) -> Data:
-    """A quarter of the rows is to test on; the features are scaled by what the others are like."""
+    """Divide the rows: a quarter for the test; the statistics of the others scale the features."""
     if name == "housing":
         X, y, _ = housing(csv=csv)
         y = y.ravel()

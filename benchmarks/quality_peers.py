@@ -38,7 +38,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from kerashp.spaces import loguniform
 
-HELD_OUT = 0.2  # of the rows, to validate on
+HELD_OUT = 0.2  # of the rows, for validation
 ENDLESS = 10**6
 PERCEPTRONS = {
     "hidden_layer_sizes": [
@@ -55,11 +55,11 @@ PERCEPTRONS = {
 
 
 class OutOfTime(BaseException):
-    """No `Exception`, which would count as a trial's failure."""
+    """Not an `Exception`, which would count as a failed trial."""
 
 
 class Deadline(keras.callbacks.Callback):
-    """Ends a training when the time is over."""
+    """Ends a training when the budget is spent."""
 
     def __init__(self, at: float):
         super().__init__()
@@ -72,7 +72,7 @@ class Deadline(keras.callbacks.Callback):
 
 @dataclass(frozen=True)
 class Tried:
-    """A candidate that a peer is done with: its score, the more the better; what its users take, to judge."""
+    """A finished candidate of a peer: its score, greater is better, and the model that is judged."""
 
     seconds: float
     score: float
@@ -100,7 +100,7 @@ def early_stopping(**options: Any) -> Any:
 
 
 def refitted(data: Data, params: dict[str, Any], epochs: int) -> float:
-    """The error of a model that is trained on all rows, for as many epochs as were best."""
+    """The error of a model that is trained on all rows for the best number of epochs."""
     keras.utils.set_random_seed(data.seed)
     model = data.built(params)
     model.fit(data.X, data.y, params["batch_size"], epochs, verbose=0)
@@ -108,12 +108,12 @@ def refitted(data: Data, params: dict[str, Any], epochs: int) -> float:
 
 
 def objective(data: Data) -> tuple[str, str, int]:
-    """What is looked at, without the penalty, as keras-tuner and Optuna call its direction; and a sign."""
+    """The objective without penalties, its direction for keras-tuner and Optuna, and a sign."""
     return ("val_mse", "min", -1) if data.is_regression else ("val_accuracy", "max", 1)
 
 
 def tuner(name: str, data: Data, budgets: Sequence[float]) -> list[Outcome]:
-    """keras-tuner, as its guides have it."""
+    """keras-tuner, as in its guides."""
     import keras_tuner
 
     class Model(keras_tuner.HyperModel):
@@ -160,7 +160,7 @@ def tuner(name: str, data: Data, budgets: Sequence[float]) -> list[Outcome]:
 
 
 def optuna(data: Data, budgets: Sequence[float]) -> list[Outcome]:
-    """Optuna's tree-structured Parzen estimator, which prunes what is worse than the median of the others."""
+    """Optuna's tree-structured Parzen estimator with median pruning."""
     try:
         import optuna
     except ImportError as error:
@@ -174,7 +174,7 @@ def optuna(data: Data, budgets: Sequence[float]) -> list[Outcome]:
     tried: list[Tried] = []
 
     class Pruning(keras.callbacks.Callback):
-        """What optuna-integration's callback does."""
+        """The same as the callback of optuna-integration."""
 
         def __init__(self, trial: Any):
             super().__init__()
@@ -224,7 +224,7 @@ def optuna(data: Data, budgets: Sequence[float]) -> list[Outcome]:
 
 
 def perceptrons(data: Data, budgets: Sequence[float]) -> list[Outcome]:
-    """RandomizedSearchCV of scikit-learn's own perceptron, on all cores, looked at as candidates are done."""
+    """RandomizedSearchCV with scikit-learn's perceptron, on all cores, judged after each candidate."""
     kind = MLPRegressor if data.is_regression else MLPClassifier
     estimator = kind(max_iter=EPOCHS, early_stopping=True, n_iter_no_change=PATIENCE, random_state=data.seed)
     random = np.random.RandomState(data.seed)
@@ -236,7 +236,7 @@ def perceptrons(data: Data, budgets: Sequence[float]) -> list[Outcome]:
     parallel = Parallel(n_jobs=cpu_count(), return_as="generator_unordered", pre_dispatch="2*n_jobs")
     work = delayed(cross_validate)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is stopped before workers are done
+        warnings.simplefilter("ignore")  # it is stopped while workers are running
         for done in parallel(
             work(clone(estimator).set_params(**params), data.X, data.y, **options) for params in drawn
         ):
@@ -255,7 +255,7 @@ def fitted_error(estimator: Any, data: Data) -> float:
 
 
 def trees(data: Data) -> Outcome:
-    """HistGradientBoosting, which needs no search to be good."""
+    """HistGradientBoosting with its defaults, without a search."""
     kind = HistGradientBoostingRegressor if data.is_regression else HistGradientBoostingClassifier
     began = time.perf_counter()
     fitted = kind(random_state=data.seed).fit(data.X, data.y)

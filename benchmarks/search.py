@@ -1,4 +1,4 @@
-"""A whole search, from fit to the refitted best, beside what else there is: wall time, memory, and its parts.
+"""A whole search, from fit to the refitted best, compared with other libraries: time, memory and its parts.
 
 python benchmarks/search.py [--n-iter 10] [--epochs 100] [--data housing] [--sides kerashp ...] [--runs 1]
 
@@ -72,7 +72,7 @@ def data(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Search:
-    """What all sides have in common."""
+    """The data and settings of all sides."""
 
     def __init__(self, name: str, n_iter: int, epochs: int):
         self.name, self.n_iter, self.epochs = name, n_iter, epochs
@@ -83,13 +83,13 @@ class Search:
         self.n_fits = n_iter * N_FOLDS + 1  # with the refit
 
     def some(self, side: str) -> list[tuple[dict[str, Any], np.ndarray]]:
-        """A third of the fits at the most: a candidate and its training rows each."""
+        """Up to a third of the fits: pairs of a candidate and its training rows."""
         at_most = min(MOST_FITS[side], max(1, self.n_fits // 3))
         chosen = np.linspace(0, self.n_iter - 1, at_most).round().astype(int)
         return [(self.candidates[c], self.folds[i % N_FOLDS][0]) for i, c in enumerate(chosen)]
 
     def scaled(self, side: str, run: Callable[[dict[str, Any], np.ndarray], Any]) -> dict[str, Any]:
-        """Run some fits, each with its scoring, and scale."""
+        """Run some of the fits with their scoring, and scale the time to all fits."""
         fits = self.some(side)
         took = seconds(lambda: [run(candidate, rows) for candidate, rows in fits])
         return {"seconds": took / len(fits) * self.n_fits, "run": f"{len(fits)} of {self.n_fits} fits"}
@@ -154,7 +154,7 @@ def keras_tuner(search: Search) -> dict[str, Any]:
 
 
 def scikit_learn(search: Search) -> dict[str, Any]:
-    """scikit-learn's own search over our estimator."""
+    """scikit-learn's search over kerashp's estimator."""
     n_iter = min(search.n_iter, MOST_FITS["scikit-learn"] // N_FOLDS)
     theirs = model_selection.RandomizedSearchCV(
         search.estimator(), SPACE, n_iter=n_iter, cv=N_FOLDS, random_state=SEED
@@ -165,7 +165,7 @@ def scikit_learn(search: Search) -> dict[str, Any]:
 
 
 def mlp(search: Search) -> dict[str, Any]:
-    """scikit-learn's own perceptron, two processes, as many epochs."""
+    """scikit-learn's perceptron in two processes, with the same number of epochs."""
     n_iter = min(search.n_iter, MOST_FITS["MLP"] // N_FOLDS)
     solver = {"solver": "sgd", "momentum": 0.0} if search.name == "housing" else {"solver": "adam"}
     kind = MLPRegressor if search.name == "housing" else MLPClassifier
@@ -200,7 +200,7 @@ SIDES = {
 
 
 def child(side: str, options: argparse.Namespace) -> None:
-    """Run one side and print what came of it as JSON."""
+    """Run one side and print its results as JSON."""
     warnings.simplefilter("ignore")
     began = time.perf_counter()
     result = SIDES[side](Search(options.data, options.n_iter, options.epochs))
@@ -210,7 +210,7 @@ def child(side: str, options: argparse.Namespace) -> None:
 
 
 def measured(side: str, options: argparse.Namespace) -> dict[str, Any]:
-    """One side's run in a process of its own."""
+    """Run one side in a separate process."""
     arguments = [
         "--n-iter",
         options.n_iter,

@@ -1,4 +1,4 @@
-"""What an epoch costs beyond its steps: 100 epochs of 442 rows against one epoch of 44,200.
+"""The fixed cost of an epoch: 100 epochs of 442 rows compared with one epoch of 44,200 rows.
 
 Both train the same number of steps by the same compiled function; the difference is what the epochs cost.
 

@@ -1,4 +1,4 @@
-"""Networks of many kinds: `kerashp.fit` beside `Model.fit`, our search beside scikit-learn's.
+"""Networks of many kinds: `kerashp.fit` compared with `Model.fit`, and kerashp's search with scikit-learn's.
 
 python benchmarks/zoo.py [--networks LSTM "Conv2D 16/32" ...] [--parts epoch search] [--runs 5]
 
@@ -60,7 +60,7 @@ def epochs(network: Network) -> Iterator[tuple[str, Runs]]:
 
 
 def searches(network: Network) -> Iterator[tuple[str, Runs]]:
-    """Our search, and scikit-learn's over the same estimator: 4 candidates x 3 folds, and the refit."""
+    """kerashp's search and scikit-learn's over the same estimator: 4 candidates x 3 folds, and the refit."""
     X, y = network.rows()
     rows = np.concatenate(X, axis=1) if isinstance(X, list) else X
     estimator = KerasClassifier(
@@ -94,7 +94,7 @@ PARTS = {"epoch": epochs, "search": searches}
 
 
 def child(name: str, options: argparse.Namespace) -> None:
-    """Run one network and print its seconds as JSON, a line each."""
+    """Run one network and print its times as lines of JSON."""
     warnings.simplefilter("ignore")
     for part in options.parts:
         for state, sides in PARTS[part](NETWORKS[name]):
@@ -107,7 +107,7 @@ def child(name: str, options: argparse.Namespace) -> None:
 
 
 def measured(name: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One network's times, by a process of its own."""
+    """The times of one network in a separate process."""
     command = [
         sys.executable,
         __file__,

@@ -1,4 +1,4 @@
-"""Networks of many kinds, each with data of its own: for `zoo.py`, and tiny for the tests."""
+"""Networks of many kinds with their data: for `zoo.py`, and in a small size for the tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from keras import layers
 
 @dataclass(frozen=True)
 class Size:
-    """How large the data are, and the networks of `scale` times their usual width."""
+    """The size of the data and of the networks, whose widths are multiplied by `scale`."""
 
     n_rows: int
     side: int  # of an image

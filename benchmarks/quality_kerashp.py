@@ -1,4 +1,4 @@
-"""Our sides of benchmarks/quality.py: a search for each budget, which ends, refitted, before it is over."""
+"""kerashp's sides of benchmarks/quality.py: for each budget a search that ends, with the refit, within it."""
 
 import time
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from kerashp.model_selection import (
     RandomizedSearchCV,
 )
 
-REFIT = 2.5  # seconds that are left to the refit
-REFITS, SHARE = 10.0, 0.2  # to those of an ensemble, but not more than that share of the budget
+REFIT = 2.5  # seconds for the refit
+REFITS, SHARE = 10.0, 0.2  # seconds for the refits of an ensemble, and their largest share of the budget
 N_MEMBERS = 5  # picks
 MANY = 60  # candidates
 
 
 def n_candidates(budget: float) -> int:
-    """About as many as a random search tries on two slow cores; `timeout` ends what takes longer.
+    """About the number of candidates of a random search on two slow cores; `timeout` ends longer searches.
 
     More than in proportion to the time, since each depth is compiled once.
     """
@@ -33,7 +33,7 @@ def random(estimator: Any, n_iter: int) -> Any:
 
 
 def halving(estimator: Any, n_iter: int) -> Any:
-    """Of 11, 33 and 99 epochs; fewer candidates where that is most of the time."""
+    """Iterations of 11, 33 and 99 epochs; fewer candidates if the last one takes most of the time."""
     return HalvingRandomSearchCV(
         estimator,
         SPACE,
@@ -49,12 +49,12 @@ def coarse_to_fine(estimator: Any, n_iter: int) -> Any:
 
 
 def bayesian(estimator: Any, n_iter: int) -> Any:
-    """At the ends of the space, where networks are widest, and in a few batches: half as many candidates."""
+    """Half as many candidates: many are at the ends of the space, where networks are widest."""
     return OracleSearchCV(estimator, SPACE, n_trials=n_iter // 2, batch=max(5, n_iter // 8))
 
 
 def searched(make: Callable[[Any, int], Any], data: Data, budget: float) -> Outcome:
-    """The winner, refitted to all rows, and the ensemble."""
+    """The best candidate, refitted on all rows, and the ensemble."""
     began = time.perf_counter()
     kind = KerasRegressor if data.is_regression else KerasClassifier
     estimator = kind(network, epochs=EPOCHS, early_stopping=True, patience=PATIENCE, random_state=data.seed)
