@@ -28,13 +28,17 @@ SELECTED := $(call named,\
 OTHERS := $(if $(SELECTION),$(SELECTED),$(WHOLE))
 PARTS := $(if $(SELECTION),1/1,1/3 2/3 3/3)
 
-.PHONY: demo test test-jax test-colab test-oldest test-jax-alone wheel-colab lint package clean
+.PHONY: demo test test-fast test-jax test-colab test-oldest test-jax-alone wheel-colab lint package clean
 
 demo: $(VENV)/installed-plot
 	$(BIN)/python examples/textbook_search.py
 
 test: $(VENV)/installed-test
 	$(call in_parts,$(BIN),1/3 2/3 3/3)
+
+# Without the tests that are marked slow.
+test-fast: $(VENV)/installed-test
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 test-jax: $(VENV)/installed-test $(VENV)/installed-jax
 	KERAS_BACKEND=jax $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ENGINE)

@@ -137,6 +137,7 @@ def test_the_readmes_diagnosis(capsys: pytest.CaptureFixture) -> None:
     assert 1e-3 < names["rates"].suggestion < 1
 
 
+@pytest.mark.slow
 def test_textbook_search(tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     printed = _printed("textbook_search", "--n-iter", "2", "--epochs", "3", "--report", str(report))
@@ -169,6 +170,7 @@ def _book_rows(n: int) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_california_housing_from_the_books_file(tmp_path: Path) -> None:
     rows = _book_rows(101)
     (tmp_path / "housing.csv").write_text(_BOOK + "\n".join(rows))
@@ -194,11 +196,13 @@ def test_california_housing_from_scikit_learns_columns(tmp_path: Path) -> None:
     np.testing.assert_array_equal(y, table[:, 8])
 
 
+@pytest.mark.slow
 def test_keras_script() -> None:
     printed = _printed("keras_script", "--epochs", "8")
     assert float(printed.rsplit(":", 1)[1]) > 0.7
 
 
+@pytest.mark.slow
 def test_watching_one_model(tmp_path: Path) -> None:
     # The second goes on from the first.
     printed = [_printed("panda", "--folder", str(tmp_path)) for _ in range(2)]
@@ -211,6 +215,7 @@ def test_watching_one_model(tmp_path: Path) -> None:
     assert float(best[2]) <= float(best[1])  # it went back to where it was best, and on from there
 
 
+@pytest.mark.slow
 def test_guided() -> None:
     printed = _printed("guided", "--epochs", "8", "--n-iter", "2")
     for expected in (
@@ -230,6 +235,7 @@ def test_guided() -> None:
         assert expected in printed
 
 
+@pytest.mark.slow
 def test_cluster() -> None:
     pytest.importorskip("distributed")
     printed = _printed("cluster", "--n-iter", "2", "--epochs", "1")

@@ -862,6 +862,7 @@ print(type(model.loss).__name__, model.loss.reduction, type(model.optimizer).__n
 """
 
 
+@pytest.mark.slow
 @saves
 def test_a_saved_model_loads_where_only_keras_is_imported(rng, tmp_path):
     x = rng.normal(2.0, 3.0, size=(12, 4, 2)).astype("float32")

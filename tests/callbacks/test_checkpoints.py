@@ -75,6 +75,7 @@ CALLBACKS: dict[str, Callable[[], list[Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("train", "name", "beside"),
     [
@@ -99,6 +100,7 @@ def test_a_resumed_training_ends_as_one_that_was_not_interrupted(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [fit, keras.Model.fit], ids=["ours", "by Keras"])
 @pytest.mark.parametrize("name", [EACH, "{epoch}.weights.h5"])
 def test_a_training_that_early_stopping_ended_is_complete(train: Any, name: str, tmp_path: Path) -> None:

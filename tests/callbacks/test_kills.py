@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 _TRAINING = str(Path(__file__).with_name("training_to_kill.py"))
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["keras", "kerashp.callbacks", "kerashp.models", "kerashp.training"])

@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import (
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import KerasEnsembleClassifier, KerasEnsembleRegressor
 
-pytestmark = pytest.mark.usefixtures("short_training")  # compiled as it is for a user
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_training")]  # compiled as it is for a user
 
 # As constructed; but a wrapper trains one epoch, as Keras does, if it is not told otherwise.
 FLOAT32 = [

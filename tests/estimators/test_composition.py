@@ -444,6 +444,7 @@ def test_roc_auc_scorer_takes_three_classes(average, rows, fitted):
     assert 0.9 < get_scorer(f"roc_auc_{average}")(fitted, *rows) <= 1
 
 
+@pytest.mark.slow
 def test_random_search_in_two_processes_equals_one(iris):
     X, y = iris
     pipeline = Pipeline([("scale", StandardScaler()), ("net", clone(MLP_CLASSIFIER))])

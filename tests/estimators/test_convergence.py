@@ -245,6 +245,7 @@ def test_nothing_is_told(params: dict[str, Any]) -> None:
         KerasMLPClassifier(**{**FAST, "epochs": 5, "tol": 1e-4, **params}).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_a_search_tells_once_of_all_fits(tmp_path: Any) -> None:
     estimator = KerasMLPClassifier(**FAST, epochs=5, tol=1e-4)
     message = f"GridSearchCV: 8 of 8 fits did not converge. The first: {STILL_FALLS}"

@@ -242,6 +242,7 @@ def test_what_cannot_be_kept_is_named(iris, tmp_path: Path) -> None:
     assert KerasMLPRegressor.load(tmp_path).callbacks is None
 
 
+@pytest.mark.slow
 def test_load_in_a_fresh_process(iris, tmp_path: Path) -> None:
     fitted, X = _fitted(CASES["mlp regressor"], iris)
     fitted.save(tmp_path)

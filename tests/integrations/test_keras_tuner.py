@@ -36,6 +36,7 @@ def searched(tuner: Any, path: Path, hypermodel: Any = HYPERMODEL, **options: An
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tuner", "options", "n_trials"),
     [

@@ -132,6 +132,7 @@ def test_a_space_that_cannot_be_narrowed_is_refused_before_training(monkeypatch:
         CoarseToFineSearchCV(Peak(), [{"rate": uniform(0, 1)}], cv=2).fit(X, Y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiling", [1e3, 0.0])
 def test_later_rounds_train_by_the_programs_of_earlier_ones_where_that_is_quicker(
     compiling: float, compiles: list[Any], monkeypatch: pytest.MonkeyPatch

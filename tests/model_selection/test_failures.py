@@ -161,6 +161,7 @@ def logits() -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scoring", ["roc_auc", "neg_log_loss", "neg_brier_score", "f1", None])
 @pytest.mark.parametrize("classifier", [MLP, KerasClassifier(), KerasClassifier(logits)])
 def test_the_trial_changes_no_result(binary, scoring: Any, classifier: Any) -> None:

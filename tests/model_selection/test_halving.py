@@ -80,6 +80,7 @@ def test_iterations_are_scikit_learns(options: dict[str, Any]) -> None:
     assert not hasattr(ours, "epochs_saved_")
 
 
+@pytest.mark.slow
 def test_ours_are_there_without_scikit_learns_experimental_import() -> None:
     code = "import sys; from kerashp.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV; "
     code += "HalvingRandomSearchCV; sys.exit('sklearn.experimental.enable_halving_search_cv' in sys.modules)"
@@ -194,6 +195,7 @@ def test_what_is_not_stacked_trains_anew() -> None:
     assert [len(own[0]["loss"]) for own in search.histories_] == [2, 2, 4]
 
 
+@pytest.mark.slow
 def test_workers_and_a_journal_give_the_same(tmp_path: Path) -> None:
     grid = {"learning_rate": [1e-3, 1e-2, 0.1], "n_hidden": [1, 2]}
     search = halving(KerasMLPRegressor(**MLP), grid)

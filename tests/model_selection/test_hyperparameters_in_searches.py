@@ -148,6 +148,7 @@ def test_a_translation_keeps_the_values_that_keras_tuner_cannot_hold() -> None:
     assert [one["kind"] for one in found] == [None, 5]
 
 
+@pytest.mark.slow
 def test_candidates_of_hyperparameters_train_together() -> None:
     hp = keras_tuner.HyperParameters()
     hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")

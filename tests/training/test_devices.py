@@ -35,12 +35,14 @@ def results() -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_groups_of_a_search_are_on_all_devices(results: dict[str, Any]) -> None:
     assert len(results["search 1"]["used"]) == 1
     assert len(results["search 2"]["used"]) == 2
     np.testing.assert_allclose(results["search 2"]["numbers"], results["search 1"]["numbers"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_population_stays_on_its_device(results: dict[str, Any]) -> None:
     (first,), (second,) = results["population 1"]["used"], results["population 2"]["used"]
     assert first != second

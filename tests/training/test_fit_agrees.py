@@ -13,6 +13,8 @@ from keras import layers, ops
 from kerashp._compat.keras import version
 from kerashp.training import FallbackWarning, fit, isolated
 
+pytestmark = pytest.mark.slow
+
 N_ROWS = 70  # with batches of 16, the last has 6 rows
 BATCH_SIZE = 16
 CLASSES = 4

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 _SCRIPT = """
 import os
 
@@ -53,6 +55,7 @@ print(f"the parent trained {trained()}")
 """
 
 
+@pytest.mark.slow
 def test_a_fork_after_the_first_use_says_spawn_instead_of_hanging() -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(

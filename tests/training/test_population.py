@@ -144,6 +144,7 @@ UNPADDED: dict[str, Callable[[float], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_of_other_numbers_and_widths(name: str) -> None:
     makers = [
@@ -171,6 +172,7 @@ ACTIVATIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activations", ACTIVATIONS, ids=" and ".join)
 def test_widths_under_every_activation(activations: tuple[str, ...]) -> None:
     makers = [
@@ -211,6 +213,7 @@ LAYERS: dict[str, Callable[[int], list[Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_widths_with_every_layer(name: str) -> None:
     makers = [lambda width=width: compiled(stack(*LAYERS[name](width))) for width in WIDTHS]
@@ -304,6 +307,7 @@ NUMBERS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers_of_build_model(name: str) -> None:
     makers = [

@@ -86,6 +86,7 @@ def test_units_without_a_class_outlast_saving_and_partial_fits(iris, tmp_path) -
     assert fitted.partial_fit(X, y).history_["loss"][-1] < loss
 
 
+@pytest.mark.slow
 def test_a_search_over_sorted_rows_scores_as_scikit_learns(iris) -> None:
     """Each of KFold's three folds lacks the class that it is tested on."""
     for classifier in (

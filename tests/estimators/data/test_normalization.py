@@ -242,6 +242,7 @@ SEARCHES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEARCHES)
 @pytest.mark.filterwarnings("error::kerashp.training.FallbackWarning")
 def test_a_search_equals_scikit_learns(name) -> None:
@@ -283,6 +284,7 @@ def test_the_model_agrees_with_the_predictions_in_float64(y, tmp_path) -> None:
     np.testing.assert_array_equal(KerasMLPRegressor.load(tmp_path).predict(X), fitted.predict(X))
 
 
+@pytest.mark.slow
 def test_keras_alone_reads_what_is_saved(tmp_path) -> None:
     fitted = mlp().fit(X, TWO)
     fitted.save(tmp_path)
@@ -327,6 +329,7 @@ def test_a_value_that_is_no_bool_is_refused() -> None:
         mlp(normalize_target="yes").fit(X, Y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalize_target", [False, True])
 def test_a_scorer_that_asks_the_model_itself_gets_each_folds_statistics(normalize_target: bool) -> None:
     def error(estimator, X, y):

@@ -63,6 +63,7 @@ def together(ensemble: Any, rows: Any) -> np.ndarray:
     return (ensemble.predict_proba if is_classifier(ensemble) else ensemble.predict)(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_members_are_trained_by_the_programs_of_the_search(
     early_stopping: bool, compiles: list[Any], monkeypatch: pytest.MonkeyPatch
@@ -204,6 +205,7 @@ def ensemble(searched: GridSearchCV) -> KerasEnsembleRegressor:
     return searched.ensemble(6, scoring="neg_mean_squared_error")
 
 
+@pytest.mark.slow
 def test_members_are_those_that_the_held_out_rows_ask_for(
     searched: GridSearchCV, ensemble: KerasEnsembleRegressor
 ) -> None:
@@ -363,6 +365,7 @@ def test_members_train_for_as_long_as_was_best_in_the_splits() -> None:
     assert all("val_loss" in member.history_ for member in clone(found).fit(X, Y).members_)
 
 
+@pytest.mark.slow
 def test_every_search_makes_ensembles() -> None:
     options = {"n_iter": 2, "cv": 2, "random_state": 0, "refit": False}
     space = {"n_neurons": [3, 4, 5, 6]}

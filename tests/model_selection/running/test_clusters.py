@@ -21,6 +21,8 @@ from kerashp.model_selection._running.clusters import _done, _packed
 from kerashp.model_selection._running.processes import neighbours, spread, workers
 from kerashp.model_selection._storage.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 X, Y = make_regression(2000, 5, random_state=0)  # large enough to be sent by itself
 Y = Y / Y.std()
 SPACE = {"n_hidden": [0, 1], "learning_rate": [0.003, 0.03]}

@@ -21,6 +21,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp import model_selection as ours
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 4
 TOLERANCE = 1e-4
 RNG = np.random.default_rng(0)

@@ -77,6 +77,7 @@ def mean_squared_error(estimator: Any) -> float:
 
 
 # On TensorFlow, ScheduleFreeAdamW trains by `Model.fit`.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*ScheduleFreeAdamW gives other numbers:kerashp.training.FallbackWarning")
 @pytest.mark.parametrize(("name", "space"), CASES, ids=lambda value: value if isinstance(value, str) else "")
 def test_a_score_is_that_of_the_same_fit(name: str, space: list[dict[str, Any]]) -> None:

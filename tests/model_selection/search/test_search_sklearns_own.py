@@ -15,7 +15,7 @@ OTHERWISE = {
     "test_array_api_search_cv_classifier",  # wants libraries that are not installed
 }
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 globals().update(
     {name: test for name, test in vars(theirs).items() if name.startswith("test_") and name not in OTHERWISE}
 )

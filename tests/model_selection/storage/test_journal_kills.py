@@ -16,6 +16,8 @@ from kerashp.model_selection._running import local
 from kerashp.model_selection._storage.journal import Journal
 from kerashp.model_selection._storage.records import Records
 
+pytestmark = pytest.mark.slow
+
 _SEARCH = str(Path(__file__).with_name("search_to_kill.py"))
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["keras", "kerashp.estimators", "kerashp.model_selection"])
