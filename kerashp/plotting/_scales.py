@@ -80,13 +80,13 @@ class Scale:
 def scale_of(values: Sequence[Any], spaces: Sequence[Any] = ()) -> Scale:
     """The scale of a parameter: that of its distributions, or one that suits its values."""
     present = [value for value in values if value is not MISSING]
-    if not present or not all(map(_is_finite_number, present)):
+    if not present or not all(map(_is_axis_number, present)):
         return Scale(CATEGORIES, _categories(present, spaces))
     whole = all(isinstance(value, Integral) for value in present)
     kinds = {_kind_of_space(space) for space in spaces}
     kind = kinds.pop() if len(kinds) == 1 else None
     choices = _listed_values(spaces)
-    numbers = choices if choices and all(map(_is_finite_number, choices)) else present
+    numbers = choices if choices and all(map(_is_axis_number, choices)) else present
     kind = kind or _kind_of_numbers(np.array(numbers, float))
     return Scale(kind, _categories(present, spaces) if kind == CATEGORIES else (), whole)
 
@@ -124,7 +124,7 @@ def _categories(present: Sequence[Any], spaces: Sequence[Any]) -> tuple[str, ...
     """The labels of categories: numbers in ascending order, others as in the lists, or as they appear."""
     names = {value_text(value) for value in present}
     values = [*_listed_values(spaces), *present]
-    if all(map(_is_finite_number, values)):
+    if all(map(_is_axis_number, values)):
         values = sorted(values)
     return tuple(name for name in dict.fromkeys(map(value_text, values)) if name in names)
 
@@ -135,7 +135,7 @@ def _listed_values(spaces: Sequence[Any]) -> list[Any]:
     return [choice for choices in lists for choice in choices]
 
 
-def _is_finite_number(value: Any) -> bool:
+def _is_axis_number(value: Any) -> bool:
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
     try:

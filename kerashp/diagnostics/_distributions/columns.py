@@ -89,7 +89,7 @@ def _array(X: Any, name: str) -> np.ndarray:
     if array.ndim == 0:
         raise _CHECK.wrong_type(name, _EXPECTED, X)
     if _is_category(X):
-        array = np.array([None if _is_missing(value) else _label(value) for value in array], object)
+        array = np.array([None if _is_missing(value) else _category_name(value) for value in array], object)
     return array[:, None] if array.ndim == 1 else array
 
 
@@ -136,7 +136,9 @@ def _column(data: Any, where: str) -> Column:
     present = _present(array)
     categorical = _is_category(data) or not _is_numeric(present)
     values = (
-        np.array([_label(value) for value in present]) if categorical else _finite_numbers(present, where)
+        np.array([_category_name(value) for value in present])
+        if categorical
+        else _finite_numbers(present, where)
     )
     return Column(values, len(array) - len(present), categorical)
 
@@ -154,7 +156,7 @@ def _is_missing(value: Any) -> bool:
     return is_none_or_nan(value) or not_a_time
 
 
-def _label(value: Any) -> str:
+def _category_name(value: Any) -> str:
     """The name of a category. 1.0 is named 1, since pandas makes floats of integers if one is missing."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 

@@ -47,7 +47,7 @@ def float64_copy(caller: str, model: Any, x: Any) -> Any:
         copy = _Cloner().layer(model)
     except Exception as error:
         raise ValueError(
-            f"{caller}: {_label(model)} cannot be copied in float64: {_shortened(error)}. {_REMEDY}"
+            f"{caller}: {_model_label(model)} cannot be copied in float64: {_shortened(error)}. {_REMEDY}"
         ) from error
     copy(tree.map_structure(ops.convert_to_tensor, x), training=False)
     if model.built:
@@ -69,7 +69,7 @@ def _shortened(error: Exception) -> str:
     return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."
 
 
-def _label(model: Any) -> str:
+def _model_label(model: Any) -> str:
     return f"{type(model).__name__} {model.name!r}"
 
 
@@ -189,8 +189,8 @@ def _copy_weights(caller: str, model: Any, copy: Any) -> None:
     shapes = [tuple(weight.shape) for weight in model.weights]
     if shapes != [tuple(weight.shape) for weight in copy.weights]:
         raise ValueError(
-            f"{caller}: a copy of {_label(model)} from its config has {len(copy.weights)} weight arrays, and "
-            f"the model has {len(shapes)}; their numbers and shapes must agree. {_REMEDY}"
+            f"{caller}: a copy of {_model_label(model)} from its config has {len(copy.weights)} weight "
+            f"arrays, and the model has {len(shapes)}; their numbers and shapes must agree. {_REMEDY}"
         )
     for weight, new in zip(model.weights, copy.weights, strict=True):
         new.assign(np.asarray(ops.convert_to_numpy(weight), new.dtype))

@@ -15,7 +15,7 @@ from kerashp.training._keras.data import are_arrays, leaves, standardized
 from kerashp.training._runtime.temporary_values import temporary_values
 
 
-class Batch(NamedTuple):
+class ModelData(NamedTuple):
     """The data that a model is checked on."""
 
     x: Any
@@ -35,21 +35,21 @@ Tap = Callable[[Place, Any], Any]  # takes a place and the tensor there; returns
 
 
 class ForwardPass:
-    """A batch through a model in its present state, as a function of the model's trainable weights.
+    """Data through a model in its present state, as a function of the model's trainable weights.
 
     The model is not changed. Only layers that are random at prediction are random here. BatchNormalization
-    uses the statistics of the batch, as in training.
+    uses the statistics of the data, as in training.
     """
 
-    def __init__(self, model: Any, batch: Batch):
+    def __init__(self, model: Any, data: ModelData):
         self._model = model
-        self._batch = batch
+        self._data = data
         variables = [*model.non_trainable_variables, *model.metrics_variables, *recurrent_states(model)]
         self._constants = [(variable, ops.convert_to_numpy(variable)) for variable in variables]
 
     def loss(self, weights: Sequence[Any]) -> Any:
         """The model's total loss, penalties included."""
-        x, y, sample_weight = self._batch
+        x, y, sample_weight = self._data
         with self._with_weights(weights):
             outputs = self._call()
             return self._model._compute_loss(x, y, outputs, sample_weight, training=False)
@@ -69,7 +69,7 @@ class ForwardPass:
         ]
         arguments = {"training": False} if self._model._call_has_training_arg else {}
         with temporary_values(*changes):
-            return self._model(self._batch.x, **arguments)
+            return self._model(self._data.x, **arguments)
 
 
 def _batch_normalizations(model: Any) -> list[Any]:
@@ -147,10 +147,12 @@ def check_model(check: Arguments, model: Any, *, compiled: bool) -> None:
         )
 
 
-def as_batch(check: Arguments, x: Any, y: Any, sample_weight: Any, n_rows: int | None = None) -> Batch:
+def as_model_data(
+    check: Arguments, x: Any, y: Any, sample_weight: Any, n_rows: int | None = None
+) -> ModelData:
     """The first `n_rows` rows of the data after a check, in Keras' float type, on the device."""
     data = as_keras_data(check, x=x, y=y, sample_weight=sample_weight)
-    return Batch(*tree.map_structure(lambda array: _first_rows(array, n_rows), data))
+    return ModelData(*tree.map_structure(lambda array: _first_rows(array, n_rows), data))
 
 
 def as_keras_data(check: Arguments, **data: Any) -> tuple[Any, Any, Any]:

@@ -10,10 +10,10 @@ from keras import ops
 from kerashp._arguments import Arguments
 from kerashp.diagnostics._foundations.copies import compile_copy, float64_copy, in_float64
 from kerashp.diagnostics._foundations.forward_pass import (
-    Batch,
     ForwardPass,
+    ModelData,
     Place,
-    as_batch,
+    as_model_data,
     check_model,
     layers_by_name,
     tap_layers,
@@ -76,11 +76,11 @@ class _GradientChecker:
     """Checks the gradients of a copy at its present weights."""
 
     def __init__(
-        self, copy: Any, batch: Batch, epsilon: float, rng: np.random.Generator, n_weights: int | None
+        self, copy: Any, data: ModelData, epsilon: float, rng: np.random.Generator, n_weights: int | None
     ):
         self._copy = copy
-        self._batch = batch
-        self._pass = ForwardPass(copy, batch)
+        self._data = data
+        self._pass = ForwardPass(copy, data)
         self._epsilon = epsilon
         self._variables = copy.trainable_variables
         sizes = [int(np.prod(variable.shape)) for variable in self._variables]
@@ -96,7 +96,7 @@ class _GradientChecker:
                 f"check_gradients: the loss must be finite to have gradients; got {loss} {stage_text(epochs)}"
             )
         # Again, since a loss may create variables in its first call.
-        self._pass = ForwardPass(self._copy, self._batch)
+        self._pass = ForwardPass(self._copy, self._data)
         places = list(self._directions.places)
         of_weights, of_tensors = self._compare(weights, len(places))
         layers = tuple(self._by_layer(of_weights))
@@ -294,14 +294,14 @@ def check_gradients(
     check_model(_CHECK, model, compiled=True)
     rng = _random_generator(random_state)
     with in_float64("check_gradients", int(rng.integers(2**31))), without_retracing_warnings():
-        batch = as_batch(_CHECK, x, y, sample_weight)
-        copy = compile_copy(model, float64_copy("check_gradients", model, batch.x))
+        data = as_model_data(_CHECK, x, y, sample_weight)
+        copy = compile_copy(model, float64_copy("check_gradients", model, data.x))
         if not copy.trainable_variables:
             raise ValueError(f"check_gradients: the model {model.name!r} has no trainable weights to check")
-        result = _GradientChecker(copy, batch, epsilon, rng, n_weights).check(0, None)
+        result = _GradientChecker(copy, data, epsilon, rng, n_weights).check(0, None)
         if after_epochs:
-            copy.fit(*batch[:2], sample_weight=batch.sample_weight, epochs=after_epochs, verbose=0)
-            result = _GradientChecker(copy, batch, epsilon, rng, n_weights).check(after_epochs, result)
+            copy.fit(*data[:2], sample_weight=data.sample_weight, epochs=after_epochs, verbose=0)
+            result = _GradientChecker(copy, data, epsilon, rng, n_weights).check(after_epochs, result)
     return result
 
 

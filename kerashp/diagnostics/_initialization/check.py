@@ -9,7 +9,7 @@ from keras.layers import Normalization
 
 from kerashp._arguments import Arguments
 from kerashp.diagnostics._foundations.copies import compile_copy, float64_copy, in_float64
-from kerashp.diagnostics._foundations.forward_pass import ForwardPass, as_batch, check_model, is_float
+from kerashp.diagnostics._foundations.forward_pass import ForwardPass, as_model_data, check_model, is_float
 from kerashp.diagnostics._initialization.findings import (
     dead_unit_findings,
     growth_findings,
@@ -120,15 +120,15 @@ def check_initialization(
             "sample_weight", "None if y is None, as there is no loss to weight", sample_weight
         )
     with in_float64("check_initialization", seed):
-        batch = as_batch(_CHECK, x, y, sample_weight, n_rows)
-        _check_finite(batch.x)
-        copy = float64_copy("check_initialization", model, batch.x)
+        data = as_model_data(_CHECK, x, y, sample_weight, n_rows)
+        _check_finite(data.x)
+        copy = float64_copy("check_initialization", model, data.x)
         if y is None:
             signals = layer_signals(
-                copy, batch, lambda forward, weights: _random_projection(forward.outputs(weights), seed)
+                copy, data, lambda forward, weights: _random_projection(forward.outputs(weights), seed)
             )
         else:
-            signals = layer_signals(compile_copy(model, copy), batch, ForwardPass.loss)
+            signals = layer_signals(compile_copy(model, copy), data, ForwardPass.loss)
         if all(signal.kernel is None for signal in signals):
             raise ValueError(
                 f"check_initialization: the model {model.name!r} has no layer with a kernel to check"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kerashp.diagnostics._initialization.growth import Growth
+from kerashp.diagnostics._initialization.growth import ScaleGrowth
 from kerashp.diagnostics._initialization.result import InitializationFinding
 from kerashp.diagnostics._initialization.scales import LayerScale
 
@@ -21,7 +21,7 @@ _MAX_NAMES = 3  # layers that a finding lists
 
 
 def growth_findings(
-    what: str, growth: Growth | None, hidden: Sequence[LayerScale]
+    what: str, growth: ScaleGrowth | None, hidden: Sequence[LayerScale]
 ) -> Iterator[InitializationFinding]:
     """ "exploding" or "vanishing": a scale changes too much over the depth, or per layer."""
     if growth is None:

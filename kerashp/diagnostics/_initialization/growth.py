@@ -35,7 +35,7 @@ class Stage(NamedTuple):
         return (self.positions == 1) == (previous.positions == 1)
 
 
-class Growth(NamedTuple):
+class ScaleGrowth(NamedTuple):
     """The factor of a scale over a number of layers."""
 
     factor: float
@@ -45,17 +45,17 @@ class Growth(NamedTuple):
     def per_layer(self) -> float:
         """The geometric mean of the factor over the layers.
 
-        >>> Growth(4.0, 2).per_layer
+        >>> ScaleGrowth(4.0, 2).per_layer
         2.0
         """
         return float(self.factor ** (1 / self.depth))
 
 
-def growth_over(stages: Sequence[Stage]) -> Growth | None:
+def growth_over(stages: Sequence[Stage]) -> ScaleGrowth | None:
     """The growth over all stages that are comparable with the one before; None if there are none.
 
     >>> growth_over([Stage(1.0, 1), Stage(3.0, 1), Stage(4.0, 1)])
-    Growth(factor=4.0, depth=2)
+    ScaleGrowth(factor=4.0, depth=2)
     """
     runs: list[list[float]] = []
     for index, stage in enumerate(stages):
@@ -67,7 +67,7 @@ def growth_over(stages: Sequence[Stage]) -> Growth | None:
     if not compared:
         return None
     factor = math.prod(run[-1] / run[0] for run in compared)
-    return Growth(factor, sum(len(run) - 1 for run in compared))
+    return ScaleGrowth(factor, sum(len(run) - 1 for run in compared))
 
 
 def kernel_blocks(signals: Sequence[LayerSignal]) -> list[list[LayerSignal]]:

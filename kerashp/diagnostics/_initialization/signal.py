@@ -10,8 +10,8 @@ import numpy as np
 from keras import ops
 
 from kerashp.diagnostics._foundations.forward_pass import (
-    Batch,
     ForwardPass,
+    ModelData,
     Place,
     layers_by_name,
     tap_layers,
@@ -56,7 +56,9 @@ class _SignalRecorder:
         return tensor if place.side == "in" else tensor + next(self._added, 0.0)
 
 
-def layer_signals(model: Any, batch: Batch, loss_of: Callable[[ForwardPass, Any], Any]) -> list[LayerSignal]:
+def layer_signals(
+    model: Any, data: ModelData, loss_of: Callable[[ForwardPass, Any], Any]
+) -> list[LayerSignal]:
     """The signals of the model's layers, in the order of their first calls.
 
     `loss_of` computes a scalar from a forward pass and the model's trainable weights.
@@ -69,8 +71,8 @@ def layer_signals(model: Any, batch: Batch, loss_of: Callable[[ForwardPass, Any]
         with tap_layers(model, recorder):
             return loss_of(forward_pass, parts[: len(weights)])
 
-    loss(weights, ForwardPass(model, batch))
-    forward_pass = ForwardPass(model, batch)  # again: a loss may create variables in its first call
+    loss(weights, ForwardPass(model, data))
+    forward_pass = ForwardPass(model, data)  # again: a loss may create variables in its first call
     added = [np.zeros(tensor.shape) for tensor in recorder.outputs()]
 
     def tensors_and_gradients(*parts: Any) -> list[Any]:
