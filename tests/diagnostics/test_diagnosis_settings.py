@@ -101,7 +101,7 @@ def test_what_the_optimizer_has_is_not_advised() -> None:
     assert [left(action, plain) for action in (CLIP, AVERAGE, WARM_UP)] == [CLIP, AVERAGE, WARM_UP]
     averaging = build_model(1, 3, None, optimizer=keras.optimizers.SGD(use_ema=True), clipnorm=1.0)
     assert left(CLIP, averaging) == "clip the gradients to a smaller norm"
-    assert left(AVERAGE, averaging) == "take larger batches"
+    assert left(AVERAGE, averaging) == "use larger batches"
     assert left(WARM_UP, build_model(1, 3, LinearWarmup(0.1, 10))) is None
 
 

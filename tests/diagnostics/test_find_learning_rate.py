@@ -283,7 +283,7 @@ def test_the_best_rate_close_to_divergence_is_not_suggested() -> None:
     [
         ([1.0, 0.5, 0.6, 0.9], 0.001, None, "No rate up to 1 diverges"),
         ([1.0, 0.5, 0.3, 2.0], 0.01, 1.0, "diverges from 1 on"),
-        ([1.0, 0.5, 0.3, np.inf], 0.01, 1.0, "Smoothed, the loss falls from 1 to 0.3 at 0.1"),
+        ([1.0, 0.5, 0.3, np.inf], 0.01, 1.0, "The smoothed loss falls from 1 to 0.3 at 0.1"),
         ([1.0, 0.9, 0.8, 0.7], 0.1, None, "still falls at the highest rate: raise high=1"),
         ([1.0, 1.0, 1.1, 1.1], np.nan, None, "does not fall at any rate from 0.001 to 1"),
         ([1.0, 1.5, 2.0, 9.0], np.nan, 1.0, "only rises, and training diverges at 1: lower low=0.001"),
@@ -391,7 +391,7 @@ def test_what_cannot_be_done_is_refused(
         (
             scheduled,
             ValueError,
-            "find_learning_rate sets the learning rate, but the optimizer's is a CosineDecay already",
+            "find_learning_rate sets the learning rate, but the optimizer's rate is a CosineDecay",
         ),
         (Idle, TypeError, "model must be an estimator whose fit trains a Keras model; got Idle"),
     ],
