@@ -1,4 +1,4 @@
-"""How a Keras model is trained: by `fit`, an epoch or more in one compiled call."""
+"""Training of Keras models, by `fit` or in a `Population`: an epoch or more in one compiled call."""
 
 from kerashp._archives import SecurityWarning
 from kerashp._statistics import Statistics, set_statistics

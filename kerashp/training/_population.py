@@ -9,7 +9,7 @@ import numpy as np
 from keras.src.trainers.data_adapters import data_adapter_utils
 
 from kerashp.training._engine.assembly import Assembly
-from kerashp.training._engine.blocks import Block, Blocks, Snapshot, block_size, n_cores, stacked
+from kerashp.training._engine.blocks import Block, Blocks, Snapshot, block_size, n_cores, stack_arrays
 from kerashp.training._keras.learning_rates import initial_rate
 from kerashp.training._keras.logs import flat_logs, native, validation_logs
 from kerashp.training._keras.modes import Mode, mode_of
@@ -141,7 +141,7 @@ class Population:
         longest = max(map(len, self._portions.train_rows))
         n_steps = sys.maxsize if epochs is None else epochs * -(-longest // batch_size)
         room, mode = self._room_and_mode(room, batch, n_steps, at_a_time)
-        self._stack = self._stacked(batch, room)
+        self._stack = self._make_stack(batch, room)
         check_paused(self._members)
         self._progress = self._first_progress()
         sizes = batch_size, validation_batch_size
@@ -232,7 +232,7 @@ class Population:
             chosen = np.array(members[first : first + size])
             filled = chosen[np.minimum(np.arange(size), len(chosen) - 1)]
             states = {member: self.state(member) for member in chosen}
-            state = stacked([states[member]._replace(optimizer=[], metrics=[]) for member in filled])
+            state = stack_arrays([states[member]._replace(optimizer=[], metrics=[]) for member in filled])
             with placement(self._device):
                 parts.append(self._assembly.outputs.predict(filled, state, [x])[: len(chosen)])
         return np.concatenate(parts)
@@ -273,7 +273,7 @@ class Population:
         check_stackable(room, mode)
         return room, mode.of_steps(n_steps * room.n_blocks(len(models)))
 
-    def _stacked(self, batch: Any, room: Room) -> Stack:
+    def _make_stack(self, batch: Any, room: Room) -> Stack:
         return Stack(
             [member.model for member in self._members],
             batch,

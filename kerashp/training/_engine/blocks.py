@@ -8,7 +8,7 @@ import numpy as np
 from keras import tree
 
 from kerashp.training._engine.assembly import Assembly
-from kerashp.training._engine.engine import Engine, chosen
+from kerashp.training._engine.engine import Engine, select_members
 from kerashp.training._members.rates import ConstantRates, Rates, ScheduledRates
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.devices import pinned_device, placement
@@ -48,14 +48,14 @@ class Block:
             filler = next(pair for pair in best if pair is not None)
             rows = [filler if pair is None else pair for pair in best]
             rows += [filler] * (len(engine.active) - len(rows))
-            self._best = tree.map_structure(backend().put, stacked(rows))
+            self._best = tree.map_structure(backend().put, stack_arrays(rows))
 
     def keep(self, members: np.ndarray) -> None:
         """Keep the weights of some members, by a bool each, as their best so far."""
         if members.any():
             state = self.engine.carry.state
             current = (state.weights, state.non_trainable)
-            self._best = current if self._best is None else chosen(members, current, self._best)
+            self._best = current if self._best is None else select_members(members, current, self._best)
             self._has_best |= members
 
     def snapshots(self) -> dict[int, Snapshot]:
@@ -133,7 +133,7 @@ class Blocks:
         snapshots = {member: snapshot for block in self for member, snapshot in block.snapshots().items()}
         for member in snapshots.keys() - set(members):
             self._ended[member] = snapshots[member]
-        state = stacked([snapshots[member].state for member in members])
+        state = stack_arrays([snapshots[member].state for member in members])
         with placement(self._device):
             best = [snapshots[member].best for member in members]
             self._blocks = self._divided(np.array(members), state, best)
@@ -174,7 +174,7 @@ class Blocks:
         return assembly.engine(members, state, train, validation, rates)
 
 
-def stacked(rows: Sequence[Any]) -> Any:
+def stack_arrays(rows: Sequence[Any]) -> Any:
     """Nested arrays of shape `(len(rows), ...)`."""
     return tree.map_structure(lambda *values: np.stack(values), *rows)
 

@@ -262,7 +262,7 @@ class Engine:
         carry = self.carry
         self.carry, logs = self._program.last_batch(self._model, carry, self._constants, batch, train=train)
         if not self.active.all():
-            self.carry = chosen(self.active, self.carry, carry)
+            self.carry = select_members(self.active, self.carry, carry)
         return tree.map_structure(lambda log: log[None], backend().fetched(logs))
 
     def _rest_of_validation(self) -> Logs:
@@ -274,7 +274,7 @@ class Engine:
         )
 
 
-def chosen(members: np.ndarray, when_true: Any, when_false: Any) -> Any:
+def select_members(members: np.ndarray, when_true: Any, when_false: Any) -> Any:
     """Nested arrays of shape `(n_members, ...)`, by a bool for each member."""
 
     def choose(a: Any, b: Any) -> Any:

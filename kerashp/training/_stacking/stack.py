@@ -18,7 +18,7 @@ from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.temporary_values import VALUES_LOCK
 from kerashp.training._stacking.padding import Padding, UnitMasks, pad, unpad
 from kerashp.training._stacking.step import State, variables_of
-from kerashp.training._stacking.template import aligned, template_of
+from kerashp.training._stacking.template import align_layers, template_of
 
 # The values of a model's variables, in the groups of `variables_of`, or in the first of these.
 Values = list[list[np.ndarray]]
@@ -66,7 +66,7 @@ class Stack:
         pairs = zip(models, starts or [None] * len(models), strict=True)
         self._starts = [model if start is None else start for model, start in pairs]
         distinct = list({id(model): model for model in models}.values())
-        layers = {id(model): aligned(self.template, model) for model in distinct}
+        layers = {id(model): align_layers(self.template, model) for model in distinct}
         self._layers = [layers[id(model)] for model in models]
         self._unit_masks = UnitMasks(self.template, self._layers, room.spare) if any(room.spare) else None
         self._references = slots_by_weight(self.template)
@@ -177,7 +177,7 @@ class Stack:
             groups = zip(self._variables[:3], variables_of(model)[:3], strict=True)
             return {id(v): variable for group in groups for v, variable in zip(*group, strict=True)}
         mapping: dict[int, Any] = {}
-        layers = zip(flatten_layers(self.template), aligned(self.template, model), strict=True)
+        layers = zip(flatten_layers(self.template), align_layers(self.template, model), strict=True)
         for template_layer, layer in layers:
             if layer is not None and not isinstance(template_layer, keras.Model):
                 pairs = zip(template_layer.variables, layer.variables, strict=False)  # rate 0 has no seed

@@ -145,7 +145,7 @@ def weight_shapes(model: Any, room: Room) -> list[tuple[int, ...]]:
     return [tuple(weight.shape) for weight in template_of([model], room.units).trainable_variables]
 
 
-def aligned(template: Any, model: Any) -> list[Any]:
+def align_layers(template: Any, model: Any) -> list[Any]:
     """The model's layers in the order of the template's; None for a Dropout that it lacks."""
     layers = iter([*flatten_layers(model), None])
     layer = next(layers)
