@@ -260,7 +260,8 @@ def test_later_iterations_train_by_the_programs_of_the_first(
 ) -> None:
     costs = Costs(compiling, 0, 0, 0, 1e9)
     monkeypatch.setattr("kerashp.model_selection._running.evaluation.measured", lambda: costs)
-    monkeypatch.setattr("kerashp.model_selection._planning.grouping.n_cores", lambda: 1)
+    for module in ("grouping", "plan"):
+        monkeypatch.setattr(f"kerashp.model_selection._planning.{module}.n_cores", lambda: 1)
     search = halving(KerasMLPRegressor(**MLP), {"n_neurons": [3, 4, 5, 6]}, cv=2).fit(X, Y)
     assert search.n_candidates_ == [4, 2, 1]
     rooms = [group.room for group in search.plan_.groups]
@@ -274,7 +275,8 @@ def test_a_later_iteration_compiles_anew_where_it_would_leave_cores_idle(
 ) -> None:
     costs = Costs(compiling, 0, 0, member_seconds=1.0, flops_per_second=1e9)
     monkeypatch.setattr("kerashp.model_selection._running.evaluation.measured", lambda: costs)
-    monkeypatch.setattr("kerashp.model_selection._planning.grouping.n_cores", lambda: 4)
+    for module in ("grouping", "plan"):
+        monkeypatch.setattr(f"kerashp.model_selection._planning.{module}.n_cores", lambda: 4)
     grid = {"learning_rate": list(np.geomspace(1e-3, 1e-1, 8))}
     search = halving(KerasMLPRegressor(**MLP), grid, cv=2, factor=2, min_resources=2).fit(X, Y)
     assert search.n_candidates_ == [8, 4, 2]
