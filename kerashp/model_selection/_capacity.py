@@ -14,7 +14,7 @@ from kerashp.diagnostics._foundations.result import Result, Table
 from kerashp.diagnostics._foundations.training_setup import training_setup
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
-from kerashp.model_selection._growing import Growing, GrowthStep, Names, Scores, doubled
+from kerashp.model_selection._growth import Growing, GrowthStep, Names, Scores, doubled
 from kerashp.model_selection._search import GridSearchCV
 from kerashp.training import isolated
 

@@ -9,9 +9,7 @@ import numpy as np
 from sklearn.model_selection import ParameterSampler
 from sklearn.utils import check_random_state
 
-from kerashp._compat.sklearn import BaseSearchCV, Interval
-from kerashp.model_selection._deciding import check_one_decides, deciding
-from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
+from kerashp.model_selection._base import CONSTRAINTS, TogetherMixin, check_one_decides, deciding
 from kerashp.spaces import zoom
 from kerashp.spaces._search_space import single_space
 

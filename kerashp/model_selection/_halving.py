@@ -12,9 +12,9 @@ from kerashp._compat.sklearn import row_count
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
 from kerashp.estimators._training.convergence import epochs_of
+from kerashp.model_selection._base import CONSTRAINTS, TogetherMixin
 from kerashp.model_selection._fits.deadline import Stopped
 from kerashp.model_selection._fits.task import Resource
-from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
 from kerashp.spaces._search_space import grid
 
 _EPOCHS = "epochs"

@@ -13,10 +13,9 @@ from kerashp._compat.sklearn import BaseSearchCV, HasMethods, Interval, StrOptio
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
 from kerashp.estimators._training.convergence import epochs_of
-from kerashp.model_selection._deciding import check_one_decides, deciding
+from kerashp.model_selection._base import CONSTRAINTS, TogetherMixin, check_one_decides, deciding
 from kerashp.model_selection._fits.task import Resource, Result
-from kerashp.model_selection._proposals import NAMES, Proposal, Proposer, ends, joined, named
-from kerashp.model_selection._search import CONSTRAINTS, TogetherMixin
+from kerashp.model_selection._oracle_adapter import NAMES, Proposal, Proposer, ends, joined, named
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 

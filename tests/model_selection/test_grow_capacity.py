@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import Growth, grow_capacity
-from kerashp.model_selection._growing import Growing, Names, Scores, improvement
+from kerashp.model_selection._growth import Growing, Names, Scores, improvement
 
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(150, 2))

@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasMLPRegressor
 from kerashp.model_selection import OracleSearchCV
-from kerashp.model_selection._proposals import Proposer, Quick, named
+from kerashp.model_selection._oracle_adapter import Proposer, Quick, named
 from kerashp.spaces import one_minus_loguniform, to_hyperparameters
 
 X, Y = make_regression(60, 4, random_state=0)

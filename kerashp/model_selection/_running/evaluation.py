@@ -22,18 +22,16 @@ from kerashp.model_selection._planning.plan import Alone, Fit, Group, Plan
 from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
 from kerashp.model_selection._running.local import (
     Divided,
-    Done,
     LocalRunner,
     Seconds,
-    evaluated,
     n_epochs,
     n_groups_at_work,
     warn_of,
-    whole_groups,
 )
 from kerashp.model_selection._running.processes import neighbours, spread
 from kerashp.model_selection._running.progress import Bar
 from kerashp.model_selection._running.trial import Trial
+from kerashp.model_selection._running.worker import GroupOutcome, run_group, whole_groups
 from kerashp.training import Paused, measured
 
 _SHARE_OF_MEMORY = 0.5
@@ -218,19 +216,19 @@ class Evaluation:
             for of, group in zip(own, about, strict=True)
         ]
         divided: Divided = []
-        with closing(spread(evaluated, works, self._n_jobs, self._backend)) as ended:
+        with closing(spread(run_group, works, self._n_jobs, self._backend)) as ended:
             for index, done in ended:
                 group = about[index]
                 if isinstance(done, Exception):
                     self._lost(own[index], done)
-                    done = Done({}, {}, None, {})
+                    done = GroupOutcome({}, {}, None, {})
                 self.seconds.add(done.seconds)
                 if group is not None and done.reason is not None:
                     divided.append((group, done.reason))
                 self._keep(own[index], done, bar)
         return divided
 
-    def _keep(self, tasks: Sequence[Task], done: Done, bar: Bar) -> None:
+    def _keep(self, tasks: Sequence[Task], done: GroupOutcome, bar: Bar) -> None:
         if done.states:
             self._store.keep_states(done.states)
         for fit, result in done.results.items():

@@ -5,8 +5,7 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import closing, contextmanager
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
@@ -14,17 +13,17 @@ from kerashp._compat.sklearn import row_count
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import AUTO, epochs_of
-from kerashp.estimators._training.handover import resuming, training_for
+from kerashp.estimators._training.handover import resuming
 from kerashp.model_selection._fits.curves import with_history
 from kerashp.model_selection._fits.deadline import Deadline, Stopped
 from kerashp.model_selection._fits.heldout_predictions import indices
 from kerashp.model_selection._fits.scores import checked
 from kerashp.model_selection._fits.task import Result, Task
 from kerashp.model_selection._planning.data_pool import DataPool
-from kerashp.model_selection._planning.plan import Fit, Group
-from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
+from kerashp.model_selection._planning.plan import Group
+from kerashp.model_selection._planning.prepare import PreparedFit
 from kerashp.model_selection._running.progress import Bar
-from kerashp.model_selection._running.stacked import StackedTraining, States
+from kerashp.model_selection._running.stacked import StackedTraining
 from kerashp.model_selection._storage.records import RecordsError
 from kerashp.training import (
     Devices,
@@ -186,51 +185,6 @@ class LocalRunner:
 
 def _tasks(fits: Sequence[PreparedFit]) -> list[Task]:
     return [ready.task for ready in fits]
-
-
-class Done(NamedTuple):
-    """What a worker sends back."""
-
-    results: dict[Fit, Result]
-    seconds: dict[str, float]
-    reason: str | None  # why the fits were not trained together
-    states: States
-
-
-def evaluated(tasks: Sequence[Task], group: Group | None, store: Any, deadline: float | None) -> Done:
-    """The work of a worker: a group, or if there is none fits that train alone."""
-    seconds, limit = Seconds(), Deadline(deadline)
-    tasks = [replace(task, paused=store.state(task.place) or task.paused) for task in tasks]
-    here = LocalRunner(store, limit, Bar(False, 0), seconds)
-    with training_for(None):
-        if group is None:
-            here.run([], DataPool(), tasks)
-            return Done(store.results, dict(seconds), None, {})
-        preparation = FitPreparer(store.seed)
-        try:
-            with seconds.spent("preparing"):
-                prepared = preparation.prepared(tasks, limit)
-        except Stopped:
-            return Done({}, dict(seconds), None, {})
-        whole, divided = whole_groups([(group.on(n_cores()), prepared)])
-        one_by_one = [task for task in tasks if divided and task.place not in store.results]
-        divided += here.run(whole, preparation.blocks, one_by_one)
-    return Done(store.results, dict(seconds), divided[0][1] if divided else None, store.states)
-
-
-def whole_groups(
-    groups: Sequence[tuple[Group, Sequence[PreparedFit | str]]],
-) -> tuple[list[tuple[Group, list[PreparedFit]]], Divided]:
-    """The groups that can train, and those that were planned elsewhere and cannot train here."""
-    whole: list[tuple[Group, list[PreparedFit]]] = []
-    divided: Divided = []
-    for group, prepared in groups:
-        ready = [own for own in prepared if isinstance(own, PreparedFit)]
-        if len(ready) == len(prepared):
-            whole.append((group, ready))
-        else:
-            divided.append((group, next(own for own in prepared if isinstance(own, str))))
-    return whole, divided
 
 
 def warn_of(divided: Divided, groups: Sequence[Group]) -> None:

@@ -1,0 +1,62 @@
+"""What a worker does: it trains one group, or fits that are not stacked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kerashp.estimators._training.handover import training_for
+from kerashp.model_selection._fits.deadline import Deadline, Stopped
+from kerashp.model_selection._fits.task import Result, Task
+from kerashp.model_selection._planning.data_pool import DataPool
+from kerashp.model_selection._planning.plan import Fit, Group
+from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
+from kerashp.model_selection._running.local import Divided, LocalRunner, Seconds
+from kerashp.model_selection._running.progress import Bar
+from kerashp.model_selection._running.stacked import States
+from kerashp.training import n_cores
+
+
+@dataclass(frozen=True)
+class GroupOutcome:
+    """What a worker sends back: the results of a group, or of fits that train separately."""
+
+    results: dict[Fit, Result]
+    seconds: dict[str, float]
+    reason: str | None  # why the fits were not trained together
+    states: States
+
+
+def run_group(tasks: Sequence[Task], group: Group | None, store: Any, deadline: float | None) -> GroupOutcome:
+    """The work of a worker: a group, or if there is none fits that train alone."""
+    seconds, limit = Seconds(), Deadline(deadline)
+    tasks = [replace(task, paused=store.state(task.place) or task.paused) for task in tasks]
+    here = LocalRunner(store, limit, Bar(False, 0), seconds)
+    with training_for(None):
+        if group is None:
+            here.run([], DataPool(), tasks)
+            return GroupOutcome(store.results, dict(seconds), None, {})
+        preparation = FitPreparer(store.seed)
+        try:
+            with seconds.spent("preparing"):
+                prepared = preparation.prepared(tasks, limit)
+        except Stopped:
+            return GroupOutcome({}, dict(seconds), None, {})
+        whole, divided = whole_groups([(group.on(n_cores()), prepared)])
+        one_by_one = [task for task in tasks if divided and task.place not in store.results]
+        divided += here.run(whole, preparation.blocks, one_by_one)
+    return GroupOutcome(store.results, dict(seconds), divided[0][1] if divided else None, store.states)
+
+
+def whole_groups(
+    groups: Sequence[tuple[Group, Sequence[PreparedFit | str]]],
+) -> tuple[list[tuple[Group, list[PreparedFit]]], Divided]:
+    """The groups that can train, and those that were planned elsewhere and cannot train here."""
+    whole: list[tuple[Group, list[PreparedFit]]] = []
+    divided: Divided = []
+    for group, prepared in groups:
+        ready = [own for own in prepared if isinstance(own, PreparedFit)]
+        if len(ready) == len(prepared):
+            whole.append((group, ready))
+        else:
+            divided.append((group, next(own for own in prepared if isinstance(own, str))))
+    return whole, divided
