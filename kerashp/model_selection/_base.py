@@ -28,9 +28,10 @@ from kerashp.model_selection._ensembles.search_mixin import EnsemblingMixin
 from kerashp.model_selection._fits.curves import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._fits.deadline import CTRL_C, Deadline, Stopped
 from kerashp.model_selection._fits.failures import reported
-from kerashp.model_selection._fits.heldout_predictions import Library, held_out
+from kerashp.model_selection._fits.heldout_predictions import HeldoutPredictions, predictions_by_candidate
+from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.seeds import drawing_from, new_seed
-from kerashp.model_selection._fits.task import Resource, Result
+from kerashp.model_selection._fits.task import Resource
 from kerashp.model_selection._planning.plan import Plan
 from kerashp.model_selection._ranking import Comparison, check_some_is_best, compared
 from kerashp.model_selection._running.call import check_call
@@ -150,9 +151,11 @@ class TogetherMixin(EnsemblingMixin):
             trial = Trial(self.scoring, self.refit, whole=not self._varied)
             evaluation = Evaluation(self.max_memory, self.verbose > 0, *how, trial=trial)
             self._evaluation, self._limit = evaluation, limit
-            store.library = Library(self.refit, store.results)
+            store.library = HeldoutPredictions(self.refit, store.results)
             all_at_once = AllAtOnce(
-                lambda tasks: counted_results(self._received(evaluation.results(tasks)), len(tasks))
+                lambda tasks: counted_results(
+                    [result.for_sklearn() for result in self._received(evaluation.results(tasks))], len(tasks)
+                )
             )
             most = None if self._goes_on_by is None else self._goes_on_by.most
             epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
@@ -241,7 +244,7 @@ class TogetherMixin(EnsemblingMixin):
             return "with journal=folder, the same call goes on where it was"
         return "the same call goes on from the journal"
 
-    def _received(self, results: list[Result]) -> list[Result]:
+    def _received(self, results: list[FitResult]) -> list[FitResult]:
         """The results of some tasks, before scikit-learn sees them."""
         return reported(results, self.error_score)
 
@@ -252,11 +255,12 @@ class TogetherMixin(EnsemblingMixin):
         more = {name: list(compress(values, finished)) for name, values in (more_results or {}).items()}
         candidates = list(compress(candidate_params, finished))
         results = super()._format_results(candidates, n_splits, out, more)
-        self.histories_ = histories(out, n_splits)
-        self._held_out = held_out(out, n_splits)
+        fits = [entries["result"] for entries in out]
+        self.histories_ = histories(fits, n_splits)
+        self._held_out = predictions_by_candidate(fits, n_splits)
         self._comparisons = compared(results, n_splits)
-        self._unconverged = [text for result in out for text in result.get("unconverged", ())], len(out)
-        self._found = results | columns(out, n_splits)
+        self._unconverged = [text for result in fits for text in result.unconverged], len(fits)
+        self._found = results | columns(fits, n_splits)
         return self._found
 
     def _epochs_of_best(self) -> int | None:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -14,7 +15,8 @@ from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
 from kerashp.estimators._training.convergence import epochs_of
 from kerashp.model_selection._base import CONSTRAINTS, TogetherMixin, check_one_decides, deciding
-from kerashp.model_selection._fits.task import Resource, Result
+from kerashp.model_selection._fits.result import FitResult
+from kerashp.model_selection._fits.task import Resource
 from kerashp.model_selection._oracle_adapter import NAMES, Proposal, Proposer, ends, joined, named
 
 _COUNT = Interval(Integral, 1, None, closed="left")
@@ -282,27 +284,27 @@ class OracleSearchCV(TogetherMixin):
             )
         return name
 
-    def _received(self, results: list[Result]) -> list[Result]:
+    def _received(self, results: list[FitResult]) -> list[FitResult]:
         """Lets the search go on where all of a batch failed, which scikit-learn takes for the end."""
         results = super()._received(results)
-        done = [result["test_scores"] for result in results if result["fit_error"] is None]
+        done = [result.test_scores for result in results if result.fit_error is None]
         self._like = done[0] if done else self._like
         unknown = self._like is None and callable(self.scoring) and not is_scorer(self.scoring)
         if done or unknown:
             return results
-        reason = results[-1]["fit_error"].strip().splitlines()[-1]
+        reason = str(results[-1].fit_error).strip().splitlines()[-1]
         warnings.warn(
             f"All {len(results)} fits of a batch failed, the last by: {reason}",
             FitFailedWarning,
             stacklevel=2,
         )
-        return [result | {"fit_error": None} | self._error_scores(result) for result in results]
+        return [replace(result, fit_error=None, **self._error_scores(result)) for result in results]
 
-    def _error_scores(self, result: Result) -> dict[str, Any]:
+    def _error_scores(self, result: FitResult) -> dict[str, Any]:
         """One for each of the scores, where a function has shown how many there are."""
         if not isinstance(self._like, dict):
             return {}
-        names = [name for name in ("test_scores", "train_scores") if name in result]
+        names = ["test_scores"] if result.train_scores is None else ["test_scores", "train_scores"]
         return {name: dict.fromkeys(self._like, self.error_score) for name in names}
 
 

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from kerashp import KerasClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import GridSearchCV
-from kerashp.model_selection._fits.heldout_predictions import predicted
+from kerashp.model_selection._fits.heldout_predictions import heldout_predictions
 from kerashp.model_selection._planning.fingerprint import digest
 
 RNG = np.random.default_rng(0)
@@ -341,8 +341,8 @@ def test_probabilities_of_an_encoder_enter_no_ensemble() -> None:
     y, rows = LABELS[:, 0], np.arange(10)
     own = OneColumn(loss="binary_crossentropy", random_state=0).fit(X, y)
     assert own.predict_proba(X).shape == (96, 2)
-    assert predicted(own, X, y, rows, rows) is None
-    assert predicted(KerasClassifier(random_state=0).fit(X, y), X, y, rows, rows).shape == (10, 2)
+    assert heldout_predictions(own, X, y, rows, rows) is None
+    assert heldout_predictions(KerasClassifier(random_state=0).fit(X, y), X, y, rows, rows).shape == (10, 2)
 
 
 # `_keras_build_fn` and `build_fn`.

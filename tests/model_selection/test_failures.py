@@ -18,8 +18,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, OracleSearchCV, RandomizedSearchCV
 from kerashp.model_selection._fits.failures import reported, shortened
+from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.scorers import recording
-from kerashp.model_selection._fits.scores import _not_finite
+from kerashp.model_selection._fits.scores import _score_failure
 from kerashp.model_selection._running import stacked
 
 MLP = KerasMLPClassifier(epochs=2, random_state=0)
@@ -253,8 +254,8 @@ def test_a_rate_is_blamed_only_where_the_loss_diverged(iris) -> None:
     with pytest.raises(ValueError, match="All the 9 fits failed(.|\n)*score is nan") as caught:
         GridSearchCV(MLP, RATES, cv=3, scoring=score).fit(*iris)
     assert "learning rate" not in str(caught.value)
-    words = _not_finite({"test_scores": ["score is nan"]}, {"loss": [1.0, np.nan]})
-    assert words.endswith("The loss is not finite either: lower the learning rate.")
+    words = _score_failure({"test_scores": ["score is nan"]}, {"loss": [1.0, np.nan]})
+    assert words.endswith("The training loss is not finite either: lower the learning rate.")
 
 
 def test_frames_of_the_users_own_stay_in_a_traceback() -> None:
@@ -277,8 +278,8 @@ def test_frames_of_the_users_own_stay_in_a_traceback() -> None:
 
 def test_errors_that_differ_in_words_stay_apart() -> None:
     texts = ["ValueError: at 1.5e-3", "ValueError: at nan", "ValueError: in 2", "ValueError: at 2"]
-    results = reported([{"fit_error": text} for text in [*texts, None]], 0.0)
-    errors = [result["fit_error"] for result in results]
+    results = reported([FitResult(0.0, fit_error=text) for text in [*texts, None]], 0.0)
+    errors = [result.fit_error for result in results]
     assert errors[0] == errors[1] == errors[3]
     assert errors[0].endswith("\nValueError: at 1.5e-3")
     assert errors[2:] == ["ValueError: in 2", errors[0], None]

@@ -11,7 +11,8 @@ from kerashp.estimators._nesting import around
 from kerashp.estimators._training.convergence import collecting, warn_of_convergence
 from kerashp.estimators._training.handover import training_for
 from kerashp.model_selection._fits.deadline import Deadline, Stopped
-from kerashp.model_selection._fits.task import Result, Task
+from kerashp.model_selection._fits.result import FitResult
+from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.plan import Group
 from kerashp.model_selection._planning.preprocessing_cache import Memory
 from kerashp.model_selection._running.evaluation import Evaluation
@@ -30,7 +31,7 @@ class _Training(Task):
         with told:
             estimator.fit(X, y, **self.keywords["fit_params"])
 
-    def run(self) -> Result:
+    def run(self) -> FitResult:
         estimator = self.candidates_estimator()
         unconverged: list[str] = []
         try:
@@ -40,13 +41,10 @@ class _Training(Task):
             error.add_note(self.described())
             raise
         _forget_memory(estimator)
-        return {"estimator": estimator, "fitted": estimator, "unconverged": unconverged, **_UNSCORED}
+        return FitResult(test_scores={}, estimator=estimator, unconverged=tuple(unconverged))
 
     def described(self) -> str:
         return f"In the member at index {self.candidate}, {self.estimator!r}."
-
-
-_UNSCORED: Result = {"fit_error": None, "fit_time": 0.0, "test_scores": {}}
 
 
 def fitted(
@@ -85,11 +83,11 @@ def fitted(
         results = evaluation.results(tasks)
     if limit.reason is not None:
         raise KeyboardInterrupt
-    warn_of_convergence(caller, [text for result in results for text in result["unconverged"]], n_members)
-    return [result["fitted"] for result in results]
+    warn_of_convergence(caller, [text for result in results for text in result.unconverged], n_members)
+    return [result.estimator for result in results]
 
 
-def _no_function(*_: Any, **__: Any) -> Result:
+def _no_function(*_: Any, **__: Any) -> dict[str, Any]:
     """In the place of scikit-learn's function, which would score."""
     raise NotImplementedError
 

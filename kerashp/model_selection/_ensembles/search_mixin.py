@@ -32,7 +32,7 @@ from kerashp.model_selection._ensembles.estimators import (
 )
 from kerashp.model_selection._ensembles.greedy import Selection, greedy_selection
 from kerashp.model_selection._fits.curves import mean_best_epochs
-from kerashp.model_selection._fits.heldout_predictions import Held, OutOfFold, out_of_fold
+from kerashp.model_selection._fits.heldout_predictions import OutOfFold, SplitPredictions, out_of_fold
 from kerashp.model_selection._planning.plan import Group
 
 _CHECK = Arguments("ensemble")
@@ -50,7 +50,7 @@ class EnsemblingMixin(BaseSearchCV):
         "_held_out",
     )  # not copied
 
-    _held_out: dict[int, Held]
+    _held_out: dict[int, SplitPredictions]
     _horizon: int | None  # of the schedules of learning rates
     _programs: list[Group]  # those that trained in this process
 

@@ -7,42 +7,41 @@ import numpy as np
 
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
-from kerashp.model_selection._fits.task import Result
+from kerashp.model_selection._fits.result import FitResult
 
 History = dict[str, list[float]]
 
 
-def with_history(result: Result) -> Result:
-    """The result with the curves of the estimator in it, in place of the estimator."""
-    estimator = innermost(result.pop("estimator"))
-    trained = isinstance(estimator, BaseKerasEstimator) and "history_" in vars(estimator)
-    names = {"history": "history_", "best_epoch": "best_epoch_", "stopped_early": "stopped_early_"}
-    return result | {name: getattr(estimator, own) if trained else None for name, own in names.items()}
+def training_record(estimator: Any) -> dict[str, Any]:
+    """The learning curves of an estimator, by the attributes of `FitResult`; None where it never trained."""
+    inner = innermost(estimator)
+    trained = isinstance(inner, BaseKerasEstimator) and "history_" in vars(inner)
+    names = ("history", "best_epoch", "stopped_early")
+    return {name: getattr(inner, f"{name}_") if trained else None for name in names}
 
 
-def histories(results: Sequence[Result], n_splits: int) -> list[list[History | None]]:
+def histories(results: Sequence[FitResult], n_splits: int) -> list[list[History | None]]:
     """The curves by candidate and split; None for a fit that never trained."""
-    curves = [result["history"] for result in results]
+    curves = [result.history for result in results]
     return [curves[first : first + n_splits] for first in range(0, len(curves), n_splits)]
 
 
-def columns(results: Sequence[Result], n_splits: int) -> dict[str, Any]:
+def columns(results: Sequence[FitResult], n_splits: int) -> dict[str, Any]:
     """`split{i}_best_epoch`, `_epochs` and `_stopped_early`, masked where a fit never trained.
 
-    None if none did.
+    There are no such columns if no fit trained.
     """
-    missing = [result["history"] is None for result in results]
-    if all(missing):
+    untrained = [result.history is None for result in results]
+    if all(untrained):
         return {}
-    trained = [None if none else result for none, result in zip(missing, results, strict=True)]
     values: dict[str, list[Any]] = {
-        "best_epoch": [own["best_epoch"] if own else 0 for own in trained],
-        "epochs": [len(own["history"]["loss"]) if own else 0 for own in trained],
-        "stopped_early": [own["stopped_early"] if own else False for own in trained],
+        "best_epoch": [0 if result.history is None else result.best_epoch for result in results],
+        "epochs": [0 if result.history is None else len(result.history["loss"]) for result in results],
+        "stopped_early": [False if result.history is None else result.stopped_early for result in results],
     }
     return {
-        f"split{split}_{name}": np.ma.array(own[split::n_splits], mask=missing[split::n_splits])
-        for name, own in values.items()
+        f"split{split}_{name}": np.ma.array(column[split::n_splits], mask=untrained[split::n_splits])
+        for name, column in values.items()
         for split in range(n_splits)
     }
 

@@ -4,12 +4,13 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import sklearn
 from sklearn.exceptions import FitFailedWarning
 
-from kerashp.model_selection._fits.heldout_predictions import Result
+from kerashp.model_selection._fits.result import FitResult
 
 _INTERNAL = (str(Path(__file__).parents[2]), str(Path(sklearn.__file__).parent))  # to what a user has written
 _FRAME = re.compile(r'^  File "(.+)", line \d+.*\n(?:    .*\n)*', re.MULTILINE)
@@ -24,13 +25,13 @@ def shortened(traceback: str) -> str:
     return _HEADING.sub("", kept).strip()
 
 
-def reported(results: Sequence[Result], error_score: object) -> list[Result]:
+def reported(results: Sequence[FitResult], error_score: object) -> list[FitResult]:
     """The results with one text for all errors of one cause, which scikit-learn counts and reports.
 
     Of fits that lack some of their scores, this warns once a cause.
     """
-    errors = _by_cause(result["fit_error"] for result in results if result["fit_error"] is not None)
-    lacking = [text for result in results for text in result.get("score_errors", ())]
+    errors = _by_cause(result.fit_error for result in results if result.fit_error is not None)
+    lacking = [text for result in results for text in result.score_errors]
     causes = _by_cause(lacking)
     for cause, count in Counter(causes[text] for text in lacking).items():
         warnings.warn(
@@ -39,8 +40,7 @@ def reported(results: Sequence[Result], error_score: object) -> list[Result]:
             stacklevel=2,
         )
     return [
-        {name: value for name, value in result.items() if name != "score_errors"}
-        | {"fit_error": errors.get(result["fit_error"])}
+        replace(result, score_errors=(), fit_error=result.fit_error and errors[result.fit_error])
         for result in results
     ]
 

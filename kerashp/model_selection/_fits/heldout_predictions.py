@@ -1,8 +1,8 @@
 """What candidates predict for the rows that their splits held out, from which an ensemble is selected."""
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -11,105 +11,123 @@ from kerashp._compat.sklearn import rows_of_split
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._encoders import TargetAdapter
 from kerashp.estimators._nesting import innermost
+from kerashp.model_selection._fits.result import FitId, FitResult, Scores
 
 MOST_CANDIDATES, MOST_BYTES = 50, 2**28  # of which predictions are kept
 
-Held = list[tuple[np.ndarray, np.ndarray]]  # rows and the predictions for them, by split
-Result = dict[str, Any]
+SplitPredictions = list[tuple[np.ndarray, np.ndarray]]  # rows and the predictions for them, by split
 
 
-def predicted(estimator: Any, X: Any, y: Any, rows: np.ndarray, train: np.ndarray) -> np.ndarray | None:
-    """Probabilities `(n_rows, n_classes)` of a classifier, predictions of a regressor; for these rows.
+def heldout_predictions(
+    estimator: Any, X: Any, y: Any, test: np.ndarray, train: np.ndarray
+) -> np.ndarray | None:
+    """For the test rows, a classifier's probabilities `(n_rows, n_classes)` or a regressor's predictions.
 
-    None where the estimator is none of kerashp's, or does not predict.
+    None where the estimator is not one of kerashp's, or where it cannot predict.
     """
     inner = innermost(estimator)
     if not isinstance(inner, BaseKerasEstimator) or not inner.__sklearn_is_fitted__():
         return None
-    X_test, _ = rows_of_split(estimator, X, y, rows, train)
+    X_test, _ = rows_of_split(estimator, X, y, test, train)
     try:
         if not is_classifier(estimator):
             return np.asarray(estimator.predict(X_test))
         proba = estimator.predict_proba(X_test)
-    except Exception:  # its score has failed likewise
+    except Exception:  # its score has failed for the same reason
         return None
     if isinstance(inner.target_encoder_, TargetAdapter):
-        return None  # of whatever form the probabilities are
+        return None  # the user's encoder decides what form the probabilities have
     proba = np.asarray(proba, np.float32)
-    return proba if inner.target_encoder_.task_ == "multilabel" else _of_all(proba, inner.classes_, y)
+    return (
+        proba if inner.target_encoder_.task_ == "multilabel" else _with_all_classes(proba, inner.classes_, y)
+    )
 
 
-def _of_all(proba: np.ndarray, classes: np.ndarray, y: Any) -> np.ndarray:
-    """With a column of zeros for every class that was not among the rows to train on."""
-    every = np.unique(y)
-    if len(every) == len(classes):
+def _with_all_classes(proba: np.ndarray, classes: np.ndarray, y: Any) -> np.ndarray:
+    """The probabilities with a column of zeros for every class that the training rows lack."""
+    all_classes = np.unique(y)
+    if len(all_classes) == len(classes):
         return proba
-    full = np.zeros((len(proba), len(every)), proba.dtype)
-    full[:, np.searchsorted(every, classes)] = proba
+    full = np.zeros((len(proba), len(all_classes)), proba.dtype)
+    full[:, np.searchsorted(all_classes, classes)] = proba
     return full
 
 
-class Library:
-    """Takes the predictions out of all results but those of the best candidates so far.
+class HeldoutPredictions:
+    """Keeps the predictions of the best candidates so far, and removes those of the others.
 
     Parameters
     ----------
     refit : bool, str or callable
-        As in the search: of several scores, the one of this name decides; otherwise the first.
-    results : dict from (candidate, split) to dict, default={}
-        Results that there are already.
+        As in the search: of several scores, the one of this name ranks; otherwise the first.
+    results : dict from (candidate, split) to FitResult
+        The results of the search, which it replaces by such without predictions.
     """
 
-    def __init__(self, refit: Any, results: Mapping[tuple[int, int], Result] = MappingProxyType({})):
+    def __init__(self, refit: Any, results: dict[FitId, FitResult]):
         self._refit = refit
-        self._results: dict[int, list[Result]] = {}  # by candidate
+        self._results = results
+        self._fits: dict[int, list[FitId]] = {}  # by candidate, of those that have predictions
         self._n_splits = 0
-        for (candidate, _), result in sorted(results.items(), key=lambda item: item[0]):
-            self.add(candidate, result)
+        for fit in sorted(results):
+            self.add(fit)
 
-    def add(self, candidate: int, result: Result) -> None:
-        """One more result; those of the others may lose their predictions."""
-        own = self._results.setdefault(candidate, [])
-        own.append(result)
-        self._n_splits = max(self._n_splits, len(own))
-        if len(own) < self._n_splits:
+    def add(self, fit: FitId) -> None:
+        """Count a new result, for which others may lose their predictions."""
+        candidate, _ = fit
+        fits = self._fits.setdefault(candidate, [])
+        fits.append(fit)
+        self._n_splits = max(self._n_splits, len(fits))
+        if len(fits) < self._n_splits:
             return
-        if not np.isfinite(self._score(candidate)) or any(one["predictions"] is None for one in own):
+        predictions = [result.predictions for result in self._of(candidate)]
+        if not np.isfinite(self._score(candidate)) or any(array is None for array in predictions):
             self._drop(candidate)
-        while self._too_many():
+        while self._are_too_many():
             self._drop(min(self._complete(), key=lambda number: (self._score(number), -number)))
 
-    def _complete(self) -> list[int]:
-        return [candidate for candidate, own in self._results.items() if len(own) == self._n_splits]
+    def _of(self, candidate: int) -> list[FitResult]:
+        return [self._results[fit] for fit in self._fits[candidate]]
 
-    def _too_many(self) -> bool:
+    def _complete(self) -> list[int]:
+        """The candidates that have predictions for all splits."""
+        return [candidate for candidate, fits in self._fits.items() if len(fits) == self._n_splits]
+
+    def _are_too_many(self) -> bool:
         complete = self._complete()
-        sizes = [one["predictions"].nbytes for number in complete for one in self._results[number]]
-        return len(complete) > MOST_CANDIDATES or (len(complete) > 1 and sum(sizes) > MOST_BYTES)
+        arrays = [result.predictions for candidate in complete for result in self._of(candidate)]
+        n_bytes = sum(array.nbytes for array in arrays if array is not None)
+        return len(complete) > MOST_CANDIDATES or (len(complete) > 1 and n_bytes > MOST_BYTES)
 
     def _drop(self, candidate: int) -> None:
-        for result in self._results.pop(candidate):
-            result["predictions"] = None
+        for fit in self._fits.pop(candidate):
+            self._results[fit] = replace(self._results[fit], predictions=None)
 
     def _score(self, candidate: int) -> float:
-        scores = np.array([self._deciding(one["test_scores"]) for one in self._results[candidate]], float)
-        finite = scores[np.isfinite(scores)]  # a scorer may be undefined on a split, for all candidates
+        """The mean test score of a candidate; a scorer may be undefined on a split, for all candidates."""
+        scores = np.array([self._ranking_score(result.test_scores) for result in self._of(candidate)], float)
+        finite = scores[np.isfinite(scores)]
         return float(finite.mean()) if len(finite) else np.nan
 
-    def _deciding(self, scores: Any) -> float:
+    def _ranking_score(self, scores: Scores) -> float:
         if not isinstance(scores, dict):
             return scores
         name = self._refit if isinstance(self._refit, str) and self._refit in scores else next(iter(scores))
         return scores[name]
 
 
-def held_out(results: Sequence[Result], n_splits: int) -> dict[int, Held]:
-    """By candidate, for those that have predictions for all splits."""
-    found = {}
+def predictions_by_candidate(results: Sequence[FitResult], n_splits: int) -> dict[int, SplitPredictions]:
+    """The rows and predictions of the candidates that have predictions for all splits."""
+    found: dict[int, SplitPredictions] = {}
     for candidate in range(len(results) // n_splits):
-        own = results[candidate * n_splits : (candidate + 1) * n_splits]
-        if all(one["predictions"] is not None for one in own):
-            found[candidate] = [(indices(one["test_rows"]), one["predictions"]) for one in own]
+        fits = results[candidate * n_splits : (candidate + 1) * n_splits]
+        splits = [
+            (indices(result.test_rows), result.predictions)
+            for result in fits
+            if result.predictions is not None
+        ]
+        if len(splits) == n_splits:
+            found[candidate] = splits
     return found
 
 
@@ -119,7 +137,8 @@ def indices(rows: Any) -> np.ndarray:
     return np.flatnonzero(rows) if rows.dtype == bool else rows
 
 
-class OutOfFold(NamedTuple):
+@dataclass(frozen=True)
+class OutOfFold:
     """Predictions of several candidates for the same rows."""
 
     candidates: list[int]
@@ -127,27 +146,27 @@ class OutOfFold(NamedTuple):
     predictions: list[np.ndarray]
 
 
-def out_of_fold(held: dict[int, Held], ranked: Sequence[int], n_rows: int) -> OutOfFold:
+def out_of_fold(predictions: dict[int, SplitPredictions], ranked: Sequence[int], n_rows: int) -> OutOfFold:
     """The mean of each candidate's predictions for each row, over the splits that held the row out.
 
     The rows are those of the candidate that has most; candidates that lack any of them are left out.
     """
-    candidates = [candidate for candidate in ranked if candidate in held]
-    times = {candidate: _times(held[candidate], n_rows) for candidate in candidates}
-    most = max(candidates, key=lambda candidate: np.count_nonzero(times[candidate]))
-    rows = np.flatnonzero(times[most])
-    candidates = [candidate for candidate in candidates if times[candidate][rows].all()]
-    means = [_mean(held[candidate], times[candidate], rows) for candidate in candidates]
+    candidates = [candidate for candidate in ranked if candidate in predictions]
+    counts = {candidate: _held_out_counts(predictions[candidate], n_rows) for candidate in candidates}
+    most = max(candidates, key=lambda candidate: np.count_nonzero(counts[candidate]))
+    rows = np.flatnonzero(counts[most])
+    candidates = [candidate for candidate in candidates if counts[candidate][rows].all()]
+    means = [_mean(predictions[candidate], counts[candidate], rows) for candidate in candidates]
     return OutOfFold(candidates, rows, means)
 
 
-def _times(held: Held, n_rows: int) -> np.ndarray:
+def _held_out_counts(splits: SplitPredictions, n_rows: int) -> np.ndarray:
     """How often each row was held out."""
-    return np.bincount(np.concatenate([rows for rows, _ in held]), minlength=n_rows)
+    return np.bincount(np.concatenate([rows for rows, _ in splits]), minlength=n_rows)
 
 
-def _mean(held: Held, times: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    total = np.zeros((len(times), *held[0][1].shape[1:]))
-    for own, values in held:
-        np.add.at(total, own, values)
-    return total[rows] / times[rows].reshape(-1, *[1] * (total.ndim - 1))
+def _mean(splits: SplitPredictions, counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    total = np.zeros((len(counts), *splits[0][1].shape[1:]))
+    for split_rows, values in splits:
+        np.add.at(total, split_rows, values)
+    return total[rows] / counts[rows].reshape(-1, *[1] * (total.ndim - 1))

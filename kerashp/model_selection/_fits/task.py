@@ -12,8 +12,11 @@ from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import collecting
 from kerashp.estimators._training.handover import scheduling_for
-from kerashp.model_selection._fits.heldout_predictions import Result, predicted
+from kerashp.model_selection._fits.curves import training_record
+from kerashp.model_selection._fits.heldout_predictions import heldout_predictions
+from kerashp.model_selection._fits.result import FitId, FitResult
 from kerashp.model_selection._fits.scorers import recording
+from kerashp.model_selection._fits.scores import checked
 from kerashp.model_selection._fits.seeds import drawing_from, seed_of
 from kerashp.training import Paused
 
@@ -38,7 +41,7 @@ class _Failing(BaseEstimator):
 class Task:
     """A call of scikit-learn's `_fit_and_score`."""
 
-    function: Callable[..., Result]
+    function: Callable[..., dict[str, Any]]
     arguments: tuple[Any, ...]  # (estimator, X, y)
     keywords: dict[str, Any]
     n_before: int = 0  # candidates of earlier calls
@@ -61,7 +64,7 @@ class Task:
         return own
 
     @property
-    def place(self) -> tuple[int, int]:
+    def place(self) -> FitId:
         """The candidate and the split."""
         return self.candidate, self.split
 
@@ -100,33 +103,39 @@ class Task:
         X_test, y_test = rows_of_split(estimator, X, y, test, train)
         return scorer(estimator, *((X_test,) if y_test is None else (X_test, y_test)), **params)
 
-    def run(self) -> Result:
-        """What scikit-learn makes of it; among it the estimator, what it predicts for the test rows, and what
-        scorers raised.
+    def run(self) -> FitResult:
+        """Fit and score, as scikit-learn does.
 
-        An error that is not to be scored says where it came from.
+        The notes of an error that `error_score` does not replace name candidate and split.
         """
         scorer, error_score = self.keywords["scorer"], self.keywords["error_score"]
         if error_score != "raise":
             scorer = recording(scorer, error_score)
+        unconverged: list[str] = []
         try:
-            unconverged: list[str] = []
             with scheduling_for(self.horizon), drawing_from(self.seed), collecting(unconverged):
-                told = {**self.keywords, "scorer": scorer, "return_estimator": True}
-                result = self.function(*self.arguments, **told)
-            errors = {"scorer_errors": getattr(scorer, "errors", []), "unconverged": unconverged}
-            return result | errors | self._held_out(result["estimator"])
+                keywords = {**self.keywords, "scorer": scorer, "return_estimator": True}
+                scored = self.function(*self.arguments, **keywords)
+            estimator = scored["estimator"]
+            predictions = self._predictions(estimator)
         except Exception as error:
             error.add_note(self.described())
             raise
+        result = FitResult.from_sklearn(
+            scored,
+            **training_record(estimator),
+            unconverged=tuple(unconverged),
+            predictions=predictions,
+            test_rows=np.asarray(self.keywords["test"]),
+        )
+        return checked(result, getattr(scorer, "errors", []), error_score, self.described())
 
-    def _held_out(self, estimator: Any) -> Result:
+    def _predictions(self, estimator: Any) -> np.ndarray | None:
         _, X, y = self.arguments
-        train, test = self.keywords["train"], self.keywords["test"]
-        return {"predictions": predicted(estimator, X, y, test, train), "test_rows": np.asarray(test)}
+        return heldout_predictions(estimator, X, y, self.keywords["test"], self.keywords["train"])
 
-    def failed(self, error: Exception) -> Result:
-        """What scikit-learn makes of it where its fit raises this error."""
+    def failed(self, error: Exception) -> FitResult:
+        """The result of a fit that raises this error."""
         arguments = (_Failing(error), *self.arguments[1:])
         return replace(self, arguments=arguments, keywords={**self.keywords, "parameters": None}).run()
 

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from kerashp.model_selection._fits.result import FitId
 from kerashp.model_selection._planning.traits import Traits, differences, in_words
 from kerashp.training import Costs, Room, block_size, n_cores
 
 _LINE = "{:>5}  {:>7}  {:>10}  {:>7}  {:>7}  {:>8}  {:>8}  {}"
 _HEAD = ("group", "members", "candidates", "weights", "padding", "MB", "seconds", "graph")
-
-Fit = tuple[int, int]  # candidate and split
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Group:
         What its fits have in common, in words.
     """
 
-    fits: tuple[Fit, ...]
+    fits: tuple[FitId, ...]
     graph: str
     batch_size: int
     n_weights: int
@@ -90,7 +89,7 @@ class Alone:
     reason : str
     """
 
-    fit: Fit
+    fit: FitId
     reason: str
 
 
@@ -142,7 +141,7 @@ class Plan:
         for reason, numbers in self._one_by_one().items():
             lines.append(f"trained one by one, in compiled calls, since {reason}: group {numbers}")
         lines += self._separations()
-        reasons: dict[str, list[Fit]] = {}
+        reasons: dict[str, list[FitId]] = {}
         for one in self.alone:
             reasons.setdefault(one.reason, []).append(one.fit)
         for reason, fits in reasons.items():

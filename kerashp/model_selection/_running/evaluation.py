@@ -12,13 +12,12 @@ import numpy as np
 
 from kerashp._compat.joblib import is_loky
 from kerashp.estimators._training.handover import training_for
-from kerashp.model_selection._fits.curves import with_history
 from kerashp.model_selection._fits.deadline import CTRL_C, TIMEOUT, Deadline, Stopped
-from kerashp.model_selection._fits.scores import checked
-from kerashp.model_selection._fits.task import Resource, Result, Task
+from kerashp.model_selection._fits.result import FitId, FitResult
+from kerashp.model_selection._fits.task import Resource, Task
 from kerashp.model_selection._planning.fingerprint import digest
 from kerashp.model_selection._planning.grouping import Means, planned
-from kerashp.model_selection._planning.plan import Alone, Fit, Group, Plan
+from kerashp.model_selection._planning.plan import Alone, Group, Plan
 from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
 from kerashp.model_selection._running.local import (
     Divided,
@@ -106,11 +105,11 @@ class Evaluation:
         self._varied = varied
         self._earlier = earlier
         self._trial = trial
-        self._epochs_before: dict[Fit, int] = {}  # of fits that go on
-        self._lost_fits: list[Fit] = []
+        self._epochs_before: dict[FitId, int] = {}  # of fits that go on
+        self._lost_fits: list[FitId] = []
         self._lines: dict[Any, list[int]] = {}  # the positions of candidates that are one and the same
 
-    def results(self, tasks: Sequence[Task]) -> list[Result]:
+    def results(self, tasks: Sequence[Task]) -> list[FitResult]:
         """scikit-learn's results of the candidates that are finished, with the curves of their training.
 
         Raises
@@ -150,11 +149,11 @@ class Evaluation:
             raise Stopped
         return [self._store.results[task.place] for task in tasks if done[task.candidate]]
 
-    def _run(self, tasks: Sequence[Task], left: dict[Fit, Task], bar: Bar) -> None:
+    def _run(self, tasks: Sequence[Task], left: dict[FitId, Task], bar: Bar) -> None:
         """Run the tasks that are left, as they were planned when they began, or as is best."""
         plan, tries = self._store.plan(tasks), self._trial is not None and not self.finished
         preparation = FitPreparer(self._store.seed, samples=tries)
-        prepared: dict[Fit, PreparedFit | str] = {}
+        prepared: dict[FitId, PreparedFit | str] = {}
         if plan is None or self._backend is None:
             wanted = [task for task in tasks if plan is None or task.place in _beside(left, plan)]
             with self.seconds.spent("preparing"):
@@ -184,7 +183,7 @@ class Evaluation:
         self.epochs_saved += sum(epochs for fit, epochs in self._epochs_before.items() if fit in stacked)
         self._epochs_before.clear()
 
-    def _planned(self, prepared: dict[Fit, PreparedFit | str], preparation: FitPreparer) -> Plan:
+    def _planned(self, prepared: dict[FitId, PreparedFit | str], preparation: FitPreparer) -> Plan:
         alone = [Alone(place, reason) for place, reason in prepared.items() if isinstance(reason, str)]
         fits = [ready for ready in prepared.values() if isinstance(ready, PreparedFit)]
         if not fits:
@@ -205,7 +204,7 @@ class Evaluation:
         return planned(fits, alone, preparation.blocks, means)
 
     def _elsewhere(
-        self, groups: Sequence[Group], alone: Sequence[Task], tasks: dict[Fit, Task], bar: Bar
+        self, groups: Sequence[Group], alone: Sequence[Task], tasks: dict[FitId, Task], bar: Bar
     ) -> Divided:
         """Each group, and each fit that trains alone, is the work of a worker."""
         on_this_machine, deadline = is_loky(self._backend), self._limit.deadline
@@ -241,7 +240,7 @@ class Evaluation:
 
     def _lost(self, tasks: Sequence[Task], error: Exception) -> None:
         """Fits whose workers were killed have failed; if the search ends with them, they are not written."""
-        failed = {task.place: checked(with_history(task.failed(error)), task) for task in tasks}
+        failed = {task.place: task.failed(error) for task in tasks}
         self._store.results |= failed
         self._lost_fits += [task.place for task in tasks]
 
@@ -263,7 +262,7 @@ class Evaluation:
         gone = [candidate for candidate in range(n_before) if candidate not in latest]
         self._store.forget_states([(candidate, split) for candidate in gone for split in splits])
 
-    def _seeded(self, task: Task, line: Sequence[int], stacked: set[Fit]) -> Task:
+    def _seeded(self, task: Task, line: Sequence[int], stacked: set[FitId]) -> Task:
         seeded = task if self._store.seed is None else task.seeded(self._store.seed, line[0])
         own = self._store.state(task.place)
         if self._resource is None:
@@ -282,14 +281,14 @@ class Evaluation:
         states = (self._store.state((candidate, task.split)) for candidate in earlier)
         return next((state for state in states if state is not None and state.n_epochs <= most), None)
 
-    def _epochs_then(self, task: Task, line: Sequence[int], resource: Resource, stacked: set[Fit]) -> int:
+    def _epochs_then(self, task: Task, line: Sequence[int], resource: Resource, stacked: set[FitId]) -> int:
         """For how long the same fit, which is finished now, had been trained with others before.
 
         Its state then may be forgotten.
         """
         fits = [(candidate, task.split) for candidate in reversed(line) if candidate < task.n_before]
         for fit in fits[:1] if resource.narrows else fits:
-            curves = self._store.results[fit]["history"] if fit in stacked else None
+            curves = self._store.results[fit].history if fit in stacked else None
             if curves is not None and len(curves["loss"]) <= task.keywords["parameters"][resource.name]:
                 return len(curves["loss"])
         return 0
@@ -302,7 +301,7 @@ class Evaluation:
         return digest({name: value for name, value in parameters if name != self._resource.name})
 
 
-def _beside(left: dict[Fit, Task], plan: Plan) -> set[Fit]:
+def _beside(left: dict[FitId, Task], plan: Plan) -> set[FitId]:
     """The fits that are left, and those that trained in one group with them."""
     groups = [set(group.fits) for group in plan.groups]
     return left.keys() | {fit for fits in groups if fits & left.keys() for fit in fits}

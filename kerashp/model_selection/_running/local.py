@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -14,11 +15,10 @@ from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import AUTO, epochs_of
 from kerashp.estimators._training.handover import resuming
-from kerashp.model_selection._fits.curves import with_history
 from kerashp.model_selection._fits.deadline import Deadline, Stopped
 from kerashp.model_selection._fits.heldout_predictions import indices
-from kerashp.model_selection._fits.scores import checked
-from kerashp.model_selection._fits.task import Result, Task
+from kerashp.model_selection._fits.result import FitResult
+from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.data_pool import DataPool
 from kerashp.model_selection._planning.plan import Group
 from kerashp.model_selection._planning.prepare import PreparedFit
@@ -104,7 +104,7 @@ class LocalRunner:
             if self._limit.reached:
                 break
             with self._seconds.spent("training"), without_retracing_warnings():
-                self._keep(task, finished(task))
+                self._keep(task, task.run())
             self._bar.advance(n_epochs(task))
         return divided
 
@@ -126,7 +126,7 @@ class LocalRunner:
             self._store.forget_states([task.place for task in _tasks(fits)])
         return None
 
-    def _keep(self, task: Task, result: Result) -> None:
+    def _keep(self, task: Task, result: FitResult) -> None:
         self._store.keep_result(task.place, result)
         self._bar.finished(result)
 
@@ -198,17 +198,11 @@ def warn_of(divided: Divided, groups: Sequence[Group]) -> None:
         warnings.warn(message, FallbackWarning, stacklevel=2)
 
 
-def finished(task: Task) -> Result:
-    """The result of a task that trains by itself."""
-    return checked(with_history(task.run()), task)
-
-
-def scored(together: StackedTraining, position: int, ready: PreparedFit) -> Result:
+def scored(together: StackedTraining, position: int, ready: PreparedFit) -> FitResult:
     """The result of a task that was trained with others."""
     with resuming(together.resumed(position)):
         result = ready.task.run()
-    seconds = result["fit_time"] + together.fit_seconds(position)
-    return checked(with_history(result | {"fit_time": seconds}), ready.task)
+    return replace(result, fit_time=result.fit_time + together.fit_seconds(position))
 
 
 def n_groups_at_work(hurried: bool) -> int:

@@ -2,10 +2,12 @@
 
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kerashp.model_selection._fits.result import FitResult
 
 _LINES = 10  # in a log
 
@@ -54,10 +56,10 @@ class Bar:
         if not self._live and self._done * _LINES // self._total > before:
             self._console.print(self._line(), highlight=False)
 
-    def finished(self, result: dict[str, Any]) -> None:
+    def finished(self, result: FitResult) -> None:
         """A fit has this result; of several test scores, none is shown."""
-        scores = result["test_scores"]
-        if result["fit_error"] is not None or isinstance(scores, dict):
+        scores = result.test_scores
+        if result.fit_error is not None or isinstance(scores, dict):
             return
         if not scores > (-float("inf") if self._best is None else self._best):
             return

@@ -6,9 +6,10 @@ from typing import Any
 
 from kerashp.estimators._training.handover import training_for
 from kerashp.model_selection._fits.deadline import Deadline, Stopped
-from kerashp.model_selection._fits.task import Result, Task
+from kerashp.model_selection._fits.result import FitId, FitResult
+from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.data_pool import DataPool
-from kerashp.model_selection._planning.plan import Fit, Group
+from kerashp.model_selection._planning.plan import Group
 from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
 from kerashp.model_selection._running.local import Divided, LocalRunner, Seconds
 from kerashp.model_selection._running.progress import Bar
@@ -20,7 +21,7 @@ from kerashp.training import n_cores
 class GroupOutcome:
     """What a worker sends back: the results of a group, or of fits that train separately."""
 
-    results: dict[Fit, Result]
+    results: dict[FitId, FitResult]
     seconds: dict[str, float]
     reason: str | None  # why the fits were not trained together
     states: States

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from kerashp._arguments import shown
-from kerashp.model_selection._fits.task import Result
-from kerashp.model_selection._planning.plan import Alone, Fit, Group, Plan
+from kerashp.model_selection._fits.result import FitId, FitResult
+from kerashp.model_selection._planning.plan import Alone, Group, Plan
 from kerashp.training import Costs, Paused, Room
 
 # The places of generators that NumPy does not check, and would read other memory by: name, least, greatest.
@@ -15,18 +15,18 @@ _PLACES = (("pos", 0, 624), ("buffer_pos", 0, 4))
 _N_KEYS = 624  # of an MT19937
 
 
-def key_of(fit: Fit) -> str:
+def key_of(fit: FitId) -> str:
     """A fit's key."""
     return f"{fit[0]}/{fit[1]}"
 
 
-def fit_of(key: str) -> Fit:
+def fit_of(key: str) -> FitId:
     """The fit of a key."""
     candidate, split = map(int, key.split("/"))
     return candidate, split
 
 
-def result_of(kept: Any) -> Result:
+def result_of(kept: Any) -> FitResult:
     """A fit's result.
 
     Raises
@@ -37,10 +37,19 @@ def result_of(kept: Any) -> Result:
     for name, fits in _RESULT.items():
         if name not in _OPTIONAL or name in kept:
             _check(name, kept[name], fits)
-    return dict(kept)
+    texts = {name: tuple(kept[name]) for name in ("score_errors", "unconverged")}
+    return FitResult(**kept | texts)
 
 
-def plan_of(kept: Any, fits: Iterable[Fit]) -> Plan:
+def record_of_result(result: FitResult) -> dict[str, Any]:
+    """The record of a fit's result."""
+    fields = {name: value for name, value in vars(result).items() if name != "estimator"}
+    if result.train_scores is None:
+        del fields["train_scores"]
+    return fields
+
+
+def plan_of(kept: Any, fits: Iterable[FitId]) -> Plan:
     """A plan of these fits."""
     groups = list(map(_group, kept["groups"]))
     alone = [Alone(_fit(one["fit"]), str(one["reason"])) for one in kept["alone"]]
@@ -73,7 +82,7 @@ def _group(kept: dict[str, Any]) -> Group:
     return group
 
 
-def _fit(kept: Any) -> Fit:
+def _fit(kept: Any) -> FitId:
     _check("fit", kept, lambda fit: isinstance(fit, list) and len(fit) == 2 and all(map(_is_count, fit)))
     return kept[0], kept[1]
 
@@ -93,6 +102,10 @@ def _is_number(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
 
 
 def _is_score(value: Any) -> bool:
@@ -120,7 +133,7 @@ def _is_order(value: Any) -> bool:
     return places and ("key" not in own or "pos" not in own or own["key"].shape == (_N_KEYS,))
 
 
-_OPTIONAL = ("train_scores", "unconverged")
+_OPTIONAL = ("train_scores",)
 _RESULT: dict[str, Callable[[Any], bool]] = {
     "fit_error": lambda value: value is None or isinstance(value, str),
     "test_scores": _is_score,
@@ -130,7 +143,8 @@ _RESULT: dict[str, Callable[[Any], bool]] = {
     "score_time": _is_number,
     "predictions": lambda value: value is None or _is_array(value),
     "test_rows": lambda value: _is_array(value) and value.ndim == 1 and value.dtype.kind in "biu",
-    "unconverged": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "unconverged": _are_texts,
+    "score_errors": _are_texts,
     "history": lambda value: value is None or _is_history(value),
     "best_epoch": lambda value: value is None or type(value) is int,
     "stopped_early": lambda value: value is None or isinstance(value, bool),

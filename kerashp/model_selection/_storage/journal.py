@@ -8,12 +8,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kerashp.model_selection._fits.heldout_predictions import Library
+from kerashp.model_selection._fits.heldout_predictions import HeldoutPredictions
+from kerashp.model_selection._fits.result import FitId, FitResult
 from kerashp.model_selection._fits.seeds import new_seed
-from kerashp.model_selection._fits.task import Resource, Result, Task
+from kerashp.model_selection._fits.task import Resource, Task
 from kerashp.model_selection._planning.fingerprint import of_round, of_search
-from kerashp.model_selection._planning.plan import Fit, Plan
-from kerashp.model_selection._storage.entries import fit_of, key_of, plan_of, result_of, state_of
+from kerashp.model_selection._planning.plan import Plan
+from kerashp.model_selection._storage.entries import (
+    fit_of,
+    key_of,
+    plan_of,
+    record_of_result,
+    result_of,
+    state_of,
+)
 from kerashp.model_selection._storage.memory import Unwritten, results_of
 from kerashp.model_selection._storage.records import Records, RecordsError, connected
 from kerashp.training import Paused
@@ -51,7 +59,7 @@ class Journal:
     """
 
     keeps = True
-    library: Library | None = None  # decides of which results predictions are kept in memory
+    library: HeldoutPredictions | None = None  # decides of which results predictions are kept in memory
 
     def __init__(self, folder: Any, every: float, keeps_finished: bool = False):
         if not os.fspath(folder):
@@ -129,26 +137,26 @@ class Journal:
         """Keep it."""
         self._records.put("plan", {_round(tasks): asdict(plan)})
 
-    def keep_result(self, fit: Fit, result: Result) -> None:
+    def keep_result(self, fit: FitId, result: FitResult) -> None:
         """A fit is finished."""
-        self._records.put("result", {key_of(fit): result})
+        self._records.put("result", {key_of(fit): record_of_result(result)})
         self.results[fit] = result
         if self.library is not None:
-            self.library.add(fit[0], result)
+            self.library.add(fit)
 
-    def state(self, fit: Fit) -> Paused | None:
+    def state(self, fit: FitId) -> Paused | None:
         """How far a fit has come."""
         return _state(self._records, fit)
 
-    def keep_states(self, states: Mapping[Fit, Paused]) -> None:
+    def keep_states(self, states: Mapping[FitId, Paused]) -> None:
         """Fits in training have come so far."""
         _keep_states(self._records, states)
 
-    def forget_states(self, fits: Iterable[Fit]) -> None:
+    def forget_states(self, fits: Iterable[FitId]) -> None:
         """Nothing will go on from these."""
         self._records.remove("state", map(key_of, fits))
 
-    def elsewhere(self, fits: Iterable[Fit], on_this_machine: bool) -> Any:
+    def elsewhere(self, fits: Iterable[FitId], on_this_machine: bool) -> Any:
         """What another process keeps these fits in: this journal; on another machine, its own memory."""
         results = results_of(self.results, fits)
         if on_this_machine:
@@ -177,21 +185,21 @@ class WorkerJournal:
 
     keeps = keeps_finished = True  # the client forgets, when it has the results
 
-    def __init__(self, records: Records, every: float, seed: int, results: dict[Fit, Result]):
+    def __init__(self, records: Records, every: float, seed: int, results: dict[FitId, FitResult]):
         self._records = records
         self.seed = seed
         self.every = every
         self.results = results
-        self.states: dict[Fit, Paused] = {}  # none to be sent back: they are in the journal
+        self.states: dict[FitId, Paused] = {}  # none to be sent back: they are in the journal
 
-    def keep_result(self, fit: Fit, result: Result) -> None:
+    def keep_result(self, fit: FitId, result: FitResult) -> None:
         """The client writes it."""
         self.results[fit] = result
 
-    def state(self, fit: Fit) -> Paused | None:
+    def state(self, fit: FitId) -> Paused | None:
         return _state(self._records, fit)
 
-    def keep_states(self, states: Mapping[Fit, Paused]) -> None:
+    def keep_states(self, states: Mapping[FitId, Paused]) -> None:
         _keep_states(self._records, states)
 
 
@@ -214,13 +222,13 @@ def _locked(folder: Path) -> sqlite3.Connection:
     return lock
 
 
-def _state(records: Records, fit: Fit) -> Paused | None:
+def _state(records: Records, fit: FitId) -> Paused | None:
     kept = records.get("state", key_of(fit))
     with records.understood("state"):
         return None if kept is None else state_of(kept)
 
 
-def _keep_states(records: Records, states: Mapping[Fit, Paused]) -> None:
+def _keep_states(records: Records, states: Mapping[FitId, Paused]) -> None:
     records.put("state", {key_of(fit): vars(paused) for fit, paused in states.items()})
 
 

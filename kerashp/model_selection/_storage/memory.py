@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kerashp.model_selection._fits.heldout_predictions import Library
-from kerashp.model_selection._fits.task import Resource, Result, Task
-from kerashp.model_selection._planning.plan import Fit, Plan
+from kerashp.model_selection._fits.heldout_predictions import HeldoutPredictions
+from kerashp.model_selection._fits.result import FitId, FitResult
+from kerashp.model_selection._fits.task import Resource, Task
+from kerashp.model_selection._planning.plan import Plan
 from kerashp.training import Paused
 
 
@@ -33,20 +34,20 @@ class Unwritten:
     """
 
     every = math.inf
-    library: Library | None = None  # decides of which results predictions are kept
+    library: HeldoutPredictions | None = None  # decides of which results predictions are kept
 
     def __init__(
         self,
         keeps_finished: bool,
         seed: int | None = None,
         keeps_stopped: bool = False,
-        results: Mapping[Fit, Result] | None = None,
+        results: Mapping[FitId, FitResult] | None = None,
     ):
         self.keeps = keeps_finished or keeps_stopped
         self.keeps_finished = keeps_finished
         self.seed = seed
-        self.results: dict[Fit, Result] = dict(results or {})
-        self._states: dict[Fit, Paused] = {}
+        self.results: dict[FitId, FitResult] = dict(results or {})
+        self._states: dict[FitId, Paused] = {}
 
     def check(self, tasks: Iterable[Task], resource: Resource | None) -> None:
         """Refuse the tasks of another search."""
@@ -58,35 +59,35 @@ class Unwritten:
     def keep_plan(self, tasks: Iterable[Task], plan: Plan) -> None:
         """Keep it."""
 
-    def keep_result(self, fit: Fit, result: Result) -> None:
+    def keep_result(self, fit: FitId, result: FitResult) -> None:
         """A fit is finished."""
         self.results[fit] = result
         if self.library is not None:
-            self.library.add(fit[0], result)
+            self.library.add(fit)
 
-    def state(self, fit: Fit) -> Paused | None:
+    def state(self, fit: FitId) -> Paused | None:
         """How far a fit has come."""
         return self._states.get(fit)
 
-    def keep_states(self, states: Mapping[Fit, Paused]) -> None:
+    def keep_states(self, states: Mapping[FitId, Paused]) -> None:
         """Fits in training have come so far."""
         self._states.update(states)
 
-    def forget_states(self, fits: Iterable[Fit]) -> None:
+    def forget_states(self, fits: Iterable[FitId]) -> None:
         """Nothing will go on from these."""
         for fit in fits:
             self._states.pop(fit, None)
 
-    def elsewhere(self, fits: Iterable[Fit], on_this_machine: bool) -> Any:
+    def elsewhere(self, fits: Iterable[FitId], on_this_machine: bool) -> Any:
         """What another process keeps these fits in: a store of its own, whose states come back."""
         return Unwritten(self.keeps_finished, self.seed, results=results_of(self.results, fits))
 
     @property
-    def states(self) -> dict[Fit, Paused]:
+    def states(self) -> dict[FitId, Paused]:
         """All that are kept here."""
         return self._states
 
 
-def results_of(results: Mapping[Fit, Result], fits: Iterable[Fit]) -> dict[Fit, Result]:
+def results_of(results: Mapping[FitId, FitResult], fits: Iterable[FitId]) -> dict[FitId, FitResult]:
     """The results of these fits, where they are there."""
     return {fit: results[fit] for fit in fits if fit in results}

@@ -35,7 +35,12 @@ from kerashp.model_selection import (
 from kerashp.model_selection._ensembles.greedy import greedy_selection
 from kerashp.model_selection._ensembles.refit import fitted
 from kerashp.model_selection._fits import heldout_predictions
-from kerashp.model_selection._fits.heldout_predictions import Library, held_out, out_of_fold, predicted
+from kerashp.model_selection._fits.heldout_predictions import (
+    HeldoutPredictions,
+    out_of_fold,
+    predictions_by_candidate,
+)
+from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._running.local import LocalRunner
 from kerashp.training import Costs, FallbackWarning, Population
 from kerashp.training._engine.program import Program
@@ -130,19 +135,21 @@ def test_scores_that_are_not_finite_are_never_picked() -> None:
 # What is kept.
 
 
-def result(score: Any, value: float = 0.0, n_rows: int = 2) -> dict[str, Any]:
-    return {"test_scores": score, "predictions": np.full(n_rows, value), "test_rows": np.arange(n_rows)}
+def result(score: Any, value: float = 0.0, n_rows: int = 2) -> FitResult:
+    return FitResult(score, predictions=np.full(n_rows, value), test_rows=np.arange(n_rows))
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_predictions_of_the_best_candidates_are_kept(monkeypatch: pytest.MonkeyPatch, reverse: bool) -> None:
     monkeypatch.setattr(heldout_predictions, "MOST_CANDIDATES", 2)
     scores = [0.1, 0.5, np.nan, 0.5, 0.9]
-    results = {(number, split): result(score) for number, score in enumerate(scores) for split in range(2)}
-    library = Library(True)
-    for (number, _), one in sorted(results.items(), reverse=reverse, key=lambda item: item[0]):
-        library.add(number, one)
-    kept = {number for (number, _), one in results.items() if one["predictions"] is not None}
+    fits = [(number, split) for number in range(5) for split in range(2)]
+    results: dict[Any, FitResult] = {}
+    predictions = HeldoutPredictions(True, results)
+    for fit in sorted(fits, reverse=reverse):
+        results[fit] = result(scores[fit[0]])
+        predictions.add(fit)
+    kept = {number for (number, _), one in results.items() if one.predictions is not None}
     assert kept == {1, 4}
 
 
@@ -150,12 +157,14 @@ def test_predictions_are_kept_within_a_limit_by_the_score_that_refits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(heldout_predictions, "MOST_BYTES", 3 * 16)
-    results = [result({"a": number, "b": -number}) for number in range(5)]
-    library = Library("b", {(0, 0): results[0]})  # the first was there before
-    for number, one in enumerate(results[1:], 1):
-        library.add(number, one)
-    assert [one["predictions"] is not None for one in results] == [True, True, True, False, False]
-    assert list(held_out(results, 1)) == [0, 1, 2]
+    results = {(0, 0): result({"a": 0, "b": 0})}  # the first was there before
+    predictions = HeldoutPredictions("b", results)
+    for number in range(1, 5):
+        results[number, 0] = result({"a": number, "b": -number})
+        predictions.add((number, 0))
+    kept = [one.predictions is not None for one in results.values()]
+    assert kept == [True, True, True, False, False]
+    assert list(predictions_by_candidate(list(results.values()), 1)) == [0, 1, 2]
 
 
 def test_predictions_of_a_row_are_averaged_over_the_splits_that_held_it_out() -> None:
@@ -170,19 +179,19 @@ def test_predictions_of_a_row_are_averaged_over_the_splits_that_held_it_out() ->
 
 
 def test_rows_may_be_given_by_a_mask() -> None:
-    one = result(0.0) | {"test_rows": np.array([False, True, True])}
-    assert held_out([one], 1)[0][0][0].tolist() == [1, 2]
+    masked = FitResult(0.0, predictions=np.zeros(2), test_rows=np.array([False, True, True]))
+    assert predictions_by_candidate([masked], 1)[0][0][0].tolist() == [1, 2]
 
 
 def test_classes_that_a_split_did_not_train_on_have_the_probability_0() -> None:
     y = np.array(["a", "b", "c"] * 10)
     train = np.flatnonzero(y != "b")
     fitted = mlp(KerasMLPClassifier, epochs=1).fit(X[train], y[train])
-    proba = predicted(fitted, X[:30], y, np.arange(5), train)
+    proba = heldout_predictions.heldout_predictions(fitted, X[:30], y, np.arange(5), train)
     np.testing.assert_allclose(proba[:, [0, 2]], fitted.predict_proba(X[:5]), rtol=1e-6)
     assert not proba[:, 1].any()
-    assert predicted(mlp(), X, Y, np.arange(5), train) is None
-    assert predicted(Ridge().fit(X, Y), X, Y, np.arange(5), train) is None
+    assert heldout_predictions.heldout_predictions(mlp(), X, Y, np.arange(5), train) is None
+    assert heldout_predictions.heldout_predictions(Ridge().fit(X, Y), X, Y, np.arange(5), train) is None
 
 
 # Ensembles of a search.

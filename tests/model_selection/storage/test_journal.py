@@ -35,6 +35,7 @@ from kerashp.model_selection import (
     RandomizedSearchCV,
 )
 from kerashp.model_selection._fits.deadline import Stopped
+from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.fingerprint import digest
 from kerashp.model_selection._running import evaluation, local
 from kerashp.model_selection._storage.journal import _FORMAT, Journal
@@ -360,18 +361,20 @@ def test_a_group_that_could_not_train_together_does_no_finished_fit_again(
 
     scored: list[Any] = []
 
-    def finished(task: Any, stop_at: int) -> Any:
+    run, stop_at = Task.run, 4
+
+    def counted(task: Task) -> Any:
         scored.append(task.place)
         if len(scored) == stop_at:
             raise KeyboardInterrupt
-        return local.checked(local.with_history(task.run()), task)
+        return run(task)
 
     monkeypatch.setattr(local.StackedTraining, "train", refused)
     estimator, grid = KerasMLPRegressor(0, epochs=1, random_state=0), {"learning_rate": [0.01, 0.1]}
-    monkeypatch.setattr(local, "finished", lambda task: finished(task, 4))
+    monkeypatch.setattr(Task, "run", counted)
     with pytest.warns(UserWarning, match="stopped by Ctrl-C: 1 of 2 candidates"):
         searched(tmp_path, estimator, grid=grid)
-    monkeypatch.setattr(local, "finished", lambda task: finished(task, 99))
+    stop_at = 99
     with pytest.warns(
         FallbackWarning, match="4 fits are trained one by one: ValueError: it cannot be compiled"
     ):
