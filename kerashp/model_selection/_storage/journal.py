@@ -26,7 +26,8 @@ from kerashp.model_selection._storage.memory import Unwritten, results_of
 from kerashp.model_selection._storage.records import Records, RecordsError, connected
 from kerashp.training import Paused
 
-_FORMAT = 3
+# Rises with what records hold, and with modules of kerashp that move: digests contain their names.
+_FORMAT = 4
 
 
 class JournalError(Exception):
@@ -174,8 +175,9 @@ class Journal:
             found, seed = kept["format"], int(kept["seed"])
         if found != _FORMAT:
             raise JournalError(
-                f"{self._folder} has the format {found}, and this version of kerashp writes and "
-                f"reads the format {_FORMAT}: use the version that began it, or another folder"
+                f"{self._folder} holds a journal of format {found}, but this version of kerashp reads and "
+                f"writes format {_FORMAT}. Continue the search with the version that began it, or pass "
+                "another folder; nothing has been changed"
             )
         return seed
 

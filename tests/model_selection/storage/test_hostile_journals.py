@@ -15,6 +15,7 @@ import pytest
 from kerashp import KerasMLPRegressor
 from kerashp.model_selection import GridSearchCV, JournalError
 from kerashp.model_selection._storage.entries import fit_of, key_of, plan_of, result_of, state_of
+from kerashp.model_selection._storage.journal import _FORMAT
 from kerashp.model_selection._storage.records import Records, _digest, connected, packed, unpacked
 from kerashp.training import Member, Population
 
@@ -68,6 +69,8 @@ RESULTS: dict[str, tuple[dict[str, Any], str]] = {
     "curves": ({"history": {"loss": 3.0}}, "its history is {'loss': 3.0}"),
     "best epoch": ({"best_epoch": 0.5}, "its best_epoch is 0.5"),
     "stopped": ({"stopped_early": 1}, "its stopped_early is 1"),
+    "errors of scores": ({"score_errors": [1]}, r"its score_errors is \[1\]"),
+    "another field": ({"estimators": 1}, "unexpected keyword argument 'estimators'"),
 }
 
 
@@ -82,9 +85,9 @@ def test_a_result_that_no_fit_has(folder: Path, records: Records, case: str) -> 
 @pytest.mark.parametrize(
     ("kind", "content", "said"),
     [
-        ("journal", {"format": 3}, "a record journal is none that a search writes .KeyError: 'seed'"),
+        ("journal", {"format": _FORMAT}, "a record journal is none that a search writes .KeyError: 'seed'"),
         ("journal", [3], "a record journal is none"),
-        ("journal", {"format": 3, "seed": "x"}, "a record journal is none .*invalid literal"),
+        ("journal", {"format": _FORMAT, "seed": "x"}, "a record journal is none .*invalid literal"),
         ("search", ["X"], "a record search is none .*AttributeError"),
         ("plan", {"groups": 3}, "a record plan is none .*not iterable"),
         ("plan", {"groups": [], "alone": [], "costs": None}, r"it plans the fits \[\], which are not those"),

@@ -314,13 +314,19 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> N
         searched("")
 
 
-def test_a_format_of_later_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [3, _FORMAT + 1])
+def test_a_journal_of_another_format_is_refused(tmp_path: Path, number: int) -> None:
     searched(tmp_path)
-    later = _FORMAT + 1
     with recorded(tmp_path) as records:
-        records.put("journal", {"journal": {"format": later, "seed": 0}})
-    with pytest.raises(JournalError, match=f"has the format {later}, and this version of kerashp writes and"):
+        records.put("journal", {"journal": {"format": number, "seed": 0}})
+    before = contents(tmp_path)
+    message = (
+        rf"holds a journal of format {number}, but .* writes format {_FORMAT}\. Continue the search with"
+    )
+    with pytest.raises(JournalError, match=message):
         searched(tmp_path)
+    assert contents(tmp_path) == before
+    assert len(FITS) == 6
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
