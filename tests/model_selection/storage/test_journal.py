@@ -320,9 +320,7 @@ def test_a_journal_of_another_format_is_refused(tmp_path: Path, number: int) -> 
     with recorded(tmp_path) as records:
         records.put("journal", {"journal": {"format": number, "seed": 0}})
     before = contents(tmp_path)
-    message = (
-        rf"holds a journal of format {number}, but .* writes format {_FORMAT}\. Continue the search with"
-    )
+    message = rf"holds a journal of format {number}, but .* writes format {_FORMAT}\. Continue the"
     with pytest.raises(JournalError, match=message):
         searched(tmp_path)
     assert contents(tmp_path) == before
