@@ -28,7 +28,7 @@ from kerashp.model_selection._ensembles.search_mixin import EnsemblingMixin
 from kerashp.model_selection._fits.curves import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._fits.deadline import CTRL_C, Deadline, Stopped
 from kerashp.model_selection._fits.failures import reported
-from kerashp.model_selection._fits.heldout_predictions import HeldoutPredictions, predictions_by_candidate
+from kerashp.model_selection._fits.heldout_predictions import predictions_by_candidate
 from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.seeds import drawing_from, new_seed
 from kerashp.model_selection._fits.task import Resource
@@ -40,7 +40,8 @@ from kerashp.model_selection._running.joblib_backend import AllAtOnce
 from kerashp.model_selection._running.processes import workers
 from kerashp.model_selection._running.trial import Trial, check_finite
 from kerashp.model_selection._storage.journal import Journal
-from kerashp.model_selection._storage.memory import Unwritten
+from kerashp.model_selection._storage.memory import MemoryStorage
+from kerashp.model_selection._storage.protocol import SearchStorage
 from kerashp.spaces._search_space import search_space
 from kerashp.training import check_fork, one_warning_a_cause, without_retracing_warnings
 
@@ -146,12 +147,12 @@ class TogetherMixin(EnsemblingMixin):
 
     def _fit_together(self, X: Any, y: Any, params: dict[str, Any]) -> Self:
         limit = Deadline(None if self.timeout is None else time.time() + self.timeout)
-        with self._store() as store, drawing_from(store.seed if self.journal is not None else None):
-            how = *workers(self.n_jobs), store, limit, self._goes_on_by, self._varied
+        with self._storage() as storage, drawing_from(storage.seed if self.journal is not None else None):
+            how = *workers(self.n_jobs), storage, limit, self._goes_on_by, self._varied
             trial = Trial(self.scoring, self.refit, whole=not self._varied)
             evaluation = Evaluation(self.max_memory, self.verbose > 0, *how, trial=trial)
             self._evaluation, self._limit = evaluation, limit
-            store.library = HeldoutPredictions(self.refit, store.results)
+            storage.limit_predictions(self.refit)
             all_at_once = AllAtOnce(
                 lambda tasks: counted_results(
                     [result.for_sklearn() for result in self._received(evaluation.results(tasks))], len(tasks)
@@ -190,12 +191,12 @@ class TogetherMixin(EnsemblingMixin):
         """What the search makes of keras-tuner's `HyperParameters`."""
         return search_space(space)
 
-    def _store(self) -> AbstractContextManager[Any]:
+    def _storage(self) -> AbstractContextManager[SearchStorage]:
         """Where results and states are kept."""
         goes_on = self._goes_on_by is not None
         if self.journal is not None:
             return Journal(self.journal, self.journal_every, keeps_finished=goes_on)
-        return nullcontext(Unwritten(goes_on, new_seed() if goes_on else None))
+        return nullcontext(MemoryStorage(goes_on, new_seed() if goes_on else None))
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
         try:

@@ -236,7 +236,7 @@ def test_another_most_is_another_search_to_a_journal(tmp_path: Path) -> None:
 def test_a_search_that_was_refused_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     search = halving(KerasMLPRegressor(**MLP), {"learning_rate": [1e-3]}, journal=tmp_path / "file")
-    with pytest.raises(JournalError, match="cannot be a journal's folder"):
+    with pytest.raises(JournalError, match="cannot be the folder of a journal"):
         search.fit(X, Y)
     assert not {name for name in vars(search) if name.startswith("_goes") or name == "_found"}
 

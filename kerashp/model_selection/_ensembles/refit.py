@@ -16,7 +16,7 @@ from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.plan import Group
 from kerashp.model_selection._planning.preprocessing_cache import Memory
 from kerashp.model_selection._running.evaluation import Evaluation
-from kerashp.model_selection._storage.memory import Unwritten
+from kerashp.model_selection._storage.memory import MemoryStorage
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def fitted(
         for number, (estimator, own) in enumerate(zip(estimators, epochs, strict=True))
     ]
     limit = Deadline()
-    store = Unwritten(keeps_finished=False)
-    evaluation = Evaluation(None, False, 1, None, store, limit, earlier=earlier)
+    storage = MemoryStorage(keeps_finished=False)
+    evaluation = Evaluation(None, False, 1, None, storage, limit, earlier=earlier)
     with suppress(Stopped):
         results = evaluation.results(tasks)
     if limit.reason is not None:

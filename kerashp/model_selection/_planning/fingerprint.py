@@ -25,15 +25,15 @@ _LIBRARIES = ("builtins", "abc", "kerashp", "scikeras", "sklearn")
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic)
 
 
-def of_round(tasks: Sequence[Task]) -> dict[str, str]:
-    """Of what a round's tasks have of their own, by what it is called in errors."""
+def round_digests(tasks: Sequence[Task]) -> dict[str, str]:
+    """The digests of splits and candidates, which every round has its own of, by their names in errors."""
     splits = {task.split: (task.keywords["train"], task.keywords["test"]) for task in tasks}
     candidates = {task.candidate: task.keywords["parameters"] for task in tasks}
     return {"the splits": digest(splits), "the candidates": digest(candidates)}
 
 
-def of_search(tasks: Sequence[Task], resource: Resource | None) -> dict[str, str]:
-    """Of all else that decides about results, which is the same in every round."""
+def search_digests(tasks: Sequence[Task], resource: Resource | None) -> dict[str, str]:
+    """The digests of everything else that decides the results, which is the same in every round."""
     first = tasks[0]
     estimator, X, y = first.arguments
     told = first.keywords

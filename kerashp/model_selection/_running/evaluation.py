@@ -31,6 +31,7 @@ from kerashp.model_selection._running.processes import neighbours, spread
 from kerashp.model_selection._running.progress import Bar
 from kerashp.model_selection._running.trial import Trial
 from kerashp.model_selection._running.worker import GroupOutcome, run_group, whole_groups
+from kerashp.model_selection._storage.protocol import SearchStorage
 from kerashp.training import Paused, measured
 
 _SHARE_OF_MEMORY = 0.5
@@ -50,7 +51,7 @@ class Evaluation:
         Workers.
     backend : joblib backend or None
         Where the workers are; None: this process does it all.
-    store : Unwritten or Journal
+    storage : SearchStorage
         Where results and states are kept.
     limit : Deadline
         When to end before all is done.
@@ -83,7 +84,7 @@ class Evaluation:
         verbose: bool,
         n_jobs: int,
         backend: Any,
-        store: Any,
+        storage: SearchStorage,
         limit: Deadline,
         resource: Resource | None = None,
         varied: bool = False,
@@ -99,7 +100,7 @@ class Evaluation:
         self._verbose = verbose
         self._n_jobs = n_jobs
         self._backend = backend
-        self._store = store
+        self._storage = storage
         self._limit = limit
         self._resource = resource
         self._varied = varied
@@ -122,11 +123,11 @@ class Evaluation:
         self._limit.check()
         tasks = [replace(task, n_before=len(self.finished)) for task in tasks]
         for fit in self._lost_fits:  # on which the next candidates depend
-            self._store.keep_result(fit, self._store.results[fit])
+            self._storage.keep_result(fit, self._storage.results[fit])
         self._lost_fits.clear()
-        self._store.check(tasks, self._resource)
+        self._storage.check(tasks, self._resource)
         tasks = self._in_line(tasks)
-        left = {task.place: task for task in tasks if task.place not in self._store.results}
+        left = {task.place: task for task in tasks if task.place not in self._storage.results}
         drawn, own = random.getstate(), np.random.get_state()  # Keras draws the seeds of templates
         try:
             with training_for(None), Bar(self._verbose, sum(map(n_epochs, left.values()))) as bar:
@@ -137,22 +138,22 @@ class Evaluation:
             pass
         finally:
             random.setstate(drawn)
-            if self._store.seed is not None:  # whatever the fits drew, of which some may be done already
+            if self._storage.seed is not None:  # whatever the fits drew, of which some may be done already
                 np.random.set_state(own)
         done = dict.fromkeys((task.candidate for task in tasks), True)
         for task in tasks:
-            done[task.candidate] &= task.place in self._store.results
+            done[task.candidate] &= task.place in self._storage.results
         self.finished += done.values()
         if not all(done.values()) and self._limit.reason is None:  # it was over for the workers
             self._limit.stop(TIMEOUT)
         if not any(done.values()):
             raise Stopped
-        return [self._store.results[task.place] for task in tasks if done[task.candidate]]
+        return [self._storage.results[task.place] for task in tasks if done[task.candidate]]
 
     def _run(self, tasks: Sequence[Task], left: dict[FitId, Task], bar: Bar) -> None:
         """Run the tasks that are left, as they were planned when they began, or as is best."""
-        plan, tries = self._store.plan(tasks), self._trial is not None and not self.finished
-        preparation = FitPreparer(self._store.seed, samples=tries)
+        plan, tries = self._storage.plan(tasks), self._trial is not None and not self.finished
+        preparation = FitPreparer(self._storage.seed, samples=tries)
         prepared: dict[FitId, PreparedFit | str] = {}
         if plan is None or self._backend is None:
             wanted = [task for task in tasks if plan is None or task.place in _beside(left, plan)]
@@ -163,7 +164,7 @@ class Evaluation:
             if self._trial is not None and tries:
                 self._trial.run(tasks, preparation)
             plan = self._planned(prepared, preparation)
-            self._store.keep_plan(tasks, plan)
+            self._storage.keep_plan(tasks, plan)
         self.plan = before = plan if self.plan is None else self.plan.and_(plan)
         groups = [group for group in plan.groups if left.keys() & set(group.fits)]
         alone = [left[one.fit] for one in plan.alone if one.fit in left]
@@ -171,7 +172,7 @@ class Evaluation:
             own = [(group, [prepared[fit] for fit in group.fits]) for group in groups]
             whole, divided = whole_groups(own)
             alone += [left[fit] for group, _ in divided for fit in group.fits if fit in left]
-            here = LocalRunner(self._store, self._limit, bar, self.seconds)
+            here = LocalRunner(self._storage, self._limit, bar, self.seconds)
             divided += here.run(whole, preparation.blocks, alone)
             self.trained += here.trained
         else:
@@ -211,7 +212,7 @@ class Evaluation:
         about: list[Group | None] = [*groups, *[None] * len(alone)]
         own = [[tasks[fit] for fit in group.fits] for group in groups] + [[task] for task in alone]
         works = [
-            (of, group, self._store.elsewhere([task.place for task in of], on_this_machine), deadline)
+            (of, group, self._storage.for_worker([task.place for task in of], on_this_machine), deadline)
             for of, group in zip(own, about, strict=True)
         ]
         divided: Divided = []
@@ -229,19 +230,19 @@ class Evaluation:
 
     def _keep(self, tasks: Sequence[Task], done: GroupOutcome, bar: Bar) -> None:
         if done.states:
-            self._store.keep_states(done.states)
+            self._storage.keep_states(done.states)
         for fit, result in done.results.items():
-            if fit not in self._store.results:
-                self._store.keep_result(fit, result)
+            if fit not in self._storage.results:
+                self._storage.keep_result(fit, result)
                 bar.finished(result)
-        if len(done.results) == len(tasks) and not self._store.keeps_finished:
-            self._store.forget_states([task.place for task in tasks])
+        if len(done.results) == len(tasks) and not self._storage.keeps_finished:
+            self._storage.forget_states([task.place for task in tasks])
         bar.advance(sum(map(n_epochs, tasks)))
 
     def _lost(self, tasks: Sequence[Task], error: Exception) -> None:
         """Fits whose workers were killed have failed; if the search ends with them, they are not written."""
         failed = {task.place: task.failed(error) for task in tasks}
-        self._store.results |= failed
+        self._storage.results.update(failed)
         self._lost_fits += [task.place for task in tasks]
 
     def _in_line(self, tasks: Sequence[Task]) -> list[Task]:
@@ -260,15 +261,15 @@ class Evaluation:
         latest = {max(line) for line in before if line}
         splits = {task.split for task in tasks}
         gone = [candidate for candidate in range(n_before) if candidate not in latest]
-        self._store.forget_states([(candidate, split) for candidate in gone for split in splits])
+        self._storage.forget_states([(candidate, split) for candidate in gone for split in splits])
 
     def _seeded(self, task: Task, line: Sequence[int], stacked: set[FitId]) -> Task:
-        seeded = task if self._store.seed is None else task.seeded(self._store.seed, line[0])
-        own = self._store.state(task.place)
+        seeded = task if self._storage.seed is None else task.seeded(self._storage.seed, line[0])
+        own = self._storage.state(task.place)
         if self._resource is None:
             return replace(seeded, paused=own)
         before = self._before(task, line, self._resource)
-        if task.place in self._store.results:
+        if task.place in self._storage.results:
             self._epochs_before[task.place] = self._epochs_then(task, line, self._resource, stacked)
         elif before is not None:
             self._epochs_before[task.place] = before.n_epochs
@@ -278,7 +279,7 @@ class Evaluation:
         """The latest state of the same fit in earlier calls, unless it trained for longer then."""
         most = task.keywords["parameters"][resource.name]
         earlier = [candidate for candidate in reversed(line) if candidate < task.n_before]
-        states = (self._store.state((candidate, task.split)) for candidate in earlier)
+        states = (self._storage.state((candidate, task.split)) for candidate in earlier)
         return next((state for state in states if state is not None and state.n_epochs <= most), None)
 
     def _epochs_then(self, task: Task, line: Sequence[int], resource: Resource, stacked: set[FitId]) -> int:
@@ -288,7 +289,7 @@ class Evaluation:
         """
         fits = [(candidate, task.split) for candidate in reversed(line) if candidate < task.n_before]
         for fit in fits[:1] if resource.narrows else fits:
-            curves = self._store.results[fit].history if fit in stacked else None
+            curves = self._storage.results[fit].history if fit in stacked else None
             if curves is not None and len(curves["loss"]) <= task.keywords["parameters"][resource.name]:
                 return len(curves["loss"])
         return 0

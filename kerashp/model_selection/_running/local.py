@@ -24,6 +24,7 @@ from kerashp.model_selection._planning.plan import Group
 from kerashp.model_selection._planning.prepare import PreparedFit
 from kerashp.model_selection._running.progress import Bar
 from kerashp.model_selection._running.stacked import StackedTraining
+from kerashp.model_selection._storage.protocol import Storage
 from kerashp.model_selection._storage.records import RecordsError
 from kerashp.training import (
     Devices,
@@ -64,7 +65,7 @@ class LocalRunner:
 
     Parameters
     ----------
-    store : Unwritten, Journal or WorkerJournal
+    storage : Storage
     limit : Deadline
         When to end before all is done.
     bar : Bar
@@ -76,9 +77,9 @@ class LocalRunner:
         Those that have.
     """
 
-    def __init__(self, store: Any, limit: Deadline, bar: Bar, seconds: Seconds):
+    def __init__(self, storage: Storage, limit: Deadline, bar: Bar, seconds: Seconds):
         self.trained: list[Group] = []
-        self._store = store
+        self._storage = storage
         self._limit = limit
         self._bar = bar
         self._seconds = seconds
@@ -97,7 +98,7 @@ class LocalRunner:
                     self.trained.append(group)
                 if reason is not None:
                     divided.append((group, reason))
-                    one_by_one += [own for own in _tasks(fits) if own.place not in self._store.results]
+                    one_by_one += [own for own in _tasks(fits) if own.place not in self._storage.results]
                 for ready in fits:
                     ready.state.release()  # so that its model can go while others train
         for task in one_by_one:
@@ -120,14 +121,14 @@ class LocalRunner:
         together = future.result()
         self._seconds.add({"compiling": together.compile_seconds, "training": together.train_seconds})
         for position, ready in enumerate(fits):
-            if ready.task.place not in self._store.results:
+            if ready.task.place not in self._storage.results:
                 self._keep(ready.task, scored(together, position, ready))
-        if not self._store.keeps_finished:
-            self._store.forget_states([task.place for task in _tasks(fits)])
+        if not self._storage.keeps_finished:
+            self._storage.forget_states([task.place for task in _tasks(fits)])
         return None
 
     def _keep(self, task: Task, result: FitResult) -> None:
-        self._store.keep_result(task.place, result)
+        self._storage.keep_result(task.place, result)
         self._bar.finished(result)
 
     def _trained(
@@ -141,11 +142,13 @@ class LocalRunner:
 
         def train(group: Group, fits: Sequence[PreparedFit]) -> StackedTraining:
             # But the first of all: by a bad estimate, nothing might ever begin.
-            first = group is groups[0][0] and not self._store.results
+            first = group is groups[0][0] and not self._storage.results
             self._limit.check(0.0 if first else group.compile_seconds)
-            keep = self._store.keep_states if self._store.keeps else None
+            keep = self._storage.keep_states if self._storage.keeps_states else None
             with devices.least_busy():
-                return StackedTraining(fits, blocks, group.room).train(self._report, keep, self._store.every)
+                return StackedTraining(fits, blocks, group.room).train(
+                    self._report, keep, self._storage.every
+                )
 
         dtypes = {group.fits: fits[0].dtype for group, fits in groups}
         usual = (None, keras.config.floatx())

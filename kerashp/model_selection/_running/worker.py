@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from kerashp.estimators._training.handover import training_for
 from kerashp.model_selection._fits.deadline import Deadline, Stopped
@@ -14,6 +13,7 @@ from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
 from kerashp.model_selection._running.local import Divided, LocalRunner, Seconds
 from kerashp.model_selection._running.progress import Bar
 from kerashp.model_selection._running.stacked import States
+from kerashp.model_selection._storage.protocol import Storage
 from kerashp.training import n_cores
 
 
@@ -27,25 +27,28 @@ class GroupOutcome:
     states: States
 
 
-def run_group(tasks: Sequence[Task], group: Group | None, store: Any, deadline: float | None) -> GroupOutcome:
-    """The work of a worker: a group, or if there is none fits that train alone."""
+def run_group(
+    tasks: Sequence[Task], group: Group | None, storage: Storage, deadline: float | None
+) -> GroupOutcome:
+    """Train and score the tasks of a group; if there is none, each task separately."""
     seconds, limit = Seconds(), Deadline(deadline)
-    tasks = [replace(task, paused=store.state(task.place) or task.paused) for task in tasks]
-    here = LocalRunner(store, limit, Bar(False, 0), seconds)
+    tasks = [replace(task, paused=storage.state(task.place) or task.paused) for task in tasks]
+    runner = LocalRunner(storage, limit, Bar(False, 0), seconds)
     with training_for(None):
         if group is None:
-            here.run([], DataPool(), tasks)
-            return GroupOutcome(store.results, dict(seconds), None, {})
-        preparation = FitPreparer(store.seed)
+            runner.run([], DataPool(), tasks)
+            return GroupOutcome(storage.results, dict(seconds), None, {})
+        preparation = FitPreparer(storage.seed)
         try:
             with seconds.spent("preparing"):
                 prepared = preparation.prepared(tasks, limit)
         except Stopped:
             return GroupOutcome({}, dict(seconds), None, {})
         whole, divided = whole_groups([(group.on(n_cores()), prepared)])
-        one_by_one = [task for task in tasks if divided and task.place not in store.results]
-        divided += here.run(whole, preparation.blocks, one_by_one)
-    return GroupOutcome(store.results, dict(seconds), divided[0][1] if divided else None, store.states)
+        one_by_one = [task for task in tasks if divided and task.place not in storage.results]
+        divided += runner.run(whole, preparation.blocks, one_by_one)
+    reason = divided[0][1] if divided else None
+    return GroupOutcome(storage.results, dict(seconds), reason, dict(storage.states))
 
 
 def whole_groups(

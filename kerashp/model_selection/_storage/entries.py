@@ -1,4 +1,7 @@
-"""The records of a journal as plans, results and states; the file may have been written by somebody else."""
+"""Plans, results and states from the records of a journal, whose file may come from elsewhere.
+
+A record is checked before it is used.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,70 +13,72 @@ from kerashp.model_selection._fits.result import FitId, FitResult
 from kerashp.model_selection._planning.plan import Alone, Group, Plan
 from kerashp.training import Costs, Paused, Room
 
-# The places of generators that NumPy does not check, and would read other memory by: name, least, greatest.
-_PLACES = (("pos", 0, 624), ("buffer_pos", 0, 4))
+# The positions in a generator's state that NumPy does not check, and by which it would read other memory:
+# name, least, greatest.
+_POSITIONS = (("pos", 0, 624), ("buffer_pos", 0, 4))
 _N_KEYS = 624  # of an MT19937
 
 
-def key_of(fit: FitId) -> str:
-    """A fit's key."""
+def key_of_fit(fit: FitId) -> str:
+    """The key of a fit in the file."""
     return f"{fit[0]}/{fit[1]}"
 
 
-def fit_of(key: str) -> FitId:
-    """The fit of a key."""
+def fit_of_key(key: str) -> FitId:
+    """The inverse of `key_of_fit`."""
     candidate, split = map(int, key.split("/"))
     return candidate, split
 
 
-def result_of(kept: Any) -> FitResult:
-    """A fit's result.
+def result_of_record(record: Any) -> FitResult:
+    """The result of a fit.
 
     Raises
     ------
     Exception
-        If it is none, as for the others below.
+        Of any type, if the record holds no result; likewise below.
     """
-    for name, fits in _RESULT.items():
-        if name not in _OPTIONAL or name in kept:
-            _check(name, kept[name], fits)
-    texts = {name: tuple(kept[name]) for name in ("score_errors", "unconverged")}
-    return FitResult(**kept | texts)
+    for name, is_valid in _RESULT.items():
+        if name not in _OPTIONAL or name in record:
+            _check(name, record[name], is_valid)
+    texts = {name: tuple(record[name]) for name in ("score_errors", "unconverged")}
+    return FitResult(**record | texts)
 
 
 def record_of_result(result: FitResult) -> dict[str, Any]:
-    """The record of a fit's result."""
-    fields = {name: value for name, value in vars(result).items() if name != "estimator"}
+    """The inverse of `result_of_record`."""
+    record = {name: value for name, value in vars(result).items() if name != "estimator"}
     if result.train_scores is None:
-        del fields["train_scores"]
-    return fields
+        del record["train_scores"]
+    return record
 
 
-def plan_of(kept: Any, fits: Iterable[FitId]) -> Plan:
-    """A plan of these fits."""
-    groups = list(map(_group, kept["groups"]))
-    alone = [Alone(_fit(one["fit"]), str(one["reason"])) for one in kept["alone"]]
-    planned = [fit for group in groups for fit in group.fits] + [one.fit for one in alone]
+def plan_of_record(record: Any, fits: Iterable[FitId]) -> Plan:
+    """The plan of these fits."""
+    groups = list(map(_group_of_record, record["groups"]))
+    alone = [Alone(_fit_of_record(entry["fit"]), str(entry["reason"])) for entry in record["alone"]]
+    planned = [fit for group in groups for fit in group.fits] + [entry.fit for entry in alone]
     if sorted(planned) != sorted(fits):
-        raise ValueError(f"it plans the fits {shown(planned)}, which are not those of the search")
-    return Plan(tuple(groups), tuple(alone), None if kept["costs"] is None else Costs(**kept["costs"]))
+        raise ValueError(f"its fits are {shown(planned)}, which are not those of the search")
+    costs = None if record["costs"] is None else Costs(**record["costs"])
+    return Plan(tuple(groups), tuple(alone), costs)
 
 
-def state_of(kept: Any) -> Paused:
-    """Where a fit's training was paused."""
-    for name, fits in _STATE.items():
-        _check(name, kept[name], fits)
-    return Paused(**kept)
+def state_of_record(record: Any) -> Paused:
+    """Where the training of a fit was paused."""
+    for name, is_valid in _STATE.items():
+        _check(name, record[name], is_valid)
+    return Paused(**record)
 
 
-def _group(kept: dict[str, Any]) -> Group:
-    """A group from its dict, in which tuples are lists."""
-    room = kept["room"]
+def _group_of_record(record: dict[str, Any]) -> Group:
+    """A group, whose tuples are lists in the record."""
+    room = record["room"]
     room = Room(room["n_members"], tuple(room["units"]), tuple(room["spare"]), room["validates"])
-    group = Group(**kept | {"fits": tuple(map(_fit, kept["fits"])), "room": room})
+    group = Group(**record | {"fits": tuple(map(_fit_of_record, record["fits"])), "room": room})
     counts = (group.batch_size, group.n_weights, group.n_cores, room.n_members, *room.units)
-    _check("counts of a group", counts, lambda numbers: all(_is_count(number) for number in numbers))
-    _check("one_by_one", group.one_by_one, lambda reason: reason is None or isinstance(reason, str))
+    _check("counts of a group", counts, lambda numbers: all(map(_is_count, numbers)))
+    _check("one_by_one", group.one_by_one, lambda reason: reason is None or _is_text(reason))
     _check(
         "traits",
         group.traits,
@@ -82,13 +87,13 @@ def _group(kept: dict[str, Any]) -> Group:
     return group
 
 
-def _fit(kept: Any) -> FitId:
-    _check("fit", kept, lambda fit: isinstance(fit, list) and len(fit) == 2 and all(map(_is_count, fit)))
-    return kept[0], kept[1]
+def _fit_of_record(record: Any) -> FitId:
+    _check("fit", record, lambda fit: isinstance(fit, list) and len(fit) == 2 and all(map(_is_count, fit)))
+    return record[0], record[1]
 
 
-def _check(name: str, value: Any, fits: Callable[[Any], bool]) -> None:
-    if not fits(value):
+def _check(name: str, value: Any, is_valid: Callable[[Any], bool]) -> None:
+    if not is_valid(value):
         raise ValueError(f"its {name} is {shown(value)}")
 
 
@@ -122,15 +127,17 @@ def _is_array(value: Any) -> bool:
 
 def _are_arrays(value: Any) -> bool:
     return isinstance(value, list) and all(
-        isinstance(own, list) and all(map(_is_array, own)) for own in value
+        isinstance(arrays, list) and all(map(_is_array, arrays)) for arrays in value
     )
 
 
-def _is_order(value: Any) -> bool:
-    """Whether a generator's state is one that NumPy can be given."""
-    own = {**value, **value["state"]}
-    places = all(name not in own or least <= int(own[name]) <= most for name, least, most in _PLACES)
-    return places and ("key" not in own or "pos" not in own or own["key"].shape == (_N_KEYS,))
+def _is_generator_state(value: Any) -> bool:
+    """Whether NumPy can be given this state of a generator."""
+    state = {**value, **value["state"]}
+    positions = all(
+        name not in state or least <= int(state[name]) <= greatest for name, least, greatest in _POSITIONS
+    )
+    return positions and ("key" not in state or "pos" not in state or state["key"].shape == (_N_KEYS,))
 
 
 _OPTIONAL = ("train_scores",)
@@ -153,5 +160,5 @@ _STATE: dict[str, Callable[[Any], bool]] = {
     "history": _is_history,
     "values": _are_arrays,
     "best": lambda value: value is None or _are_arrays(value),
-    "order": lambda value: value is None or _is_order(value),
+    "order": lambda value: value is None or _is_generator_state(value),
 }

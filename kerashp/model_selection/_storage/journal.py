@@ -1,28 +1,29 @@
-"""A search's journal: its results as they come, and the states of what trains, in a folder."""
+"""Results and states of a search in a folder, as they come: a journal."""
 
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from kerashp.model_selection._fits.heldout_predictions import HeldoutPredictions
 from kerashp.model_selection._fits.result import FitId, FitResult
 from kerashp.model_selection._fits.seeds import new_seed
 from kerashp.model_selection._fits.task import Resource, Task
-from kerashp.model_selection._planning.fingerprint import of_round, of_search
+from kerashp.model_selection._planning.fingerprint import round_digests, search_digests
 from kerashp.model_selection._planning.plan import Plan
 from kerashp.model_selection._storage.entries import (
-    fit_of,
-    key_of,
-    plan_of,
+    fit_of_key,
+    key_of_fit,
+    plan_of_record,
     record_of_result,
-    result_of,
-    state_of,
+    result_of_record,
+    state_of_record,
 )
-from kerashp.model_selection._storage.memory import Unwritten, results_of
+from kerashp.model_selection._storage.memory import MemoryStorage, results_of_fits
+from kerashp.model_selection._storage.protocol import Storage
 from kerashp.model_selection._storage.records import Records, RecordsError, connected
 from kerashp.training import Paused
 
@@ -31,36 +32,29 @@ _FORMAT = 4
 
 
 class JournalError(Exception):
-    """A journal that cannot be used: of another search, in use, damaged, or not to be written."""
+    """A journal that cannot be used: of another search, in use, damaged, or not writable."""
 
 
 class Journal:
-    """Keeps a search in a folder, so that the same search goes on where it was.
+    """A `SearchStorage` in a folder, from which the same search continues after it was ended.
 
     Parameters
     ----------
     folder : str or path
-        Made if it is not there.
+        It is created if it does not exist.
     every : float
         Seconds between two states of a group in training.
     keeps_finished : bool, default=False
-        Whether the states of finished fits are kept: something may go on from them.
-
-    Attributes
-    ----------
-    seed : int
-        What nobody has given a seed gets its own from this one.
-    results : dict from (candidate, split) to dict
-        Of the fits that are finished.
+        Whether the states of finished fits are kept, for other fits to continue from.
 
     Raises
     ------
     JournalError
-        If another process uses the folder, or what is in it is damaged.
+        If another process uses the folder, or its contents are damaged.
     """
 
-    keeps = True
-    library: HeldoutPredictions | None = None  # decides of which results predictions are kept in memory
+    keeps_states = True
+    states: Mapping[FitId, Paused] = MappingProxyType({})  # all of them are in the folder
 
     def __init__(self, folder: Any, every: float, keeps_finished: bool = False):
         if not os.fspath(folder):
@@ -68,13 +62,14 @@ class Journal:
         self._folder = Path(os.fspath(folder))
         self.every = every
         self.keeps_finished = keeps_finished
-        self._told: dict[str, str] = {}  # of the search, once it is known
+        self._digests: dict[str, str] = {}  # of the search, once its first tasks are known
+        self._predictions: HeldoutPredictions | None = None
 
     def __enter__(self) -> Self:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise JournalError(f"{self._folder} cannot be a journal's folder: {error}") from error
+            raise JournalError(f"{self._folder} cannot be the folder of a journal: {error}") from error
         self._lock = _locked(self._folder)
         try:
             self._records = Records(self._folder / "journal.sqlite")
@@ -82,10 +77,10 @@ class Journal:
             self._lock.close()
             raise JournalError(str(error)) from error
         try:
-            self.seed = self._begun()
+            self.seed = self._recorded_seed()
             with self._records.understood("result"):
-                kept = self._records.all("result").items()
-                self.results = {fit_of(key): result_of(result) for key, result in kept}
+                records = self._records.all("result").items()
+                self.results = {fit_of_key(key): result_of_record(record) for key, record in records}
         except BaseException as error:
             self._records.close()
             self._lock.close()
@@ -103,79 +98,78 @@ class Journal:
             raise JournalError(str(error)) from error
 
     def check(self, tasks: Sequence[Task], resource: Resource | None) -> None:
-        """Refuse the tasks of another search, by what differs.
+        """Refuse the tasks of another search, with the names of what differs.
 
         Raises
         ------
         JournalError
         """
-        self._told = self._told or of_search(tasks, resource)
-        told, key = self._told | of_round(tasks), _round(tasks)
-        kept = self._records.get("search", key)
-        if kept is None:
+        self._digests = self._digests or search_digests(tasks, resource)
+        digests, key = self._digests | round_digests(tasks), _round_key(tasks)
+        recorded = self._records.get("search", key)
+        if recorded is None:
             if any(task.place in self.results for task in tasks):
                 raise self._records.damaged(f": it has results, but no record search {key}")
-            self._records.put("search", {key: told})
+            self._records.put("search", {key: digests})
             return
         with self._records.understood("search"):
-            differing = [name for name in told if told[name] != kept.get(name)]
+            differing = [name for name in digests if digests[name] != recorded.get(name)]
         if differing:
-            both = "; ".join(_both(name, kept.get(name), told[name]) for name in differing)
+            names = "; ".join(_difference(name, recorded.get(name), digests[name]) for name in differing)
             raise JournalError(
-                f"{self._folder} is the journal of another search, in which these were other than here: "
-                f"{both}. Call the same search, or give this one its own folder; nothing has been changed"
+                f"{self._folder} is the journal of another search, which differs in: {names}. Call the same "
+                "search, or pass another folder; nothing has been changed"
             )
 
     def plan(self, tasks: Sequence[Task]) -> Plan | None:
-        """The plan by which these tasks began to train, if they did."""
-        kept = self._records.get("plan", _round(tasks))
-        if kept is None:
+        record = self._records.get("plan", _round_key(tasks))
+        if record is None:
             return None
         with self._records.understood("plan"):
-            return plan_of(kept, [task.place for task in tasks])
+            return plan_of_record(record, [task.place for task in tasks])
 
     def keep_plan(self, tasks: Sequence[Task], plan: Plan) -> None:
-        """Keep it."""
-        self._records.put("plan", {_round(tasks): asdict(plan)})
+        self._records.put("plan", {_round_key(tasks): asdict(plan)})
+
+    def limit_predictions(self, refit: Any) -> None:
+        """Keep in memory the predictions of the best candidates only; the folder has all of them."""
+        self._predictions = HeldoutPredictions(refit, self.results)
 
     def keep_result(self, fit: FitId, result: FitResult) -> None:
-        """A fit is finished."""
-        self._records.put("result", {key_of(fit): record_of_result(result)})
+        self._records.put("result", {key_of_fit(fit): record_of_result(result)})
         self.results[fit] = result
-        if self.library is not None:
-            self.library.add(fit)
+        if self._predictions is not None:
+            self._predictions.add(fit)
 
     def state(self, fit: FitId) -> Paused | None:
-        """How far a fit has come."""
         return _state(self._records, fit)
 
     def keep_states(self, states: Mapping[FitId, Paused]) -> None:
-        """Fits in training have come so far."""
         _keep_states(self._records, states)
 
     def forget_states(self, fits: Iterable[FitId]) -> None:
-        """Nothing will go on from these."""
-        self._records.remove("state", map(key_of, fits))
+        self._records.remove("state", map(key_of_fit, fits))
 
-    def elsewhere(self, fits: Iterable[FitId], on_this_machine: bool) -> Any:
-        """What another process keeps these fits in: this journal; on another machine, its own memory."""
-        results = results_of(self.results, fits)
+    def for_worker(self, fits: Iterable[FitId], on_this_machine: bool) -> Storage:
+        """This journal; on another machine, a storage in the worker's memory."""
+        results = results_of_fits(self.results, fits)
         if on_this_machine:
             return WorkerJournal(self._records, self.every, self.seed, results)
-        return Unwritten(self.keeps_finished, self.seed, keeps_stopped=True, results=results)
+        return MemoryStorage(self.keeps_finished, self.seed, keeps_stopped=True, results=results)
 
-    def _begun(self) -> int:
-        kept = self._records.get("journal", "journal")
-        if kept is None:
+    def _recorded_seed(self) -> int:
+        """The seed of the journal, which is written if the journal is new."""
+        record = self._records.get("journal", "journal")
+        if record is None:
             if not self._records.is_empty():
                 raise self._records.damaged(": it has records, but no record journal")
-            kept = {"format": _FORMAT, "seed": new_seed()}
-            self._records.put("journal", {"journal": kept})
+            record = {"format": _FORMAT, "seed": new_seed()}
+            self._records.put("journal", {"journal": record})
         with self._records.understood("journal"):
-            found, seed = kept["format"], int(kept["seed"])
-        if found != _FORMAT:
+            number, seed = record["format"], int(record["seed"])
+        if number != _FORMAT:
             raise JournalError(
-                f"{self._folder} holds a journal of format {found}, but this version of kerashp reads and "
+                f"{self._folder} holds a journal of format {number}, but this version of kerashp reads and "
                 f"writes format {_FORMAT}. Continue the search with the version that began it, or pass "
                 "another folder; nothing has been changed"
             )
@@ -183,19 +177,29 @@ class Journal:
 
 
 class WorkerJournal:
-    """A journal as a worker on the same machine has it: to keep states in, and to go on from them."""
+    """The `Storage` of a worker on the same machine: states are in the journal, results go to the search.
 
-    keeps = keeps_finished = True  # the client forgets, when it has the results
+    Parameters
+    ----------
+    records : Records
+        Those of the journal.
+    every : float
+    seed : int
+    results : dict from (candidate, split) to FitResult
+        The results of the worker's fits that are finished already.
+    """
+
+    keeps_states = keeps_finished = True  # the search removes states, once it has the results
+    states: Mapping[FitId, Paused] = MappingProxyType({})  # all of them are in the journal
 
     def __init__(self, records: Records, every: float, seed: int, results: dict[FitId, FitResult]):
         self._records = records
         self.seed = seed
         self.every = every
         self.results = results
-        self.states: dict[FitId, Paused] = {}  # none to be sent back: they are in the journal
 
     def keep_result(self, fit: FitId, result: FitResult) -> None:
-        """The client writes it."""
+        """Keep it in memory, for the search, which writes it."""
         self.results[fit] = result
 
     def state(self, fit: FitId) -> Paused | None:
@@ -204,14 +208,17 @@ class WorkerJournal:
     def keep_states(self, states: Mapping[FitId, Paused]) -> None:
         _keep_states(self._records, states)
 
+    def forget_states(self, fits: Iterable[FitId]) -> None:
+        self._records.remove("state", map(key_of_fit, fits))
+
 
 def _locked(folder: Path) -> sqlite3.Connection:
-    """A lock that ends with this process, however it ends."""
+    """A lock on the folder, which ends with this process, however it ends."""
     path = folder / "lock.sqlite"
     try:
         lock = connected(path, timeout=0)
     except (OSError, ValueError, sqlite3.Error) as error:
-        raise JournalError(f"{path} cannot be made: {error}") from error
+        raise JournalError(f"{path} cannot be created: {error}") from error
     try:
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.DatabaseError as error:
@@ -219,25 +226,25 @@ def _locked(folder: Path) -> sqlite3.Connection:
         if "locked" not in str(error):
             raise JournalError(f"{path} cannot be locked: {error}") from error
         raise JournalError(
-            f"{folder} is in use by another search. Wait for it to end, or give this one a folder of its own"
+            f"{folder} is in use by another search. Wait for it to end, or pass another folder"
         ) from error
     return lock
 
 
 def _state(records: Records, fit: FitId) -> Paused | None:
-    kept = records.get("state", key_of(fit))
+    record = records.get("state", key_of_fit(fit))
     with records.understood("state"):
-        return None if kept is None else state_of(kept)
+        return None if record is None else state_of_record(record)
 
 
 def _keep_states(records: Records, states: Mapping[FitId, Paused]) -> None:
-    records.put("state", {key_of(fit): vars(paused) for fit, paused in states.items()})
+    records.put("state", {key_of_fit(fit): vars(paused) for fit, paused in states.items()})
 
 
-def _round(tasks: Sequence[Task]) -> str:
-    """The first candidate of the tasks, which are those of one call of a search's for candidates."""
+def _round_key(tasks: Sequence[Task]) -> str:
+    """The first candidate of the tasks, which are those of one call that evaluates candidates."""
     return str(min(task.candidate for task in tasks))
 
 
-def _both(name: str, kept: Any, told: str) -> str:
-    return f"{name} ({kept} then, {told} now)" if name == "the versions" else name
+def _difference(name: str, recorded: Any, digest: str) -> str:
+    return f"{name} ({recorded} then, {digest} now)" if name == "the versions" else name

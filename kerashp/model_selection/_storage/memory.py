@@ -1,7 +1,7 @@
-"""Where the results of a search are kept, and the states of what trains: here, in memory."""
+"""Results and states of a search in memory."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kerashp.model_selection._fits.heldout_predictions import HeldoutPredictions
@@ -11,30 +11,22 @@ from kerashp.model_selection._planning.plan import Plan
 from kerashp.training import Paused
 
 
-class Unwritten:
-    """Keeps nothing longer than the search lasts.
+class MemoryStorage:
+    """A `SearchStorage` that keeps nothing longer than the search lasts.
 
     Parameters
     ----------
     keeps_finished : bool
-        Whether the states of finished fits are kept, for others to go on from.
+        Whether the states of finished fits are kept, for other fits to continue from.
     seed : int or None, default=None
-        Of the fits whose estimator has none; None lets each draw its own.
+        The seed of fits whose estimator has none; None lets each draw its own.
     keeps_stopped : bool, default=False
-        Whether those of fits that were stopped are, too.
-    results : dict, default={}
-        Of fits that are finished already.
-
-    Attributes
-    ----------
-    every : float
-        Seconds between two states of a group in training.
-    results : dict from (candidate, split) to dict
-        Of the fits that are finished.
+        Whether the states of fits that were stopped are kept, too.
+    results : dict from (candidate, split) to FitResult, default={}
+        The results of fits that are finished already.
     """
 
     every = math.inf
-    library: HeldoutPredictions | None = None  # decides of which results predictions are kept
 
     def __init__(
         self,
@@ -43,51 +35,45 @@ class Unwritten:
         keeps_stopped: bool = False,
         results: Mapping[FitId, FitResult] | None = None,
     ):
-        self.keeps = keeps_finished or keeps_stopped
+        self.keeps_states = keeps_finished or keeps_stopped
         self.keeps_finished = keeps_finished
         self.seed = seed
         self.results: dict[FitId, FitResult] = dict(results or {})
-        self._states: dict[FitId, Paused] = {}
+        self.states: dict[FitId, Paused] = {}
+        self._predictions: HeldoutPredictions | None = None
 
-    def check(self, tasks: Iterable[Task], resource: Resource | None) -> None:
-        """Refuse the tasks of another search."""
+    def check(self, tasks: Sequence[Task], resource: Resource | None) -> None:
+        """Accept any tasks: the storage is of no earlier search."""
 
-    def plan(self, tasks: Iterable[Task]) -> Plan | None:
-        """The plan by which these tasks began to train, if they did."""
+    def plan(self, tasks: Sequence[Task]) -> Plan | None:
         return None
 
-    def keep_plan(self, tasks: Iterable[Task], plan: Plan) -> None:
-        """Keep it."""
+    def keep_plan(self, tasks: Sequence[Task], plan: Plan) -> None:
+        """Keep no plan: no other process continues the search."""
+
+    def limit_predictions(self, refit: Any) -> None:
+        self._predictions = HeldoutPredictions(refit, self.results)
 
     def keep_result(self, fit: FitId, result: FitResult) -> None:
-        """A fit is finished."""
         self.results[fit] = result
-        if self.library is not None:
-            self.library.add(fit)
+        if self._predictions is not None:
+            self._predictions.add(fit)
 
     def state(self, fit: FitId) -> Paused | None:
-        """How far a fit has come."""
-        return self._states.get(fit)
+        return self.states.get(fit)
 
     def keep_states(self, states: Mapping[FitId, Paused]) -> None:
-        """Fits in training have come so far."""
-        self._states.update(states)
+        self.states.update(states)
 
     def forget_states(self, fits: Iterable[FitId]) -> None:
-        """Nothing will go on from these."""
         for fit in fits:
-            self._states.pop(fit, None)
+            self.states.pop(fit, None)
 
-    def elsewhere(self, fits: Iterable[FitId], on_this_machine: bool) -> Any:
-        """What another process keeps these fits in: a store of its own, whose states come back."""
-        return Unwritten(self.keeps_finished, self.seed, results=results_of(self.results, fits))
-
-    @property
-    def states(self) -> dict[FitId, Paused]:
-        """All that are kept here."""
-        return self._states
+    def for_worker(self, fits: Iterable[FitId], on_this_machine: bool) -> "MemoryStorage":
+        """A storage in the worker's memory, whose results and states come back."""
+        return MemoryStorage(self.keeps_finished, self.seed, results=results_of_fits(self.results, fits))
 
 
-def results_of(results: Mapping[FitId, FitResult], fits: Iterable[FitId]) -> dict[FitId, FitResult]:
-    """The results of these fits, where they are there."""
+def results_of_fits(results: Mapping[FitId, FitResult], fits: Iterable[FitId]) -> dict[FitId, FitResult]:
+    """The results of those of these fits that have one."""
     return {fit: results[fit] for fit in fits if fit in results}

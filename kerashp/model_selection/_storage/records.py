@@ -50,7 +50,7 @@ class Records:
                     pass
             self._connection = connected(path, _WAIT)
         except (OSError, ValueError, sqlite3.Error) as error:
-            raise RecordsError(f"{path} cannot be made or opened: {error}") from error
+            raise RecordsError(f"{path} cannot be created or opened: {error}") from error
         try:
             with self._at_work() as connection:
                 connection.execute("PRAGMA synchronous = FULL")

@@ -14,7 +14,13 @@ import pytest
 
 from kerashp import KerasMLPRegressor
 from kerashp.model_selection import GridSearchCV, JournalError
-from kerashp.model_selection._storage.entries import fit_of, key_of, plan_of, result_of, state_of
+from kerashp.model_selection._storage.entries import (
+    fit_of_key,
+    key_of_fit,
+    plan_of_record,
+    result_of_record,
+    state_of_record,
+)
 from kerashp.model_selection._storage.journal import _FORMAT
 from kerashp.model_selection._storage.records import Records, _digest, connected, packed, unpacked
 from kerashp.training import Member, Population
@@ -90,7 +96,7 @@ def test_a_result_that_no_fit_has(folder: Path, records: Records, case: str) -> 
         ("journal", {"format": _FORMAT, "seed": "x"}, "a record journal is none .*invalid literal"),
         ("search", ["X"], "a record search is none .*AttributeError"),
         ("plan", {"groups": 3}, "a record plan is none .*not iterable"),
-        ("plan", {"groups": [], "alone": [], "costs": None}, r"it plans the fits \[\], which are not those"),
+        ("plan", {"groups": [], "alone": [], "costs": None}, r"its fits are \[\], which are not those"),
         (
             "plan",
             {"groups": [], "alone": [{"fit": [0, -1], "reason": ""}], "costs": None},
@@ -122,12 +128,12 @@ def test_a_result_of_no_fit(folder: Path, records: Records, key: str) -> None:
 )
 def test_a_group_of_another_form(records: Records, part: dict[str, Any], said: str) -> None:
     plan = records.get("plan", "0")
-    fits = [fit_of(key) for key in records.all("result")]
-    assert sorted(plan_of(plan, fits).groups[0].fits) == sorted(fits)
+    fits = [fit_of_key(key) for key in records.all("result")]
+    assert sorted(plan_of_record(plan, fits).groups[0].fits) == sorted(fits)
     plan["groups"][0] |= part
     with pytest.raises(ValueError, match=said):
-        plan_of(plan, fits)
-    assert [fit_of(key_of(fit)) for fit in fits] == fits
+        plan_of_record(plan, fits)
+    assert [fit_of_key(key_of_fit(fit)) for fit in fits] == fits
 
 
 def test_a_state_that_no_training_has() -> None:
@@ -136,7 +142,7 @@ def test_a_state_that_no_training_has() -> None:
     population = Population([Member(build_model(1, 4, input_shape=4), random_state=0)], X, Y)
     population.train(epochs=1)
     state = unpacked(packed(vars(population.paused(0))))
-    assert state_of(state).n_epochs == 1
+    assert state_of_record(state).n_epochs == 1
     for order, said in (
         ({**state["order"], "state": {**state["order"]["state"], "pos": 10**6}}, "its order is"),
         ({**state["order"], "state": {"key": np.zeros(3, np.uint32), "pos": 0}}, "its order is"),
@@ -147,12 +153,12 @@ def test_a_state_that_no_training_has() -> None:
         (3, "'int' object is not a mapping"),
     ):
         with pytest.raises((ValueError, TypeError), match=said):
-            state_of({**state, "order": order})
+            state_of_record({**state, "order": order})
     for name, value in (("values", [[3]]), ("values", 3), ("best", [3]), ("history", {"loss": None})):
         with pytest.raises(ValueError, match=f"its {name} is"):
-            state_of({**state, name: value})
+            state_of_record({**state, name: value})
     with pytest.raises(KeyError, match="test_scores"):
-        result_of({"fit_error": None})
+        result_of_record({"fit_error": None})
 
 
 def bomb() -> bytes:

@@ -216,7 +216,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 def test_another_search_is_refused_by_what_differs(tmp_path: Path, what: str) -> None:
     searched(tmp_path)
     before = contents(tmp_path)
-    with pytest.raises(JournalError, match=f"is the journal of another search, .* other than here: .*{what}"):
+    with pytest.raises(JournalError, match=f"is the journal of another search, which differs in: .*{what}"):
         searched(tmp_path, **OTHERS[what])
     assert contents(tmp_path) == before
     assert len(FITS) == 6
@@ -224,9 +224,9 @@ def test_another_search_is_refused_by_what_differs(tmp_path: Path, what: str) ->
 
 def test_other_data_and_versions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     search = searched(tmp_path)
-    with pytest.raises(JournalError, match="other than here: X; y. "):
+    with pytest.raises(JournalError, match="which differs in: X; y. "):
         search.fit(X[::-1], Y[::-1])
-    with pytest.raises(JournalError, match="other than here: the fit parameters. "):
+    with pytest.raises(JournalError, match="which differs in: the fit parameters. "):
         search.fit(X, Y, verbose=1)
     for module in (keras, importlib.import_module(keras.backend.backend())):
         name = module.__name__.rpartition(".")[2]
@@ -306,7 +306,7 @@ def test_one_wrong_byte_is_refused_or_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["lock.sqlite", "journal.sqlite"])
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    with pytest.raises(JournalError, match=f"{name} cannot be made"):
+    with pytest.raises(JournalError, match=f"{name} cannot be created"):
         searched(tmp_path)
     (tmp_path / name).rmdir()
     assert len(searched(tmp_path).cv_results_["params"]) == 3
@@ -329,7 +329,7 @@ def test_a_journal_of_another_format_is_refused(tmp_path: Path, number: int) -> 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(JournalError, match="file cannot be a journal's folder"):
+    with pytest.raises(JournalError, match="file cannot be the folder of a journal"):
         searched(tmp_path / "file")
 
 
@@ -684,9 +684,9 @@ def test_a_group_in_training_ends_and_goes_on(tmp_path: Path) -> None:
 def test_no_epoch_that_is_in_the_journal_is_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    elsewhere, trained, passed, stop_at = Journal.elsewhere, Population.train, [], 3
+    elsewhere, trained, passed, stop_at = Journal.for_worker, Population.train, [], 3
     on_this_machine = where == "workers of this machine"
-    monkeypatch.setattr(Journal, "elsewhere", lambda self, fits, _: elsewhere(self, fits, on_this_machine))
+    monkeypatch.setattr(Journal, "for_worker", lambda self, fits, _: elsewhere(self, fits, on_this_machine))
 
     def train(self: Population, epochs: int, report: Any) -> Any:
         def between(more: int) -> None:
