@@ -1,10 +1,12 @@
-"""What all searches share: the call from candidates to `cv_results_`, and the rule of the one score."""
+"""What all searches share: the way from candidates to `cv_results_`, and the rule of the single score."""
 
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import compress
 from numbers import Integral, Real
 from pathlib import Path
@@ -18,20 +20,19 @@ from kerashp._compat.sklearn import (
     arguments_of_run_search,
     counted_results,
     present_results,
-    row_count,
 )
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import warn_of_convergence
 from kerashp.estimators._training.handover import scheduling_for, training_for
-from kerashp.model_selection._ensembles.search_mixin import EnsemblingMixin
+from kerashp.model_selection._ensembles.search_mixin import EnsembleInputs, EnsemblingMixin
 from kerashp.model_selection._fits.curves import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._fits.deadline import CTRL_C, Deadline, Stopped
 from kerashp.model_selection._fits.failures import reported
-from kerashp.model_selection._fits.heldout_predictions import predictions_by_candidate
-from kerashp.model_selection._fits.result import FitResult
+from kerashp.model_selection._fits.heldout_predictions import SplitPredictions, predictions_by_candidate
+from kerashp.model_selection._fits.result import FitResult, Scores
 from kerashp.model_selection._fits.seeds import drawing_from, new_seed
-from kerashp.model_selection._fits.task import Resource
+from kerashp.model_selection._fits.task import Resource, Task
 from kerashp.model_selection._planning.plan import Plan
 from kerashp.model_selection._ranking import Comparison, check_some_is_best, compared
 from kerashp.model_selection._running.call import check_call
@@ -54,38 +55,58 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
-# Attributes while `fit` runs.
-_RUNNING = (
-    "_comparisons",
-    "_evaluation",
-    "_found",
-    "_goes_on_by",
-    "_like",
-    "_limit",
-    "_most_epochs",
-    "_unconverged",
-)
+@dataclass
+class RunningSearch:
+    """What belongs to one call of a search's `fit`.
+
+    Attributes
+    ----------
+    evaluation : Evaluation
+    deadline : Deadline
+    resource : Resource or None
+        Candidates that differ in it alone continue from each other's weights.
+    results : dict or None
+        `cv_results_` of the candidates so far; None before the first.
+    predictions : dict from int to list of (rows, predictions)
+        For held-out rows, by candidate.
+    comparisons : list of Comparison
+    unconverged : list of str
+        The reasons, one for each fit that did not converge.
+    n_fits : int
+    routed_params : Bunch
+        The parameters of `fit`, as they are routed to estimator, splitter and scorer.
+    example_scores : float, dict from str to float or None
+        The scores of some fit that did not fail.
+    """
+
+    evaluation: Evaluation
+    deadline: Deadline
+    resource: Resource | None
+    results: dict[str, Any] | None = None
+    predictions: dict[int, SplitPredictions] = field(default_factory=dict)
+    comparisons: list[Comparison] = field(default_factory=list)
+    unconverged: list[str] = field(default_factory=list)
+    n_fits: int = 0
+    routed_params: Any = None
+    example_scores: Scores | None = None
 
 
 @contextmanager
-def without_notes() -> Iterator[None]:
-    """Inside, TensorFlow says nothing of retracing, and a fallback is warned of once a cause."""
+def quiet_training() -> Iterator[None]:
+    """Inside, TensorFlow does not warn of retracing, and a fallback is warned of once a cause."""
     with without_retracing_warnings(), one_warning_a_cause():
         yield
 
 
-class TogetherMixin(EnsemblingMixin):
-    """A search of scikit-learn's whose fits are handed out all at once."""
+class PopulationSearchMixin(EnsemblingMixin):
+    """A search of scikit-learn whose fits are evaluated all at once, so that they can train together."""
 
     _space: ClassVar[str] = "space"  # the parameter that holds what is searched
+    # scikit-learn's tasks hold the search, and are sent to workers: what belongs to one fit is not sent.
+    _not_pickled = (*EnsemblingMixin._not_pickled, "_run")
+    _widths_vary = False  # whether later candidates may have other widths than the first ones
 
-    # Its tasks have a search with them, to workers too; what belongs to the running search stays here.
-    _only_here = (*EnsemblingMixin._only_here, *_RUNNING)
-    _goes_on_by: Resource | None = None  # in which candidates that go on differ
-    _varied = False  # whether it proposes candidates of other widths later
-
-    _comparisons: list[Comparison]
-    _unconverged: tuple[list[str], int]  # what is said of such fits, and the number of all
+    _run: RunningSearch  # while `fit` runs: scikit-learn's own methods cannot be passed it
     plan_: Plan
     histories_: list[list[History | None]]
 
@@ -101,7 +122,8 @@ class TogetherMixin(EnsemblingMixin):
         **params : dict
             For the estimator's `fit`, the splitter and the scorer, as scikit-learn routes them. What has a
             value for each row, such as `sample_weight`, is split with the rows; `groups` goes to the
-            splitter; `epochs`, `callbacks`, `validation_data` and the like go to every fit as they are.
+            splitter; `epochs`, `callbacks`, `validation_data` and the like go to every fit unchanged.
+            Successive halving and Hyperband refuse `epochs` where they decide on the epochs.
 
         Returns
         -------
@@ -112,178 +134,200 @@ class TogetherMixin(EnsemblingMixin):
         TypeError
             If a parameter or an argument is of the wrong type, or the estimator's `fit` has no such argument.
         ValueError
-            If X or y hold NaN or infinity, or the scorer fails on all splits: then nothing was trained. If
-            all fits failed, or one did and `error_score="raise"`: its notes name candidate and split. If each
-            candidate lacks a score on some split, and no split compares them; or the refit fails:
-            `cv_results_` is kept.
+            If X or y contain NaN or infinity, or the scorer fails on all splits; then nothing was trained. If
+            all fits failed, or one failed and `error_score="raise"`; the error's notes name candidate and
+            split. If every candidate lacks a score on some split, and no split compares them, or if the refit
+            fails; then `cv_results_` is set.
         JournalError
-            If the journal is another search's, in use, damaged, or cannot be written.
+            If the journal belongs to another search, is in use, is damaged, or cannot be written.
         KeyboardInterrupt, TimeoutError
             If the search was stopped before any candidate was finished.
         """
         check_fork()
-        self._found: dict[str, Any] | None = None
-        with self._translated():
+        resource = self._resource(X, params)
+        with self._in_terms_of_sklearn(resource):
             self._check_call(X, y, params)
-            self._keep_for_ensembles(X, y)
             try:
-                return self._fit_together(X, y, params)
+                return self._fit_together(X, y, params, resource)
             finally:
-                for name in _RUNNING:
-                    if name in vars(self):
-                        delattr(self, name)
+                if "_run" in vars(self):
+                    del self._run
+
+    def _resource(self, X: Any, params: dict[str, Any]) -> Resource | None:
+        """What the search gives to good candidates in portions, which continue where they were."""
+        return None
 
     def _check_call(self, X: Any, y: Any, params: dict[str, Any]) -> None:
-        """Refuse what is known to fail before anything is prepared."""
+        """Refuse what would certainly fail, before anything is prepared."""
         self._validate_params()
         check_call(self, params)
         if self.refit_epochs is not None and not isinstance(innermost(self.estimator), BaseKerasEstimator):
             raise ValueError(
-                f"refit_epochs={self.refit_epochs!r} is for kerashp's estimators, alone or in pipelines; got "
-                f"{self.estimator!r}. Set refit_epochs=None"
+                f"refit_epochs={self.refit_epochs!r} needs an estimator of kerashp, alone or in a pipeline; "
+                f"got {self.estimator!r}. Set refit_epochs=None"
             )
         if self.refit:
             check_finite(self.estimator, X, y)
 
-    def _fit_together(self, X: Any, y: Any, params: dict[str, Any]) -> Self:
-        limit = Deadline(None if self.timeout is None else time.time() + self.timeout)
-        with self._storage() as storage, drawing_from(storage.seed if self.journal is not None else None):
-            how = *workers(self.n_jobs), storage, limit, self._goes_on_by, self._varied
-            trial = Trial(self.scoring, self.refit, whole=not self._varied)
-            evaluation = Evaluation(self.max_memory, self.verbose > 0, *how, trial=trial)
-            self._evaluation, self._limit = evaluation, limit
+    def _fit_together(self, X: Any, y: Any, params: dict[str, Any], resource: Resource | None) -> Self:
+        deadline = Deadline(None if self.timeout is None else time.time() + self.timeout)
+        with (
+            self._storage(resource) as storage,
+            drawing_from(storage.seed if self.journal is not None else None),
+        ):
             storage.limit_predictions(self.refit)
-            all_at_once = AllAtOnce(
-                lambda tasks: counted_results(
-                    [result.for_sklearn() for result in self._received(evaluation.results(tasks))], len(tasks)
-                )
-            )
-            most = None if self._goes_on_by is None else self._goes_on_by.most
-            epochs = self._epochs_of_best if self.refit_epochs == "cv" else None
-            self._horizon, self._n_samples = most, row_count(X)
+            trial = Trial(self.scoring, self.refit, whole=not self._widths_vary)
+            options = *workers(self.n_jobs), storage, deadline, resource, self._widths_vary
+            evaluation = Evaluation(self.max_memory, self.verbose > 0, *options, trial=trial)
+            self._run = run = RunningSearch(evaluation, deadline, resource)
+            backend = AllAtOnce(lambda tasks: self._results_for_sklearn(run, tasks))
+            epochs = partial(self._epochs_of_best, run) if self.refit_epochs == "cv" else None
+            horizon = None if resource is None else resource.most
             try:
-                with training_for(epochs), scheduling_for(most), without_notes():
+                with training_for(epochs), scheduling_for(horizon), quiet_training():
                     return super().fit(X, y, **params)
             except BaseException as error:
-                if self._found is not None:
-                    self.cv_results_ = self._found
-                    error.add_note("The search itself ended before: see cv_results_")
+                if run.results is not None:
+                    self.cv_results_ = run.results
+                    error.add_note("The search had ended before this error: cv_results_ has its results")
                 raise
             finally:
-                all_at_once.release()
-                self._programs = evaluation.trained
-                if evaluation.plan is not None:
-                    self.plan_, self.seconds_ = evaluation.plan, dict(evaluation.seconds)
-                if self._goes_on_by is not None:
-                    self.epochs_saved_ = evaluation.epochs_saved
+                backend.release()
+                self._set_attributes(run, X, y)
+
+    def _results_for_sklearn(self, run: RunningSearch, tasks: Sequence[Task]) -> list[dict[str, Any]]:
+        results = self._reported(run, run.evaluation.results(tasks))
+        return counted_results([result.for_sklearn() for result in results], len(tasks))
+
+    def _set_attributes(self, run: RunningSearch, X: Any, y: Any) -> None:
+        """Set what is known of a search that has ended, even by an error."""
+        evaluation, horizon = run.evaluation, None if run.resource is None else run.resource.most
+        self._ensemble_inputs = EnsembleInputs(
+            X, y, run.routed_params, run.predictions, horizon, evaluation.trained
+        )
+        if evaluation.plan is not None:
+            self.plan_, self.seconds_ = evaluation.plan, dict(evaluation.seconds)
+        if run.resource is not None:
+            self.epochs_saved_ = evaluation.epochs_saved
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Inside, what is searched is a space of scikit-learn's."""
-        told = getattr(self, self._space)
-        setattr(self, self._space, self._translation(told))
+    def _in_terms_of_sklearn(self, resource: Resource | None) -> Iterator[None]:
+        """Inside, the search has the parameters that scikit-learn's search understands."""
+        translated = self._sklearn_params(resource)
+        params = {name: getattr(self, name) for name in translated}
+        for name, value in translated.items():
+            setattr(self, name, value)
         try:
             yield
         finally:
-            setattr(self, self._space, told)
+            for name, value in params.items():
+                setattr(self, name, value)
 
-    def _translation(self, space: Any) -> Any:
-        """What the search makes of keras-tuner's `HyperParameters`."""
-        return search_space(space)
+    def _sklearn_params(self, resource: Resource | None) -> dict[str, Any]:
+        """The parameters that scikit-learn's search takes in another form."""
+        return {self._space: self._sklearn_space()}
 
-    def _storage(self) -> AbstractContextManager[SearchStorage]:
-        """Where results and states are kept."""
-        goes_on = self._goes_on_by is not None
+    def _sklearn_space(self) -> Any:
+        """The space, which may be keras-tuner's, as scikit-learn takes it."""
+        return search_space(getattr(self, self._space))
+
+    def _storage(self, resource: Resource | None) -> AbstractContextManager[SearchStorage]:
+        keeps_finished = resource is not None
         if self.journal is not None:
-            return Journal(self.journal, self.journal_every, keeps_finished=goes_on)
-        return nullcontext(MemoryStorage(goes_on, new_seed() if goes_on else None))
+            return Journal(self.journal, self.journal_every, keeps_finished)
+        return nullcontext(MemoryStorage(keeps_finished, new_seed() if keeps_finished else None))
+
+    def _get_routed_params_for_fit(self, params: dict[str, Any]) -> Any:
+        self._run.routed_params = super()._get_routed_params_for_fit(params)
+        return self._run.routed_params
 
     def _run_search(self, evaluate_candidates: Callable[..., Any], *, callback_ctx: Any = None) -> None:
+        run = self._run
         try:
-            self._search(evaluate_candidates, callback_ctx)
+            self._search(run, evaluate_candidates, callback_ctx)
         except (Stopped, KeyboardInterrupt) as error:
             if isinstance(error, KeyboardInterrupt):  # between two rounds
-                self._limit.stop(CTRL_C)
-            if self._found is None:
-                raise self._nothing_finished() from None
-        if self._limit.reason is not None:
-            finished = self._evaluation.finished
+                run.deadline.stop(CTRL_C)
+            if run.results is None:
+                raise self._nothing_finished(run.deadline) from None
+        assert run.results is not None
+        if run.deadline.reason is not None:
+            finished = run.evaluation.finished
             warnings.warn(
-                f"The search was stopped by {self._limit.reason}: {sum(finished)} of {len(finished)} "
-                f"candidates were finished, and cv_results_ has these{self._cut_short()}",
+                f"The search was stopped by {run.deadline.reason}: {sum(finished)} of {len(finished)} "
+                f"candidates were finished, and cv_results_ has these{self._cut_short(run.results)}",
                 stacklevel=2,
             )
-        for comparison in self._comparisons:
+        for comparison in run.comparisons:
             comparison.warn()
-        warn_of_convergence(type(self).__name__, *self._unconverged)
-        self._check_some_is_best()
+        warn_of_convergence(type(self).__name__, run.unconverged, run.n_fits)
+        self._check_some_is_best(run.results)
 
-    def _check_some_is_best(self) -> None:
-        """Refuse to go on with any candidate where none has a score to be chosen by."""
-        assert self._found is not None
-        name = self.refit if f"mean_test_{self.refit}" in self._found else "score"
-        if not callable(self.refit) and f"mean_test_{name}" in self._found:
-            check_some_is_best(self._found, name)
+    def _check_some_is_best(self, results: dict[str, Any]) -> None:
+        """Raise an error where no candidate has a score to be chosen by."""
+        name = self.refit if f"mean_test_{self.refit}" in results else "score"
+        if not callable(self.refit) and f"mean_test_{name}" in results:
+            check_some_is_best(results, name)
 
-    def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
-        """Propose candidates and have them evaluated, as often as it takes."""
+    def _search(self, run: RunningSearch, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
+        """Propose candidates and have them evaluated, in one round or several."""
         super()._run_search(evaluate_candidates, **arguments_of_run_search(callback_ctx))
 
-    def _cut_short(self) -> str:
-        """What those candidates lack that were finished before the search was stopped."""
+    def _cut_short(self, results: dict[str, Any]) -> str:
+        """What the finished candidates lack if the search was stopped, as the end of a sentence."""
         return ""
 
-    def _nothing_finished(self) -> BaseException:
-        if self._limit.reason == CTRL_C:
-            return KeyboardInterrupt(f"No candidate was finished; {self._goes_on()}")
+    def _nothing_finished(self, deadline: Deadline) -> BaseException:
+        if deadline.reason == CTRL_C:
+            return KeyboardInterrupt(f"No candidate was finished; {self._how_to_continue()}")
         within = f"within timeout={self.timeout} seconds"
-        return TimeoutError(f"No candidate was finished {within}; {self._goes_on()}")
+        return TimeoutError(f"No candidate was finished {within}; {self._how_to_continue()}")
 
-    def _goes_on(self) -> str:
-        """How a search that was stopped does."""
+    def _how_to_continue(self) -> str:
         if self.journal is None:
-            return "with journal=folder, the same call goes on where it was"
-        return "the same call goes on from the journal"
+            return "with journal=folder, the same call continues where it was stopped"
+        return "the same call continues from the journal"
 
-    def _received(self, results: list[FitResult]) -> list[FitResult]:
-        """The results of some tasks, before scikit-learn sees them."""
+    def _reported(self, run: RunningSearch, results: list[FitResult]) -> list[FitResult]:
+        """The results of some tasks, before scikit-learn gets them."""
         return reported(results, self.error_score)
 
     def _format_results(
         self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None
     ) -> dict[str, Any]:
-        finished, out = self._evaluation.finished, present_results(out)
+        run, out = self._run, present_results(out)
+        finished = run.evaluation.finished
         more = {name: list(compress(values, finished)) for name, values in (more_results or {}).items()}
         candidates = list(compress(candidate_params, finished))
         results = super()._format_results(candidates, n_splits, out, more)
         fits = [entries["result"] for entries in out]
         self.histories_ = histories(fits, n_splits)
-        self._held_out = predictions_by_candidate(fits, n_splits)
-        self._comparisons = compared(results, n_splits)
-        self._unconverged = [text for result in fits for text in result.unconverged], len(fits)
-        self._found = results | columns(fits, n_splits)
-        return self._found
+        run.predictions = predictions_by_candidate(fits, n_splits)
+        run.comparisons = compared(results, n_splits)
+        run.unconverged, run.n_fits = [text for result in fits for text in result.unconverged], len(fits)
+        run.results = results | columns(fits, n_splits)
+        return run.results
 
-    def _epochs_of_best(self) -> int | None:
-        if self._found is None:
+    def _epochs_of_best(self, run: RunningSearch) -> int | None:
+        if run.results is None:
             return None
-        epochs = mean_best_epochs(self._found, self.best_index_)
+        epochs = mean_best_epochs(run.results, self.best_index_)
         if epochs is None:
             raise ValueError(
-                f"refit_epochs='cv' needs the curves of the best candidate, {self.best_params_}, but none of "
-                "its fits has any; set refit_epochs=None"
+                "refit_epochs='cv' needs the learning curves of the best candidate, but no fit of "
+                f"{self.best_params_} has any; set refit_epochs=None"
             )
         return epochs
 
     def explain(self) -> str:
-        """What trained together, what did not and why, and where the time went.
+        """Describe which fits trained together, which did not and why, and where the time went.
 
         Returns
         -------
         str
-            A table of the groups; for each, what separates it from the one that is most like it; a line for
-            each reason why fits were not stacked; and the seconds, which are sums over threads (and workers)
-            that work at the same time, and so may be more than have passed.
+            A table of the groups; for each, how it differs from the group that is most like it; a line for
+            each reason why fits were not stacked; and the seconds, summed over threads and workers that run
+            at the same time, so that they may exceed the elapsed time.
         """
         check_is_fitted(self, "plan_")
         times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds_.items())
@@ -292,35 +336,35 @@ class TogetherMixin(EnsemblingMixin):
     def report(
         self, path: Any, *, title: str | None = None, metric: str | None = None, n_top: int = 20
     ) -> Path:
-        """Write one page of HTML: what was searched, what was found, how it went, and what to do next.
+        """Write one page of HTML: the space, the results, the course of the search, and what to do next.
 
         The best candidate, a leaderboard, the plots of `kerashp.plotting` (that of learning rates where the
         best candidate's moves), the diagnosis of the best candidate's curves, the plan, where the time went,
-        and versions. The page needs nothing from elsewhere and runs no code. matplotlib has to be installed
-        (the extra `plot`).
+        and versions. The page is self-contained and runs no code. matplotlib has to be installed (the extra
+        `plot`).
 
         Parameters
         ----------
         path : str or path-like
-            The file, in a folder that exists. It is written whole or stays as it was.
+            The file, in a folder that exists. The write is atomic.
         title : str, default=None
-            The page's; the names of the search and its estimator if None.
+            The title of the page; the names of the search and its estimator if None.
         metric : str, default=None
-            Which score, where there are several; the one that `refit` names if None.
+            The score to show, where there are several; the one that `refit` names if None.
         n_top : int, default=20
             How many candidates the leaderboard shows.
 
         Returns
         -------
         pathlib.Path
-            Of the file.
+            The path of the file.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         TypeError, ValueError
-            If the path is not one of a file in a folder that exists, or an argument is out of its range.
+            If the folder of the file does not exist, or an argument is out of its range.
         sklearn.exceptions.NotFittedError
 
         Examples
@@ -342,22 +386,22 @@ class TogetherMixin(EnsemblingMixin):
         return write_report(self, path, title=title, metric=metric, n_top=n_top)
 
 
-def check_one_decides(search: Any) -> None:
+def check_single_score(search: Any) -> None:
     """Refuse several scores of which `refit` names none."""
     if isinstance(search.scoring, list | tuple | set | dict) and not isinstance(search.refit, str):
         raise ValueError(
-            f"{type(search).__name__} goes by one score while it searches; got several, and "
-            f"refit={search.refit!r}. Set refit to the name of one"
+            f"{type(search).__name__} ranks candidates by one score while it searches, but scoring names "
+            f"several, and refit={search.refit!r} names none of them. Set refit to the name of one"
         )
 
 
-def deciding(search: Any, results: dict[str, Any]) -> dict[str, Any]:
-    """What `cv_results_` says of the candidates by that score, under the names of a single one."""
+def single_score(search: Any, results: dict[str, Any]) -> dict[str, Any]:
+    """Candidates of `cv_results_`, with means and ranks of the score that ranks them as of a single score."""
     name = search.refit if f"mean_test_{search.refit}" in results else "score"
     if f"mean_test_{name}" not in results:
         raise ValueError(
-            f"{type(search).__name__} goes by one score while it searches; scoring returns several, and "
-            f"refit={search.refit!r}. Set refit to the name of one"
+            f"{type(search).__name__} ranks candidates by one score while it searches, but scoring "
+            f"returns several, and refit={search.refit!r} names none of them. Set refit to the name of one"
         )
-    columns = {f"{what}_test_score": results[f"{what}_test_{name}"] for what in ("mean", "rank")}
+    columns = {f"{kind}_test_score": results[f"{kind}_test_{name}"] for kind in ("mean", "rank")}
     return {"params": results["params"], **columns}

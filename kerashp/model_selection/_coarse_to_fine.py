@@ -9,7 +9,13 @@ import numpy as np
 from sklearn.model_selection import ParameterSampler
 from sklearn.utils import check_random_state
 
-from kerashp.model_selection._base import CONSTRAINTS, TogetherMixin, check_one_decides, deciding
+from kerashp.model_selection._base import (
+    CONSTRAINTS,
+    PopulationSearchMixin,
+    RunningSearch,
+    check_single_score,
+    single_score,
+)
 from kerashp.spaces import zoom
 from kerashp.spaces._search_space import single_space
 
@@ -38,7 +44,7 @@ class Round:
     best_score: float
 
 
-class CoarseToFineSearchCV(TogetherMixin):
+class CoarseToFineSearchCV(PopulationSearchMixin):
     r"""Rounds of random search, each zoomed around the best candidates of all rounds so far.
 
     Round $k = 0, 1, \ldots$ draws from a space that is $\mathrm{shrink}^k$ times as wide as the first, each
@@ -110,7 +116,7 @@ class CoarseToFineSearchCV(TogetherMixin):
         "random_state": ["random_state"],
     }
 
-    _varied = True
+    _widths_vary = True
 
     def __init__(
         self,
@@ -159,19 +165,19 @@ class CoarseToFineSearchCV(TogetherMixin):
         self.journal_every = journal_every
         self.timeout = timeout
 
-    def _translation(self, space: Any) -> Any:
-        return single_space("CoarseToFineSearchCV", space)
+    def _sklearn_space(self) -> Any:
+        return single_space("CoarseToFineSearchCV", self.space)
 
-    def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
+    def _search(self, run: RunningSearch, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
         random = check_random_state(self.random_state)
         space = dict(self.space)
         _check_space(space)
-        check_one_decides(self)
+        check_single_score(self)
         self.rounds_: list[Round] = []
         for number in range(self.n_rounds):
             drawn = list(ParameterSampler(space, self.n_iter, random_state=random))
             results = evaluate_candidates(drawn, more_results={"round": [number] * len(drawn)})
-            ranked = deciding(self, results)
+            ranked = single_score(self, results)
             best = int(np.argmin(ranked["rank_test_score"]))
             score = float(ranked["mean_test_score"][best])
             own = np.flatnonzero(results["round"] == number)

@@ -1,9 +1,8 @@
 """Successive halving in which survivors go on from their weights."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from kerashp._compat.sklearn import row_count
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
 from kerashp.estimators._training.convergence import epochs_of
-from kerashp.model_selection._base import CONSTRAINTS, TogetherMixin
+from kerashp.model_selection._base import CONSTRAINTS, PopulationSearchMixin, RunningSearch
 from kerashp.model_selection._fits.deadline import Stopped
 from kerashp.model_selection._fits.task import Resource
 from kerashp.spaces._search_space import grid
@@ -20,89 +19,66 @@ from kerashp.spaces._search_space import grid
 _EPOCHS = "epochs"
 
 
-class _HalvingMixin(TogetherMixin, compat.BaseSuccessiveHalving):
-    """Where the resource is epochs, they are the estimator's, also inside of a pipeline, and fits go on."""
+class _HalvingMixin(PopulationSearchMixin, compat.BaseSuccessiveHalving):
+    """If the resource is epochs, they are those of the estimator, also in a pipeline, and fits continue."""
 
     epochs_saved_: int
     resource: str
     max_resources: Any
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Try candidates on all splits, go on with the best, and refit the best of the last on all rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Training rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets.
-        **params : dict
-            See `GridSearchCV.fit`; `epochs` is refused where it is the resource.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If `epochs` is passed where it is the resource; and see `GridSearchCV.fit`.
-        """
-        own, inner = path_to(self.estimator, _EPOCHS), innermost(self.estimator)
-        if self.resource not in (_EPOCHS, own) or not isinstance(inner, BaseKerasEstimator):
-            return super().fit(X, y, **params)
-        passed = [name for name in (_EPOCHS, own) if name in params]
+    def _resource(self, X: Any, params: dict[str, Any]) -> Resource | None:
+        name, estimator = path_to(self.estimator, _EPOCHS), innermost(self.estimator)
+        if self.resource not in (_EPOCHS, name) or not isinstance(estimator, BaseKerasEstimator):
+            return None
+        passed = [argument for argument in (_EPOCHS, name) if argument in params]
         if passed:
             raise ValueError(
-                f"{type(self).__name__}.fit got {passed[0]}={params[passed[0]]!r}, but epochs are the "
-                "resource that it hands out; set max_resources"
+                f"{type(self).__name__}.fit got {passed[0]}={params[passed[0]]!r}, but the search allocates "
+                "epochs itself, which are its resource; set max_resources instead"
             )
-        most = epochs_of(inner, row_count(X)) if self.max_resources == "auto" else self.max_resources
-        self._goes_on_by = Resource(own, most, narrows=True)
-        with self._resolved(own, most):
-            return super().fit(X, y, **params)
+        is_auto = self.max_resources == "auto"
+        most = epochs_of(estimator, row_count(X)) if is_auto else self.max_resources
+        return Resource(name, most, narrows=True)
 
-    def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
+    def _sklearn_params(self, resource: Resource | None) -> dict[str, Any]:
+        """scikit-learn knows no epochs of an estimator in a pipeline, and no "auto" for them."""
+        params = super()._sklearn_params(resource)
+        return (
+            params
+            if resource is None
+            else params | {"resource": resource.name, "max_resources": resource.most}
+        )
+
+    def _search(self, run: RunningSearch, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
         try:
-            super()._search(evaluate_candidates, callback_ctx)
+            super()._search(run, evaluate_candidates, callback_ctx)
         except (Stopped, KeyboardInterrupt):
-            if self._found is not None:
-                self._end_with(int(np.max(self._found["iter"])) + 1)
+            if run.results is not None:
+                self._end_with(int(np.max(run.results["iter"])) + 1)
             raise
 
     def _format_results(self, *arguments: Any) -> dict[str, Any]:
         results = super()._format_results(*arguments)
-        self._check_some_is_best()  # by which it halves
+        self._check_some_is_best(results)  # before candidates are eliminated
         return results
 
-    def _cut_short(self) -> str:
-        assert self._found is not None
+    def _cut_short(self, results: dict[str, Any]) -> str:
         planned = self.n_required_iterations_
         if not self.aggressive_elimination:
             planned = min(planned, self.n_possible_iterations_)
         if self.n_iterations_ >= planned:
             return ""
-        own, name = np.max(self._found["n_resources"]), self.resource.rpartition("__")[2]
-        return f". The best has had {own} of {self.max_resources_} {name}; {self._goes_on()}"
+        most, name = np.max(results["n_resources"]), self.resource.rpartition("__")[2]
+        return f". The best has had {most} of {self.max_resources_} {name}; {self._how_to_continue()}"
 
     def _end_with(self, n_iterations: int) -> None:
-        """The attributes of so many iterations, the last of which may not be whole."""
+        """Set the attributes of a search that ended in this iteration, which may lack candidates."""
         first, ratio = self.n_candidates_[0], self.max_resources_ // self.min_resources_
         del self.n_resources_[n_iterations:], self.n_candidates_[n_iterations:]
         self.n_iterations_ = n_iterations
         self.n_remaining_candidates_ = math.ceil(self.n_candidates_[-1] / self.factor)
         self.n_required_iterations_ = 1 + math.floor(math.log(first, self.factor))
         self.n_possible_iterations_ = 1 + math.floor(math.log(ratio, self.factor))
-
-    @contextmanager
-    def _resolved(self, resource: str, max_resources: int) -> Iterator[None]:
-        """Inside, parameters are as scikit-learn takes them: it knows no pipelines, and no "auto" here."""
-        told: tuple[str, Any] = self.resource, self.max_resources
-        self.resource, self.max_resources = resource, max_resources
-        try:
-            yield
-        finally:
-            self.resource, self.max_resources = told
 
 
 class HalvingGridSearchCV(_HalvingMixin, compat.HalvingGridSearchCV):
@@ -185,8 +161,8 @@ class HalvingGridSearchCV(_HalvingMixin, compat.HalvingGridSearchCV):
         self.journal_every = journal_every
         self.timeout = timeout
 
-    def _translation(self, space: Any) -> Any:
-        return grid("HalvingGridSearchCV", space)
+    def _sklearn_space(self) -> Any:
+        return grid("HalvingGridSearchCV", self.param_grid)
 
 
 class HalvingRandomSearchCV(_HalvingMixin, compat.HalvingRandomSearchCV):

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.exceptions import FitFailedWarning
@@ -14,15 +14,28 @@ from kerashp._compat.sklearn import BaseSearchCV, HasMethods, Interval, StrOptio
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
 from kerashp.estimators._training.convergence import epochs_of
-from kerashp.model_selection._base import CONSTRAINTS, TogetherMixin, check_one_decides, deciding
-from kerashp.model_selection._fits.result import FitResult
+from kerashp.model_selection._base import (
+    CONSTRAINTS,
+    PopulationSearchMixin,
+    RunningSearch,
+    check_single_score,
+    single_score,
+)
+from kerashp.model_selection._fits.result import FitResult, Scores
 from kerashp.model_selection._fits.task import Resource
-from kerashp.model_selection._oracle_adapter import NAMES, Proposal, Proposer, ends, joined, named
+from kerashp.model_selection._oracle_adapter import (
+    NAMES,
+    OracleAdapter,
+    Proposal,
+    is_bounded,
+    joined_oracle,
+    new_oracle,
+)
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 
-class OracleSearchCV(TogetherMixin):
+class OracleSearchCV(PopulationSearchMixin):
     """An oracle of keras-tuner proposes candidates; `batch` of them at a time train together, on all folds.
 
     Mean test scores go back to the oracle, which proposes the next ones by them. A candidate that failed is
@@ -112,10 +125,7 @@ class OracleSearchCV(TogetherMixin):
         "random_state": ["random_state"],
     }
 
-    _most_epochs: int | None = None  # of the estimator, where it is one of kerashp's
-    _like: Any = None  # the scores of a fit that did not fail
-
-    _varied = True
+    _widths_vary = True
 
     def __init__(
         self,
@@ -162,107 +172,109 @@ class OracleSearchCV(TogetherMixin):
         self.journal_every = journal_every
         self.timeout = timeout
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """As `GridSearchCV.fit`. With Hyperband, `epochs` is none of `params`."""
+    def _resource(self, X: Any, params: dict[str, Any]) -> Resource | None:
         if self.oracle != "hyperband" and not hasattr(self.oracle, "hyperband_iterations"):
-            return super().fit(X, y, **params)
-        told = [name for name in params if name.rpartition("__")[2] == "epochs"]
-        if told:
+            return None
+        passed = [name for name in params if name.rpartition("__")[2] == "epochs"]
+        if passed:
             raise ValueError(
-                f"OracleSearchCV: hyperband decides for how many epochs to train; got {told[0]}="
-                f"{params[told[0]]!r} in fit. Set the estimator's epochs, the most that it may be, instead"
+                f"OracleSearchCV.fit got {passed[0]}={params[passed[0]]!r}, but hyperband decides for how "
+                "many epochs to train. Set the estimator's epochs to the most that a candidate may get"
             )
-        if isinstance(innermost(self.estimator), BaseKerasEstimator):
-            self._most_epochs = epochs_of(innermost(self.estimator), row_count(X))
-            most = getattr(self.oracle, "max_epochs", self._most_epochs)
-            self._goes_on_by = Resource(path_to(self.estimator, "epochs"), most, narrows=False)
-        return super().fit(X, y, **params)
+        estimator = innermost(self.estimator)
+        if not isinstance(estimator, BaseKerasEstimator):
+            return None
+        most = getattr(self.oracle, "max_epochs", None) or epochs_of(estimator, row_count(X))
+        return Resource(path_to(self.estimator, "epochs"), most, narrows=False)
 
-    def _translation(self, space: Any) -> Any:
-        return space  # which is keras-tuner's own
+    def _sklearn_space(self) -> Any:
+        return self.space  # the oracle takes it as it is
 
-    def _search(self, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
-        check_one_decides(self)
-        proposer = Proposer(self._own_oracle())
+    def _search(self, run: RunningSearch, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
+        check_single_score(self)
+        adapter = OracleAdapter(self._new_oracle(run.resource))
         try:
-            self._propose(proposer, evaluate_candidates)
+            self._propose(run, adapter, evaluate_candidates)
         finally:
-            proposer.close()
+            adapter.close()
 
-    def _propose(self, proposer: Proposer, evaluate_candidates: Callable[..., dict[str, Any]]) -> None:
-        places: dict[str, int] = {}  # of trials among the candidates
+    def _propose(
+        self, run: RunningSearch, adapter: OracleAdapter, evaluate_candidates: Callable[..., dict[str, Any]]
+    ) -> None:
+        positions: dict[str, int] = {}  # of trials among the candidates
         results: dict[str, Any] = {}
         scores = np.array([])
         batch = 0
-        while not proposer.stopped and proposer.n_asked != self.n_trials:
-            left = self.batch if self.n_trials is None else self.n_trials - proposer.n_asked
-            proposals = proposer.batch(min(self.batch, left))
+        while not adapter.stopped and adapter.n_trials != self.n_trials:
+            n_left = self.batch if self.n_trials is None else self.n_trials - adapter.n_trials
+            proposals = adapter.batch(min(self.batch, n_left))
             if not proposals:
                 continue
-            places |= {one.trial_id: place for place, one in enumerate(proposals, len(places))}
-            candidates = [self._candidate(one) for one in proposals]
-            results = evaluate_candidates(candidates, more_results=_columns(proposals, batch, places))
-            scores = deciding(self, results)["mean_test_score"]
-            if len(scores) < len(places):  # the search has been stopped
+            positions |= {
+                proposal.trial_id: index for index, proposal in enumerate(proposals, len(positions))
+            }
+            candidates = [self._candidate(proposal) for proposal in proposals]
+            results = evaluate_candidates(candidates, more_results=_columns(proposals, batch, positions))
+            scores = single_score(self, results)["mean_test_score"]
+            if len(scores) < len(positions):  # the search has been stopped
                 return
-            proposer.tell(proposals, scores[-len(proposals) :].tolist())
+            adapter.report(proposals, scores[-len(proposals) :].tolist())
             batch += 1
-        if self._like is None or not np.isfinite(scores).any():
+        if run.example_scores is None or not np.isfinite(scores).any():
             raise ValueError(
-                f"OracleSearchCV: all {len(places)} candidates failed; the warnings before this say why, and "
-                "error_score='raise' raises the first error"
+                f"OracleSearchCV: all {len(positions)} candidates failed. The warnings before this error say "
+                "why; error_score='raise' raises the first error"
             )
-        if proposer.max_epochs:
-            self._warn_of_few_epochs(proposer, max(results.get("n_resources", [0])))
+        if adapter.max_epochs:
+            self._warn_of_few_epochs(adapter, max(results.get("n_resources", [0])))
 
-    def _warn_of_few_epochs(self, proposer: Proposer, longest: int) -> None:
-        """Say so where Hyperband ended before its best candidates were trained to the end."""
-        if proposer.ran_out and longest < proposer.max_epochs:
+    def _warn_of_few_epochs(self, adapter: OracleAdapter, longest: int) -> None:
+        """Warn where Hyperband ended before its best candidates got all epochs."""
+        if adapter.ran_out and longest < adapter.max_epochs:
             warnings.warn(
                 "OracleSearchCV: hyperband ran out of different candidates; none was trained for more than "
-                f"{longest} of {proposer.max_epochs} epochs. Use HalvingGridSearchCV, or oracle='grid'",
+                f"{longest} of {adapter.max_epochs} epochs. Use HalvingGridSearchCV, or oracle='grid'",
                 stacklevel=2,
             )
-        elif proposer.cut_short and not proposer.ran_out:
-            asked, most, epochs = proposer.n_asked, proposer.n_of_all_brackets, proposer.max_epochs
+        elif adapter.was_cut_short and not adapter.ran_out:
+            n_trials, most, epochs = adapter.n_trials, adapter.n_of_all_brackets, adapter.max_epochs
             warnings.warn(
-                f"OracleSearchCV: hyperband ended after {asked} candidates, within a bracket of which more "
-                f"were to go on; the longest training had {longest} of {epochs} epochs. All brackets have "
-                f"{most} candidates: set n_trials={most}, or use fewer epochs or another oracle",
+                f"OracleSearchCV: hyperband ended after {n_trials} candidates, before the last round of a "
+                f"bracket; the longest training had {longest} of {epochs} epochs. All brackets have {most} "
+                f"candidates: set n_trials={most}, or use fewer epochs or another oracle",
                 stacklevel=2,
             )
 
-    def _own_oracle(self) -> Any:
-        """The oracle, which is nobody else's."""
+    def _new_oracle(self, resource: Resource | None) -> Any:
+        """An oracle that no other search has."""
         if not isinstance(self.oracle, str):
-            return self._joined_oracle()
+            return self._copied_oracle()
         if self.space is None:
-            raise ValueError(f"OracleSearchCV: oracle={self.oracle!r} needs a space, got space=None")
+            raise ValueError(f"OracleSearchCV: oracle={self.oracle!r} needs a space; got space=None")
         seed = check_random_state(self.random_state).randint(1, np.iinfo(np.int32).max)
-        max_epochs = self._max_epochs() if self.oracle == "hyperband" else None
-        return named(self.oracle, self.space, self.n_trials, int(seed), max_epochs)
+        max_epochs = self._max_epochs(resource) if self.oracle == "hyperband" else None
+        return new_oracle(self.oracle, self.space, self.n_trials, int(seed), max_epochs)
 
-    def _joined_oracle(self) -> Any:
+    def _copied_oracle(self) -> Any:
         if self.random_state is not None:
             raise ValueError(
-                f"OracleSearchCV: got random_state={self.random_state!r} for an oracle that has a seed of"
-                " its own; give the seed to the oracle, and leave random_state None"
+                f"OracleSearchCV: random_state={self.random_state!r} has no effect on an instance of an "
+                "oracle, which has a seed itself. Pass the seed to the oracle, and leave random_state=None"
             )
-        oracle = joined(self.oracle, self.space)
-        if self.n_trials is None and not ends(oracle):
+        oracle = joined_oracle(self.oracle, self.space)
+        if self.n_trials is None and not is_bounded(oracle):
             raise ValueError(
-                f"OracleSearchCV: {type(oracle).__name__} does not end by itself; set n_trials, or its"
-                " max_trials"
+                f"OracleSearchCV: {type(oracle).__name__} proposes trials without end; set n_trials, or its "
+                "max_trials"
             )
         return oracle
 
-    def _max_epochs(self) -> int:
-        own = self.estimator.get_params()[self._epochs_name()]
-        epochs = own if self._most_epochs is None else self._most_epochs
+    def _max_epochs(self, resource: Resource | None) -> int:
+        epochs = self.estimator.get_params()[self._epochs_name()] if resource is None else resource.most
         if epochs < 2:
             raise ValueError(
-                f"OracleSearchCV: hyperband trains candidates for parts of the estimator's epochs; got "
-                f"epochs={epochs}. Set it to the most that a candidate is to be trained"
+                "OracleSearchCV: hyperband trains candidates for fractions of the estimator's epochs, which "
+                f"must be at least 2; got epochs={epochs}. Set them to the most that a candidate may get"
             )
         return int(epochs)
 
@@ -271,11 +283,11 @@ class OracleSearchCV(TogetherMixin):
             return proposal.params
         name = self._epochs_name()
         if name in proposal.params:
-            raise ValueError(f"OracleSearchCV: hyperband decides {name!r}; leave it out of space")
+            raise ValueError(f"OracleSearchCV: hyperband decides {name!r}; remove it from space")
         return {**proposal.params, name: proposal.epochs}
 
     def _epochs_name(self) -> str:
-        """What the estimator's parameter is called that says for how long to train."""
+        """The estimator's parameter that says for how long to train."""
         name = path_to(self.estimator, "epochs")
         if name not in self.estimator.get_params():
             raise ValueError(
@@ -284,38 +296,47 @@ class OracleSearchCV(TogetherMixin):
             )
         return name
 
-    def _received(self, results: list[FitResult]) -> list[FitResult]:
-        """Lets the search go on where all of a batch failed, which scikit-learn takes for the end."""
-        results = super()._received(results)
-        done = [result.test_scores for result in results if result.fit_error is None]
-        self._like = done[0] if done else self._like
-        unknown = self._like is None and callable(self.scoring) and not is_scorer(self.scoring)
-        if done or unknown:
+    def _reported(self, run: RunningSearch, results: list[FitResult]) -> list[FitResult]:
+        """Let the search continue if all of a batch failed, for which scikit-learn would end it."""
+        results = super()._reported(run, results)
+        scores = [result.test_scores for result in results if result.fit_error is None]
+        run.example_scores = scores[0] if scores else run.example_scores
+        is_function = callable(self.scoring) and not is_scorer(self.scoring)
+        if scores or (run.example_scores is None and is_function):  # how many scores it returns is not known
             return results
         reason = str(results[-1].fit_error).strip().splitlines()[-1]
         warnings.warn(
-            f"All {len(results)} fits of a batch failed, the last by: {reason}",
+            f"All {len(results)} fits of a batch failed. The last error was: {reason}",
             FitFailedWarning,
             stacklevel=2,
         )
-        return [replace(result, fit_error=None, **self._error_scores(result)) for result in results]
-
-    def _error_scores(self, result: FitResult) -> dict[str, Any]:
-        """One for each of the scores, where a function has shown how many there are."""
-        if not isinstance(self._like, dict):
-            return {}
-        names = ["test_scores"] if result.train_scores is None else ["test_scores", "train_scores"]
-        return {name: dict.fromkeys(self._like, self.error_score) for name in names}
+        error_scores = _error_scores(run.example_scores, self.error_score)
+        return [_with_scores(result, error_scores) for result in results]
 
 
-def _columns(proposals: list[Proposal], batch: int, places: Mapping[Any, int]) -> dict[str, list[Any]]:
-    """Of `cv_results_`, beyond scikit-learn's."""
+def _error_scores(example: Scores | None, error_score: Any) -> dict[str, Any] | None:
+    """`error_score` for each of several scores; None for a single score, which scikit-learn fills in."""
+    return dict.fromkeys(example, error_score) if isinstance(example, dict) else None
+
+
+def _with_scores(result: FitResult, scores: dict[str, Any] | None) -> FitResult:
+    """The result of a failed fit as one of a fit that did not fail, with these scores."""
+    if scores is None:
+        return replace(result, fit_error=None)
+    train_scores = None if result.train_scores is None else scores
+    return replace(result, fit_error=None, test_scores=scores, train_scores=train_scores)
+
+
+def _columns(proposals: list[Proposal], batch: int, positions: Mapping[str, int]) -> dict[str, list[Any]]:
+    """The columns of `cv_results_` that scikit-learn's searches lack."""
     columns: dict[str, list[Any]] = {"batch": [batch] * len(proposals)}
     if proposals[0].epochs is None:
         return columns
     return columns | {
-        "bracket": [one.bracket for one in proposals],
-        "round": [one.round for one in proposals],
-        "n_resources": [one.epochs for one in proposals],
-        "parent": [places.get(one.parent, -1) for one in proposals],
+        "bracket": [proposal.bracket for proposal in proposals],
+        "round": [proposal.round for proposal in proposals],
+        "n_resources": [proposal.epochs for proposal in proposals],
+        "parent": [
+            -1 if proposal.parent is None else positions.get(proposal.parent, -1) for proposal in proposals
+        ],
     }

@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn import model_selection
 
-from kerashp.model_selection._base import CONSTRAINTS, TogetherMixin
+from kerashp.model_selection._base import CONSTRAINTS, PopulationSearchMixin
 from kerashp.spaces._search_space import grid
 
 
-class GridSearchCV(TogetherMixin, model_selection.GridSearchCV):
+class GridSearchCV(PopulationSearchMixin, model_selection.GridSearchCV):
     """`sklearn.model_selection.GridSearchCV`, in which all candidates and splits train together.
 
     Parameters
@@ -156,11 +156,11 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         self.journal_every = journal_every
         self.timeout = timeout
 
-    def _translation(self, space: Any) -> Any:
-        return grid("GridSearchCV", space)
+    def _sklearn_space(self) -> Any:
+        return grid("GridSearchCV", self.param_grid)
 
 
-class RandomizedSearchCV(TogetherMixin, model_selection.RandomizedSearchCV):
+class RandomizedSearchCV(PopulationSearchMixin, model_selection.RandomizedSearchCV):
     """`sklearn.model_selection.RandomizedSearchCV`, in which all candidates and splits train together.
 
     Parameters

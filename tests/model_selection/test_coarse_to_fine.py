@@ -115,7 +115,7 @@ def test_the_candidates_of_a_round_train_together() -> None:
         ({"n_iter": 0}, "'n_iter' parameter"),
         (
             {"scoring": ["r2", "neg_max_error"], "refit": False},
-            "several, and refit=False. Set refit to the name",
+            "several, and refit=False names none of them. Set refit to the name",
         ),
     ],
 )

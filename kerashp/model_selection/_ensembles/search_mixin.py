@@ -1,6 +1,7 @@
 """Ensembles of the candidates that a search has tried."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,20 +40,38 @@ _CHECK = Arguments("ensemble")
 _REMEDY = "Pass scoring, such as 'neg_log_loss' or 'neg_mean_squared_error'"
 
 
+@dataclass(frozen=True)
+class EnsembleInputs:
+    """What a search that has been fitted keeps for its ensembles.
+
+    Attributes
+    ----------
+    X, y : array-like
+        The data of `fit`.
+    routed_params : Bunch
+        The parameters of `fit`, as they were routed to estimator, splitter and scorer.
+    predictions : dict from int to list of (rows, predictions)
+        For held-out rows, by candidate.
+    horizon : int or None
+        The epochs over which schedules were stretched, where a search allocated the epochs.
+    programs : list of Group
+        Those that trained in this process, whose compiled programs can be used again.
+    """
+
+    X: Any
+    y: Any
+    routed_params: Any
+    predictions: dict[int, SplitPredictions]
+    horizon: int | None
+    programs: list[Group]
+
+
 class EnsemblingMixin(BaseSearchCV):
     """A search that makes ensembles of its candidates."""
 
-    _only_here: ClassVar[tuple[str, ...]] = (
-        "_data",
-        "_horizon",
-        "_programs",
-        "_routed",
-        "_held_out",
-    )  # not copied
+    _not_pickled: ClassVar[tuple[str, ...]] = ("_ensemble_inputs",)
 
-    _held_out: dict[int, SplitPredictions]
-    _horizon: int | None  # of the schedules of learning rates
-    _programs: list[Group]  # those that trained in this process
+    _ensemble_inputs: EnsembleInputs
 
     def ensemble(self, n_members: int = 10, *, scoring: Any = None) -> BaseKerasEnsemble:
         """Average the candidates that together predict held-out rows best, each trained on all rows.
@@ -116,13 +135,14 @@ class EnsemblingMixin(BaseSearchCV):
         """
         check_is_fitted(self, "cv_results_")
         n_members = _CHECK.integer("n_members", n_members, at_least=1)
-        self._check_library()
-        X, y = indexable(*self._data)
+        self._check_can_ensemble()
+        inputs = self._ensemble_inputs
+        X, y = indexable(inputs.X, inputs.y)
         scorer = self._scorer(scoring)
-        library = out_of_fold(self._held_out, self._ranked(), row_count(X))
-        asked = "The search's own score" if scoring is None else f"scoring={shown(scoring)}"
-        selection = self._selected(library, scorer, asked, X, y, n_members)
-        picks = [library.candidates[pick] for pick in selection.picks]
+        predictions = out_of_fold(inputs.predictions, self._ranked(), row_count(X))
+        name = "The search's own score" if scoring is None else f"scoring={shown(scoring)}"
+        selection = self._selection(predictions, scorer, name, X, y, n_members)
+        picks = [predictions.candidates[pick] for pick in selection.picks]
         ensemble = self._averaged(picks, X, y)
         ensemble.selection_scores_ = selection.scores
         return ensemble
@@ -137,33 +157,26 @@ class EnsemblingMixin(BaseSearchCV):
             weights=[picks.count(candidate) for candidate in candidates],
         )
         epochs = [self._epochs_of(candidate) for candidate in candidates]
-        with scheduling_for(self._horizon):
-            return ensemble._fit(X, y, self._routed.estimator.fit, epochs, self._programs)
-
-    def _keep_for_ensembles(self, X: Any, y: Any) -> None:
-        self._data = X, y
-        self._held_out = {}
-
-    def _get_routed_params_for_fit(self, params: dict[str, Any]) -> Any:
-        self._routed = super()._get_routed_params_for_fit(params)
-        return self._routed
+        inputs = self._ensemble_inputs
+        with scheduling_for(inputs.horizon):
+            return ensemble._fit(X, y, inputs.routed_params.estimator.fit, epochs, inputs.programs)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in self._only_here}
+        return {name: value for name, value in state.items() if name not in self._not_pickled}
 
-    def _check_library(self) -> None:
+    def _check_can_ensemble(self) -> None:
         if not isinstance(innermost(self.estimator), BaseKerasEstimator):
             raise ValueError(
                 "ensemble is for searches of kerashp's estimators, alone or in pipelines; got "
                 f"{self.estimator!r}"
             )
-        if "_data" not in vars(self):
+        if "_ensemble_inputs" not in vars(self):
             raise ValueError(
                 "This search has been copied or pickled, and kept neither its data nor its predictions: call "
                 "ensemble before, and keep the ensemble, or fit the search again"
             )
-        if not self._held_out:
+        if not self._ensemble_inputs.predictions:
             raise ValueError(
                 "No candidate has predictions for all of its held-out rows: cv_results_ says what failed"
             )
@@ -171,8 +184,8 @@ class EnsemblingMixin(BaseSearchCV):
     def _ranked(self) -> list[int]:
         """The candidates, the best first."""
         names = [name for name in self.cv_results_ if name.startswith("mean_test_")]
-        own = f"mean_test_{self.refit}"
-        means = self.cv_results_[own if own in names else names[0]]
+        name = f"mean_test_{self.refit}"
+        means = self.cv_results_[name if name in names else names[0]]
         return [int(candidate) for candidate in np.argsort(-means, kind="stable")]
 
     def _scorer(self, scoring: Any) -> Callable[..., float]:
@@ -197,11 +210,18 @@ class EnsemblingMixin(BaseSearchCV):
             return lambda *arguments, **params: scorers(*arguments, **params)[name]
         return _alone(check_scoring(self.estimator, scoring=name))
 
-    def _selected(
-        self, library: OutOfFold, scorer: Callable[..., float], asked: str, X: Any, y: Any, n_members: int
+    def _selection(
+        self,
+        predictions: OutOfFold,
+        scorer: Callable[..., float],
+        scorer_name: str,
+        X: Any,
+        y: Any,
+        n_members: int,
     ) -> Selection:
-        params = params_of_rows(X, self._routed.scorer.score, indices=library.rows)
-        X, truth = indexed(X, library.rows), indexed(y, library.rows)
+        routed_params = self._ensemble_inputs.routed_params
+        params = params_of_rows(X, routed_params.scorer.score, indices=predictions.rows)
+        X, truth = indexed(X, predictions.rows), indexed(y, predictions.rows)
         known = _known(y) if is_classifier(self.estimator) else _KnownRegressor()
 
         def score(mean: np.ndarray) -> float:
@@ -210,12 +230,12 @@ class EnsemblingMixin(BaseSearchCV):
                 return float(scorer(known, X, truth, **params))
             except Exception as error:
                 raise ValueError(
-                    f"{asked} asks for more than predictions: {type(error).__name__}: {error}. {_REMEDY}"
+                    f"{scorer_name} needs more than predictions: {type(error).__name__}: {error}. {_REMEDY}"
                 ) from error
 
-        selection = greedy_selection(library.predictions, score, n_members)
+        selection = greedy_selection(predictions.predictions, score, n_members)
         if not selection.picks:
-            raise ValueError(f"{asked} gives no finite score for any candidate. {_REMEDY}")
+            raise ValueError(f"{scorer_name} gives no finite score for any candidate. {_REMEDY}")
         return selection
 
     def _epochs_of(self, candidate: int) -> int | None:

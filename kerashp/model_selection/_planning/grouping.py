@@ -37,7 +37,7 @@ class Means(NamedTuple):
         Those whose programs are there.
     hurried : bool
         Whether the search may end before all have trained.
-    varied : bool
+    widths_vary : bool
         Whether candidates of other widths may come later.
     """
 
@@ -46,7 +46,7 @@ class Means(NamedTuple):
     longest: float
     earlier: Sequence[Group]
     hurried: bool
-    varied: bool
+    widths_vary: bool
 
 
 def planned(fits: Sequence[PreparedFit], alone: Sequence[Alone], blocks: DataPool, means: Means) -> Plan:
@@ -212,7 +212,7 @@ def _fitting(
         own.setdefault(id(ready.model), []).append(ready)
     left = max(means.max_memory - blocks.n_bytes(_blocks(fits)), 1)
     work, n_members = _Work.of(fits), len(fits)
-    n_weights = work.n_weights * (_ROOMIER if means.varied else 1)
+    n_weights = work.n_weights * (_ROOMIER if means.widths_vary else 1)
     if program is not None:
         n_weights = program.n_weights
         n_members = program.room.n_blocks(n_members) * program.room.n_members
@@ -278,7 +278,7 @@ def _new_room(fits: list[PreparedFit], work: _Work, means: Means) -> tuple[Room,
     """
     exact = Room.of([ready.units for ready in fits], len(fits), work.validates)
     seconds = work.seconds(means.costs)
-    if not means.varied or fits[0].own_code:
+    if not means.widths_vary or fits[0].own_code:
         return exact, work.n_weights, seconds
     model = max(fits, key=lambda ready: _n_weights(ready.shapes)).model
     room = roomier(model, exact)

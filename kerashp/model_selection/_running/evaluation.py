@@ -57,8 +57,8 @@ class Evaluation:
         When to end before all is done.
     resource : Resource, default=None
         Of two candidates that differ in nothing else, the later one goes on where the earlier one was.
-    varied : bool, default=False
-        Whether later calls may have candidates of other widths.
+    widths_vary : bool, default=False
+        Whether later calls may have candidates of other widths than the first.
     earlier : list of Group, default=()
         Those that trained in another evaluation in this process, whose programs may be of use.
     trial : Trial, default=None
@@ -87,7 +87,7 @@ class Evaluation:
         storage: SearchStorage,
         limit: Deadline,
         resource: Resource | None = None,
-        varied: bool = False,
+        widths_vary: bool = False,
         earlier: Sequence[Group] = (),
         trial: Trial | None = None,
     ):
@@ -103,7 +103,7 @@ class Evaluation:
         self._storage = storage
         self._limit = limit
         self._resource = resource
-        self._varied = varied
+        self._widths_vary = widths_vary
         self._earlier = earlier
         self._trial = trial
         self._epochs_before: dict[FitId, int] = {}  # of fits that go on
@@ -200,7 +200,7 @@ class Evaluation:
             longest=min(longest, _LONGEST),
             earlier=[*self._earlier, *(self.plan.groups if here and self.plan is not None else ())],
             hurried=deadline is not None,
-            varied=here and self._varied,
+            widths_vary=here and self._widths_vary,
         )
         return planned(fits, alone, preparation.blocks, means)
 

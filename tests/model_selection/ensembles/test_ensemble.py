@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,9 @@ def test_a_program_of_one_width_trains_no_other(monkeypatch: pytest.MonkeyPatch)
     search = GridSearchCV(mlp(), {"n_neurons": [4, 8]}, cv=3, refit=False).fit(X, Y)
     assert [group.room.spare for group in search.plan_.groups] == [(False, False)] * 2
     monkeypatch.setattr(path, lambda: Costs(1e6, 0, 1.0, 0, 1e9))  # one block is cheaper than two
-    trained = fitted([mlp(), mlp(n_neurons=8)], X, Y, {}, [None, None], search._programs, "a test")
+    trained = fitted(
+        [mlp(), mlp(n_neurons=8)], X, Y, {}, [None, None], search._ensemble_inputs.programs, "a test"
+    )
     assert [member.model_.get_layer("hidden_1").units for member in trained] == [4, 8]
 
 
@@ -251,14 +254,14 @@ def test_an_ensemble_of_a_search_predicts_the_weighted_mean(ensemble: KerasEnsem
 
 def test_a_diverged_candidate_is_never_picked(searched: GridSearchCV) -> None:
     assert np.isnan(searched.cv_results_["mean_test_score"][-1])
-    assert sorted(searched._held_out) == [0, 1, 2, 3, 4]
+    assert sorted(searched._ensemble_inputs.predictions) == [0, 1, 2, 3, 4]
 
 
 def test_a_search_that_was_copied_or_pickled_makes_no_ensembles(searched: GridSearchCV) -> None:
     for again in (pickle.loads(pickle.dumps(searched)), copy.deepcopy(searched)):
         with pytest.raises(ValueError, match="has been copied or pickled, and kept neither its data"):
             again.ensemble()
-    assert searched._data[0] is X
+    assert searched._ensemble_inputs.X is X
 
 
 def test_scores_of_splits_need_no_second_computation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +303,7 @@ def test_labels_and_the_searchs_own_score() -> None:
     assert found.classes_.tolist() == ["down", "even", "up"]
     np.testing.assert_allclose(together(found, X), one_by_one(found, X), rtol=1e-5, atol=1e-6)
     assert found.predict(X).tolist() == found.classes_[together(found, X).argmax(axis=1)].tolist()
-    rows, values = zip(*search._held_out[search._ranked()[0]], strict=True)
+    rows, values = zip(*search._ensemble_inputs.predictions[search._ranked()[0]], strict=True)
     alone = -log_loss(LABELS[np.concatenate(rows)], np.concatenate(values), labels=found.classes_)
     assert found.selection_scores_[0] == pytest.approx(alone)
     assert search.ensemble(1, scoring="accuracy").selection_scores_[0] in np.arange(91) / 90
@@ -321,7 +324,7 @@ def test_of_several_scores_one_is_named(scoring: Any) -> None:
 @pytest.mark.parametrize("cv", [RepeatedKFold(n_splits=2, n_repeats=2, random_state=0), ShuffleSplit(3)])
 def test_splits_that_hold_rows_out_not_exactly_once(cv: Any) -> None:
     search = GridSearchCV(mlp(), {"learning_rate": [0.01, 0.1]}, cv=cv, refit=False).fit(X, Y)
-    rows = {row for own, _ in search._held_out[0] for row in own}
+    rows = {row for own, _ in search._ensemble_inputs.predictions[0] for row in own}
     assert (len(rows) == 90) == isinstance(cv, RepeatedKFold)
     seen = []
 
@@ -338,7 +341,9 @@ WEIGHT = np.r_[np.zeros(30), np.linspace(1, 2, 60)]
 
 def weighted_accuracy(search: Any, classes: np.ndarray) -> float:
     """Of the best candidate's predictions for all held-out rows."""
-    values = np.concatenate([values for _, values in search._held_out[search._ranked()[0]]])
+    values = np.concatenate(
+        [values for _, values in search._ensemble_inputs.predictions[search._ranked()[0]]]
+    )
     return float(np.average(classes[values.argmax(axis=1)] == LABELS, weights=WEIGHT))
 
 
@@ -380,9 +385,9 @@ def test_every_search_makes_ensembles() -> None:
     space = {"n_neurons": [3, 4, 5, 6]}
     random = RandomizedSearchCV(mlp(), space, **options).fit(X, Y)
     fine = CoarseToFineSearchCV(mlp(), space, n_rounds=2, **options).fit(X, Y)
-    assert sorted(fine._held_out) == [0, 1, 2, 3]
+    assert sorted(fine._ensemble_inputs.predictions) == [0, 1, 2, 3]
     halving = HalvingGridSearchCV(mlp(), space, cv=2, factor=2, max_resources=4, refit=False).fit(X, Y)
-    assert len(halving._held_out) == len(halving.cv_results_["params"]) > 4
+    assert len(halving._ensemble_inputs.predictions) == len(halving.cv_results_["params"]) > 4
     oracle = {"cv": 2, "random_state": 0, "refit": False}
     guided = OracleSearchCV(mlp(), space, n_trials=3, batch=2, **oracle).fit(X, Y)
     hyperband = OracleSearchCV(mlp(), space, oracle="hyperband", n_trials=6, **oracle).fit(X, Y)
@@ -396,7 +401,7 @@ def test_every_search_makes_ensembles() -> None:
 
 def test_a_search_that_is_resumed_has_the_predictions_of_what_was_finished(tmp_path: Path) -> None:
     searches = [GridSearchCV(mlp(), RATES, cv=2, journal=tmp_path, refit=False).fit(X, Y) for _ in range(2)]
-    first, again = [search._held_out for search in searches]
+    first, again = [search._ensemble_inputs.predictions for search in searches]
     assert first.keys() == again.keys() == {0, 1}
     for candidate, held in first.items():
         for (rows, values), (same_rows, same_values) in zip(held, again[candidate], strict=True):
@@ -422,14 +427,14 @@ def count(estimator: Any, *_: Any) -> int:
 def test_wrong_arguments_of_ensemble(searched: GridSearchCV, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="ensemble: n_members must be an integer >= 1; got 0"):
         searched.ensemble(0)
-    said = "^scoring=<function .*count.* asks for more than predictions: AttributeError: .*Pass scoring"
+    said = "^scoring=<function .*count.* needs more than predictions: AttributeError: .*Pass scoring"
     with pytest.raises(ValueError, match=said):
         searched.ensemble(scoring=count)
     with pytest.raises(TypeError, match=r"ensemble: scoring must be a str, a callable or None; got \['r2'\]"):
         searched.ensemble(scoring=["r2"])
     with pytest.raises(ValueError, match="^scoring=.* gives no finite score for any candidate. Pass scoring"):
         searched.ensemble(scoring=lambda *_: np.nan)
-    monkeypatch.setattr(searched, "_held_out", {})
+    monkeypatch.setattr(searched, "_ensemble_inputs", replace(searched._ensemble_inputs, predictions={}))
     with pytest.raises(ValueError, match="No candidate has predictions for all of its held-out rows"):
         searched.ensemble()
 

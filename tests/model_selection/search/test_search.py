@@ -482,7 +482,7 @@ def test_a_stranger_with_a_history_is_searched_as_anything_else() -> None:
     search = GridSearchCV(Foreign(), {"constant": [0.0, 1.0]}, cv=2).fit(X, Y)
     assert search.histories_ == [[None, None], [None, None]]
     assert "split0_epochs" not in search.cv_results_
-    with pytest.raises(ValueError, match="refit_epochs='cv' is for kerashp's estimators.*got Foreign"):
+    with pytest.raises(ValueError, match="refit_epochs='cv' needs an estimator of kerashp, .*got Foreign"):
         search.set_params(refit_epochs="cv").fit(X, Y)
 
 
@@ -862,8 +862,10 @@ def test_workers_give_what_one_process_gives(backend: str) -> None:
     assert search.histories_[0][0].keys() == {"loss"}
     assert search.best_params_ == alone.best_params_
     assert search.seconds_["training"] > 0
-    for candidate, held in alone._held_out.items():
-        np.testing.assert_allclose(search._held_out[candidate][1][1], held[1][1], atol=1e-6)
+    for candidate, held in alone._ensemble_inputs.predictions.items():
+        np.testing.assert_allclose(
+            search._ensemble_inputs.predictions[candidate][1][1], held[1][1], atol=1e-6
+        )
 
 
 class Faraway(joblib._parallel_backends.ThreadingBackend):

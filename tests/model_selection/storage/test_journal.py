@@ -654,7 +654,7 @@ def test_a_group_in_training_ends_and_goes_on(tmp_path: Path) -> None:
         return searched(options.pop("journal", None), estimator, grid=grid, **options)
 
     whole = stacked()
-    with pytest.raises(TimeoutError, match="the same call goes on from the journal"):
+    with pytest.raises(TimeoutError, match="the same call continues from the journal"):
         stacked(journal=tmp_path, timeout=1e-9)
     trained = Population.train
     stopped: list[int] = []
@@ -670,7 +670,7 @@ def test_a_group_in_training_ends_and_goes_on(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Population, "train", train)
-        with pytest.raises(KeyboardInterrupt, match="No candidate was finished; the same call goes on from"):
+        with pytest.raises(KeyboardInterrupt, match="No candidate was finished; the same call continues"):
             stacked(journal=tmp_path, journal_every=0.0)
     with recorded(tmp_path) as records:
         state = records.get("state", "0/0")
@@ -704,7 +704,7 @@ def test_no_epoch_that_is_in_the_journal_is_trained_again(
             return searched(folder, estimator, grid={"learning_rate": [0.01, 0.1]}, n_jobs=n_jobs).cv_results_
 
     monkeypatch.setattr(Population, "train", train)
-    with pytest.raises(TimeoutError, match="the same call goes on from the journal"):
+    with pytest.raises(TimeoutError, match="the same call continues from the journal"):
         stacked(tmp_path)
     with recorded(tmp_path) as records:
         kept = sum(len(state["history"]["loss"]) for state in records.all("state").values())
