@@ -35,11 +35,11 @@ from kerashp.model_selection._fits.seeds import drawing_from, new_seed
 from kerashp.model_selection._fits.task import Resource, Task
 from kerashp.model_selection._planning.plan import Plan
 from kerashp.model_selection._ranking import Comparison, check_some_is_best, compared
-from kerashp.model_selection._running.call import check_call
+from kerashp.model_selection._running.call_checks import check_call
 from kerashp.model_selection._running.evaluation import Evaluation
-from kerashp.model_selection._running.joblib_backend import AllAtOnce
+from kerashp.model_selection._running.joblib_backend import BatchBackend
+from kerashp.model_selection._running.preflight import Preflight, check_finite
 from kerashp.model_selection._running.processes import workers
-from kerashp.model_selection._running.trial import Trial, check_finite
 from kerashp.model_selection._storage.journal import Journal
 from kerashp.model_selection._storage.memory import MemoryStorage
 from kerashp.model_selection._storage.protocol import SearchStorage
@@ -176,11 +176,11 @@ class PopulationSearchMixin(EnsemblingMixin):
             drawing_from(storage.seed if self.journal is not None else None),
         ):
             storage.limit_predictions(self.refit)
-            trial = Trial(self.scoring, self.refit, whole=not self._widths_vary)
+            preflight = Preflight(self.scoring, self.refit, is_one_round=not self._widths_vary)
             options = *workers(self.n_jobs), storage, deadline, resource, self._widths_vary
-            evaluation = Evaluation(self.max_memory, self.verbose > 0, *options, trial=trial)
+            evaluation = Evaluation(self.max_memory, self.verbose > 0, *options, preflight=preflight)
             self._run = run = RunningSearch(evaluation, deadline, resource)
-            backend = AllAtOnce(lambda tasks: self._results_for_sklearn(run, tasks))
+            backend = BatchBackend(lambda tasks: self._results_for_sklearn(run, tasks))
             epochs = partial(self._epochs_of_best, run) if self.refit_epochs == "cv" else None
             horizon = None if resource is None else resource.most
             try:

@@ -82,6 +82,6 @@ def test_each_process_sees_a_gpu_of_its_own(
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setattr(processes, "n_devices", lambda: 2)
-    assert [processes._pinned(number)["CUDA_VISIBLE_DEVICES"] for number in range(3)] == expected
+    assert [processes._accelerator_of(number)["CUDA_VISIBLE_DEVICES"] for number in range(3)] == expected
     monkeypatch.setattr(processes, "n_devices", lambda: 1)
-    assert processes._pinned(0) == {}
+    assert processes._accelerator_of(0) == {}

@@ -9,7 +9,7 @@ import pytest
 
 from kerashp import KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import GridSearchCV
-from kerashp.model_selection._running.local import warn_of
+from kerashp.model_selection._running.local import warn_of_fallbacks
 from kerashp.training import FallbackWarning, one_warning_a_cause
 from kerashp.training._runtime.fallbacks import is_new, without_counters
 
@@ -78,7 +78,7 @@ def test_groups_that_cannot_train_together_are_counted_by_reason() -> None:
         fits = ((0, 0), (0, 1))
 
     with pytest.warns(FallbackWarning) as caught:
-        warn_of([(Group(), "a"), (Group(), "b"), (Group(), "a")], [])  # type: ignore[list-item]
+        warn_of_fallbacks([(Group(), "a"), (Group(), "b"), (Group(), "a")], [])  # type: ignore[list-item]
     assert [str(one.message) for one in caught] == [
         "4 fits are trained one by one: a",
         "2 fits are trained one by one: b",

@@ -7,14 +7,13 @@ from typing import Any
 
 from sklearn.base import clone
 
-from kerashp.estimators._nesting import around
 from kerashp.estimators._training.convergence import collecting, warn_of_convergence
 from kerashp.estimators._training.handover import training_for
 from kerashp.model_selection._fits.deadline import Deadline, Stopped
 from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.plan import Group
-from kerashp.model_selection._planning.preprocessing_cache import Memory
+from kerashp.model_selection._planning.preprocessing_cache import remove_cache
 from kerashp.model_selection._running.evaluation import Evaluation
 from kerashp.model_selection._storage.memory import MemoryStorage
 
@@ -40,7 +39,7 @@ class _Training(Task):
         except Exception as error:
             error.add_note(self.described())
             raise
-        _forget_memory(estimator)
+        remove_cache(estimator)
         return FitResult(test_scores={}, estimator=estimator, unconverged=tuple(unconverged))
 
     def described(self) -> str:
@@ -90,9 +89,3 @@ def fitted(
 def _no_function(*_: Any, **__: Any) -> dict[str, Any]:
     """In the place of scikit-learn's function, which would score."""
     raise NotImplementedError
-
-
-def _forget_memory(estimator: Any) -> None:
-    for outer in around(estimator):
-        if isinstance(getattr(outer, "memory", None), Memory):
-            outer.memory = None

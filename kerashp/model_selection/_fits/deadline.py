@@ -1,4 +1,4 @@
-"""When a search ends before all is done: by Ctrl-C, or when its time is over."""
+"""When a search ends early: by Ctrl-C, or after its timeout."""
 
 import time
 
@@ -6,45 +6,45 @@ CTRL_C, TIMEOUT = "Ctrl-C", "its timeout"
 
 
 class Stopped(Exception):
-    """The search has been stopped: what still trains need not go on."""
+    """The search has been stopped, and training need not continue."""
 
 
 class Deadline:
-    """Whether a search is to go on.
+    """Whether a search continues.
 
     Parameters
     ----------
-    deadline : float or None, default=None
-        In seconds of `time.time()`, so that it means the same in other processes.
+    end : float or None, default=None
+        In seconds of `time.time()`, so that it has the same meaning in other processes.
 
     Attributes
     ----------
-    deadline : float or None
+    end : float or None
     reason : str or None
-        What stopped the search; None while it goes on.
+        What stopped the search; None while it continues.
     """
 
-    def __init__(self, deadline: float | None = None):
-        self.deadline = deadline
+    def __init__(self, end: float | None = None):
+        self.end = end
         self.reason: str | None = None
 
     def stop(self, reason: str) -> None:
-        """Let what still trains end."""
+        """Let training end."""
         self.reason = reason
 
     @property
     def reached(self) -> bool:
-        """Whether the search is to end."""
-        if self.reason is None and self.deadline is not None and time.time() >= self.deadline:
+        """Whether the search has to end."""
+        if self.reason is None and self.end is not None and time.time() >= self.end:
             self.stop(TIMEOUT)
         return self.reason is not None
 
     def check(self, needed: float = 0.0) -> None:
-        """Go on, or not: what needs more seconds than there are left need not begin.
+        """Raise an error if fewer than the needed seconds are left, or the search has been stopped.
 
         Raises
         ------
         Stopped
         """
-        if self.reached or (self.deadline is not None and time.time() + needed >= self.deadline):
+        if self.reached or (self.end is not None and time.time() + needed >= self.end):
             raise Stopped

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-from kerashp._compat.sklearn import params_of_rows, rows_of_split
+from kerashp._compat.sklearn import params_of_rows, row_count, rows_of_split
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
-from kerashp.estimators._training.convergence import collecting
+from kerashp.estimators._training.convergence import AUTO, collecting, epochs_of
 from kerashp.estimators._training.handover import scheduling_for
 from kerashp.model_selection._fits.curves import training_record
-from kerashp.model_selection._fits.heldout_predictions import heldout_predictions
+from kerashp.model_selection._fits.heldout_predictions import heldout_predictions, indices
 from kerashp.model_selection._fits.result import FitId, FitResult
 from kerashp.model_selection._fits.scorers import recording
 from kerashp.model_selection._fits.scores import checked
@@ -64,13 +64,32 @@ class Task:
         return own
 
     @property
-    def place(self) -> FitId:
+    def fit_id(self) -> FitId:
         """The candidate and the split."""
         return self.candidate, self.split
 
     @property
     def estimator(self) -> Any:
         return self.arguments[0]
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs the fit trains at the most; 1 for an estimator that is none of kerashp's."""
+        estimator, parameters = innermost(self.estimator), self.keywords["parameters"]
+        if not isinstance(estimator, BaseKerasEstimator):
+            return 1
+        searched = [value for name, value in parameters.items() if name.rpartition("__")[2] == "epochs"]
+        arguments = {"epochs": (searched or [estimator.epochs])[0], **(self.keywords["fit_params"] or {})}
+        epochs = arguments["epochs"]
+        if epochs == AUTO:
+            epochs = epochs_of(innermost(self.candidates_estimator()), self._n_training_rows, arguments)
+        return max(0, epochs - (0 if self.paused is None else self.paused.n_epochs))
+
+    @property
+    def _n_training_rows(self) -> int:
+        train = self.keywords.get("train")  # a fit that is not scored has none
+        n_rows: int = row_count(self.arguments[1] if train is None else indices(train))
+        return n_rows
 
     def seeded(self, seed: int, candidate: int) -> "Task":
         """The same, but that what has no `random_state` draws from a seed that belongs to a candidate."""

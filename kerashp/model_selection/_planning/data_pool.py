@@ -1,4 +1,4 @@
-"""Rows that fits train on, each kept once however many fits have them."""
+"""The rows that fits train on, each of them once however many fits use it."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from keras import tree
 
 @dataclass(frozen=True)
 class RowSubset:
-    """Some rows of a block, and their weights; `weight` of the shape of `rows`, or None: 1 each."""
+    """Some rows of a block, and their sample weights: `weight` has the shape of `rows`, or is None."""
 
     block: int
     rows: np.ndarray
@@ -20,16 +20,18 @@ class RowSubset:
 
 
 class DataPool:
-    """X and y, by number: arrays, or lists or dicts of arrays. Adding what is there gives its number."""
+    """Blocks of rows by number. A block is X and y: arrays, or lists or dicts of arrays."""
 
     def __init__(self) -> None:
         self._blocks: list[tuple[Any, Any]] = []
         self._numbers: dict[bytes, int] = {}
 
     def add(self, X: Any, y: Any) -> int:
-        """The number of this block; floats become Keras' float type, as in every training."""
-        X, y = tree.map_structure(_as_trained, (X, y))
-        digest = blake2b(repr(tree.map_structure(lambda own: str((own.shape, own.dtype)), (X, y))).encode())
+        """The number of this block, which is kept once. Floats become Keras' float type, as in training."""
+        X, y = tree.map_structure(_in_float_type, (X, y))
+        digest = blake2b(
+            repr(tree.map_structure(lambda array: str((array.shape, array.dtype)), (X, y))).encode()
+        )
         for array in tree.flatten((X, y)):
             digest.update(np.ascontiguousarray(array).data)
         number = self._numbers.setdefault(digest.digest(), len(self._blocks))
@@ -38,27 +40,27 @@ class DataPool:
         return number
 
     def row(self, block: int) -> Hashable:
-        """Shape and type of a row of X and of y."""
+        """The shape and type of a row of X and of y."""
         data = self._blocks[block]
-        if not any(isinstance(own, list | tuple | dict) for own in data):
+        if not any(isinstance(part, list | tuple | dict) for part in data):
             return tuple(entry for array in data for entry in (array.shape[1:], array.dtype.str))
-        return repr(tree.map_structure(lambda own: str((own.shape[1:], own.dtype.str)), data))
+        return repr(tree.map_structure(lambda array: str((array.shape[1:], array.dtype.str)), data))
 
     def n_rows(self, block: int) -> int:
-        """How many rows there are in a block."""
+        """The number of rows of a block."""
         return len(tree.flatten(self._blocks[block])[0])
 
     def n_bytes(self, blocks: Iterable[int]) -> int:
-        """The size of some blocks."""
+        """The number of bytes of some blocks."""
         return sum(array.nbytes for block in set(blocks) for array in tree.flatten(self._blocks[block]))
 
-    def joined(self, blocks: Iterable[int]) -> "Joined":
+    def joined(self, blocks: Iterable[int]) -> "JoinedBlocks":
         """Some blocks, one after the other."""
         numbers = sorted(set(blocks))
         parts = [self._blocks[number] for number in numbers]
         lengths = [self.n_rows(number) for number in numbers]
         X, y = tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
-        return Joined(
+        return JoinedBlocks(
             X=X,
             y=y,
             n_rows=sum(lengths),
@@ -67,7 +69,7 @@ class DataPool:
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedBlocks:
     """Blocks of rows one after the other, and where each starts."""
 
     X: Any
@@ -75,10 +77,10 @@ class Joined:
     n_rows: int
     starts: dict[int, int]
 
-    def rows(self, portion: RowSubset | None) -> np.ndarray | None:
-        """Where the rows of a portion are."""
-        return None if portion is None else self.starts[portion.block] + portion.rows
+    def rows(self, subset: RowSubset | None) -> np.ndarray | None:
+        """The positions of the rows of a subset."""
+        return None if subset is None else self.starts[subset.block] + subset.rows
 
 
-def _as_trained(array: np.ndarray) -> np.ndarray:
+def _in_float_type(array: np.ndarray) -> np.ndarray:
     return array.astype(keras.config.floatx(), copy=False) if array.dtype.kind == "f" else array

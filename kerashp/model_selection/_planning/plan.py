@@ -21,29 +21,29 @@ class Group:
     graph : str
         The layers, with the widths of the widest.
     batch_size : int
-        Rows of a step.
+        The number of rows of a step.
     n_weights : int
-        Of each member, as it is computed: as wide as the widest.
+        The number of weights of each member, which is computed as wide as the widest.
     padding : float in [0, 1)
-        The share of the members' arithmetic that is of zeros in place of units that are not there.
+        The share of the members' arithmetic that is spent on zeros that fill up narrower members.
     n_bytes : int
-        Of data and members in memory, roughly.
+        The memory that data and members need, roughly.
     seconds : float
-        One core's, to compile (where no earlier group has) and to train without early stopping, by
-        `Plan.costs`.
+        The seconds of one core, to compile (unless an earlier group has) and to train without early stopping,
+        estimated by `Plan.costs`.
     compile_seconds : float
-        Those of them that go by before it trains.
+        Those of `seconds` that pass before the training.
     room : kerashp.training.Room
-        Of its program: groups of one kind and one room share it.
+        The room of its program: groups of one kind and one room share a program.
     kind : str
-        What groups must have in common to train by one program, besides their room, as a digest. (If not the
-        same numbers are zero in them, such as rates of dropout, there are two programs all the same.)
+        A digest of what groups must have in common to train by one program, besides their room. (If different
+        numbers are zero in them, such as rates of dropout, there are two programs nevertheless.)
     n_cores : int
-        On how many cores its members train at a time; in an earlier group's room, on one for each block.
+        On how many cores its members train at a time; in the room of an earlier group, one for each block.
     one_by_one : str or None
-        Why each call trains one member, as many at a time as there are cores; None: it trains many.
+        Why each call trains one member, with as many calls at a time as cores; None: a call trains many.
     stackable : bool
-        Whether it could train many, if slower.
+        Whether a call could train many members, if more slowly.
     traits : dict from str to str
         What its fits have in common, in words.
     """
@@ -69,19 +69,19 @@ class Group:
 
     @property
     def wall_seconds(self) -> float:
-        """While its blocks train on their cores."""
+        """The seconds that pass while its blocks train on their cores."""
         n_blocks = self.room.n_blocks(len(self.fits))
         return self.compile_seconds + (self.seconds - self.compile_seconds) / min(n_cores(), n_blocks)
 
     def on(self, n_cores: int) -> "Group":
-        """The group on so many cores; not one that trains in an earlier one's room."""
+        """The group on so many cores, in a room of its own."""
         size = block_size(len(self.fits), n_cores, self.one_by_one)
         return replace(self, n_cores=n_cores, room=replace(self.room, n_members=size))
 
 
 @dataclass(frozen=True)
 class Alone:
-    """A fit that trains by itself, and why.
+    """A fit that trains separately, and the reason.
 
     Attributes
     ----------
@@ -100,10 +100,10 @@ class Plan:
     Attributes
     ----------
     groups : tuple of Group
-        In the order in which they begin, in each round of a search that has several: the longest first, or,
-        where the search has a timeout, those that finish most candidates a second.
+        In the order in which they begin, in each round of a search: the longest first, or, where the search
+        has a timeout, those that finish most candidates a second.
     alone : tuple of Alone
-        What is not stacked.
+        The fits that are not stacked.
     costs : kerashp.training.Costs or None
         The measured costs by which padding was weighed against compiles; None where nothing was stacked.
     """
@@ -112,25 +112,27 @@ class Plan:
     alone: tuple[Alone, ...]
     costs: Costs | None = field(repr=False)
 
-    def and_(self, later: "Plan") -> "Plan":
-        """With what trained later."""
+    def joined(self, later: "Plan") -> "Plan":
+        """This plan and a later one."""
         return Plan(self.groups + later.groups, self.alone + later.alone, self.costs or later.costs)
 
     def divided(self, groups: Sequence[tuple[Group, str]]) -> "Plan":
-        """With the fits of some groups alone, each for its reason."""
-        taken = {group.fits for group, _ in groups}
+        """The plan with the fits of some groups alone, each for its reason."""
+        divided = {group.fits for group, _ in groups}
         alone = [Alone(fit, reason) for group, reason in groups for fit in group.fits]
         return Plan(
-            tuple(own for own in self.groups if own.fits not in taken), (*self.alone, *alone), self.costs
+            tuple(group for group in self.groups if group.fits not in divided),
+            (*self.alone, *alone),
+            self.costs,
         )
 
     def _one_by_one(self) -> dict[str, str]:
-        """The numbers of the groups whose members train one by one, by the reason."""
+        """The numbers of the groups whose members train one by one, by reason."""
         numbers: dict[str, list[str]] = {}
         for number, group in enumerate(self.groups):
             if group.one_by_one is not None:
                 numbers.setdefault(group.one_by_one, []).append(str(number))
-        return {reason: ", ".join(own) for reason, own in numbers.items()}
+        return {reason: ", ".join(texts) for reason, texts in numbers.items()}
 
     def __str__(self) -> str:
         lines = [_LINE.format(*_HEAD)]
@@ -142,8 +144,8 @@ class Plan:
             lines.append(f"trained one by one, in compiled calls, since {reason}: group {numbers}")
         lines += self._separations()
         reasons: dict[str, list[FitId]] = {}
-        for one in self.alone:
-            reasons.setdefault(one.reason, []).append(one.fit)
+        for entry in self.alone:
+            reasons.setdefault(entry.reason, []).append(entry.fit)
         for reason, fits in reasons.items():
             some = ", ".join(f"{candidate}/{split}" for candidate, split in fits[:5])
             more = f" and {len(fits) - 5} more" if len(fits) > 5 else ""
@@ -151,12 +153,12 @@ class Plan:
         return "\n".join(lines)
 
     def _separations(self) -> Iterator[str]:
-        """For each group, what separates it from the one that it has most in common with."""
+        """For each group, how it differs from the group that it has most in common with."""
         for number, group in enumerate(self.groups):
             others = [
-                (differences(group.traits, other.traits), place)
-                for place, other in enumerate(self.groups)
-                if place != number
+                (differences(group.traits, other.traits), other_number)
+                for other_number, other in enumerate(self.groups)
+                if other_number != number
             ]
             if others:
                 words, nearest = min(others, key=lambda other: len(other[0]))

@@ -1,4 +1,4 @@
-"""Fits that have stopped where their training would begin: what trains, on what, and how."""
+"""Fits that have stopped before their training: what trains, on which rows, and how."""
 
 import time
 from collections.abc import Hashable, Sequence
@@ -18,9 +18,10 @@ from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.arguments import FitArguments
 from kerashp.estimators._training.handover import EstimatorState, Fitting, Suspended, suspending
 from kerashp.model_selection._fits.deadline import Deadline
+from kerashp.model_selection._fits.result import FitId
 from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.data_pool import DataPool, RowSubset
-from kerashp.model_selection._planning.preprocessing_cache import Memory, remember
+from kerashp.model_selection._planning.preprocessing_cache import PreprocessingCache, use_cache
 from kerashp.training import (
     Mode,
     Statistics,
@@ -36,10 +37,11 @@ from kerashp.training import (
 from kerashp.training._members.convergence import Convergence
 
 _STOPPING = keras.callbacks.EarlyStopping
-# A population stops where these do.
-_ALIKE = (_STOPPING, EarlyStopping, Convergence, keras.callbacks.TerminateOnNaN)
+# Callbacks whose effect a population has itself.
+_SHARED_CALLBACKS = (_STOPPING, EarlyStopping, Convergence, keras.callbacks.TerminateOnNaN)
 _DEFAULTS = {p.name: p.default for p in signature(fit).parameters.values() if p.default is not p.empty}
-_PLAIN = {"initial_epoch": 0, "validation_freq": 1}  # with other values a fit trains by itself
+_SHARED_ARGUMENTS = {"initial_epoch": 0, "validation_freq": 1}  # with other values a fit trains separately
+_BATCH_SIZE = 32  # as in Keras
 _FAILED = "its fit fails before the training"
 
 
@@ -52,32 +54,32 @@ class PreparedFit:
     arguments: FitArguments
     seed: int
     dtype: str | None
-    own_code: bool  # is in the model: it can train with those that the same call made for other splits
+    has_own_code: bool  # the model has code of the user: it trains with the fits of its candidate alone
     train: RowSubset
     validation: RowSubset | None
-    kind: Hashable  # of its program, besides its room
-    key: Hashable  # fits of one key can be members of one population
+    kind: Hashable  # of its program, without the room
+    group_key: Hashable  # fits of one key can be members of one population
     mode: Mode  # in which its program is compiled
-    seconds: float  # that it took until here
-    statistics: Statistics | None  # of the inputs, where its model standardises them
+    seconds: float  # of its preparation
+    statistics: Statistics | None  # of the inputs, where its model standardizes them
 
     @property
     def model(self) -> Any:
         return self.state.model
 
     @property
-    def portions(self) -> list[RowSubset]:
-        """All rows that it needs."""
-        return [portion for portion in (self.train, self.validation) if portion is not None]
+    def row_subsets(self) -> list[RowSubset]:
+        """The training rows, and those to validate on."""
+        return [subset for subset in (self.train, self.validation) if subset is not None]
 
     @property
     def stopping(self) -> Any:
-        """The EarlyStopping, if there is one."""
+        """The EarlyStopping callback, if there is one."""
         return next((c for c in self.arguments.callbacks if isinstance(c, _STOPPING)), None)
 
     @property
     def monitor(self) -> str | None:
-        """What its EarlyStopping monitors, where that may be missing: it fails those that have it."""
+        """What EarlyStopping monitors, unless every fit has it: without it, training raises an error."""
         return None if self.stopping is None or self.stopping.monitor == "loss" else self.stopping.monitor
 
     @property
@@ -91,66 +93,63 @@ class PreparedFit:
 
     @property
     def n_steps(self) -> int:
-        """Steps of an epoch."""
+        """The number of steps of an epoch."""
         return -(-len(self.train.rows) // self.batch_size)
 
     @property
     def n_epochs(self) -> int:
-        """How many epochs it trains at the most: those before a pause are done."""
-        before = 0 if self.task.paused is None else self.task.paused.n_epochs
-        return max(0, int(self.arguments.epochs) - before)
+        """How many epochs it trains at the most, without those before a pause."""
+        n_done = 0 if self.task.paused is None else self.task.paused.n_epochs
+        return max(0, int(self.arguments.epochs) - n_done)
 
     @cached_property
     def units(self) -> tuple[int, ...]:
-        """Of its model's Dense layers."""
+        """The units of the Dense layers of its model."""
         return units_of(self.model)
 
     @cached_property
     def shapes(self) -> np.ndarray:
-        """The sizes of the trained weights' axes, 1 for one that is not there: `(n_weights, most axes)`."""
+        """The shapes of the trained weights, filled up with 1: `(n_weights, most axes)`."""
         shapes = [tuple(weight.shape) for weight in self.model.trainable_variables]
         width = max(map(len, shapes))
         return np.array([shape + (1,) * (width - len(shape)) for shape in shapes])
 
 
-_BATCH_SIZE = 32  # Keras' own
-
-
 class FitPreparer:
-    """Runs fits up to their training, each distinct preprocessing once.
+    """Runs fits up to their training, and each distinct preprocessing once.
 
     Parameters
     ----------
     seed : int or None
-        Of preprocessing that has none; None lets it draw its own.
+        The seed of preprocessing that has no `random_state`; None lets it draw its own.
     samples : bool, default=False
         Whether to keep the fits of one candidate.
 
     Attributes
     ----------
-    blocks : DataPool
+    pool : DataPool
         The rows of all fits.
     errors : dict from (candidate, split) to Exception
-        Of fits that failed before the training.
+        The errors of fits that failed before their training.
     sample : list of (Task, Fitting)
-        The fits of the first candidate of which none failed, or of the last; whether or not they can train
-        with others.
+        The fits of the first candidate of which none failed, or of the last candidate; they may be fits that
+        cannot train with others.
     """
 
     def __init__(self, seed: int | None, samples: bool = False) -> None:
-        self.blocks = DataPool()
-        self.errors: dict[tuple[int, int], Exception] = {}
+        self.pool = DataPool()
+        self.errors: dict[FitId, Exception] = {}
         self.sample: list[tuple[Task, Fitting]] = []
         self._samples = samples
-        self._memory = Memory(seed)
-        self._candidate = -1  # the one at hand
-        self._models: dict[Hashable, Any] = {}  # its models
-        self._keys: dict[Any, Hashable] = {}  # the groups that they are in
-        self._known: tuple[Any, Any] = (None, None)  # the last model, and what `_shape` says of it
-        self._of_shapes: dict[Hashable, tuple[bool, Mode]] = {}
+        self._cache = PreprocessingCache(seed)
+        self._candidate = -1  # the one in preparation
+        self._models: dict[Hashable, Any] = {}  # of this candidate
+        self._group_keys: dict[Any, Hashable] = {}  # by model, of this candidate
+        self._last_shape: tuple[Any, Any] = (None, None)  # the last model, and the result of `_shape` for it
+        self._by_shape: dict[Hashable, tuple[bool, Mode]] = {}
 
-    def prepared(self, tasks: Sequence[Task], limit: Deadline) -> list[PreparedFit | str]:
-        """What trains together, or why it does not.
+    def prepared(self, tasks: Sequence[Task], deadline: Deadline) -> list[PreparedFit | str]:
+        """The prepared fit of each task, or the reason why it cannot train with others.
 
         Raises
         ------
@@ -158,28 +157,32 @@ class FitPreparer:
         """
         answers = []
         for task in tasks:
-            limit.check()
+            deadline.check()
             answers.append(self._prepared(task))
         return answers
 
     def _prepared(self, task: Task) -> PreparedFit | str:
         began = time.perf_counter()
-        remember(task.estimator, self._memory)
+        use_cache(task.estimator, self._cache)
         if task.candidate != self._candidate:
-            self._candidate, self._models, self._keys = task.candidate, {}, {}
-        estimator = task.candidates_estimator()  # raises where it does not know a name
-        reason = _not_known(estimator)
+            self._candidate, self._models, self._group_keys = task.candidate, {}, {}
+        estimator = task.candidates_estimator()  # raises an error for an unknown parameter
+        reason = _why_not_suspended(estimator)
         if reason:
             return reason
         try:
-            ready = self._suspended(task, estimator, self._models)
-            if isinstance(ready, PreparedFit) and self._keys.setdefault(ready.model, ready.key) != ready.key:
-                # Its model is that of fits in another group, which may train at the same time.
-                ready = self._suspended(task, task.candidates_estimator(), {})
-        except Exception as error:  # it will fail again where scikit-learn sees it
-            self.errors[task.place] = error.with_traceback(None)
+            prepared = self._suspended(task, estimator, self._models)
+            if isinstance(prepared, PreparedFit):
+                key = self._group_keys.setdefault(prepared.model, prepared.group_key)
+                if key != prepared.group_key:
+                    # Its model belongs to fits of another group, which may train at the same time.
+                    prepared = self._suspended(task, task.candidates_estimator(), {})
+        except Exception as error:  # the fit will fail again, where scikit-learn handles the error
+            self.errors[task.fit_id] = error.with_traceback(None)
             return _FAILED
-        return ready if isinstance(ready, str) else replace(ready, seconds=time.perf_counter() - began)
+        if isinstance(prepared, str):
+            return prepared
+        return replace(prepared, seconds=time.perf_counter() - began)
 
     def _suspended(self, task: Task, estimator: Any, models: dict[Hashable, Any]) -> PreparedFit | str:
         try:
@@ -187,119 +190,127 @@ class FitPreparer:
                 task.fit(estimator)
         except Suspended as suspended:
             self._keep_sample(task, suspended.fitting)
-            return self._ready(task, suspended)
+            return self._prepared_fit(task, suspended)
         return "it trains no Keras model"
 
     def _keep_sample(self, task: Task, fitting: Fitting) -> None:
-        places = [own.place for own, _ in self.sample]
-        if not self._samples or len(places) == task.n_splits or task.place in places:
+        fits = [sample_task.fit_id for sample_task, _ in self.sample]
+        if not self._samples or len(fits) == task.n_splits or task.fit_id in fits:
             return
-        if places and places[0][0] != task.candidate:
+        if fits and fits[0][0] != task.candidate:
             self.sample.clear()
         self.sample.append((task, fitting))
 
-    def _ready(self, task: Task, suspended: Suspended) -> PreparedFit | str:
+    def _prepared_fit(self, task: Task, suspended: Suspended) -> PreparedFit | str:
         fitting, passed = suspended.fitting, suspended.passed
         model, rows = fitting.state.model, fitting.rows
         data = {"x": rows.X, "y": rows.y, "sample_weight": rows.sample_weight}
         call = {**_DEFAULTS, **data, **fitting.arguments.to_mapping()}
-        reason = obstacle(model, call) or _not_plain(fitting)
+        reason = obstacle(model, call) or _why_not_shared(fitting)
         if reason:
             return reason
         with isolated(dtype=fitting.dtype):
-            block = self.blocks.add(passed.X, fitting.state.target_encoder.transform(passed.y))
-            train, validation = self._portions(fitting, block, len(passed.y))
-            if validation is not None and self.blocks.row(validation.block) != self.blocks.row(block):
-                return "its validation_data are of other types than the rows to train on"
-            shape, rowwise, mode = self._shape(model, rows)
-        ready = PreparedFit(
+            block = self.pool.add(passed.X, fitting.state.target_encoder.transform(passed.y))
+            train, validation = self._row_subsets(fitting, block, len(passed.y))
+            if validation is not None and self.pool.row(validation.block) != self.pool.row(block):
+                return "the rows of its validation_data differ in shape or type from the training rows"
+            shape, is_rowwise, mode = self._shape(model, rows)
+        prepared = PreparedFit(
             task=task,
             state=fitting.state,
             arguments=replace(fitting.arguments, validation_data=None),
             seed=fitting.seed,
             dtype=fitting.dtype,
-            own_code=shape is model,
+            has_own_code=shape is model,
             train=train,
             validation=validation,
             kind=None,
-            key=None,
+            group_key=None,
             mode=mode,
             seconds=0.0,
             statistics=fitting.statistics,
         )
-        whole = rowwise and ready.n_steps == 1  # then any larger batch size is the same
-        kind = (
-            (task.candidate, ready.shapes.tobytes()) if ready.own_code else shape,
-            ready.dtype,
-            self.blocks.row(block),
-            "whole" if whole else ready.batch_size,
-            ready.arguments.validation_batch_size,
-            ready.arguments.shuffle,
-            None if rowwise else (len(train.rows), validation and len(validation.rows)),
-        )
-        return replace(ready, kind=kind, key=(kind, ready.monitor))
+        kind = self._kind(prepared, shape, is_rowwise)
+        return replace(prepared, kind=kind, group_key=(kind, prepared.monitor))
 
-    def _portions(self, fitting: Fitting, block: int, n_passed: int) -> tuple[RowSubset, RowSubset | None]:
-        train = RowSubset(block, _places(fitting.rows, n_passed), fitting.rows.sample_weight)
+    def _kind(self, prepared: PreparedFit, shape: Hashable, is_rowwise: bool) -> Hashable:
+        """What fits must have in common to train by one program; see `traits_of`."""
+        train, validation = prepared.train, prepared.validation
+        any_batch_size = is_rowwise and prepared.n_steps == 1  # any larger one gives the same
+        return (
+            (prepared.task.candidate, prepared.shapes.tobytes()) if prepared.has_own_code else shape,
+            prepared.dtype,
+            self.pool.row(train.block),
+            "whole" if any_batch_size else prepared.batch_size,
+            prepared.arguments.validation_batch_size,
+            prepared.arguments.shuffle,
+            None if is_rowwise else (len(train.rows), validation and len(validation.rows)),
+        )
+
+    def _row_subsets(self, fitting: Fitting, block: int, n_passed: int) -> tuple[RowSubset, RowSubset | None]:
+        """The training rows in the block of all rows that were passed, and the rows to validate on."""
+        train = RowSubset(block, _positions(fitting.rows, n_passed), fitting.rows.sample_weight)
         held_out = fitting.validation
-        if held_out is not None and held_out.at is None:
-            own = self.blocks.add(held_out.X, held_out.y)
-            return train, RowSubset(own, _all(self.blocks.n_rows(own)), held_out.sample_weight)
-        if held_out is not None:
-            return train, RowSubset(block, _places(held_out, n_passed), held_out.sample_weight)
-        return train, None
+        if held_out is None:
+            return train, None
+        if held_out.at is None:
+            other = self.pool.add(held_out.X, held_out.y)
+            return train, RowSubset(other, _all_positions(self.pool.n_rows(other)), held_out.sample_weight)
+        return train, RowSubset(block, _positions(held_out, n_passed), held_out.sample_weight)
 
     def _shape(self, model: Any, rows: Rows) -> tuple[Hashable, bool, Mode]:
-        """The graph shape, or what stands for it where it has none; whether its rows are apart; its mode."""
-        if model is not self._known[0]:
+        """The graph shape, or the model if it has none; whether it computes row by row; and its mode."""
+        if model is not self._last_shape[0]:
             shape = graph_shape(model)
-            known = self._of_shapes.get(shape)
-            if known is None:
+            properties = self._by_shape.get(shape)
+            if properties is None:
                 check_compiled(model, rows.X, rows.y)
-                known = is_rowwise(model), mode_of(model, rows.X)
+                properties = is_rowwise(model), mode_of(model, rows.X)
             if shape is not None:  # otherwise the model would be kept
-                self._of_shapes[shape] = known
-            self._known = model, (shape or model, *known)
-        return self._known[1]
+                self._by_shape[shape] = properties
+            self._last_shape = model, (shape or model, *properties)
+        return self._last_shape[1]
 
 
-def _not_known(estimator: Any) -> str | None:
-    """Why an estimator's fit is not taken apart."""
+def _why_not_suspended(estimator: Any) -> str | None:
+    """Why the fit of an estimator cannot be suspended before its training; None if it can."""
     inner = innermost(estimator)
     if not isinstance(inner, BaseKerasEstimator):
-        return f"{type(inner).__name__} is neither an estimator of kerashp's nor a pipeline to one"
-    others = [
+        return f"{type(inner).__name__} is neither an estimator of kerashp nor a pipeline that ends in one"
+    estimators = [
         part
         for name, part in estimator.get_params().items()
         if isinstance(part, BaseKerasEstimator) and "warm_start_from" not in name.split("__")
     ]
-    if any(part is not inner for part in others):
-        return "there is more than one Keras estimator in it"
+    if any(part is not inner for part in estimators):
+        return "it contains more than one Keras estimator"
     return None
 
 
-def _not_plain(fitting: Fitting) -> str | None:
-    arguments = fitting.arguments
-    other = [c for c in arguments.callbacks if type(c) not in _ALIKE and not is_only_a_schedule(c)]
-    if other:
-        return f"{type(other[0]).__name__} is to be called on its own"
-    if sum(isinstance(c, _STOPPING) for c in arguments.callbacks) > 1:
-        return "there is more than one EarlyStopping"
-    if sum(map(is_only_a_schedule, arguments.callbacks)) > 1:
+def _why_not_shared(fitting: Fitting) -> str | None:
+    """Why a fit cannot be a member of a population; None if it can."""
+    arguments, callbacks = fitting.arguments, fitting.arguments.callbacks
+    others = [c for c in callbacks if type(c) not in _SHARED_CALLBACKS and not is_only_a_schedule(c)]
+    if others:
+        return f"the callback {type(others[0]).__name__} cannot be shared by a population"
+    if sum(isinstance(callback, _STOPPING) for callback in callbacks) > 1:
+        return "it has more than one EarlyStopping callback"
+    if sum(map(is_only_a_schedule, callbacks)) > 1:
         return "more than one callback sets the learning rate"
-    changed = [name for name, plain in _PLAIN.items() if getattr(arguments, name) != plain]
-    if changed:
-        return f"{changed[0]}={getattr(arguments, changed[0])!r} is its own"
+    for name, value in _SHARED_ARGUMENTS.items():
+        if getattr(arguments, name) != value:
+            return f"{name}={getattr(arguments, name)!r} cannot be shared by a population"
     if not fitting.state.model.trainable_variables:
         return "its model has no weights to train"
     return None
 
 
-def _places(rows: Rows, n_passed: int) -> np.ndarray:
-    return _all(n_passed) if rows.at is None else rows.at.astype(np.int32)
+def _positions(rows: Rows, n_passed: int) -> np.ndarray:
+    """The positions of rows among those that were passed."""
+    return _all_positions(n_passed) if rows.at is None else rows.at.astype(np.int32)
 
 
 @lru_cache(maxsize=16)
-def _all(n_rows: int) -> np.ndarray:
-    """Shared by all fits of so many rows."""
+def _all_positions(n_rows: int) -> np.ndarray:
+    """The array is shared by all fits of so many rows."""
     return np.arange(n_rows, dtype=np.int32)

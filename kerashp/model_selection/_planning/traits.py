@@ -1,4 +1,4 @@
-"""What fits must have in common to train together, in words, and in what two groups differ."""
+"""What fits must have in common to train together, and how two groups differ, in words."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _NAMES_OF_PARTS = (
     "inbound_nodes",
     "quantization_config",
 )
-# What a kind says besides the graph.
+# The entries of a kind after the graph shape.
 _NAMES = (
     "dtype",
     "rows of type",
@@ -31,15 +31,15 @@ _MOST_DIFFERENCES = 3
 _OF_PART = re.compile(r" of (layer \d+|optimizer|loss)$")
 
 
-def traits_of(ready: PreparedFit, units: tuple[int, ...]) -> Traits:
-    """Those of fits that train together, the widest of which has so many units in its Dense layers."""
-    kind: Any = ready.kind
+def traits_of(prepared: PreparedFit, units: tuple[int, ...]) -> Traits:
+    """The traits of fits that train together; `units` are those of the widest in its Dense layers."""
+    kind: Any = prepared.kind
     graph, *others = kind
     traits: dict[str, Any] = dict(zip(_NAMES, others, strict=True))
     if traits["batch_size"] == "whole":
         traits["batch_size"] = "of all rows"
-    traits["monitor of early stopping"] = ready.monitor
-    if ready.own_code:
+    traits["monitor of early stopping"] = prepared.monitor
+    if prepared.has_own_code:
         traits["model with code of its own, of"] = f"candidate {graph[0]}"
     else:
         traits |= _of_graph(json.loads(graph))
@@ -48,26 +48,26 @@ def traits_of(ready: PreparedFit, units: tuple[int, ...]) -> Traits:
 
 
 def differences(traits: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
-    """In words; what belongs to a part that is another altogether is left out, and nothing is said twice.
+    """The differing traits in words, each once, without those of parts that differ as a whole.
 
-    Widths separate only what has all else in common.
+    Widths are a difference only of groups that have everything else in common.
     """
     differing = [name for name in [*traits, *others] if traits.get(name) != others.get(name)]
     if set(differing) != {_WIDTHS}:
         differing = [name for name in differing if name != _WIDTHS]
     parts = {name for name in differing if name in ("optimizer", "loss")}
-    found: dict[str, None] = {}
+    words: dict[str, None] = {}
     for name in differing:
         of_part = _OF_PART.search(name)
         if of_part and (of_part[1] in parts or ("layers" in differing and of_part[1].startswith("layer"))):
             continue
         short = _OF_PART.sub("", name)
-        found[f"{short} {traits.get(name, 'not given')} instead of {others.get(name, 'not given')}"] = None
-    return list(found)
+        words[f"{short} {traits.get(name, 'not given')} instead of {others.get(name, 'not given')}"] = None
+    return list(words)
 
 
 def in_words(words: list[str]) -> str:
-    """Differences, the first ones, as the end of a sentence."""
+    """The first differences, as the end of a sentence."""
     if not words:
         return "in nothing; one came later, or they were divided to fit in memory or to end sooner"
     more = f" and {len(words) - _MOST_DIFFERENCES} more" if len(words) > _MOST_DIFFERENCES else ""
@@ -75,7 +75,7 @@ def in_words(words: list[str]) -> str:
 
 
 def _of_graph(graph: Any) -> Iterator[tuple[str, Any]]:
-    """What a graph shape says of layers, optimizer, loss and metrics."""
+    """The traits of layers, optimizer, loss and metrics in a graph shape."""
     config = graph[0] if isinstance(graph, list) else graph
     layers = config["model"].get("layers", [])
     yield "layers", ", ".join(layer["class_name"] for layer in layers)
@@ -85,12 +85,12 @@ def _of_graph(graph: Any) -> Iterator[tuple[str, Any]]:
     for name, value in config["compile"].items():
         yield name, value["class_name"] if _is_object(value) else value
         if _is_object(value):
-            for own, leaf in _leaves(value["config"]):
-                yield f"{own} of {name}", leaf
+            for part, leaf in _leaves(value["config"]):
+                yield f"{part} of {name}", leaf
 
 
 def _leaves(config: Any) -> Iterator[tuple[str, Any]]:
-    """The values of a config; a part of it goes by its class."""
+    """The values of a config, with the class in place of an object."""
     if not isinstance(config, dict):
         return
     for name, value in config.items():

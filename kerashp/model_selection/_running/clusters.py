@@ -1,7 +1,7 @@
-"""Work spread over the workers of a Dask or a Ray cluster.
+"""Jobs spread over the workers of a Dask or a Ray cluster.
 
-joblib's own backends for them lose a search where a worker is lost: Dask's waits for ever for work that its
-scheduler has given up, Ray's raises at the first death. Here Dask and Ray are asked directly.
+joblib's backends for them lose a search when a worker is lost: Dask's waits forever for jobs that its
+scheduler has abandoned, Ray's raises an error at the first death. Here Dask and Ray are called directly.
 """
 
 import pickle
@@ -29,47 +29,49 @@ def is_ray(backend: Any) -> bool:
 
 
 def _is_of(backend: Any, module: str, name: str) -> bool:
-    own = sys.modules.get(module)  # nobody has such a backend who has not imported it
-    return own is not None and isinstance(backend, getattr(own, name))
+    imported = sys.modules.get(module)  # who has such a backend has imported its module
+    return imported is not None and isinstance(backend, getattr(imported, name))
 
 
 def by_dask(
-    function: Callable[..., Any], works: Sequence[tuple[Any, ...]], backend: Any
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], backend: Any
 ) -> Iterator[tuple[int, Any]]:
-    """See `spread`. Dask decides how many workers there are, and has the work of a lost one done anew."""
+    """See `spread`. Dask decides how many workers there are, and repeats the jobs of a lost worker."""
     import dask
     from distributed import KilledWorker, as_completed
 
     client = backend.client
-    packed, arrays = _packed(function, works)
-    # An array is the result of a task, so that the scheduler can make it again where its worker is lost.
+    packed, arrays = _packed(function, jobs)
+    # An array is the result of a task, so that the scheduler can create it again if its worker is lost.
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
-        data = [client.submit(_itself, array, pure=False) for array in arrays]
+        data = [client.submit(_identity, array, pure=False) for array in arrays]
     futures = {
-        client.submit(_done, pickled, *[data[i] for i in needed], pure=False, **backend.submit_kwargs): index
+        client.submit(
+            _run_job, pickled, *[data[i] for i in needed], pure=False, **backend.submit_kwargs
+        ): index
         for index, (pickled, needed) in enumerate(packed)
     }
     try:
-        with backend.retrieval_context():  # a worker that waits here leaves its place to others
+        with backend.retrieval_context():  # a worker that waits here frees its slot
             for future in as_completed(list(futures)):
                 try:
                     result = future.result()
                 except KilledWorker as error:
-                    result = _lost(error)
+                    result = _lost_job(error)
                 yield futures.pop(future), result
     finally:
         client.cancel(list(futures))
 
 
 def by_ray(
-    function: Callable[..., Any], works: Sequence[tuple[Any, ...]], n_jobs: int, backend: Any
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], n_jobs: int, backend: Any
 ) -> Iterator[tuple[int, Any]]:
     """See `spread`."""
     import ray
 
     options = {"max_retries": _ATTEMPTS - 1} | (backend.ray_remote_args or {})
-    remote = ray.remote(_done).options(**options)
-    packed, arrays = _packed(function, works)
+    remote = ray.remote(_run_job).options(**options)
+    packed, arrays = _packed(function, jobs)
     data = [ray.put(array) for array in arrays]
     waiting = list(reversed(list(enumerate(packed))))
     at_work: dict[Any, int] = {}
@@ -84,15 +86,15 @@ def by_ray(
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from error
             except ray.exceptions.RayError as error:
-                result = _lost(error)
+                result = _lost_job(error)
             yield at_work.pop(ended), result
     finally:
-        for left in at_work:
-            ray.cancel(left, force=True)
+        for unfinished in at_work:
+            ray.cancel(unfinished, force=True)
 
 
 def n_workers_of_ray(backend: Any, n_jobs: int | None) -> int:
-    """How many workers Ray has, all if nobody says how many; Ray is started here if it is not there."""
+    """How many workers Ray gives, all of them by default; Ray is started if it does not run."""
     import ray
 
     if not ray.is_initialized():
@@ -101,8 +103,8 @@ def n_workers_of_ray(backend: Any, n_jobs: int | None) -> int:
     return number
 
 
-def n_neighbours(backend: Any, n_jobs: int) -> int:
-    """How many workers at the most share a machine, and its memory."""
+def n_workers_of_a_node(backend: Any, n_jobs: int) -> int:
+    """How many workers at the most share a machine of the cluster, and its memory."""
     if is_dask(backend):
         on_machines: Counter[str] = Counter()
         for address, n_threads in backend.client.ncores().items():
@@ -114,36 +116,36 @@ def n_neighbours(backend: Any, n_jobs: int) -> int:
     return min(n_jobs, int(max(cores)))
 
 
-def _lost(error: Exception) -> RuntimeError:
+def _lost_job(error: Exception) -> RuntimeError:
     return RuntimeError(
-        f"the cluster gave up a work, since the workers that did it were killed: {error}. It may need more "
-        "memory than they have: set max_memory, or have fewer workers on a machine"
+        f"the cluster abandoned a group after its workers were killed: {error}. The group may need more "
+        "memory than a worker has: set max_memory, or run fewer workers on a machine"
     )
 
 
 class _Packed(NamedTuple):
-    """A work without its large arrays; `needed` says which of those it has."""
+    """A job without its large arrays; `needed` are their numbers."""
 
     pickled: bytes
     needed: list[int]
 
 
 def _packed(
-    function: Callable[..., Any], works: Sequence[tuple[Any, ...]]
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]
 ) -> tuple[list[_Packed], list[np.ndarray]]:
-    """The works, and the large arrays in them, each once however many works have it."""
+    """The jobs, and their large arrays, each of them once however many jobs have it."""
     arrays: dict[int, tuple[int, np.ndarray]] = {}
     packed = []
-    for work in works:
+    for job in jobs:
         pickled = BytesIO()
         pickler = _Pickler(pickled, arrays)
-        pickler.dump((function, work))
+        pickler.dump((function, job))
         packed.append(_Packed(pickled.getvalue(), list(pickler.needed)))
     return packed, [array for _, array in arrays.values()]
 
 
 class _Pickler(cloudpickle.Pickler):
-    """Puts large arrays into `arrays`; of each, `needed` has the number there and the place here."""
+    """Moves large arrays to `arrays`; `needed` maps the number of each to its position in this job."""
 
     def __init__(self, file: BytesIO, arrays: dict[int, tuple[int, np.ndarray]]):
         super().__init__(file)
@@ -158,21 +160,21 @@ class _Pickler(cloudpickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Puts the arrays back."""
+    """Puts the large arrays back."""
 
     def __init__(self, pickled: bytes, arrays: Sequence[np.ndarray]):
         super().__init__(BytesIO(pickled))
         self._arrays = arrays
 
-    def persistent_load(self, place: int) -> np.ndarray:
-        return self._arrays[place]
+    def persistent_load(self, position: int) -> np.ndarray:
+        return self._arrays[position]
 
 
-def _done(pickled: bytes, *arrays: np.ndarray) -> Any:
-    """The result of a work, at a worker."""
-    function, work = _Unpickler(pickled, arrays).load()
-    return function(*work)
+def _run_job(pickled: bytes, *arrays: np.ndarray) -> Any:
+    """The result of a job, in a worker."""
+    function, job = _Unpickler(pickled, arrays).load()
+    return function(*job)
 
 
-def _itself(array: np.ndarray) -> np.ndarray:
+def _identity(array: np.ndarray) -> np.ndarray:
     return array

@@ -1,4 +1,4 @@
-"""A joblib backend that is handed all tasks of a call before any of them runs."""
+"""A joblib backend that receives all tasks of a call before any of them runs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ from kerashp.model_selection._fits.task import Task
 Run = Callable[[Sequence[Task]], Sequence[Any]]
 
 
-class AllAtOnce(ParallelBackendBase):
-    """Gives `run` the tasks of the next `joblib.Parallel` that is made, and of no other.
+class BatchBackend(ParallelBackendBase):
+    """Passes the tasks of the next `joblib.Parallel` that is created to `run`, and of no other.
 
     Parameters
     ----------
     run : callable
-        Takes the tasks and returns results, in the same order; those of some tasks may be left out.
+        Takes the tasks and returns results in the same order; those of the last tasks may be missing.
     """
 
     supports_sharedmem = True
@@ -27,11 +27,11 @@ class AllAtOnce(ParallelBackendBase):
     def __init__(self, run: Run):
         super().__init__(nesting_level=0)
         self._run = run
-        self._waiting: list[_Result] = []
+        self._batches: list[_Result] = []
         self._config = parallel_config(backend=self)
 
     def release(self) -> None:
-        """Let joblib choose its backends as before."""
+        """Let joblib choose its backend again."""
         if self._config is not None:
             self._config.unregister()
             self._config = None
@@ -45,22 +45,22 @@ class AllAtOnce(ParallelBackendBase):
         return 2  # with 1, joblib would run the tasks itself
 
     def submit(self, func: Any, callback: Any = None) -> "_Result":
-        self._waiting.append(_Result(func, callback))
-        return self._waiting[-1]
+        self._batches.append(_Result(func, callback))
+        return self._batches[-1]
 
     @contextmanager
     def retrieval_context(self) -> Iterator[None]:
-        """Where joblib begins to ask for results: all tasks are here by then."""
-        waiting, self._waiting = self._waiting, []
-        outcomes = iter(self._run([Task(*item) for result in waiting for item in result.batch.items]))
-        for result in waiting:
+        """Run all tasks: joblib has submitted them when it begins to retrieve results."""
+        batches, self._batches = self._batches, []
+        outcomes = iter(self._run([Task(*item) for result in batches for item in result.batch.items]))
+        for result in batches:
             result.outcomes = list(islice(outcomes, len(result.batch.items)))
             result.callback(result)
         yield
 
 
 class _Result:
-    """What joblib holds until it asks for the outcomes of a batch of tasks."""
+    """The future results of a batch of tasks, for joblib."""
 
     def __init__(self, batch: Any, callback: Any):
         self.batch = batch

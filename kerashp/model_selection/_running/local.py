@@ -1,4 +1,4 @@
-"""Trains groups of fits in this process, and has scikit-learn score them."""
+"""Groups of fits that train in this process, and that scikit-learn scores."""
 
 import time
 import warnings
@@ -6,17 +6,11 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Any
 
 import keras
 
-from kerashp._compat.sklearn import row_count
-from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._nesting import innermost
-from kerashp.estimators._training.convergence import AUTO, epochs_of
 from kerashp.estimators._training.handover import resuming
 from kerashp.model_selection._fits.deadline import Deadline, Stopped
-from kerashp.model_selection._fits.heldout_predictions import indices
 from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.data_pool import DataPool
@@ -36,7 +30,7 @@ from kerashp.training import (
     without_retracing_warnings,
 )
 
-Divided = list[tuple[Group, str]]  # groups that could not train together, and why
+Divided = list[tuple[Group, str]]  # groups that could not train together, and the reasons
 
 
 class Seconds(dict[str, float]):
@@ -45,14 +39,14 @@ class Seconds(dict[str, float]):
     def __init__(self) -> None:
         super().__init__(dict.fromkeys(("preparing", "compiling", "training", "scoring"), 0.0))
 
-    def add(self, others: dict[str, float]) -> None:
-        """What others have taken."""
-        for name, more in others.items():
-            self[name] += more
+    def add(self, seconds: dict[str, float]) -> None:
+        """Add the seconds of other threads or processes."""
+        for name, number in seconds.items():
+            self[name] += number
 
     @contextmanager
     def spent(self, name: str) -> Iterator[None]:
-        """Inside, time goes there."""
+        """Inside, time is counted under this name."""
         began = time.perf_counter()
         try:
             yield
@@ -61,36 +55,36 @@ class Seconds(dict[str, float]):
 
 
 class LocalRunner:
-    """Trains fits, and keeps their results.
+    """Trains and scores fits, and keeps their results.
 
     Parameters
     ----------
     storage : Storage
-    limit : Deadline
-        When to end before all is done.
+    deadline : Deadline
+        When to end, finished or not.
     bar : Bar
     seconds : Seconds
 
     Attributes
     ----------
     trained : list of Group
-        Those that have.
+        The groups that have trained.
     """
 
-    def __init__(self, storage: Storage, limit: Deadline, bar: Bar, seconds: Seconds):
+    def __init__(self, storage: Storage, deadline: Deadline, bar: Bar, seconds: Seconds):
         self.trained: list[Group] = []
         self._storage = storage
-        self._limit = limit
+        self._deadline = deadline
         self._bar = bar
         self._seconds = seconds
 
     def run(
-        self, groups: Sequence[tuple[Group, list[PreparedFit]]], blocks: DataPool, alone: Sequence[Task]
+        self, groups: Sequence[tuple[Group, list[PreparedFit]]], pool: DataPool, alone: Sequence[Task]
     ) -> Divided:
-        """Train groups, then one by one what trains alone and those of groups that could not train."""
+        """Train groups, then separate fits and those of groups that could not train together, one by one."""
         divided: Divided = []
         one_by_one = list(alone)
-        with without_lambda_warnings(), closing(self._trained(groups, blocks)) as trained:
+        with without_lambda_warnings(), closing(self._trained(groups, pool)) as trained:
             for (group, fits), future in trained:
                 with self._seconds.spent("scoring"):
                     reason = self._score(fits, future)
@@ -98,19 +92,19 @@ class LocalRunner:
                     self.trained.append(group)
                 if reason is not None:
                     divided.append((group, reason))
-                    one_by_one += [own for own in _tasks(fits) if own.place not in self._storage.results]
-                for ready in fits:
-                    ready.state.release()  # so that its model can go while others train
+                    one_by_one += [task for task in _tasks(fits) if task.fit_id not in self._storage.results]
+                for fit in fits:
+                    fit.state.release()  # so that its model is released while others train
         for task in one_by_one:
-            if self._limit.reached:
+            if self._deadline.reached:
                 break
             with self._seconds.spent("training"), without_retracing_warnings():
                 self._keep(task, task.run())
-            self._bar.advance(n_epochs(task))
+            self._bar.advance(task.n_epochs)
         return divided
 
     def _score(self, fits: Sequence[PreparedFit], future: Future[StackedTraining]) -> str | None:
-        """Score a group that has trained; why, if it could not."""
+        """Score a group that has trained; the reason, if it could not train."""
         error = future.exception()
         if isinstance(error, RecordsError):
             raise error
@@ -118,116 +112,101 @@ class LocalRunner:
             return None
         if isinstance(error, Exception):
             return f"{type(error).__name__}: {error}"
-        together = future.result()
-        self._seconds.add({"compiling": together.compile_seconds, "training": together.train_seconds})
-        for position, ready in enumerate(fits):
-            if ready.task.place not in self._storage.results:
-                self._keep(ready.task, scored(together, position, ready))
+        training = future.result()
+        self._seconds.add({"compiling": training.compile_seconds, "training": training.train_seconds})
+        for position, fit in enumerate(fits):
+            if fit.task.fit_id not in self._storage.results:
+                self._keep(fit.task, scored(training, position, fit))
         if not self._storage.keeps_finished:
-            self._storage.forget_states([task.place for task in _tasks(fits)])
+            self._storage.forget_states([task.fit_id for task in _tasks(fits)])
         return None
 
     def _keep(self, task: Task, result: FitResult) -> None:
-        self._storage.keep_result(task.place, result)
-        self._bar.finished(result)
+        self._storage.keep_result(task.fit_id, result)
+        self._bar.show_result(result)
 
     def _trained(
-        self, groups: Sequence[tuple[Group, list[PreparedFit]]], blocks: DataPool
+        self, groups: Sequence[tuple[Group, list[PreparedFit]]], pool: DataPool
     ) -> Generator[tuple[tuple[Group, list[PreparedFit]], Future[StackedTraining]]]:
-        """The groups as they are trained, some at a time: so one compiles while another trains."""
+        """The groups as their training ends. Several are at work, so that one compiles while others train."""
         if not groups:
             return
 
         devices = Devices()
 
         def train(group: Group, fits: Sequence[PreparedFit]) -> StackedTraining:
-            # But the first of all: by a bad estimate, nothing might ever begin.
-            first = group is groups[0][0] and not self._storage.results
-            self._limit.check(0.0 if first else group.compile_seconds)
+            # The first group begins in any case: with a bad estimate, no group might ever begin.
+            is_first = group is groups[0][0] and not self._storage.results
+            self._deadline.check(0.0 if is_first else group.compile_seconds)
             keep = self._storage.keep_states if self._storage.keeps_states else None
             with devices.least_busy():
-                return StackedTraining(fits, blocks, group.room).train(
-                    self._report, keep, self._storage.every
-                )
+                return StackedTraining(fits, pool, group.room).train(self._report, keep, self._storage.every)
 
         dtypes = {group.fits: fits[0].dtype for group, fits in groups}
-        usual = (None, keras.config.floatx())
+        current = (None, keras.config.floatx())
         with without_retracing_warnings(), self._threads() as threads:
-            futures = {threads.submit(train, *own): own for own in groups if dtypes[own[0].fits] in usual}
+            futures = {
+                threads.submit(train, *entry): entry for entry in groups if dtypes[entry[0].fits] in current
+            }
             for future in as_completed(futures):
                 yield futures.pop(future), future
-        # Another float type is the whole process's while it lasts: nothing is scored meanwhile.
-        for dtype in dict.fromkeys(dtype for dtype in dtypes.values() if dtype not in usual):
+        # Another float type holds for the whole process: nothing is scored meanwhile.
+        for dtype in dict.fromkeys(dtype for dtype in dtypes.values() if dtype not in current):
             with isolated(dtype=dtype), without_retracing_warnings(), self._threads() as threads:
-                own_type = [own for own in groups if dtypes[own[0].fits] == dtype]
-                ended = [(own, threads.submit(train, *own)) for own in own_type]
+                entries = [entry for entry in groups if dtypes[entry[0].fits] == dtype]
+                ended = [(entry, threads.submit(train, *entry)) for entry in entries]
                 wait([future for _, future in ended])
             yield from ended
 
     def _report(self, epochs: int) -> None:
-        self._limit.check()
+        self._deadline.check()
         self._bar.advance(epochs)
 
     @contextmanager
     def _threads(self) -> Iterator[ThreadPoolExecutor]:
-        """Threads with this one's dtype policy, which go no further if something goes wrong."""
+        """Threads with the dtype policy of this one, which stop if there is an error."""
         policy = keras.config.dtype_policy()
         threads = ThreadPoolExecutor(
-            n_groups_at_work(self._limit.deadline is not None),
+            n_groups_at_work(self._deadline.end is not None),
             initializer=keras.config.set_dtype_policy,
             initargs=(policy,),
         )
         try:
             yield threads
         except BaseException:
-            self._limit.stop("an error")
+            self._deadline.stop("an error")
             raise
         finally:
             threads.shutdown(cancel_futures=True)
 
 
 def _tasks(fits: Sequence[PreparedFit]) -> list[Task]:
-    return [ready.task for ready in fits]
+    return [fit.task for fit in fits]
 
 
-def warn_of(divided: Divided, groups: Sequence[Group]) -> None:
-    """Say what could not train together, and what of these groups cannot be stacked; each cause once."""
+def warn_of_fallbacks(divided: Divided, groups: Sequence[Group]) -> None:
+    """Warn of groups that could not train together, and of those that cannot be stacked; once a reason."""
     n_fits: dict[str, int] = {}
-    apart = [(group, group.one_by_one) for group in groups if group.one_by_one and not group.stackable]
-    for group, reason in [*divided, *apart]:
+    not_stackable = [
+        (group, group.one_by_one) for group in groups if group.one_by_one and not group.stackable
+    ]
+    for group, reason in [*divided, *not_stackable]:
         n_fits[reason] = n_fits.get(reason, 0) + len(group.fits)
     for reason, number in n_fits.items():
         message = f"{number} fits are trained one by one: {reason}"
         warnings.warn(message, FallbackWarning, stacklevel=2)
 
 
-def scored(together: StackedTraining, position: int, ready: PreparedFit) -> FitResult:
-    """The result of a task that was trained with others."""
-    with resuming(together.resumed(position)):
-        result = ready.task.run()
-    return replace(result, fit_time=result.fit_time + together.fit_seconds(position))
+def scored(training: StackedTraining, position: int, fit: PreparedFit) -> FitResult:
+    """The result of a fit that was trained with others."""
+    with resuming(training.resumed(position)):
+        result = fit.task.run()
+    return replace(result, fit_time=result.fit_time + training.fit_seconds(position))
 
 
-def n_groups_at_work(hurried: bool) -> int:
-    """One more than train at a time, since only one is traced at a time; but then each takes longer."""
-    return n_cores() * n_devices() + (not hurried)
+def n_groups_at_work(has_deadline: bool) -> int:
+    """How many groups are at work at a time: one more than train, which is traced meanwhile.
 
-
-def n_epochs(task: Task) -> int:
-    """How many epochs a fit trains at the most; 1 for what is not ours."""
-    estimator = innermost(task.estimator)
-    if not isinstance(estimator, BaseKerasEstimator):
-        return 1
-    searched = [
-        value for name, value in task.keywords["parameters"].items() if name.rpartition("__")[2] == "epochs"
-    ]
-    given = {"epochs": (searched or [estimator.epochs])[0], **(task.keywords["fit_params"] or {})}
-    before = 0 if task.paused is None else task.paused.n_epochs
-    epochs = _of_auto(task, given) if given["epochs"] == AUTO else given["epochs"]
-    return max(0, epochs - before)
-
-
-def _of_auto(task: Task, given: dict[str, Any]) -> int:
-    train = task.keywords.get("train")  # a fit that is not scored has none
-    n_samples = row_count(task.arguments[1] if train is None else indices(train))
-    return epochs_of(innermost(task.candidates_estimator()), n_samples, given)
+    With a deadline there is none more, since it would make the others take longer.
+    """
+    return n_cores() * n_devices() + (not has_deadline)

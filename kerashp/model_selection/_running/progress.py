@@ -1,4 +1,4 @@
-"""How far a search has come: one bar over the epochs of all members, or lines in a log."""
+"""The progress of a search: one bar over the epochs of all fits, or lines in a log."""
 
 import time
 from types import TracebackType
@@ -13,13 +13,13 @@ _LINES = 10  # in a log
 
 
 class Bar:
-    """Shows how many of a search's epochs have passed, with the best score so far and the time left.
+    """Shows how many epochs of a search have passed, the best score so far and the time left.
 
     Parameters
     ----------
     shown : bool
     total : int
-        Epochs of all members.
+        The epochs of all fits.
     """
 
     def __init__(self, shown: bool, total: int):
@@ -37,7 +37,7 @@ class Bar:
             console=self._console,
             disable=not self._live,
         )
-        self._bar = self._progress.add_task(self._words(), total=self._total)
+        self._bar = self._progress.add_task(self._description(), total=self._total)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -49,27 +49,27 @@ class Bar:
         self._progress.stop()
 
     def advance(self, epochs: int) -> None:
-        """So many epochs have passed."""
-        before = self._done * _LINES // self._total
+        """Count epochs that have passed."""
+        n_lines = self._done * _LINES // self._total
         self._done += epochs
         self._progress.update(self._bar, completed=self._done)
-        if not self._live and self._done * _LINES // self._total > before:
+        if not self._live and self._done * _LINES // self._total > n_lines:
             self._console.print(self._line(), highlight=False)
 
-    def finished(self, result: FitResult) -> None:
-        """A fit has this result; of several test scores, none is shown."""
+    def show_result(self, result: FitResult) -> None:
+        """Show the score of a finished fit if it is the best so far. Several test scores are not shown."""
         scores = result.test_scores
         if result.fit_error is not None or isinstance(scores, dict):
             return
         if not scores > (-float("inf") if self._best is None else self._best):
             return
         self._best = float(scores)
-        self._progress.update(self._bar, description=self._words())
+        self._progress.update(self._bar, description=self._description())
 
-    def _words(self) -> str:
+    def _description(self) -> str:
         return "training" if self._best is None else f"best score of a fold {self._best:.4g}"
 
     def _line(self) -> str:
-        passed = time.perf_counter() - self._began
-        left = passed * (self._total - self._done) / self._done
-        return f"{self._done}/{self._total} epochs, {self._words()}, {left:.0f} s left"
+        elapsed = time.perf_counter() - self._began
+        remaining = elapsed * (self._total - self._done) / self._done
+        return f"{self._done}/{self._total} epochs, {self._description()}, {remaining:.0f} s left"

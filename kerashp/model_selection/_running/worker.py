@@ -1,4 +1,4 @@
-"""What a worker does: it trains one group, or fits that are not stacked."""
+"""The work of a worker: one group, or fits that train separately."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,44 +23,44 @@ class GroupOutcome:
 
     results: dict[FitId, FitResult]
     seconds: dict[str, float]
-    reason: str | None  # why the fits were not trained together
+    reason: str | None  # why the fits did not train together
     states: States
 
 
 def run_group(
-    tasks: Sequence[Task], group: Group | None, storage: Storage, deadline: float | None
+    tasks: Sequence[Task], group: Group | None, storage: Storage, end: float | None
 ) -> GroupOutcome:
     """Train and score the tasks of a group; if there is none, each task separately."""
-    seconds, limit = Seconds(), Deadline(deadline)
-    tasks = [replace(task, paused=storage.state(task.place) or task.paused) for task in tasks]
-    runner = LocalRunner(storage, limit, Bar(False, 0), seconds)
+    seconds, deadline = Seconds(), Deadline(end)
+    tasks = [replace(task, paused=storage.state(task.fit_id) or task.paused) for task in tasks]
+    runner = LocalRunner(storage, deadline, Bar(False, 0), seconds)
     with training_for(None):
         if group is None:
             runner.run([], DataPool(), tasks)
             return GroupOutcome(storage.results, dict(seconds), None, {})
-        preparation = FitPreparer(storage.seed)
+        preparer = FitPreparer(storage.seed)
         try:
             with seconds.spent("preparing"):
-                prepared = preparation.prepared(tasks, limit)
+                prepared = preparer.prepared(tasks, deadline)
         except Stopped:
             return GroupOutcome({}, dict(seconds), None, {})
-        whole, divided = whole_groups([(group.on(n_cores()), prepared)])
-        one_by_one = [task for task in tasks if divided and task.place not in storage.results]
-        divided += runner.run(whole, preparation.blocks, one_by_one)
+        whole, divided = complete_groups([(group.on(n_cores()), prepared)])
+        one_by_one = [task for task in tasks if divided and task.fit_id not in storage.results]
+        divided += runner.run(whole, preparer.pool, one_by_one)
     reason = divided[0][1] if divided else None
     return GroupOutcome(storage.results, dict(seconds), reason, dict(storage.states))
 
 
-def whole_groups(
+def complete_groups(
     groups: Sequence[tuple[Group, Sequence[PreparedFit | str]]],
 ) -> tuple[list[tuple[Group, list[PreparedFit]]], Divided]:
-    """The groups that can train, and those that were planned elsewhere and cannot train here."""
+    """The groups that can train, and those, planned in another process, that cannot train in this one."""
     whole: list[tuple[Group, list[PreparedFit]]] = []
     divided: Divided = []
     for group, prepared in groups:
-        ready = [own for own in prepared if isinstance(own, PreparedFit)]
-        if len(ready) == len(prepared):
-            whole.append((group, ready))
+        fits = [fit for fit in prepared if isinstance(fit, PreparedFit)]
+        if len(fits) == len(prepared):
+            whole.append((group, fits))
         else:
-            divided.append((group, next(own for own in prepared if isinstance(own, str))))
+            divided.append((group, next(reason for reason in prepared if isinstance(reason, str))))
     return whole, divided

@@ -108,7 +108,7 @@ class Journal:
         digests, key = self._digests | round_digests(tasks), _round_key(tasks)
         recorded = self._records.get("search", key)
         if recorded is None:
-            if any(task.place in self.results for task in tasks):
+            if any(task.fit_id in self.results for task in tasks):
                 raise self._records.damaged(f": it has results, but no record search {key}")
             self._records.put("search", {key: digests})
             return
@@ -126,7 +126,7 @@ class Journal:
         if record is None:
             return None
         with self._records.understood("plan"):
-            return plan_of_record(record, [task.place for task in tasks])
+            return plan_of_record(record, [task.fit_id for task in tasks])
 
     def keep_plan(self, tasks: Sequence[Task], plan: Plan) -> None:
         self._records.put("plan", {_round_key(tasks): asdict(plan)})

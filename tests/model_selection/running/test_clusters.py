@@ -17,8 +17,8 @@ from sklearn.exceptions import FitFailedWarning
 from kerashp import KerasMLPRegressor
 from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV
 from kerashp.model_selection._running import evaluation
-from kerashp.model_selection._running.clusters import _done, _packed
-from kerashp.model_selection._running.processes import neighbours, spread, workers
+from kerashp.model_selection._running.clusters import _packed, _run_job
+from kerashp.model_selection._running.processes import n_workers_of_a_machine, spread, workers
 from kerashp.model_selection._storage.journal import Journal
 
 pytestmark = pytest.mark.slow
@@ -144,7 +144,7 @@ def test_the_client_keeps_the_journal(tmp_path: Path, monkeypatch: pytest.Monkey
             raise KeyboardInterrupt
 
     def watched(function: Any, works: Any, *given: Any) -> Any:
-        sent.extend(task.place for tasks, *_ in works for task in tasks)
+        sent.extend(task.fit_id for tasks, *_ in works for task in tasks)
         return spread(function, works, *given)
 
     monkeypatch.setattr(Journal, "keep_result", interrupted)
@@ -196,7 +196,7 @@ def test_an_error_of_a_work_ends_the_others(backend: Any, tmp_path: Path) -> Non
 def test_all_workers_are_taken_where_nobody_says_how_many(backend: Any) -> None:
     assert workers(None) == (2, backend)
     assert workers(1) == (1, None)
-    assert neighbours(2, backend) == 2
+    assert n_workers_of_a_machine(2, backend) == 2
 
 
 @pytest.mark.usefixtures("dask_client")
@@ -208,9 +208,9 @@ def test_one_worker_elsewhere_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> N
         threads = {"tcp://10.0.0.1:1": 4, "tcp://10.0.0.1:2": 2, "tcp://10.0.0.2:1": 3}
         monkeypatch.setattr(backend.client, "ncores", lambda: threads)
         assert workers(None) == (9, backend)
-        assert neighbours(9, backend) == 6
+        assert n_workers_of_a_machine(9, backend) == 6
         monkeypatch.setattr(backend.client, "ncores", dict)  # they have just gone
-        assert neighbours(1, backend) == 1
+        assert n_workers_of_a_machine(1, backend) == 1
 
 
 def test_large_arrays_are_packed_once() -> None:
@@ -220,7 +220,7 @@ def test_large_arrays_are_packed_once() -> None:
     assert arrays[0] is X
     assert all(len(one.pickled) < 40_000 for one in packed)  # Y is small, and goes along
     packed, arrays = _packed(np.concatenate, [([X, X],)])
-    np.testing.assert_array_equal(_done(packed[0].pickled, arrays[0]), np.concatenate([X, X]))
+    np.testing.assert_array_equal(_run_job(packed[0].pickled, arrays[0]), np.concatenate([X, X]))
 
 
 def test_a_worker_that_is_killed_costs_its_own_work(backend: Any, tmp_path: Path) -> None:
@@ -238,4 +238,4 @@ def test_a_work_that_the_scheduler_gives_up_fails_alone(
         ((index, found),) = spread(note, [(tmp_path, 0, 1, X)], 2, joblib.parallel.get_active_backend()[0])
     assert index == 0
     assert isinstance(found, RuntimeError)
-    assert "the cluster gave up a work, since the workers that did it were killed" in str(found)
+    assert "the cluster abandoned a group after its workers were killed" in str(found)

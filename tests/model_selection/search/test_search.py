@@ -194,7 +194,7 @@ def test_an_interrupt_ends_what_trains(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Bar, "advance", interrupting)
-    monkeypatch.setattr(Bar, "finished", interrupt)
+    monkeypatch.setattr(Bar, "show_result", interrupt)
     space = [{"n_hidden": [0], "epochs": [1]}, {"n_hidden": [1], "epochs": [10**6]}]
     with pytest.raises(KeyboardInterrupt):
         GridSearchCV(mlp(tol=None), space, cv=2).fit(X, Y)
@@ -381,9 +381,12 @@ def test_the_plan_says_what_trained_together_and_what_did_not() -> None:
     assert wide.graph == "Normalization, Dense 8, Dense 1"
     assert wide.batch_size == 32
     assert [one.fit for one in plan.alone] == [(5, 0), (5, 1)]
-    assert plan.alone[0].reason == "Own is to be called on its own"
+    assert plan.alone[0].reason == "the callback Own cannot be shared by a population"
     text = search.explain()
-    assert "not stacked, since Own is to be called on its own: candidate/split 5/0, 5/1" in text
+    assert (
+        "not stacked, since the callback Own cannot be shared by a population: candidate/split 5/0, 5/1"
+        in text
+    )
     assert "Normalization, Dense 8, Dense 1" in text
     assert "training" in text
     with pytest.raises(AttributeError, match="cannot assign"):
@@ -445,16 +448,20 @@ def test_explain_asks_for_a_fit() -> None:
 @pytest.mark.parametrize(
     ("estimator", "space", "reason"),
     [
-        (Ridge(), {"alpha": [1, 2]}, "Ridge is neither an estimator of kerashp's nor a pipeline to one"),
+        (
+            Ridge(),
+            {"alpha": [1, 2]},
+            "Ridge is neither an estimator of kerashp nor a pipeline that ends in one",
+        ),
         (
             BaggingRegressor(mlp(), n_estimators=2),
             {"estimator__n_neurons": [4]},
-            "BaggingRegressor is neither an estimator of kerashp's nor a pipeline to one",
+            "BaggingRegressor is neither an estimator of kerashp nor a pipeline that ends in one",
         ),
         (
             TransformedTargetRegressor(mlp(), check_inverse=False),
             {"regressor__callbacks": [[keras.callbacks.ReduceLROnPlateau("loss")]]},
-            "ReduceLROnPlateau is to be called on its own",
+            "the callback ReduceLROnPlateau cannot be shared by a population",
         ),
     ],
     ids=["not Keras", "an ensemble", "a callback"],
@@ -929,7 +936,7 @@ def test_a_work_that_always_kills_its_worker_fails_alone() -> None:
     works = list(spread(die, [(0,)], 2, backend))
     assert [index for index, _ in works] == [0]
     assert isinstance(works[0][1], RuntimeError)
-    assert "a worker was killed 3 times at the same work" in str(works[0][1])
+    assert "a worker was killed 3 times while it ran the same group" in str(works[0][1])
 
 
 def test_what_workers_lost_is_scored_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:

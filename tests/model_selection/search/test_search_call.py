@@ -98,7 +98,7 @@ def test_unknown_arguments_name_the_class_of_the_user(call: Any, owner: str) -> 
     ],
 )
 def test_a_score_of_probabilities_is_refused_for_a_regressor(scoring: Any, shown: str) -> None:
-    message = rf"GridSearchCV: scoring={shown}.* asks for .*predict_proba.*, which KerasMLPRegressor has not"
+    message = rf"GridSearchCV: scoring={shown}.* needs .*predict_proba.*, but KerasMLPRegressor is a "
     for estimator in (MLP, make_pipeline(StandardScaler(), MLP)):
         with pytest.raises(ValueError, match=message):
             search(estimator, scoring=scoring, refit=False).fit(X, VALUES)

@@ -368,7 +368,7 @@ def test_a_group_that_could_not_train_together_does_no_finished_fit_again(
     run, stop_at = Task.run, 4
 
     def counted(task: Task) -> Any:
-        scored.append(task.place)
+        scored.append(task.fit_id)
         if len(scored) == stop_at:
             raise KeyboardInterrupt
         return run(task)
@@ -810,7 +810,7 @@ def test_workers_do_no_finished_fit_of_a_group_again(tmp_path: Path, monkeypatch
         stacked(None)
     monkeypatch.setattr(Journal, "keep_result", keep)
     places: list[Any] = []
-    monkeypatch.setattr(local, "scored", lambda *given: places.append(given[2].task.place) or scored(*given))
+    monkeypatch.setattr(local, "scored", lambda *given: places.append(given[2].task.fit_id) or scored(*given))
     stacked(2)
     assert len(places) == 1
     assert places[0] not in kept

@@ -1,4 +1,4 @@
-"""What a search finds out before anything trains: rows that no fit takes, scorers that always fail."""
+"""Checks before anything trains: of rows that no fit accepts, and of scorers that always fail."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,12 +24,12 @@ _NOT_FINITE = ("Input X contains", "Input y contains")  # how scikit-learn's err
 
 
 def check_finite(estimator: Any, X: Any, y: Any) -> None:
-    """Refuse rows that the estimator refuses, X where no step of a pipeline may mend them.
+    """Refuse rows that the estimator refuses. X in a pipeline is not checked: a step may mend it.
 
     Raises
     ------
     ValueError
-        If there is a number that is not finite, in scikit-learn's words.
+        If a number is not finite; with scikit-learn's message.
     """
     inner = innermost(estimator)
     if not isinstance(inner, BaseKerasEstimator) or get_tags(inner).input_tags.allow_nan:
@@ -42,7 +42,7 @@ def check_finite(estimator: Any, X: Any, y: Any) -> None:
 
 
 def _as_array(values: Any) -> np.ndarray | None:
-    """None for what is no array; the fits say why."""
+    """The values as an array; None where that fails, for which the fits will raise an error."""
     try:
         return np.asarray(values)
     except (TypeError, ValueError):
@@ -50,43 +50,43 @@ def _as_array(values: Any) -> np.ndarray | None:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Looks at fits that are ready to train.
+class Preflight:
+    """Checks the fits of a search that are ready to train.
 
     Attributes
     ----------
     scoring : str, callable, list, tuple, dict or None
-        The search's.
+        As in the search.
     refit : bool, str or callable
-        The search's.
-    whole : bool
-        Whether the first candidates are all there will be.
+        As in the search.
+    is_one_round : bool
+        Whether the first candidates are all candidates.
     """
 
     scoring: Any
     refit: Any
-    whole: bool
+    is_one_round: bool
 
-    def run(self, tasks: Sequence[Task], preparation: FitPreparer) -> None:
-        """Raise what is known to end the search, and let the sample of fits go.
+    def check(self, tasks: Sequence[Task], preparer: FitPreparer) -> None:
+        """Raise an error that would end the search anyway, and release the sample of fits.
 
         Raises
         ------
         ValueError
-            If each candidate is refused some rows that are not finite, and the best is to be refitted to
-            all; or if the scorer that decides fails on all splits.
+            If every candidate refuses rows that are not finite, and the best is refitted to all rows; or if
+            the scorer that ranks candidates fails on all splits.
         """
-        if self.whole and self.refit:
-            _check_rows(tasks, preparation.errors)
-        sample, preparation.sample = preparation.sample, []
+        if self.is_one_round and self.refit:
+            _check_rows(tasks, preparer.errors)
+        sample, preparer.sample = preparer.sample, []
         _warn_of_validation(sample)
         if sample and len(sample) == sample[0][0].n_splits:
             self._check_scorer(sample)
 
     def _check_scorer(self, sample: Sample) -> None:
-        """Refuse a scorer that raises on all splits of a candidate, for predictions as good as any.
+        """Refuse a scorer that raises an error on all splits of a candidate, for plausible predictions.
 
-        One of the user's that looks at more than predictions is not tried.
+        A function of the user, which may look at more than predictions, is not tried.
         """
         task = sample[0][0]
         scorer = task.keywords["scorer"]
@@ -96,8 +96,8 @@ class Trial:
         if not is_scorer(scorer):
             return
         first: Exception | None = None
-        for own in sample:
-            error = _error_of(scorer, *own)
+        for task_of_split, fitting in sample:
+            error = _scoring_error(scorer, task_of_split, fitting)
             if error is None:
                 return
             first = first or error
@@ -106,49 +106,49 @@ class Trial:
             first.add_note(task.described())
             raise first
         name = repr(self.scoring if isinstance(self.scoring, str) else scorer)
-        said = f"{type(first).__name__}: {str(first).rstrip('.')}"
+        message = f"{type(first).__name__}: {str(first).rstrip('.')}"
         raise ValueError(
             f"The scorer {name} fails on the test rows of all {len(sample)} splits, so nothing was trained: "
-            f"{said}. Choose a scoring for this kind of estimator and of y; "
-            "sklearn.metrics.make_scorer hands a metric arguments such as pos_label, average or labels"
+            f"{message}. Choose a scoring for this kind of estimator and of y; "
+            "sklearn.metrics.make_scorer passes arguments such as pos_label, average or labels to a metric"
         ) from first
 
 
 def _check_rows(tasks: Sequence[Task], errors: Mapping[tuple[int, int], Exception]) -> None:
-    refused = [task for task in tasks if str(errors.get(task.place, "")).startswith(_NOT_FINITE)]
+    refused = [task for task in tasks if str(errors.get(task.fit_id, "")).startswith(_NOT_FINITE)]
     if {task.candidate for task in refused} == {task.candidate for task in tasks}:
-        error = errors[refused[0].place]
+        error = errors[refused[0].fit_id]
         error.add_note(refused[0].described())
         raise error
 
 
 def _warn_of_validation(sample: Sample) -> None:
-    """Once, of rows to validate on from outside that are not like those of the first fit."""
+    """Warn once of `validation_data` that is unlike the rows of the first fit."""
     for _, fitting in sample[:1]:
         if fitting.validation is not None and fitting.validation.at is None:
             warn_of_unlike_rows(fitting.rows.X, fitting.validation.X)
 
 
-def _error_of(scorer: Any, task: Task, fitting: Fitting) -> Exception | None:
-    """What a scorer raises for the test rows, if the network's outputs are targets that it is to learn.
+def _scoring_error(scorer: Any, task: Task, fitting: Fitting) -> Exception | None:
+    """The error of a scorer for the test rows, where the network's outputs are targets of the training rows.
 
-    None also where the fit or its predictions fail, as others' may not.
+    None also where the fit or its predictions fail, since those of other candidates may not.
     """
 
     def outputs(X: np.ndarray) -> np.ndarray:
         targets = fitting.state.target_encoder.outputs(fitting.rows.y)
         return targets[np.linspace(0, len(targets) - 1, len(X)).astype(int)]
 
-    estimator, drawn = task.candidates_estimator(), np.random.get_state()
-    known = Resumed(fitting.state, replace(fitting.arguments, callbacks=[]), {"loss": [0.0]}, outputs)
-    with without_warnings(), resuming(known):  # of predictions that nobody sees
+    estimator, random_state = task.candidates_estimator(), np.random.get_state()
+    resumed = Resumed(fitting.state, replace(fitting.arguments, callbacks=[]), {"loss": [0.0]}, outputs)
+    with without_warnings(), resuming(resumed):  # the predictions are of no use
         try:
             task.fit(estimator)
             task.score(estimator, _predictions)
         except Exception:
             return None
         finally:
-            np.random.set_state(drawn)
+            np.random.set_state(random_state)
         try:
             task.score(estimator, scorer)
         except Exception as error:
