@@ -1,4 +1,4 @@
-"""Rounds of random search, each in a narrower space around the best so far."""
+"""Rounds of random search, each in a narrower space around the best candidates so far."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ class Round:
     Attributes
     ----------
     space : dict from str to distribution or list
-        What its candidates were drawn from.
+        The space from which its candidates were drawn.
     candidates : range
-        Their positions in `cv_results_`.
+        The positions of its candidates in `cv_results_`.
     best_params : dict
         The best candidate so far, in this round or in one before it.
     best_score : float
@@ -48,22 +48,22 @@ class CoarseToFineSearchCV(PopulationSearchMixin):
     r"""Rounds of random search, each zoomed around the best candidates of all rounds so far.
 
     Round $k = 0, 1, \ldots$ draws from a space that is $\mathrm{shrink}^k$ times as wide as the first, each
-    parameter on its own scale, centred on the median of the `top` best candidates and never outside of the
-    first; see `kerashp.spaces.zoom`. The candidates of a round train together, on all folds.
+    parameter on its own scale, centred on the median of the `top` best candidates and inside of the first
+    space; see `kerashp.spaces.zoom`. The candidates of a round train together, on all folds.
 
     Parameters
     ----------
     estimator : estimator
         Cloned for each fit.
     space : dict or keras_tuner.HyperParameters
-        What to draw from, by parameter: lists, or distributions that `kerashp.spaces.zoom` knows;
+        What to draw from, by parameter: lists, or distributions that `kerashp.spaces.zoom` supports;
         `HyperParameters` without conditions are translated, see `kerashp.spaces.from_hyperparameters`.
     n_iter : int, default=10
-        Candidates a round.
+        The number of candidates of a round.
     n_rounds : int, default=3
-        Rounds; with 1 it is a `RandomizedSearchCV`.
+        The number of rounds; a search of 1 round is a `RandomizedSearchCV`.
     shrink : float in (0, 1], default=0.5
-        How many times as wide as the one before each round's space is.
+        The width of a round's space as a share of the space of the round before.
     top : int, default=3
         How many of the best candidates to zoom around.
     random_state : int, RandomState instance or None, default=None
@@ -74,13 +74,13 @@ class CoarseToFineSearchCV(PopulationSearchMixin):
     Attributes
     ----------
     rounds_ : list of Round
-        How the space shrank, and how far each round came. `cv_results_["round"]` has each candidate's.
+        The space and the best candidate of each round; `cv_results_["round"]` is the round of a candidate.
 
     Raises
     ------
     TypeError, ValueError
-        If the space holds what cannot be narrowed, or there are several scores and `refit` names none of
-        them, before anything is trained.
+        If a parameter of the space cannot be narrowed, or there are several scores and `refit` names none of
+        them. Then nothing was trained.
 
     References
     ----------
@@ -175,19 +175,19 @@ class CoarseToFineSearchCV(PopulationSearchMixin):
         check_single_score(self)
         self.rounds_: list[Round] = []
         for number in range(self.n_rounds):
-            drawn = list(ParameterSampler(space, self.n_iter, random_state=random))
-            results = evaluate_candidates(drawn, more_results={"round": [number] * len(drawn)})
+            candidates = list(ParameterSampler(space, self.n_iter, random_state=random))
+            results = evaluate_candidates(candidates, more_results={"round": [number] * len(candidates)})
             ranked = single_score(self, results)
             best = int(np.argmin(ranked["rank_test_score"]))
             score = float(ranked["mean_test_score"][best])
-            own = np.flatnonzero(results["round"] == number)
-            places = range(own[0], own[-1] + 1)
-            self.rounds_.append(Round(space, places, ranked["params"][best], score))
+            indices = np.flatnonzero(results["round"] == number)
+            positions = range(indices[0], indices[-1] + 1)
+            self.rounds_.append(Round(space, positions, ranked["params"][best], score))
             if number + 1 < self.n_rounds:
                 space = zoom(self.space, ranked, self.shrink ** (number + 1), n_best=self.top)
 
 
 def _check_space(space: dict[str, Any]) -> None:
-    """Let `zoom` refuse what it cannot narrow, before anything is trained."""
-    (drawn,) = ParameterSampler(space, 1, random_state=0)
-    zoom(space, {"params": [drawn], "mean_test_score": [0.0], "rank_test_score": [1]})
+    """Let `zoom` refuse a space that it cannot narrow, before anything is trained."""
+    (candidate,) = ParameterSampler(space, 1, random_state=0)
+    zoom(space, {"params": [candidate], "mean_test_score": [0.0], "rank_test_score": [1]})

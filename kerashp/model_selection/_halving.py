@@ -1,4 +1,4 @@
-"""Successive halving in which survivors go on from their weights."""
+"""Successive halving in which surviving candidates continue from their weights."""
 
 import math
 from collections.abc import Callable
@@ -82,7 +82,7 @@ class _HalvingMixin(PopulationSearchMixin, compat.BaseSuccessiveHalving):
 
 
 class HalvingGridSearchCV(_HalvingMixin, compat.HalvingGridSearchCV):
-    """`sklearn.model_selection.HalvingGridSearchCV`, in which the survivors go on and do not begin again.
+    """`sklearn.model_selection.HalvingGridSearchCV`, in which survivors continue instead of starting anew.
 
     See `HalvingRandomSearchCV`.
 
@@ -166,12 +166,12 @@ class HalvingGridSearchCV(_HalvingMixin, compat.HalvingGridSearchCV):
 
 
 class HalvingRandomSearchCV(_HalvingMixin, compat.HalvingRandomSearchCV):
-    r"""`sklearn.model_selection.HalvingRandomSearchCV`, in which the survivors go on and do not begin again.
+    r"""`sklearn.model_selection.HalvingRandomSearchCV`, in which survivors continue instead of starting anew.
 
     Iteration $i$ gives each of its candidates $\mathrm{factor}^i$ times the resources of the first, and the
-    best $1/\mathrm{factor}$ of them go on to the next. Where the resource is epochs, they go on from their
-    weights and their optimizer's state, on the same splits, to the numbers of a training that long without a
-    pause. A schedule of the estimator's is that of the most epochs from the start.
+    best $1/\mathrm{factor}$ of them enter the next. If the resource is epochs, they continue from their
+    weights and their optimizer's state, on the same splits, and reach the numbers of a training without a
+    pause. A schedule of the estimator is stretched over the most epochs from the start.
 
     Parameters
     ----------
@@ -180,21 +180,21 @@ class HalvingRandomSearchCV(_HalvingMixin, compat.HalvingRandomSearchCV):
     param_distributions : dict, list of dict or keras_tuner.HyperParameters
         What to draw from, by parameter; see `RandomizedSearchCV`.
     n_candidates : int or "exhaust", default="exhaust"
-        Candidates of the first iteration; "exhaust": so many that the last has the most resources.
+        Candidates of the first iteration; "exhaust": as many as give the last one the most resources.
     factor : float, default=3
-        The share of the candidates that goes on is 1 in so many, with so many times the resources.
+        Of `factor` candidates one enters the next iteration, with `factor` times the resources.
     resource : "epochs", "n_samples" or another parameter of the estimator, default="epochs"
-        What a candidate gets more of. Epochs are the estimator's own, also at the end of a pipeline. With any
-        other resource, every iteration trains anew, as scikit-learn does.
+        What candidates get more of in each iteration. "epochs" are those of the estimator, also at the end of
+        a pipeline. With any other resource, every iteration trains anew, as in scikit-learn.
     max_resources : int or "auto", default="auto"
-        The most that any candidate gets; "auto": as many epochs as the estimator has (if those are
-        "auto": as many as it would train on all rows), or all samples.
+        The most that any candidate gets; "auto": the epochs of the estimator (if those are "auto": as many
+        as it would train on all rows), or all samples.
     min_resources : int, "smallest" or "exhaust", default="smallest"
-        What each candidate of the first iteration gets; see scikit-learn.
+        What each candidate of the first iteration gets, as in scikit-learn.
     aggressive_elimination : bool, default=False
-        Whether to repeat the first iteration until few enough are left; see scikit-learn.
+        Whether to repeat the first iteration until few enough candidates are left, as in scikit-learn.
     cv : int, splitter or iterable, default=5
-        Must give the same splits in every iteration.
+        As in scikit-learn; it must give the same splits in every iteration.
     return_train_score : bool, default=True
         Whether to score the training rows too.
     random_state : int, RandomState instance or None, default=None
@@ -205,15 +205,15 @@ class HalvingRandomSearchCV(_HalvingMixin, compat.HalvingRandomSearchCV):
     Attributes
     ----------
     epochs_saved_ : int
-        How many epochs, over all fits, training anew in every iteration would have cost more.
+        How many more epochs, over all fits, training anew in every iteration would have cost.
     n_resources_, n_candidates_, n_remaining_candidates_, n_iterations_, min_resources_, max_resources_
         As in scikit-learn; `cv_results_` has `iter` and `n_resources`.
 
     Notes
     -----
     scikit-learn's own class needs `sklearn.experimental.enable_halving_search_cv`; this one does not. Fits
-    that are not stacked (see `explain()`) train anew in every iteration. An estimator that has no
-    `random_state` gets one for each candidate and split, so that it goes on with the rows held out before.
+    that are not stacked (see `explain()`) train anew in every iteration. An estimator without a
+    `random_state` gets one for each candidate and split, so that it holds out the same rows as before.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""A search whose candidates an oracle of keras-tuner proposes."""
+"""A search whose candidates are proposed by an oracle of keras-tuner."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -38,39 +38,39 @@ _COUNT = Interval(Integral, 1, None, closed="left")
 class OracleSearchCV(PopulationSearchMixin):
     """An oracle of keras-tuner proposes candidates; `batch` of them at a time train together, on all folds.
 
-    Mean test scores go back to the oracle, which proposes the next ones by them. A candidate that failed is
-    told as a failed trial. The oracle prints nothing and writes no files.
+    The oracle gets the mean test scores, from which it proposes the next candidates. A candidate that failed
+    is reported as a failed trial. The oracle prints nothing and writes no files.
 
     Parameters
     ----------
     estimator : estimator
         Cloned for each fit.
     space : dict, list of dict, keras_tuner.HyperParameters or None, default=None
-        What to search, by parameter: lists or distributions that `kerashp.spaces.to_hyperparameters` knows.
-        None: the hyperparameters of an oracle that is given. It may have some, and `space` others.
+        What to search, by parameter: lists or distributions that `kerashp.spaces.to_hyperparameters`
+        supports. They are joined with the hyperparameters of an oracle that is an instance; None: no others.
     oracle : {"bayesian", "hyperband", "random", "grid"} or keras_tuner.Oracle, default="bayesian"
-        Who proposes.
+        What proposes candidates.
 
         - "bayesian": Gaussian process with an upper confidence bound, after random trials: 3 for each
           parameter, or a third of all if that is fewer. Trials of a batch that have no score yet count as
-          somewhat worse than expected; a proposal that is nearly one of them (within a hundredth of each
-          parameter's range), or has been tried, gives way to a random one.
-        - "hyperband": many candidates for few epochs, the best of them for more; `epochs` of the estimator,
-          alone or at the end of pipelines, is the most. Those that go on do so from their weights; see
+          somewhat worse than expected; a proposal that is nearly equal to one of them (within a hundredth of
+          each parameter's range), or has been tried, is replaced by a random one.
+        - "hyperband": many candidates for few epochs, the best of them for more, up to the `epochs` of the
+          estimator, which may be at the end of pipelines. Candidates continue from their weights; see
           `HalvingRandomSearchCV`.
-        - "random": independent draws, none twice.
-        - "grid": all combinations; of a distribution all integers of a `randint`, else 10 values or fewer.
+        - "random": independent draws without repetition.
+        - "grid": all combinations; all integers of a `randint`, at most 10 values of other distributions.
 
-        An instance is copied; its objective is to be maximized. Trials that it has finished count. A journal
-        needs it to have the same `seed` when the search is called again.
+        An instance is copied; its objective has to be maximized. Trials that it has finished count. With a
+        journal, it must have the same `seed` when the search is called again.
     n_trials : int, default=None
-        The most candidates. None: 10 for "bayesian" and "random", else as many as the oracle has in it. A
-        search ends before where the oracle does. Where "hyperband" ends within a bracket, whose best would
-        have gone on to more epochs, a `UserWarning` says how many candidates all brackets have.
+        The most candidates. None: 10 for "bayesian" and "random", else as many as the oracle proposes. The
+        search ends earlier if the oracle does. If "hyperband" ends before the last round of a bracket, a
+        `UserWarning` says how many candidates all brackets have.
     batch : int, default=8
-        The most candidates at a time: more train faster together, fewer let the oracle learn earlier.
+        The most candidates at a time: large batches train faster, small ones let the oracle learn earlier.
     random_state : int, RandomState instance or None, default=None
-        Seed of the oracle. An instance has its own.
+        The seed of the oracle; None for an instance, which has a seed itself.
     others
         See `GridSearchCV`, also for the other attributes, errors and notes.
 
@@ -78,22 +78,22 @@ class OracleSearchCV(PopulationSearchMixin):
     ----------
     cv_results_ : dict
         Has each candidate's `batch`, and with Hyperband `bracket`, `round`, `n_resources` (epochs) and
-        `parent`, the position of the candidate of the same parameters in the round before, or -1. What an
-        oracle proposes twice is in it, and is trained, once.
+        `parent`, the position of the candidate of the same parameters in the round before, or -1. A candidate
+        that the oracle proposes twice is trained once.
     epochs_saved_ : int
-        With Hyperband, how many epochs, over all fits, training anew in every round would have cost more.
+        With Hyperband, how many more epochs, over all fits, training anew in every round would have cost.
 
     Raises
     ------
     TypeError, ValueError
-        If space and oracle do not fit together, a part of the space cannot be translated, or there are
-        several scores and `refit` names none of them, before anything is trained. If all candidates failed,
-        or all of the first batch where `scoring` is a function: how many scores it returns is not known yet.
+        If space and oracle contradict each other, a parameter of the space cannot be translated, or there are
+        several scores and `refit` names none of them; then nothing was trained. If all candidates failed, or
+        all of the first batch and `scoring` is a function, of which the number of scores is not known then.
 
     Notes
     -----
     `error_score` decides what a failure does; `max_retries_per_trial` and `max_consecutive_failed_trials` of
-    an oracle make no difference.
+    an oracle have no effect.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The rank of candidates where none has a finite score on all splits."""
+"""The ranks of candidates of which none has a finite score on all splits."""
 
 import warnings
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from scipy.stats import rankdata
 
 @dataclass(frozen=True)
 class Comparison:
-    """By which splits candidates are compared that have no score on all of them.
+    """The splits by which candidates are compared that have no score on all splits.
 
     Attributes
     ----------
     metric : str
-        As in the names of `cv_results_`.
+        Its name in `cv_results_`.
     left_out : tuple of int
-        The other splits.
+        The splits that do not count.
     n_splits : int
     """
 
@@ -27,22 +27,23 @@ class Comparison:
     n_splits: int
 
     def warn(self) -> None:
-        """Say so."""
-        kept = [split for split in range(self.n_splits) if split not in self.left_out]
+        """Warn that not all splits count."""
+        counted = [split for split in range(self.n_splits) if split not in self.left_out]
         warnings.warn(
             f"No candidate has a finite test {self.metric} on all {self.n_splits} splits: candidates are "
-            f"compared by their means over {_named(kept)} alone, without {_named(self.left_out)}. The "
-            "warnings before this say what failed there; error_score=0.0, say, counts it as a score",
+            f"compared by their means over {_split_names(counted)} alone, without "
+            f"{_split_names(self.left_out)}. The warnings before this one say what failed there; with "
+            "error_score=0.0, for example, a failure counts as a score",
             stacklevel=2,
         )
 
 
 def compared(results: dict[str, Any], n_splits: int) -> list[Comparison]:
-    """Give candidates of which none has a score on all splits their means over splits that do compare them.
+    """Compare candidates of which none has a score on all splits by their means over some splits.
 
-    These are the splits on which any candidate has a score, where some candidate has one on all of those;
-    otherwise those on which all have one that have any. What lacks a score on these splits has no mean, as a
-    failed candidate. Candidates of one iteration of successive halving are compared with each other.
+    These are the splits on which any candidate has a score, if some candidate has a score on all of them;
+    otherwise those on which all candidates have a score that have any. A candidate that lacks a score on
+    these splits has no mean, as if it had failed. Successive halving compares within an iteration.
 
     Parameters
     ----------
@@ -53,25 +54,25 @@ def compared(results: dict[str, Any], n_splits: int) -> list[Comparison]:
     Returns
     -------
     list of Comparison
-        One for each metric of which something was left out.
+        One for each metric of which splits do not count.
     """
-    found = []
+    comparisons = []
     for metric in _metrics(results):
         scores = _scores(results, "test", metric, n_splits)
         left_out: set[int] = set()
         for rows in _iterations(results):
-            kept = _kept(np.isfinite(scores[rows]))
-            if kept.any() and not kept.all():
-                _replace_means(results, metric, rows, kept)
-                left_out.update(np.flatnonzero(~kept).tolist())
+            counted = _counted_splits(np.isfinite(scores[rows]))
+            if counted.any() and not counted.all():
+                _replace_means(results, metric, rows, counted)
+                left_out.update(np.flatnonzero(~counted).tolist())
         if left_out:
             results[f"rank_test_{metric}"] = _ranks(results[f"mean_test_{metric}"])
-            found.append(Comparison(metric, tuple(sorted(left_out)), n_splits))
-    return found
+            comparisons.append(Comparison(metric, tuple(sorted(left_out)), n_splits))
+    return comparisons
 
 
 def check_some_is_best(results: dict[str, Any], metric: str) -> None:
-    """Refuse to call any candidate the best where none of the last iteration has a mean score.
+    """Raise an error where no candidate of the last iteration has a mean score.
 
     Raises
     ------
@@ -80,9 +81,9 @@ def check_some_is_best(results: dict[str, Any], metric: str) -> None:
     *_, last = _iterations(results)
     if not np.isfinite(results[f"mean_test_{metric}"][last]).any():
         raise ValueError(
-            f"No candidate can be called the best: each of {len(last)} lacks a finite test {metric} on some "
-            "split, and no split has one of all of them. cv_results_ and the warnings before this say what "
-            "failed; mend that, or count it as a score with error_score=0.0, say"
+            f"No candidate is the best: each of {len(last)} lacks a finite test {metric} on some split, "
+            "and no split has one of all of them. cv_results_ and the warnings before this error say what "
+            "failed. Remove the cause, or count a failure as a score, for example with error_score=0.0"
         )
 
 
@@ -92,7 +93,7 @@ def _metrics(results: dict[str, Any]) -> list[str]:
 
 
 def _scores(results: dict[str, Any], kind: str, metric: str, n_splits: int) -> np.ndarray:
-    """Shape `(n_candidates, n_splits)`."""
+    """The scores, `(n_candidates, n_splits)`."""
     return np.column_stack([results[f"split{split}_{kind}_{metric}"] for split in range(n_splits)])
 
 
@@ -103,30 +104,31 @@ def _iterations(results: dict[str, Any]) -> Iterator[np.ndarray]:
         yield np.flatnonzero(iterations == iteration)
 
 
-def _kept(there: np.ndarray) -> np.ndarray:
-    """The splits that compare candidates, from which of their scores are there."""
-    if there.all(axis=1).any():
-        return np.ones(there.shape[1], bool)
-    some = np.asarray(there.any(axis=0))
-    whole = there[:, some].all(axis=1).any()
-    return some if whole else np.asarray(there[there.any(axis=1)].all(axis=0))
+def _counted_splits(has_score: np.ndarray) -> np.ndarray:
+    """A mask of the splits by which candidates are compared; `has_score` is `(n_candidates, n_splits)`."""
+    if has_score.all(axis=1).any():
+        return np.ones(has_score.shape[1], bool)
+    any_score = np.asarray(has_score.any(axis=0))
+    if has_score[:, any_score].all(axis=1).any():
+        return any_score
+    return np.asarray(has_score[has_score.any(axis=1)].all(axis=0))
 
 
-def _replace_means(results: dict[str, Any], metric: str, rows: np.ndarray, kept: np.ndarray) -> None:
+def _replace_means(results: dict[str, Any], metric: str, rows: np.ndarray, counted: np.ndarray) -> None:
     for kind in ("test", "train"):
         if f"mean_{kind}_{metric}" not in results:
             continue
-        scores = _scores(results, kind, metric, len(kept))[np.ix_(rows, kept)]
+        scores = _scores(results, kind, metric, len(counted))[np.ix_(rows, counted)]
         results[f"mean_{kind}_{metric}"][rows] = scores.mean(axis=1)
         with np.errstate(invalid="ignore"):  # error_score may be infinite
             results[f"std_{kind}_{metric}"][rows] = scores.std(axis=1)
 
 
 def _ranks(means: np.ndarray) -> np.ndarray:
-    """As scikit-learn ranks them: what has no mean is behind all others."""
+    """The ranks as in scikit-learn: a candidate without a mean is behind all others."""
     lowest = np.nanmin(means) - 1
     return rankdata(-np.nan_to_num(means, nan=lowest), method="min").astype(np.int32)
 
 
-def _named(splits: Any) -> str:
+def _split_names(splits: Any) -> str:
     return f"split{'s' if len(splits) > 1 else ''} {', '.join(map(str, splits))}"

@@ -31,66 +31,67 @@ class GridSearchCV(PopulationSearchMixin, model_selection.GridSearchCV):
     cv : int, splitter or iterable, default=None
         As in scikit-learn; 5 folds if None.
     verbose : int, default=0
-        From 1 on a bar, or lines in a log: the epochs of all members, the best score so far and the time
-        left; from 2 on also what scikit-learn prints of each fit.
+        From 1 on, a progress bar (lines in a log): the epochs of all fits, the best score so far and the time
+        left; from 2 on, also what scikit-learn prints of each fit.
     pre_dispatch : int or str, default="2*n_jobs"
-        Taken for scikit-learn's sake; all fits are handed out at once.
+        Without effect, since all fits are evaluated at once; accepted as in scikit-learn.
     error_score : "raise" or number, default=nan
-        The score of a fit that fails, diverges or is scored by no finite number, with a `FitFailedWarning`.
-        "raise" raises the error, with candidate and split in its notes. Where no candidate has a finite score
-        on all splits, they are compared by their means over those splits that compare them, with a warning.
+        The score of a fit that fails, diverges or has a score that is not finite, with a `FitFailedWarning`.
+        "raise" raises the error, with candidate and split in its notes. If no candidate has a finite score on
+        all splits, candidates are compared by their means over some of the splits, with a warning.
     return_train_score : bool, default=False
         Whether to score the training rows too.
     refit_epochs : {"cv", None}, default=None
-        For how long the best candidate is trained on all rows: None as its parameters say, early stopping
-        included; "cv" for as many epochs as were best in its splits on average, with nothing held out.
+        How long the best candidate is trained on all rows: None as its parameters say, early stopping
+        included; "cv" for the mean of the best epochs of its splits, with nothing held out.
     max_memory : int, default=None
-        Bytes that populations in training may take, roughly, on each machine; half of this one's memory if
-        None. What would take more is divided.
+        Bytes that populations in training may take, roughly, on each machine; half of this machine's memory
+        if None. Populations that would take more are divided.
     journal : str or path, default=None
-        A folder in which the search is kept as it goes, each write whole or not at all. After a kill, a full
-        disk or Ctrl-C, the same call goes on from there, with no finished fit done again, and ends as if
-        nothing had happened. A folder is one search's; another search, or a second process, is refused. (So
-        nested cross-validation needs a folder for each of its searches.)
+        A folder that records the progress of the search; writes are atomic. After a kill, a full disk or
+        Ctrl-C, the same call continues from there, repeats no finished fit, and gives the results of an
+        uninterrupted search. A folder belongs to one search: another search, or a second process, is refused.
+        (So nested cross-validation needs a folder for each of its searches.)
     journal_every : float, default=60.0
-        Seconds between two states of what is in training, from which it goes on.
+        Seconds between two saved states of fits in training, from which they continue.
     timeout : float, default=None
-        Seconds after which the search ends with the candidates that are finished, and refits the best. The
-        same does Ctrl-C. Fits that train together end at an epoch's end, others when they are done.
+        Seconds after which the search ends with the candidates that are finished, and refits the best; so
+        does Ctrl-C. Fits that train together stop at the end of an epoch, others when they are finished.
 
     Attributes
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, \
 multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn. `cv_results_` also has `split{i}_epochs`, how many epochs each fit trained,
-        `split{i}_best_epoch`, the position of its best in the curves, and `split{i}_stopped_early`, whether
-        it ended before its epochs, as by early stopping; masked where a fit never trained. Fit times are
-        shares of a group's: of compiling, equal ones; of training, by steps.
+        `split{i}_best_epoch`, the position of its best epoch in the curves, and `split{i}_stopped_early`,
+        whether it ended before its last epoch, as by early stopping; masked where a fit never trained. A fit
+        time is a share of its group's: an equal one of compiling, one of training by steps.
     histories_ : list of list of dict
         The learning curves, `histories_[candidate][split]`; None for a fit that never trained.
     plan_ : Plan
         Which fits trained together and which did not.
     seconds_ : dict from str to float
-        Where the time went until the refit, over all threads: preparing, compiling, training, scoring.
+        Where the time went until the refit, summed over all threads: preparing, compiling, training, scoring.
 
     Raises
     ------
     ValueError
-        If all fits failed, or one did and `error_score="raise"`.
+        If all fits failed, or one failed and `error_score="raise"`.
 
     Notes
     -----
-    A fit runs as scikit-learn runs it, up to where the network would be trained. Those whose networks have
-    one graph shape then train together as a `kerashp.training.Population`: they may differ in numbers
-    (learning rate, momentum, penalties, dropout), hidden widths, rows, sample weights and early stopping.
-    Then each goes on to its score. A preprocessing that several candidates share is fitted once a split.
+    A fit runs as scikit-learn runs it, up to the training of the network. Fits whose networks have one graph
+    shape then train together as a `kerashp.training.Population`: they may differ in numbers (learning rate,
+    momentum, penalties, dropout), hidden widths, rows, sample weights and early stopping. Then each fit
+    continues to its score. A preprocessing that several candidates share is fitted once a split.
 
     The estimator is one of kerashp's, alone, at the end of pipelines, or in a `TransformedTargetRegressor`.
-    Anything else, a callback other than `EarlyStopping` and `TerminateOnNaN`, and what `kerashp.fit` leaves
-    to `Model.fit`, is trained one fit at a time in the same search: `explain()` says which and why.
+    Other estimators, fits with a callback other than `EarlyStopping` and `TerminateOnNaN`, and fits that
+    `kerashp.fit` leaves to `Model.fit`, train one at a time in the same search: `explain()` lists them with
+    the reasons.
 
-    A fit's own `verbose` shows nothing where it trains with others. The estimators that a scorer is handed
-    for the splits of one candidate share a network, which has each one's weights in turn: do not keep them.
+    The estimator's `verbose` has no effect where fits train together. The estimators that a scorer gets for
+    the splits of one candidate share a network, which has the weights of each in turn: do not keep them.
 
     References
     ----------
@@ -171,9 +172,9 @@ class RandomizedSearchCV(PopulationSearchMixin, model_selection.RandomizedSearch
         What to draw from, by parameter: lists, or distributions with an `rvs` method. `HyperParameters` are
         translated, see `kerashp.spaces.from_hyperparameters`.
     n_iter : int, default=10
-        Candidates to draw.
+        The number of candidates.
     random_state : int, RandomState instance or None, default=None
-        Draws the candidates, those that scikit-learn's own search draws.
+        Draws the candidates, the same ones as scikit-learn's search.
     others
         See `GridSearchCV`, also for attributes, errors and notes.
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import Growth, grow_capacity
-from kerashp.model_selection._growth import Growing, Names, Scores, improvement
+from kerashp.model_selection._growth import GrowthSearch, ParameterNames, Scores, improvement
 
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(150, 2))
@@ -50,7 +50,7 @@ def test_depth_grows_where_a_line_is_not_enough(corners: Growth) -> None:
         "kerasmlpclassifier__n_hidden": 1,
         "kerasmlpclassifier__n_neurons": 8,
     }
-    assert corners.reasons[-1] == "It was still improving at max_depth=1: raise that"
+    assert corners.reasons[-1] == "The score was still improving at max_depth=1: raise it"
 
 
 def test_the_estimator_has_the_best_parameters_and_is_fitted(corners: Growth) -> None:
@@ -129,7 +129,7 @@ def test_width_alone_can_grow() -> None:
 SIZES = [(0, None), (1, 8), (2, 8), (3, 8), (4, 8)]
 
 
-def grown(scores: Sequence[Any], patience: int = 1, tol: float | None = None) -> Growing:
+def grown(scores: Sequence[Any], patience: int = 1, tol: float | None = None) -> GrowthSearch:
     """What becomes of networks with these scores."""
     coming = iter(scores)
 
@@ -139,7 +139,7 @@ def grown(scores: Sequence[Any], patience: int = 1, tol: float | None = None) ->
             raise test
         return Scores(np.array(test), np.ones(len(test)))
 
-    growing = Growing(next_scores, Names("depth", "width", "seed"), patience, tol)
+    growing = GrowthSearch(next_scores, ParameterNames("depth", "width", "seed"), patience, tol)
     growing.grow(SIZES[: len(scores)], "max_depth=4")
     return growing
 
@@ -194,7 +194,7 @@ def test_reasons_have_the_numbers() -> None:
     growing = grown([[0.5, 0.7], [0.7, 0.8]])
     assert growing.reasons == [
         "depth=1, width=8 is better: the mean score changes from 0.6 by +0.15; one standard error is 0.05",
-        "It was still improving at max_depth=4: raise that",
+        "The score was still improving at max_depth=4: raise it",
     ]
     assert (
         "no better: the mean score changes from 0.5 by +0.1; tol is 0.2"
@@ -209,17 +209,21 @@ def no_names(input_shape: Any = (2,)) -> Any:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"estimator": Ridge()}, TypeError, "estimator must be one of kerashp's estimators, alone or at"),
-        ({"estimator": make_pipeline(StandardScaler())}, TypeError, "estimator must be one of kerashp's"),
+        ({"estimator": Ridge()}, TypeError, "estimator must be an estimator of kerashp, alone or at"),
+        (
+            {"estimator": make_pipeline(StandardScaler())},
+            TypeError,
+            "estimator must be an estimator of kerashp",
+        ),
         (
             {"estimator": KerasRegressor(no_names)},
             ValueError,
-            "depth='n_hidden' is no parameter of KerasRegressor or of its model function; name the one that",
+            "KerasRegressor and its model function have no parameter 'n_hidden'. Pass the name of",
         ),
         (
             {"estimator": KerasRegressor(units), "depth": None},
             ValueError,
-            "width='n_neurons' is no parameter of KerasRegressor .* or pass width=None to leave it",
+            "KerasRegressor .* no parameter 'n_neurons'. .* or width=None to keep it",
         ),
         ({"depth": 3}, TypeError, "depth must be the name of a parameter, or None; got 3"),
         ({"depth": None, "width": None}, ValueError, "depth and width are both None, so nothing would grow"),

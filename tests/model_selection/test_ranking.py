@@ -80,7 +80,7 @@ def test_iterations_of_halving_are_compared_each_by_its_own_splits() -> None:
 def test_no_candidate_is_the_best_where_no_split_compares_them() -> None:
     results = table([[NAN, 1], [2, NAN]])
     assert compared(results, 2) == []
-    with pytest.raises(ValueError, match="No candidate can be called the best: each of 2 lacks a finite"):
+    with pytest.raises(ValueError, match="No candidate is the best: each of 2 lacks a finite"):
         check_some_is_best(results, "score")
 
 
@@ -165,6 +165,6 @@ def test_a_search_whose_splits_compare_no_two_candidates_raises(iris) -> None:
     splits = [(np.arange(60), np.arange(60, 100)), (np.arange(40, 100), np.arange(60))]
     for kind in (GridSearchCV, HalvingGridSearchCV):
         search = kind(MLP, {"learning_rate": RATES}, cv=splits, scoring=one_each)
-        with pytest.raises(ValueError, match="No candidate can be called the best: each of 2 lacks"):
+        with pytest.raises(ValueError, match="No candidate is the best: each of 2 lacks"):
             search.fit(iris[0][25:125], iris[1][25:125])
         assert np.isnan(search.cv_results_["mean_test_score"]).all()
