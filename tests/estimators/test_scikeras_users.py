@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import type_of_target
 from kerashp import KerasClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.model_selection import GridSearchCV
 from kerashp.model_selection._fits.heldout_predictions import heldout_predictions
-from kerashp.model_selection._planning.fingerprint import digest
+from kerashp.model_selection._planning.fingerprint import fingerprint
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 4)).astype("float32")
@@ -333,8 +333,8 @@ def of_width(width: int) -> KerasRegressor:
 
 
 def test_a_journal_sees_that_the_code_of_a_subclass_has_changed() -> None:
-    assert digest(of_width(3)) == digest(of_width(3))
-    assert digest(of_width(3)) != digest(of_width(4))
+    assert fingerprint(of_width(3)) == fingerprint(of_width(3))
+    assert fingerprint(of_width(3)) != fingerprint(of_width(4))
 
 
 def test_probabilities_of_an_encoder_enter_no_ensemble() -> None:

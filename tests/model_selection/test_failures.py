@@ -242,7 +242,7 @@ def test_fits_that_diverge_at_different_epochs_have_one_cause(iris) -> None:
         search.fit(iris[0], 1.0 + iris[1])
     (said,) = [str(warning.message) for warning in caught if warning.category is FitFailedWarning]
     assert said.count("Training diverged") == 1
-    assert "8 fits failed with the following error:\n(Their messages differ in numbers alone" in said
+    assert "8 fits failed with the following error:\n(Their messages differ only in numbers" in said
     assert "Traceback" not in said
     assert len(said.splitlines()) < 12
 

@@ -57,7 +57,7 @@ class BaseKerasEnsemble(BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels or targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of at least 0, for the networks; what is before them in a pipeline gets none.
+            Weights of at least 0, for the networks; the steps before them in a pipeline get none.
         **fit_params : dict
             For the `fit` of every member, as the estimator takes them.
 
@@ -82,26 +82,26 @@ class BaseKerasEnsemble(BaseEstimator):
         epochs: Epochs = None,
         earlier: Sequence[Group] = (),
     ) -> Self:
-        """Train the members, each for its own number of epochs with nothing held out, where it has one.
+        """Train the members, with `epochs` of them and nothing held out where that is not None.
 
-        The programs of a search's groups may be of use.
+        The programs of the groups `earlier`, which a search has trained, are used again.
         """
         members = self._unfitted()
         weights = self._checked_weights(len(members))
-        own = epochs or [None] * len(members)
-        self.members_ = fitted(members, X, y, fit_params, own, earlier, type(self).__name__)
+        n_epochs = epochs or [None] * len(members)
+        self.members_ = fitted(members, X, y, fit_params, n_epochs, earlier, type(self).__name__)
         self.weights_ = weights
         self._jointly = Jointly()
         return self
 
     def _unfitted(self) -> list[Any]:
-        """The members as the parameters say."""
-        seeded = isinstance(self.candidates, Integral)
-        candidates = [{}] * int(self.candidates) if seeded else self.candidates
+        """The members that the parameters describe."""
+        differ_in_seeds = isinstance(self.candidates, Integral)
+        candidates = [{}] * int(self.candidates) if differ_in_seeds else self.candidates
         if not len(candidates):
-            raise ValueError("candidates must name the parameters of one member or more; got none")
+            raise ValueError("candidates must have the parameters of at least one member; got an empty list")
         members = [self._member(index, candidate) for index, candidate in enumerate(candidates)]
-        if seeded or self.random_state is not None:
+        if differ_in_seeds or self.random_state is not None:
             random = check_random_state(self.random_state)
             for member in members:
                 set_random_states(member, random)
@@ -116,7 +116,7 @@ class BaseKerasEnsemble(BaseEstimator):
         kind, is_kind = ("classifier", is_classifier) if is_classifier(self) else ("regressor", is_regressor)
         if not isinstance(innermost(member), BaseKerasEstimator) or not is_kind(member):
             raise TypeError(
-                f"{type(self).__name__} takes a {kind} of kerashp's, alone, at the end of pipelines or in a "
+                f"{type(self).__name__} takes a {kind} of kerashp, alone, at the end of a pipeline or in a "
                 f"TransformedTargetRegressor; member {index} is {shown(member)}"
             )
         return member
@@ -128,7 +128,7 @@ class BaseKerasEnsemble(BaseEstimator):
         raise NotImplementedError
 
     def _checked_weights(self, n_members: int) -> np.ndarray:
-        """The members' weights, with a sum of 1."""
+        """The weights of the members, which sum to 1."""
         weights = np.ones(n_members) if self.weights is None else np.asarray(self.weights, float)
         if weights.shape != (n_members,):
             raise ValueError(
@@ -139,14 +139,14 @@ class BaseKerasEnsemble(BaseEstimator):
         return weights / weights.sum()
 
     def _name_of_weight(self, fit_params: dict[str, Any]) -> str:
-        """What the estimator's `fit` calls the weights of the network's rows."""
+        """The name of the network's sample weights in the estimator's `fit`."""
         name = fit_argument(self._estimator(), "sample_weight")
         if name in fit_params:
             raise ValueError(f"fit got both sample_weight and {name}; pass one of them")
         return name
 
     def _mean(self, method: str, X: Any) -> np.ndarray:
-        """The weighted mean of what the members' method gives."""
+        """The weighted mean of the results of a method of the members."""
         check_is_fitted(self)
         results = self._jointly.results([partial(getattr(member, method), X) for member in self.members_])
         mean: np.ndarray = np.tensordot(self.weights_, np.stack(results), axes=1)
@@ -154,12 +154,12 @@ class BaseKerasEnsemble(BaseEstimator):
 
     @property
     def n_features_in_(self) -> int:
-        """How many features X had in fit."""
+        """The number of features of X in fit."""
         return self._of_first("n_features_in_")
 
     @property
     def feature_names_in_(self) -> np.ndarray:
-        """The names of the features in fit, where X had any."""
+        """The names of the features of X in fit, if it had names."""
         return self._of_first("feature_names_in_")
 
     def _of_first(self, name: str) -> Any:
@@ -169,8 +169,8 @@ class BaseKerasEnsemble(BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        own = get_tags(self._estimator())
-        tags.input_tags, tags.target_tags = deepcopy(own.input_tags), deepcopy(own.target_tags)
+        inner_tags = get_tags(self._estimator())
+        tags.input_tags, tags.target_tags = deepcopy(inner_tags.input_tags), deepcopy(inner_tags.target_tags)
         return tags
 
 
@@ -178,18 +178,18 @@ class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
     r"""Networks whose probabilities are averaged; they train together, and predict together.
 
     The probability of class $c$ for a row $x$ is $\sum_m w_m p_m(c \mid x)$ over the members $m$, whose
-    weights $w_m$ have a sum of 1.
+    weights $w_m$ sum to 1.
 
     Parameters
     ----------
     estimator : estimator, default=None
-        A classifier of kerashp's, alone or at the end of pipelines; `KerasMLPClassifier()` if None. It is
+        A classifier of kerashp, alone or at the end of a pipeline; `KerasMLPClassifier()` if None. It is
         cloned for each member.
     candidates : int or list of dict, default=5
-        The parameters, by name, in which each member differs from the estimator; or how many members there
-        are that differ in their seeds only (a deep ensemble).
+        The parameters, by name, in which each member differs from the estimator; or the number of members,
+        which then differ in their seeds only (a deep ensemble).
     weights : array-like of shape (n_members,), default=None
-        What each member counts, at least 0; equal if None.
+        The weight of each member, at least 0; equal weights if None.
     random_state : int, RandomState instance or None, default=None
         Draws the seeds of the members. Where it is None, members that `candidates` lists keep their own
         `random_state`.
@@ -197,14 +197,14 @@ class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
     Attributes
     ----------
     members_ : list of estimator
-        As they were fitted.
+        The fitted members.
     weights_ : ndarray of shape (n_members,)
-        With a sum of 1.
+        The weights of the members, which sum to 1.
     classes_, n_classes_, n_features_in_, feature_names_in_
         As in scikit-learn.
     selection_scores_ : list of float
-        Where a search's `ensemble` made it: the score on held-out rows of the best candidate alone, and with
-        each pick that followed.
+        Only of an ensemble that a search's `ensemble` made: the score on held-out rows of the best candidate
+        alone, and after each further pick.
 
     Raises
     ------
@@ -214,7 +214,7 @@ class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
     Notes
     -----
     Members with one graph shape train as a population, whatever their numbers, widths and preprocessing, and
-    compute as one when they predict. What cannot be compiled trains, and predicts, by itself.
+    predict as one. Members that cannot be compiled train, and predict, separately.
 
     References
     ----------
@@ -263,7 +263,7 @@ class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Rows sum to 1; for a multilabel target each column is a label's own probability.
+            Rows sum to 1; for a multilabel target each column is the probability of a label.
         """
         return self._mean("predict_proba", X)
 
@@ -277,7 +277,7 @@ class KerasEnsembleRegressor(RegressorMixin, BaseKerasEnsemble):
     Parameters
     ----------
     estimator : estimator, default=None
-        A regressor of kerashp's, alone, at the end of pipelines or in a `TransformedTargetRegressor`;
+        A regressor of kerashp, alone, at the end of a pipeline or in a `TransformedTargetRegressor`;
         `KerasMLPRegressor()` if None. It is cloned for each member.
     others
         See `KerasEnsembleClassifier`, also for attributes, errors, notes and references.
@@ -309,6 +309,6 @@ class KerasEnsembleRegressor(RegressorMixin, BaseKerasEnsemble):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Of the shape and floating type of the y in fit.
+            It has the shape and the floating type of y in fit.
         """
         return self._mean("predict", X)

@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Selection(NamedTuple):
-    """What was picked, in this order, and the score of the mean after each pick."""
+    """The picks in their order, and the score of the mean of predictions after each of them."""
 
     picks: list[int]
     scores: list[float]
@@ -16,20 +16,21 @@ class Selection(NamedTuple):
 def greedy_selection(
     predictions: Sequence[np.ndarray], score: Callable[[np.ndarray], float], n_picks: int
 ) -> Selection:
-    r"""Pick again and again what helps the mean of all picks most; up to where that mean was best.
+    r"""Pick repeatedly the candidate that improves the mean of all picks most, up to the best mean.
 
     $$i_k = \arg\max_i\ \mathrm{score}\left(\frac{1}{k}\left(p_i + \sum_{j<k} p_{i_j}\right)\right)$$
 
-    The first pick is the best alone, the same may be picked again, and of equals the first is picked.
+    The first pick is the best candidate alone. A candidate may be picked again; of equal ones the first is
+    picked.
 
     Parameters
     ----------
     predictions : list of array of shape (n_samples, ...)
         By candidate.
     score : callable
-        Of a mean of predictions, higher is better; one that is not finite counts as the lowest.
+        The score of a mean of predictions; higher is better, and one that is not finite is the lowest.
     n_picks : int
-        How many at the most.
+        The largest number of picks.
 
     Returns
     -------
@@ -52,13 +53,13 @@ def greedy_selection(
     picks: list[int] = []
     scores: list[float] = []
     for size in range(1, n_picks + 1):
-        found = [_finite(score((total + own) / size)) for own in predictions]
-        picks.append(int(np.argmax(found)))
-        scores.append(found[picks[-1]])
+        options = [_finite_or_lowest(score((total + prediction) / size)) for prediction in predictions]
+        picks.append(int(np.argmax(options)))
+        scores.append(options[picks[-1]])
         total += predictions[picks[-1]]
     n_best = int(np.argmax(scores)) + 1 if max(scores) > -np.inf else 0
     return Selection(picks[:n_best], scores[:n_best])
 
 
-def _finite(score: float) -> float:
+def _finite_or_lowest(score: float) -> float:
     return float(score) if np.isfinite(score) else -np.inf

@@ -1,4 +1,4 @@
-"""Estimators that are trained on all rows, together where that is possible."""
+"""Estimators that train on all rows, together where possible."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
@@ -19,15 +19,15 @@ from kerashp.model_selection._storage.memory import MemoryStorage
 
 
 @dataclass(frozen=True)
-class _Training(Task):
+class _RefitTask(Task):
     """A fit on all rows, which is not scored."""
 
-    epochs: int | None = None  # that it trains with nothing held out; None: as its parameters say
+    epochs: int | None = None  # to train, with nothing held out; None: as its parameters say
 
     def fit(self, estimator: Any) -> None:
         _, X, y = self.arguments
-        told = nullcontext() if self.epochs is None else training_for(lambda: self.epochs)
-        with told:
+        fixed_epochs = nullcontext() if self.epochs is None else training_for(lambda: self.epochs)
+        with fixed_epochs:
             estimator.fit(X, y, **self.keywords["fit_params"])
 
     def run(self) -> FitResult:
@@ -55,13 +55,23 @@ def fitted(
     earlier: Sequence[Group],
     caller: str,
 ) -> list[Any]:
-    """Clones of the estimators, fitted on all rows; each for so many epochs, where that is not None.
+    """Clones of the estimators, fitted on all rows.
 
-    The programs of earlier groups may be of use; warnings name the caller.
+    Parameters
+    ----------
+    estimators : list of estimator
+    X, y : array-like
+    fit_params : dict
+    epochs : list of int or None
+        How many epochs each of them trains with nothing held out; None: as its parameters say.
+    earlier : list of Group
+        Groups that trained in this process, whose programs can be used again.
+    caller : str
+        The class that warnings name.
     """
     n_members = len(estimators)
     tasks = [
-        _Training(
+        _RefitTask(
             function=_no_function,
             arguments=(clone(estimator), X, y),
             keywords={
@@ -71,21 +81,21 @@ def fitted(
                 "split_progress": (0, 1),
                 "error_score": "raise",
             },
-            epochs=own,
+            epochs=n_epochs,
         )
-        for number, (estimator, own) in enumerate(zip(estimators, epochs, strict=True))
+        for number, (estimator, n_epochs) in enumerate(zip(estimators, epochs, strict=True))
     ]
-    limit = Deadline()
+    deadline = Deadline()
     storage = MemoryStorage(keeps_finished=False)
-    evaluation = Evaluation(None, False, 1, None, storage, limit, earlier=earlier)
+    evaluation = Evaluation(None, False, 1, None, storage, deadline, earlier=earlier)
     with suppress(Stopped):
         results = evaluation.results(tasks)
-    if limit.reason is not None:
+    if deadline.reason is not None:
         raise KeyboardInterrupt
     warn_of_convergence(caller, [text for result in results for text in result.unconverged], n_members)
     return [result.estimator for result in results]
 
 
 def _no_function(*_: Any, **__: Any) -> dict[str, Any]:
-    """In the place of scikit-learn's function, which would score."""
+    """Replaces scikit-learn's function, which would score."""
     raise NotImplementedError

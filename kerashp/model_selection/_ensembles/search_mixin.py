@@ -74,20 +74,19 @@ class EnsemblingMixin(BaseSearchCV):
     _ensemble_inputs: EnsembleInputs
 
     def ensemble(self, n_members: int = 10, *, scoring: Any = None) -> BaseKerasEnsemble:
-        """Average the candidates that together predict held-out rows best, each trained on all rows.
+        """Average the candidates that together predict held-out rows best, each of them trained on all rows.
 
-        Beginning with the best, the candidate is picked again and again that helps the mean of all picks
-        most, on the rows that the splits held out; up to where that mean was best. Nothing is trained for
-        it. Then every candidate that was picked is trained on all rows, as `refit` trains the best, and
-        weighs as often as it was picked.
+        The best candidate is picked first, then repeatedly the one that improves the mean of all picks most,
+        on the rows that the splits held out, up to the best mean. This trains nothing. Then every picked
+        candidate is trained on all rows, as `refit` trains the best, with its number of picks as its weight.
 
         Parameters
         ----------
         n_members : int, default=10
-            How many picks at the most. One candidate may be several.
+            The largest number of picks. A candidate may be picked several times.
         scoring : str or callable, default=None
-            By what to pick: a name of the search's own scores, or what `sklearn.metrics.check_scoring`
-            takes. The score by which the search refits if None. It must follow from predictions.
+            The score to pick by: the name of a score of the search, or what `sklearn.metrics.check_scoring`
+            takes. The score by which the search refits if None. It must depend on predictions only.
 
         Returns
         -------
@@ -99,20 +98,20 @@ class EnsemblingMixin(BaseSearchCV):
         TypeError
             If an argument is of the wrong type.
         ValueError
-            If there is nothing to pick from: the search is of no estimators of kerashp's, or was copied or
-            pickled; or if the scorer asks for more than predictions.
+            If there are no predictions to pick from, since the estimator is not one of kerashp, or the search
+            was copied or pickled; or if the scorer needs more than predictions.
 
         Notes
         -----
-        The search keeps the predictions of its 50 best candidates, 256 MiB at the most, and a reference to
-        the data that it was fitted to, which must not have been changed; neither is pickled.
+        The search keeps the predictions of its 50 best candidates, at most 256 MiB, and a reference to the
+        data that it was fitted to, which must not have been changed since. Neither is pickled.
 
-        The score is of all held-out rows at once, with the sample weights that the search's own scorer gets;
-        of a row that several splits held out, the predictions are averaged; rows that none did do not count.
-        It is a little too good, since it was looked at for every pick: judge the ensemble by other rows.
+        The score is computed for all held-out rows at once, with the sample weights that the search's scorer
+        gets. The predictions for a row that several splits held out are averaged; rows that no split held out
+        do not count. The score is optimistic, since picks optimize it: judge the ensemble by other rows.
 
         A clone of the ensemble trains as its parameters say: not for the epochs that `refit_epochs="cv"`
-        found, and with schedules of each member's own epochs where the search's were those of its most.
+        determined, and with schedules over each member's epochs, even if the search allocated the epochs.
 
         References
         ----------
@@ -148,7 +147,7 @@ class EnsemblingMixin(BaseSearchCV):
         return ensemble
 
     def _averaged(self, picks: list[int], X: Any, y: Any) -> BaseKerasEnsemble:
-        """The candidates that were picked, fitted to all rows."""
+        """The ensemble of the picked candidates, fitted to all rows."""
         candidates = list(dict.fromkeys(picks))
         kind = KerasEnsembleClassifier if is_classifier(self.estimator) else KerasEnsembleRegressor
         ensemble = kind(
@@ -168,17 +167,17 @@ class EnsemblingMixin(BaseSearchCV):
     def _check_can_ensemble(self) -> None:
         if not isinstance(innermost(self.estimator), BaseKerasEstimator):
             raise ValueError(
-                "ensemble is for searches of kerashp's estimators, alone or in pipelines; got "
+                "ensemble needs a search of an estimator of kerashp, alone or in a pipeline; got "
                 f"{self.estimator!r}"
             )
         if "_ensemble_inputs" not in vars(self):
             raise ValueError(
-                "This search has been copied or pickled, and kept neither its data nor its predictions: call "
-                "ensemble before, and keep the ensemble, or fit the search again"
+                "This search has been copied or pickled, without its data and predictions. Call ensemble "
+                "before copying and keep the ensemble, or fit the search again"
             )
         if not self._ensemble_inputs.predictions:
             raise ValueError(
-                "No candidate has predictions for all of its held-out rows: cv_results_ says what failed"
+                "No candidate has predictions for all of its held-out rows: see cv_results_ for what failed"
             )
 
     def _ranked(self) -> list[int]:
@@ -189,7 +188,7 @@ class EnsemblingMixin(BaseSearchCV):
         return [int(candidate) for candidate in np.argsort(-means, kind="stable")]
 
     def _scorer(self, scoring: Any) -> Callable[..., float]:
-        """Takes an estimator, X, y and what is routed to the search's own scorer."""
+        """A function of an estimator, X, y and the parameters that are routed to the search's scorer."""
         if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
             raise _CHECK.wrong_type("scoring", "a str, a callable or None", scoring)
         scorers, _ = self._get_scorers()
@@ -199,16 +198,16 @@ class EnsemblingMixin(BaseSearchCV):
         if not isinstance(name, str):
             if scoring is None:
                 raise ValueError(
-                    f"The search has several scores, and refit={self.refit!r} names none of them: pass "
-                    "scoring, the name of one"
+                    f"The search has several scores, and refit={self.refit!r} names none of them: pass the "
+                    "name of one as scoring"
                 )
-            return _alone(check_scoring(self.estimator, scoring=scoring))
+            return _with_accepted_params(check_scoring(self.estimator, scoring=scoring))
         by_name = scorers_by_name(scorers) or {}
         if name in by_name:
-            return _alone(by_name[name])
-        if self.multimetric_ and f"mean_test_{name}" in self.cv_results_:  # of a function that gives several
+            return _with_accepted_params(by_name[name])
+        if self.multimetric_ and f"mean_test_{name}" in self.cv_results_:  # a function returns several
             return lambda *arguments, **params: scorers(*arguments, **params)[name]
-        return _alone(check_scoring(self.estimator, scoring=name))
+        return _with_accepted_params(check_scoring(self.estimator, scoring=name))
 
     def _selection(
         self,
@@ -221,13 +220,14 @@ class EnsemblingMixin(BaseSearchCV):
     ) -> Selection:
         routed_params = self._ensemble_inputs.routed_params
         params = params_of_rows(X, routed_params.scorer.score, indices=predictions.rows)
-        X, truth = indexed(X, predictions.rows), indexed(y, predictions.rows)
-        known = _known(y) if is_classifier(self.estimator) else _KnownRegressor()
+        is_regression = not is_classifier(self.estimator)
+        predictor = _FixedRegressor() if is_regression else _fixed_classifier(y)
+        X, y = indexed(X, predictions.rows), indexed(y, predictions.rows)
 
         def score(mean: np.ndarray) -> float:
-            known.values_ = mean
+            predictor.values_ = mean
             try:
-                return float(scorer(known, X, truth, **params))
+                return float(scorer(predictor, X, y, **params))
             except Exception as error:
                 raise ValueError(
                     f"{scorer_name} needs more than predictions: {type(error).__name__}: {error}. {_REMEDY}"
@@ -242,16 +242,16 @@ class EnsemblingMixin(BaseSearchCV):
         return mean_best_epochs(self.cv_results_, candidate) if self.refit_epochs == "cv" else None
 
 
-def _alone(scorer: Any) -> Callable[..., float]:
-    """A scorer that is handed sample weights only where it takes them."""
-    if not hasattr(scorer, "get_metadata_routing"):  # it is a function of the user's
+def _with_accepted_params(scorer: Any) -> Callable[..., float]:
+    """A scorer that gets sample weights only if it takes them."""
+    if not hasattr(scorer, "get_metadata_routing"):  # it is a user's function
         return lambda estimator, X, y, **_: scorer(estimator, X, y)
-    several = MultimetricScorer(scorers={"score": scorer})
-    return lambda *arguments, **params: several(*arguments, **params)["score"]
+    multimetric = MultimetricScorer(scorers={"score": scorer})
+    return lambda *arguments, **params: multimetric(*arguments, **params)["score"]
 
 
-class _KnownRegressor(RegressorMixin, BaseEstimator):
-    """Predicts what it is told."""
+class _FixedRegressor(RegressorMixin, BaseEstimator):
+    """Predicts fixed values."""
 
     values_: np.ndarray
 
@@ -259,8 +259,8 @@ class _KnownRegressor(RegressorMixin, BaseEstimator):
         return self.values_
 
 
-class _KnownClassifier(ProbabilisticClassifierMixin, BaseEstimator):
-    """Predicts the probabilities that it is told."""
+class _FixedClassifier(ProbabilisticClassifierMixin, BaseEstimator):
+    """Predicts fixed probabilities."""
 
     values_: np.ndarray
 
@@ -270,7 +270,7 @@ class _KnownClassifier(ProbabilisticClassifierMixin, BaseEstimator):
         return self.values_ / self.values_.sum(axis=1, keepdims=True)  # float32's sums are not quite 1
 
 
-def _known(y: Any) -> _KnownClassifier:
-    known = _KnownClassifier()
-    known.target_encoder_ = ClassEncoder().fit(checked_labels(y if issparse(y) else np.asarray(y)))
-    return known
+def _fixed_classifier(y: Any) -> _FixedClassifier:
+    classifier = _FixedClassifier()
+    classifier.target_encoder_ = ClassEncoder().fit(checked_labels(y if issparse(y) else np.asarray(y)))
+    return classifier

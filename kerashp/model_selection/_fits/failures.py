@@ -1,4 +1,4 @@
-"""What failed in a search, each cause once."""
+"""Reports of what failed in a search, once a cause."""
 
 import re
 import warnings
@@ -12,28 +12,28 @@ from sklearn.exceptions import FitFailedWarning
 
 from kerashp.model_selection._fits.result import FitResult
 
-_INTERNAL = (str(Path(__file__).parents[2]), str(Path(sklearn.__file__).parent))  # to what a user has written
+_INTERNAL = (str(Path(__file__).parents[2]), str(Path(sklearn.__file__).parent))  # not written by the user
 _FRAME = re.compile(r'^  File "(.+)", line \d+.*\n(?:    .*\n)*', re.MULTILINE)
 _HEADING = re.compile(r"^Traceback \(most recent call last\):\n(?!  File)", re.MULTILINE)
 _NUMBER = re.compile(r"[-+]?\b(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf)\b")
-_FIRST = "(Their messages differ in numbers alone; this is the first.)\n"
+_FIRST = "(Their messages differ only in numbers; this is the first one.)\n"
 
 
 def shortened(traceback: str) -> str:
     """A printed exception without the frames of kerashp and scikit-learn."""
-    kept = _FRAME.sub(lambda frame: "" if frame[1].startswith(_INTERNAL) else frame[0], traceback)
-    return _HEADING.sub("", kept).strip()
+    frames = _FRAME.sub(lambda frame: "" if frame[1].startswith(_INTERNAL) else frame[0], traceback)
+    return _HEADING.sub("", frames).strip()
 
 
 def reported(results: Sequence[FitResult], error_score: object) -> list[FitResult]:
-    """The results with one text for all errors of one cause, which scikit-learn counts and reports.
+    """The results with one text for all errors of a cause, which scikit-learn counts and reports.
 
-    Of fits that lack some of their scores, this warns once a cause.
+    Fits that lack some of their scores are warned of here, once a cause.
     """
     errors = _by_cause(result.fit_error for result in results if result.fit_error is not None)
-    lacking = [text for result in results for text in result.score_errors]
-    causes = _by_cause(lacking)
-    for cause, count in Counter(causes[text] for text in lacking).items():
+    texts = [text for result in results for text in result.score_errors]
+    causes = _by_cause(texts)
+    for cause, count in Counter(causes[text] for text in texts).items():
         warnings.warn(
             f"{count} of {len(results)} fits have error_score={error_score} in place of a score:\n{cause}",
             FitFailedWarning,
@@ -46,14 +46,14 @@ def reported(results: Sequence[FitResult], error_score: object) -> list[FitResul
 
 
 def _by_cause(texts: Iterable[str]) -> dict[str, str]:
-    """By text, that of the first that differs from it in numbers alone."""
+    """For each text, the first text that differs from it only in numbers."""
     groups: dict[str, dict[str, str]] = {}
     for text in texts:
         short = shortened(text)
         groups.setdefault(_NUMBER.sub("0", short), {})[text] = short
-    found: dict[str, str] = {}
+    causes: dict[str, str] = {}
     for group in groups.values():
         shorts = list(dict.fromkeys(group.values()))
         cause = shorts[0] if len(shorts) == 1 else _FIRST + shorts[0]
-        found |= dict.fromkeys(group, cause)
-    return found
+        causes |= dict.fromkeys(group, cause)
+    return causes

@@ -1,4 +1,4 @@
-"""What candidates predict for the rows that their splits held out, from which an ensemble is selected."""
+"""Predictions of candidates for the rows that their splits held out, from which ensembles are selected."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -48,9 +48,9 @@ def _with_all_classes(proba: np.ndarray, classes: np.ndarray, y: Any) -> np.ndar
     all_classes = np.unique(y)
     if len(all_classes) == len(classes):
         return proba
-    full = np.zeros((len(proba), len(all_classes)), proba.dtype)
-    full[:, np.searchsorted(all_classes, classes)] = proba
-    return full
+    padded = np.zeros((len(proba), len(all_classes)), proba.dtype)
+    padded[:, np.searchsorted(all_classes, classes)] = proba
+    return padded
 
 
 class HeldoutPredictions:
@@ -118,7 +118,7 @@ class HeldoutPredictions:
 
 def predictions_by_candidate(results: Sequence[FitResult], n_splits: int) -> dict[int, SplitPredictions]:
     """The rows and predictions of the candidates that have predictions for all splits."""
-    found: dict[int, SplitPredictions] = {}
+    by_candidate: dict[int, SplitPredictions] = {}
     for candidate in range(len(results) // n_splits):
         fits = results[candidate * n_splits : (candidate + 1) * n_splits]
         splits = [
@@ -127,8 +127,8 @@ def predictions_by_candidate(results: Sequence[FitResult], n_splits: int) -> dic
             if result.predictions is not None
         ]
         if len(splits) == n_splits:
-            found[candidate] = splits
-    return found
+            by_candidate[candidate] = splits
+    return by_candidate
 
 
 def indices(rows: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Scorers that keep what they raise, for a search to report each cause once."""
+"""Scorers that keep their errors, so that a search can report each cause once."""
 
 from traceback import format_exc
 from typing import Any
@@ -29,8 +29,8 @@ class _Recorder:
         return scores
 
 
-class _SeveralRecorder(MultimetricScorer):
-    """scikit-learn's scorer of several scores, likewise."""
+class _MultimetricRecorder(MultimetricScorer):
+    """scikit-learn's scorer of several scores, which keeps its errors in the same way."""
 
     def __init__(self, scorer: Any, error_score: float):
         super().__init__(scorers=scorers_by_name(scorer), raise_exc=False)
@@ -44,6 +44,6 @@ class _SeveralRecorder(MultimetricScorer):
 
 
 def recording(scorer: Any, error_score: float) -> Any:
-    """The scorer, keeping its errors."""
-    several = scorers_by_name(scorer) is not None
-    return (_SeveralRecorder if several else _Recorder)(scorer, error_score)
+    """The scorer as one that keeps its errors."""
+    is_multimetric = scorers_by_name(scorer) is not None
+    return (_MultimetricRecorder if is_multimetric else _Recorder)(scorer, error_score)

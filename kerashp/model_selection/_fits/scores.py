@@ -42,7 +42,7 @@ def checked(
     if result.train_scores is not None:
         scores["train_scores"] = result.train_scores
     raised = {kind: errors for kind, errors in zip(_KINDS, scorer_errors, strict=False) if errors}
-    not_finite = {kind: _not_finite(scores[kind], raised.get(kind, {})) for kind in scores}
+    not_finite = {kind: _scores_not_finite(scores[kind], raised.get(kind, {})) for kind in scores}
     if not raised and not any(not_finite.values()):
         return result
     texts = [_scorer_failure(name, text) for errors in raised.values() for name, text in errors.items()]
@@ -73,7 +73,7 @@ def _by_name(scores: Scores) -> dict[str, float]:
     return scores if isinstance(scores, dict) else {"score": scores}
 
 
-def _not_finite(scores: Scores, raised: Mapping[str, str]) -> list[str]:
+def _scores_not_finite(scores: Scores, raised: Mapping[str, str]) -> list[str]:
     """The scores that are not finite, in words, without those of scorers that raised."""
     values = [(name, value) for name, value in _by_name(scores).items() if name not in raised]
     return [f"{name} is {value}" for name, value in values if not np.isfinite(value)]

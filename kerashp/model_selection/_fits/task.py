@@ -1,8 +1,8 @@
-"""One candidate on one split, as scikit-learn's searches hand it out."""
+"""One candidate on one split, as scikit-learn's searches submit it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -21,12 +21,22 @@ from kerashp.model_selection._fits.seeds import drawing_from, seed_of
 from kerashp.training import Paused
 
 
-class Resource(NamedTuple):
-    """What candidates get more of when they go on."""
+@dataclass(frozen=True)
+class Resource:
+    """The parameter of which candidates get more when they continue.
 
-    name: str  # of the parameter
-    most: int  # epochs
-    narrows: bool  # each call's candidates go on from some of the call before, and from no others
+    Attributes
+    ----------
+    name : str
+    most : int
+        The most epochs that any candidate gets.
+    narrows : bool
+        Whether the candidates of each call continue from candidates of the call before, and of no other.
+    """
+
+    name: str
+    most: int
+    narrows: bool
 
 
 class _Failing(BaseEstimator):
@@ -45,13 +55,13 @@ class Task:
     arguments: tuple[Any, ...]  # (estimator, X, y)
     keywords: dict[str, Any]
     n_before: int = 0  # candidates of earlier calls
-    paused: Paused | None = None  # where its training goes on from
-    seed: int | None = None  # of what has no `random_state`; None: it draws its own
-    horizon: int | None = None  # the epochs that schedules are stretched over, where they are not its own
+    paused: Paused | None = None  # the state from which its training continues
+    seed: int | None = None  # for estimators without a `random_state`; None lets them draw their own
+    horizon: int | None = None  # the epochs over which schedules are stretched; None: those that it trains
 
     @property
     def candidate(self) -> int:
-        """The candidate's position in `cv_results_`."""
+        """The position of the candidate in `cv_results_`."""
         return self.n_before + self.keywords["candidate_progress"][0]
 
     @property
@@ -60,8 +70,8 @@ class Task:
 
     @property
     def n_splits(self) -> int:
-        own: int = self.keywords["split_progress"][1]
-        return own
+        n_splits: int = self.keywords["split_progress"][1]
+        return n_splits
 
     @property
     def fit_id(self) -> FitId:
@@ -92,13 +102,13 @@ class Task:
         return n_rows
 
     def seeded(self, seed: int, candidate: int) -> "Task":
-        """The same, but that what has no `random_state` draws from a seed that belongs to a candidate."""
-        own, inner = seed_of(seed, candidate, self.split), innermost(self.estimator)
+        """The task with the seed of a candidate, for estimators without a `random_state`."""
+        task_seed, inner = seed_of(seed, candidate, self.split), innermost(self.estimator)
         if not isinstance(inner, BaseKerasEstimator) or inner.random_state is not None:
-            return replace(self, seed=own)
+            return replace(self, seed=task_seed)
         estimator = clone(self.estimator)
-        innermost(estimator).random_state = own
-        return replace(self, arguments=(estimator, *self.arguments[1:]), seed=own)
+        innermost(estimator).random_state = task_seed
+        return replace(self, arguments=(estimator, *self.arguments[1:]), seed=task_seed)
 
     def candidates_estimator(self) -> Any:
         """A clone of the estimator with the candidate's parameters."""
@@ -115,7 +125,7 @@ class Task:
             estimator.fit(*rows, **params)
 
     def score(self, estimator: Any, scorer: Any) -> Any:
-        """What a scorer gives for the split's test rows."""
+        """The score of a scorer for the split's test rows."""
         _, X, y = self.arguments
         train, test = self.keywords["train"], self.keywords["test"]
         params = params_of_rows(X, self.keywords["score_params"], indices=test)
@@ -159,5 +169,5 @@ class Task:
         return replace(self, arguments=arguments, keywords={**self.keywords, "parameters": None}).run()
 
     def described(self) -> str:
-        """The task in words."""
+        """Candidate and split in words."""
         return f"In candidate {self.candidate}, {self.keywords['parameters']}, on split {self.split}."

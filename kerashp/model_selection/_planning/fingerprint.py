@@ -1,4 +1,4 @@
-"""What a search is made of, as digests: two searches of equal ones are the same search."""
+"""Fingerprints of what decides the results of a search: searches with equal ones are the same search."""
 
 import importlib
 import inspect
@@ -25,144 +25,152 @@ _LIBRARIES = ("builtins", "abc", "kerashp", "scikeras", "sklearn")
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic)
 
 
-def round_digests(tasks: Sequence[Task]) -> dict[str, str]:
-    """The digests of splits and candidates, which every round has its own of, by their names in errors."""
+def round_fingerprints(tasks: Sequence[Task]) -> dict[str, str]:
+    """The fingerprints of splits and candidates, which differ between rounds, by their names in errors."""
     splits = {task.split: (task.keywords["train"], task.keywords["test"]) for task in tasks}
     candidates = {task.candidate: task.keywords["parameters"] for task in tasks}
-    return {"the splits": digest(splits), "the candidates": digest(candidates)}
+    return {"the splits": fingerprint(splits), "the candidates": fingerprint(candidates)}
 
 
-def search_digests(tasks: Sequence[Task], resource: Resource | None) -> dict[str, str]:
-    """The digests of everything else that decides the results, which is the same in every round."""
+def search_fingerprints(tasks: Sequence[Task], resource: Resource | None) -> dict[str, str]:
+    """The fingerprints of everything else that decides the results, which is the same in all rounds."""
     first = tasks[0]
     estimator, X, y = first.arguments
-    told = first.keywords
-    scoring = told["scorer"], told["score_params"], told["return_train_score"], repr(told["error_score"])
+    keywords = first.keywords
+    names = ("scorer", "score_params", "return_train_score")
+    scoring = *(keywords[name] for name in names), repr(keywords["error_score"])
     return {
-        "X": digest(X),
-        "y": digest(y),
-        "the fit parameters": digest(told["fit_params"]),
-        "the estimator": digest(estimator),
-        "the scoring": digest(scoring),
-        "the resource": digest(resource),
+        "X": fingerprint(X),
+        "y": fingerprint(y),
+        "the fit parameters": fingerprint(keywords["fit_params"]),
+        "the estimator": fingerprint(estimator),
+        "the scoring": fingerprint(scoring),
+        "the resource": fingerprint(resource),
         "the versions": versions(),
     }
 
 
 def versions() -> str:
-    """Of what computes."""
+    """The versions of everything that computes."""
     backend = keras.backend.backend()
-    own = {"kerashp": __version__, "keras": keras.__version__}
-    own[backend] = importlib.import_module(backend).__version__
-    others = {module.__name__: module.__version__ for module in (np, scipy, sklearn)}
-    told = own | others | {"python": platform.python_version(), "float": keras.config.floatx()}
-    return ", ".join(f"{name} {version}" for name, version in told.items())
+    numbers = {"kerashp": __version__, "keras": keras.__version__}
+    numbers[backend] = importlib.import_module(backend).__version__
+    numbers |= {module.__name__: module.__version__ for module in (np, scipy, sklearn)}
+    numbers |= {"python": platform.python_version(), "float": keras.config.floatx()}
+    return ", ".join(f"{name} {number}" for name, number in numbers.items())
 
 
-def digest(value: Any) -> str:
-    """Of anything: equal values have equal ones, in another process too."""
-    return str(joblib.hash(repr(_told(value, ()))))
+def fingerprint(value: Any) -> str:
+    """A digest of any value; it is the same for equal values, in another process too."""
+    return str(joblib.hash(repr(_plain_form(value, ()))))
 
 
-def _told(value: Any, within: tuple[int, ...]) -> Any:
-    """The value in plain strings and tuples; `within` are the objects that it is told of."""
+def _plain_form(value: Any, parents: tuple[int, ...]) -> Any:
+    """The value in plain strings and tuples; `parents` are the objects that contain it."""
     if isinstance(value, _PLAIN):
         return repr(value)
-    if id(value) in within:
+    if id(value) in parents:
         return "itself"
-    inside = (*within, id(value))
+    parents = (*parents, id(value))
     if isinstance(value, Mapping):
-        return type(value).__name__, sorted((repr(key), _told(own, inside)) for key, own in value.items())
+        return type(value).__name__, sorted(
+            (repr(key), _plain_form(item, parents)) for key, item in value.items()
+        )
     if isinstance(value, list | tuple):
-        return type(value).__name__, [_told(own, inside) for own in value]
+        return type(value).__name__, [_plain_form(item, parents) for item in value]
     if isinstance(value, set | frozenset):
-        return type(value).__name__, sorted(repr(_told(own, inside)) for own in value)
+        return type(value).__name__, sorted(repr(_plain_form(item, parents)) for item in value)
     if isinstance(value, type):
         return value.__module__, value.__qualname__
-    return type(value).__qualname__, _told_object(value, inside)
+    return type(value).__qualname__, _object_form(value, parents)
 
 
-def _told_object(value: Any, inside: tuple[int, ...]) -> Any:
+def _object_form(value: Any, parents: tuple[int, ...]) -> Any:
     if isinstance(value, FunctionType):
-        return _told_function(value, inside)
+        return _function_form(value, parents)
     if isinstance(value, partial):
-        return _told((value.func, value.args, value.keywords), inside)
+        return _plain_form((value.func, value.args, value.keywords), parents)
     if isinstance(value, MethodType):
-        return value.__name__, _told(value.__self__, inside)
+        return value.__name__, _plain_form(value.__self__, parents)
     if isinstance(value, keras.Model):
-        return _told_model(value, inside)
+        return _model_form(value, parents)
     if isinstance(value, BaseEstimator):
-        told = _told(value.get_params(deep=False), inside), _told(vars(value).get("model_"), inside)
-        methods = _methods(type(value)) if isinstance(value, BaseKerasEstimator) else {}
-        return (*told, _told(methods, inside)) if methods else told
+        params, model = value.get_params(deep=False), vars(value).get("model_")
+        methods = _methods_of_user(type(value)) if isinstance(value, BaseKerasEstimator) else {}
+        return tuple(
+            _plain_form(part, parents) for part in ((params, model, methods) if methods else (params, model))
+        )
     if isinstance(value, np.random.RandomState):
-        return _told(value.get_state(legacy=False), inside)
+        return _plain_form(value.get_state(legacy=False), parents)
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return joblib.hash(value)
     if hasattr(value, "get_config"):
         weights = [joblib.hash(array) for array in getattr(value, "get_weights", list)()]
-        return _told(_unnamed(value.get_config()), inside), weights
-    if hasattr(value, "dist") and hasattr(value, "kwds"):  # a distribution of SciPy's with its arguments
-        return _told((value.dist.name, value.args, value.kwds), inside)
-    if _is_its_attributes(value):
-        return _told(vars(value), inside)
+        return _plain_form(_without_names(value.get_config()), parents), weights
+    if hasattr(value, "dist") and hasattr(value, "kwds"):  # a frozen distribution of SciPy
+        return _plain_form((value.dist.name, value.args, value.kwds), parents)
+    if _is_pickled_by_attributes(value):
+        return _plain_form(vars(value), parents)
     try:
         return joblib.hash(value)
-    except Exception:  # what cannot be pickled is equal to nothing else
+    except Exception:  # a value that cannot be pickled equals no other
         return f"at {id(value)}"
 
 
-def _methods(cls: type) -> dict[str, Any]:
-    """The functions and properties of a subclass of the user's own, which build or encode."""
-    others = [
+def _methods_of_user(cls: type) -> dict[str, Any]:
+    """The functions and properties of a user's subclass, which may build models or encode targets."""
+    owners = [
         owner for owner in reversed(cls.__mro__) if owner.__module__.partition(".")[0] not in _LIBRARIES
     ]
-    found = {name: own for owner in others for name, own in vars(owner).items()}
-    found |= {name: own.fget for name, own in found.items() if isinstance(own, property)}
-    found |= {
-        name: own.__func__ for name, own in found.items() if isinstance(own, staticmethod | classmethod)
-    }
-    return {name: own for name, own in found.items() if isinstance(own, FunctionType)}
+    attributes = {name: value for owner in owners for name, value in vars(owner).items()}
+    functions: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if isinstance(value, property):
+            functions[name] = value.fget
+        else:
+            functions[name] = value.__func__ if isinstance(value, staticmethod | classmethod) else value
+    return {name: function for name, function in functions.items() if isinstance(function, FunctionType)}
 
 
-def _is_its_attributes(value: Any) -> bool:
-    """Whether an object is pickled as Python does it by itself, by its attributes."""
+def _is_pickled_by_attributes(value: Any) -> bool:
+    """Whether an object is pickled by its attributes, as Python does by default."""
     kind = type(value)
     names = ("__reduce_ex__", "__reduce__", "__getstate__")
-    own = all(getattr(kind, name) is getattr(object, name) for name in names)
-    return own and hasattr(value, "__dict__") and not any(vars(c).get("__slots__") for c in kind.__mro__)
+    is_default = all(getattr(kind, name) is getattr(object, name) for name in names)
+    has_slots = any(vars(base).get("__slots__") for base in kind.__mro__)
+    return is_default and hasattr(value, "__dict__") and not has_slots
 
 
-def _told_function(function: FunctionType, inside: tuple[int, ...]) -> Any:
-    """A function's code, and what it takes from around it, as far as that does not change by itself."""
-    around = inspect.getclosurevars(function)
-    others = {
+def _function_form(function: FunctionType, parents: tuple[int, ...]) -> Any:
+    """The code of a function, and the constants and functions of its module that it uses."""
+    closure = inspect.getclosurevars(function)
+    constants = {
         name: value
-        for name, value in around.globals.items()
+        for name, value in closure.globals.items()
         if isinstance(value, (*_PLAIN, tuple, frozenset))
         or (isinstance(value, FunctionType) and value.__module__ == function.__module__)
     }
-    told = (function.__defaults__, function.__kwdefaults__, around.nonlocals, others)
-    return function.__qualname__, _told_code(function.__code__), _told(told, inside)
+    values = (function.__defaults__, function.__kwdefaults__, closure.nonlocals, constants)
+    return function.__qualname__, _code_form(function.__code__), _plain_form(values, parents)
 
 
-def _told_model(model: Any, inside: tuple[int, ...]) -> Any:
+def _model_form(model: Any, parents: tuple[int, ...]) -> Any:
     weights = [joblib.hash(array) for array in model.get_weights()]
     compiled = model.get_compile_config() if model.compiled else None
     try:
         config = renamed(model.get_config(), names_by_place(model, flatten_layers(model)))
-    except NotImplementedError:  # of a class of the user's own
+    except NotImplementedError:  # of a user's class without a config
         config = type(model).__qualname__
-    return repr(config), _told(_unnamed(compiled), inside), weights
+    return repr(config), _plain_form(_without_names(compiled), parents), weights
 
 
-def _unnamed(config: Any) -> Any:
-    """Without the names that Keras counts on from one object to the next."""
+def _without_names(config: Any) -> Any:
+    """A config without the names that Keras numbers from one object to the next."""
     if isinstance(config, Mapping):
-        return {key: _unnamed(own) for key, own in config.items() if key != "name"}
-    return [_unnamed(own) for own in config] if isinstance(config, list | tuple) else config
+        return {key: _without_names(value) for key, value in config.items() if key != "name"}
+    return [_without_names(value) for value in config] if isinstance(config, list | tuple) else config
 
 
-def _told_code(code: CodeType) -> Any:
-    constants = [_told_code(c) if isinstance(c, CodeType) else _told(c, ()) for c in code.co_consts]
+def _code_form(code: CodeType) -> Any:
+    constants = [_code_form(c) if isinstance(c, CodeType) else _plain_form(c, ()) for c in code.co_consts]
     return code.co_code.hex(), code.co_names, constants

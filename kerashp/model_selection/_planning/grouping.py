@@ -10,7 +10,7 @@ import numpy as np
 
 from kerashp._compat.keras import flatten_layers
 from kerashp.model_selection._planning.data_pool import DataPool
-from kerashp.model_selection._planning.fingerprint import digest
+from kerashp.model_selection._planning.fingerprint import fingerprint
 from kerashp.model_selection._planning.plan import Alone, Group, Plan
 from kerashp.model_selection._planning.prepare import PreparedFit
 from kerashp.model_selection._planning.traits import traits_of
@@ -104,7 +104,7 @@ def _buckets(
     by_shapes: dict[bytes, list[PreparedFit]] = {}
     for fit in fits:
         by_shapes.setdefault(fit.shapes.tobytes(), []).append(fit)
-    sizes = _merged(sorted(by_shapes.values(), key=lambda alike: _n_weights(alike[0].shapes)))
+    sizes = _merged(sorted(by_shapes.values(), key=lambda alike: _count_weights(alike[0].shapes)))
     workloads = [_Workload.of(alike) for alike in sizes]
     lowest: list[float] = [0.0]  # seconds of the sizes before
     choices: list[tuple[int, Group | None]] = [(0, None)]  # where the bucket that ends here begins
@@ -168,7 +168,7 @@ class _Workload(NamedTuple):
 
     @property
     def n_weights(self) -> int:
-        return _n_weights(self.shapes)
+        return _count_weights(self.shapes)
 
     @property
     def n_layers(self) -> int:
@@ -196,7 +196,7 @@ class _Workload(NamedTuple):
         return min([(self.seconds(costs), None), *options], key=lambda option: option[0])
 
 
-def _n_weights(shapes: np.ndarray) -> int:
+def _count_weights(shapes: np.ndarray) -> int:
     return int(shapes.prod(axis=1).sum())
 
 
@@ -250,7 +250,9 @@ class _GroupDescription:
     def of(cls, fits: Sequence[PreparedFit], pool: DataPool, options: PlanningOptions) -> "_GroupDescription":
         first = fits[0]
         one_by_one = first.mode.one_by_one(sum(fit.n_epochs * fit.n_steps for fit in fits))
-        return cls(digest(first.kind), one_by_one, first.mode.stackable, first.has_own_code, pool, options)
+        return cls(
+            fingerprint(first.kind), one_by_one, first.mode.stackable, first.has_own_code, pool, options
+        )
 
     def programs(self, earlier: Sequence[Group]) -> list[Group]:
         """The earlier groups whose programs can train such fits, one for each room."""
@@ -262,7 +264,7 @@ class _GroupDescription:
     def group(self, fits: list[PreparedFit], program: Group | None) -> Group:
         """The group of these fits; it has the room of the earlier group whose program trains it, if any."""
         workload = _Workload.of(fits)
-        needed = float(np.mean([_n_weights(fit.shapes) for fit in fits]))
+        needed = float(np.mean([_count_weights(fit.shapes) for fit in fits]))
         costs = self.options.costs
         if program is None:
             room, n_weights, seconds = _new_room(fits, workload, self.options)
@@ -271,7 +273,7 @@ class _GroupDescription:
         data_bytes = self.pool.n_bytes(_data_blocks(fits))
         return Group(
             fits=tuple(fit.task.fit_id for fit in fits),
-            graph=_layer_names(max(fits, key=lambda fit: _n_weights(fit.shapes)).model),
+            graph=_layer_names(max(fits, key=lambda fit: _count_weights(fit.shapes)).model),
             batch_size=workload.batch_size,
             n_weights=n_weights,
             padding=1 - needed / n_weights,
@@ -297,7 +299,7 @@ def _new_room(
     seconds = workload.seconds(options.costs)
     if not options.widths_vary or fits[0].has_own_code:
         return exact, workload.n_weights, seconds
-    model = max(fits, key=lambda fit: _n_weights(fit.shapes)).model
+    model = max(fits, key=lambda fit: _count_weights(fit.shapes)).model
     room = roomier(model, exact)
     n_weights = sum(map(math.prod, weight_shapes(model, room)))
     seconds_of_wider = workload.seconds(options.costs, n_weights)

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerashp.model_selection._fits.result import FitId
 from kerashp.model_selection._fits.task import Resource, Task
-from kerashp.model_selection._planning.fingerprint import digest
+from kerashp.model_selection._planning.fingerprint import fingerprint
 from kerashp.model_selection._storage.protocol import SearchStorage
 from kerashp.training import Paused
 
@@ -89,4 +89,4 @@ class Continuation:
         if self._resource is None:
             return task.candidate
         parameters = task.keywords["parameters"].items()
-        return digest({name: value for name, value in parameters if name != self._resource.name})
+        return fingerprint({name: value for name, value in parameters if name != self._resource.name})

@@ -40,7 +40,7 @@ def result_of_record(record: Any) -> FitResult:
     """
     for name, is_valid in _RESULT.items():
         if name not in _OPTIONAL or name in record:
-            _check(name, record[name], is_valid)
+            _check_entry(name, record[name], is_valid)
     texts = {name: tuple(record[name]) for name in ("score_errors", "unconverged")}
     return FitResult(**record | texts)
 
@@ -67,7 +67,7 @@ def plan_of_record(record: Any, fits: Iterable[FitId]) -> Plan:
 def state_of_record(record: Any) -> Paused:
     """Where the training of a fit was paused."""
     for name, is_valid in _STATE.items():
-        _check(name, record[name], is_valid)
+        _check_entry(name, record[name], is_valid)
     return Paused(**record)
 
 
@@ -77,9 +77,9 @@ def _group_of_record(record: dict[str, Any]) -> Group:
     room = Room(room["n_members"], tuple(room["units"]), tuple(room["spare"]), room["validates"])
     group = Group(**record | {"fits": tuple(map(_fit_of_record, record["fits"])), "room": room})
     counts = (group.batch_size, group.n_weights, group.n_cores, room.n_members, *room.units)
-    _check("counts of a group", counts, lambda numbers: all(map(_is_count, numbers)))
-    _check("one_by_one", group.one_by_one, lambda reason: reason is None or _is_text(reason))
-    _check(
+    _check_entry("counts of a group", counts, lambda numbers: all(map(_is_count, numbers)))
+    _check_entry("one_by_one", group.one_by_one, lambda reason: reason is None or _is_text(reason))
+    _check_entry(
         "traits",
         group.traits,
         lambda traits: isinstance(traits, dict) and all(map(_is_text, traits.values())),
@@ -88,11 +88,13 @@ def _group_of_record(record: dict[str, Any]) -> Group:
 
 
 def _fit_of_record(record: Any) -> FitId:
-    _check("fit", record, lambda fit: isinstance(fit, list) and len(fit) == 2 and all(map(_is_count, fit)))
+    _check_entry(
+        "fit", record, lambda fit: isinstance(fit, list) and len(fit) == 2 and all(map(_is_count, fit))
+    )
     return record[0], record[1]
 
 
-def _check(name: str, value: Any, is_valid: Callable[[Any], bool]) -> None:
+def _check_entry(name: str, value: Any, is_valid: Callable[[Any], bool]) -> None:
     if not is_valid(value):
         raise ValueError(f"its {name} is {shown(value)}")
 
@@ -101,7 +103,7 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-def _is_number(value: Any) -> bool:
+def _is_real_number(value: Any) -> bool:
     return isinstance(value, int | float)
 
 
@@ -114,7 +116,7 @@ def _are_texts(value: Any) -> bool:
 
 
 def _is_score(value: Any) -> bool:
-    return _is_number(value) or (isinstance(value, dict) and all(map(_is_number, value.values())))
+    return _is_real_number(value) or (isinstance(value, dict) and all(map(_is_real_number, value.values())))
 
 
 def _is_history(value: Any) -> bool:
@@ -146,8 +148,8 @@ _RESULT: dict[str, Callable[[Any], bool]] = {
     "test_scores": _is_score,
     "train_scores": _is_score,
     "n_test_samples": _is_count,
-    "fit_time": _is_number,
-    "score_time": _is_number,
+    "fit_time": _is_real_number,
+    "score_time": _is_real_number,
     "predictions": lambda value: value is None or _is_array(value),
     "test_rows": lambda value: _is_array(value) and value.ndim == 1 and value.dtype.kind in "biu",
     "unconverged": _are_texts,

@@ -12,7 +12,7 @@ from kerashp.model_selection._fits.heldout_predictions import HeldoutPredictions
 from kerashp.model_selection._fits.result import FitId, FitResult
 from kerashp.model_selection._fits.seeds import new_seed
 from kerashp.model_selection._fits.task import Resource, Task
-from kerashp.model_selection._planning.fingerprint import round_digests, search_digests
+from kerashp.model_selection._planning.fingerprint import round_fingerprints, search_fingerprints
 from kerashp.model_selection._planning.plan import Plan
 from kerashp.model_selection._storage.entries import (
     fit_of_key,
@@ -27,7 +27,7 @@ from kerashp.model_selection._storage.protocol import Storage
 from kerashp.model_selection._storage.records import Records, RecordsError, connected
 from kerashp.training import Paused
 
-# Rises with what records hold, and with modules of kerashp that move: digests contain their names.
+# Rises with what records hold, and with modules of kerashp that move: fingerprints contain their names.
 _FORMAT = 4
 
 
@@ -62,7 +62,7 @@ class Journal:
         self._folder = Path(os.fspath(folder))
         self.every = every
         self.keeps_finished = keeps_finished
-        self._digests: dict[str, str] = {}  # of the search, once its first tasks are known
+        self._fingerprints: dict[str, str] = {}  # of the search, once its first tasks are known
         self._predictions: HeldoutPredictions | None = None
 
     def __enter__(self) -> Self:
@@ -104,18 +104,18 @@ class Journal:
         ------
         JournalError
         """
-        self._digests = self._digests or search_digests(tasks, resource)
-        digests, key = self._digests | round_digests(tasks), _round_key(tasks)
+        self._fingerprints = self._fingerprints or search_fingerprints(tasks, resource)
+        fingerprints, key = self._fingerprints | round_fingerprints(tasks), _round_key(tasks)
         recorded = self._records.get("search", key)
         if recorded is None:
             if any(task.fit_id in self.results for task in tasks):
                 raise self._records.damaged(f": it has results, but no record search {key}")
-            self._records.put("search", {key: digests})
+            self._records.put("search", {key: fingerprints})
             return
         with self._records.understood("search"):
-            differing = [name for name in digests if digests[name] != recorded.get(name)]
+            differing = [name for name in fingerprints if fingerprints[name] != recorded.get(name)]
         if differing:
-            names = "; ".join(_difference(name, recorded.get(name), digests[name]) for name in differing)
+            names = "; ".join(_difference(name, recorded.get(name), fingerprints[name]) for name in differing)
             raise JournalError(
                 f"{self._folder} is the journal of another search, which differs in: {names}. Call the same "
                 "search, or pass another folder; nothing has been changed"
@@ -246,5 +246,5 @@ def _round_key(tasks: Sequence[Task]) -> str:
     return str(min(task.candidate for task in tasks))
 
 
-def _difference(name: str, recorded: Any, digest: str) -> str:
-    return f"{name} ({recorded} then, {digest} now)" if name == "the versions" else name
+def _difference(name: str, recorded: Any, fingerprint: str) -> str:
+    return f"{name} ({recorded} then, {fingerprint} now)" if name == "the versions" else name

@@ -1,4 +1,4 @@
-"""Records in a file that a kill or a full disk leaves whole: SQLite, and a digest with each record."""
+"""Records in a file that survives kills and full disks: SQLite, with a digest of each record."""
 
 import hashlib
 import io
@@ -22,14 +22,14 @@ _TABLE = """CREATE TABLE records (
     PRIMARY KEY (kind, key)
 )"""
 _SCHEMA = [("table", "records", _TABLE), ("index", "sqlite_autoindex_records_1", None)]
-_NAMES_A_FILE = bytes.fromhex("d9d505f920a163d7")  # ends an SQLite journal of several databases
-_WAIT = 60.0  # seconds, for another process to end its writing
-_OF_THE_DISK = ("full", "I/O", "readonly", "unable to open", "locked")  # in the words of SQLite's errors
-_ARRAY, _OF = "an array", "of"
+_MAGIC = bytes.fromhex("d9d505f920a163d7")  # the end of an SQLite journal that names another file
+_TIMEOUT = 60.0  # seconds to wait until another process has written
+_DISK_ERRORS = ("full", "I/O", "readonly", "unable to open", "locked")  # words of SQLite's messages
+_ARRAY, _DTYPE = "an array", "of"
 
 
 class RecordsError(Exception):
-    """A file of records that cannot be read or written, with what to do."""
+    """A file of records cannot be read or written; the message says what to do."""
 
 
 class Records:
@@ -38,25 +38,25 @@ class Records:
     Parameters
     ----------
     path : Path
-        Made where there is none, with no record. Several processes may have it open.
+        It is created without records if it does not exist. Several processes may have it open.
     """
 
     def __init__(self, path: Path):
         self._path = path
-        self._lock = threading.Lock()  # a connection is one thread's at a time
+        self._lock = threading.Lock()  # one thread at a time may use a connection
         try:
             if not path.exists():
-                with written_beside(path, _make):
+                with written_beside(path, _create):
                     pass
-            self._connection = connected(path, _WAIT)
+            self._connection = connected(path, _TIMEOUT)
         except (OSError, ValueError, sqlite3.Error) as error:
             raise RecordsError(f"{path} cannot be created or opened: {error}") from error
         try:
-            with self._at_work() as connection:
+            with self._transaction() as connection:
                 connection.execute("PRAGMA synchronous = FULL")
-                found = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
-            if found != _SCHEMA:
-                raise self.damaged(f" or no journal of kerashp's: it holds {shown(found)}")
+                schema = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+            if schema != _SCHEMA:
+                raise self.damaged(f" or not a journal of kerashp: it holds {shown(schema)}")
         except BaseException:
             self.close()
             raise
@@ -65,30 +65,31 @@ class Records:
         return Records, (self._path,)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 
     def put(self, kind: str, contents: Mapping[str, Any]) -> None:
-        """Write records by key, all or none of them; those of equal keys are replaced."""
-        rows = [(kind, key, one, _digest(kind, key, one)) for key, one in _packed_all(contents)]
-        with self._at_work() as connection:
+        """Write records by key, all of them or none; existing ones are replaced."""
+        packed = ((key, to_bytes(content)) for key, content in contents.items())
+        rows = [(kind, key, raw, _digest(kind, key, raw)) for key, raw in packed]
+        with self._transaction() as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", rows)
             connection.execute("COMMIT")
 
     def get(self, kind: str, key: str) -> Any:
-        """What a record holds; None where there is none."""
+        """The content of a record; None if there is no record."""
         query = "SELECT key, content, digest FROM records WHERE kind = ? AND key = ?"
         return self._read(kind, query, (kind, key)).get(key)
 
     def all(self, kind: str) -> dict[str, Any]:
-        """What the records of a kind hold, by key."""
+        """The contents of the records of a kind, by key."""
         return self._read(kind, "SELECT key, content, digest FROM records WHERE kind = ?", (kind,))
 
     def remove(self, kind: str, keys: Iterable[str]) -> None:
-        """Remove records, where they are there."""
-        with self._at_work() as connection:
+        """Remove records; missing ones are ignored."""
+        with self._transaction() as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(
                 "DELETE FROM records WHERE kind = ? AND key = ?", [(kind, k) for k in keys]
@@ -96,42 +97,42 @@ class Records:
             connection.execute("COMMIT")
 
     def is_empty(self) -> bool:
-        """Whether there is no record."""
-        with self._at_work() as connection:
+        """Whether the file has no records."""
+        with self._transaction() as connection:
             (number,) = connection.execute("SELECT COUNT(*) FROM records").fetchone()
         return int(number) == 0
 
-    def damaged(self, what: str) -> RecordsError:
+    def damaged(self, detail: str) -> RecordsError:
         """The error that says what is wrong with the file."""
         return RecordsError(
-            f"{self._path} is damaged{what}. Take the file from a backup, or move it away to begin anew; "
-            "nothing has been changed"
+            f"{self._path} is damaged{detail}. Restore the file from a backup, or move it away to start "
+            "anew; nothing has been changed"
         )
 
     @contextmanager
     def understood(self, kind: str) -> Iterator[None]:
-        """One error for whatever is wrong with what records of a kind hold."""
+        """Inside, any error in the contents of records of a kind is raised as a `RecordsError`."""
         try:
             yield
         except RecordsError:
             raise
         except Exception as error:
             raise self.damaged(
-                f": a record {kind} is none that a search writes ({type(error).__name__}: {error})"
+                f": a record {kind} has contents that no search writes ({type(error).__name__}: {error})"
             ) from error
 
     def _read(self, kind: str, query: str, values: tuple[str, ...]) -> dict[str, Any]:
-        with self._at_work() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(query, values).fetchall()
         for key, content, digest in rows:
-            whole = isinstance(key, str) and isinstance(content, bytes)
-            if not whole or _digest(kind, key, content) != digest:
-                raise self.damaged(f": the record {kind} {key} is not what was written")
+            is_intact = isinstance(key, str) and isinstance(content, bytes)
+            if not is_intact or _digest(kind, key, content) != digest:
+                raise self.damaged(f": the record {kind} {key} has changed since it was written")
         with self.understood(kind):
-            return {key: unpacked(content) for key, content, _ in rows}
+            return {key: from_bytes(content) for key, content, _ in rows}
 
     @contextmanager
-    def _at_work(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
                 yield self._connection
@@ -142,32 +143,32 @@ class Records:
                     self._connection.execute("ROLLBACK")
                 if not isinstance(error, sqlite3.DatabaseError):
                     raise
-                if not any(words in str(error) for words in _OF_THE_DISK):
-                    raise self.damaged(f" or no journal of kerashp's: {error}") from error
+                if not any(words in str(error) for words in _DISK_ERRORS):
+                    raise self.damaged(f" or not a journal of kerashp: {error}") from error
                 raise RecordsError(
-                    f"{self._path} could not be read or written: {error}. What was written before is whole; "
-                    "make room on the disk, or see to the permissions, and call again"
+                    f"{self._path} could not be read or written: {error}. Earlier records are intact; make "
+                    "room on the disk, or change the permissions, and call again"
                 ) from error
 
 
 def connected(path: Path, timeout: float) -> sqlite3.Connection:
-    """A connection to a file of a folder that may be somebody else's.
+    """A connection to a file in a folder that may come from elsewhere.
 
     Raises
     ------
     OSError, ValueError, sqlite3.Error
-        If it cannot be opened, leads out of its folder, or SQLite would delete another file.
+        If the file cannot be opened or leads out of its folder, or if SQLite would delete another file.
     """
     regular_file(path.parent, path.name)
     rollback = regular_file(path.parent, f"{path.name}-journal")
-    with suppress(FileNotFoundError), rollback.open("rb") as opened:  # a writer removes it at any moment
-        opened.seek(max(0, opened.seek(0, os.SEEK_END) - len(_NAMES_A_FILE)))
-        if opened.read() == _NAMES_A_FILE:
+    with suppress(FileNotFoundError), rollback.open("rb") as opened:  # a writer may remove it at any moment
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - len(_MAGIC)))
+        if opened.read() == _MAGIC:
             raise ValueError(f"{rollback.name} names another file, which SQLite would delete")
     return sqlite3.connect(path, timeout=timeout, check_same_thread=False, isolation_level=None)
 
 
-def _make(path: Path) -> None:
+def _create(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute(_TABLE)
     connection.commit()
@@ -178,48 +179,43 @@ def _digest(kind: str, key: str, content: bytes) -> bytes:
     return hashlib.sha256(json.dumps([kind, key]).encode() + content).digest()
 
 
-def _packed_all(contents: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-    for key, content in contents.items():
-        yield key, packed(content)
-
-
-def packed(content: Any) -> bytes:
+def to_bytes(content: Any) -> bytes:
     """Nested numbers, strings, lists, dicts and arrays as bytes that run no code when they are read."""
     arrays: dict[str, np.ndarray] = {}
 
-    def plain(value: Any) -> Any:
+    def without_arrays(value: Any) -> Any:
         if isinstance(value, np.ndarray):
             name = str(len(arrays))
-            if value.dtype.kind == "V":  # bfloat16, of which NumPy's files know only the bytes
+            if value.dtype.kind == "V":  # bfloat16, of which NumPy's files have only the bytes
                 arrays[name] = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-                return {_ARRAY: name, _OF: [value.dtype.name, list(value.shape)]}
+                return {_ARRAY: name, _DTYPE: [value.dtype.name, list(value.shape)]}
             arrays[name] = value
             return {_ARRAY: name}
         if isinstance(value, np.generic):
             return value.item()
         if isinstance(value, Mapping):
-            return {key: plain(own) for key, own in value.items()}
-        return [plain(own) for own in value] if isinstance(value, list | tuple) else value
+            return {key: without_arrays(item) for key, item in value.items()}
+        return [without_arrays(item) for item in value] if isinstance(value, list | tuple) else value
 
-    text = json.dumps(plain(content))
+    text = json.dumps(without_arrays(content))
     opened = io.BytesIO()
     write_arrays(opened, {"text": np.array(text), **arrays})
     return opened.getvalue()
 
 
-def unpacked(content: bytes) -> Any:
-    """The inverse of `packed`, but for tuples, which become lists."""
+def from_bytes(content: bytes) -> Any:
+    """The inverse of `to_bytes`, except that tuples become lists."""
     arrays = read_arrays(io.BytesIO(content))
 
     def with_arrays(value: Any) -> Any:
         if isinstance(value, dict):
             if _ARRAY in value:
                 array = arrays[value[_ARRAY]]
-                if _OF not in value:
+                if _DTYPE not in value:
                     return array
-                name, shape = value[_OF]
+                name, shape = value[_DTYPE]
                 return array.view(np.dtype(name)).reshape(shape)
-            return {key: with_arrays(own) for key, own in value.items()}
-        return [with_arrays(own) for own in value] if isinstance(value, list) else value
+            return {key: with_arrays(item) for key, item in value.items()}
+        return [with_arrays(item) for item in value] if isinstance(value, list) else value
 
     return with_arrays(json.loads(str(arrays["text"])))

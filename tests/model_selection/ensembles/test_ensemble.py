@@ -259,7 +259,7 @@ def test_a_diverged_candidate_is_never_picked(searched: GridSearchCV) -> None:
 
 def test_a_search_that_was_copied_or_pickled_makes_no_ensembles(searched: GridSearchCV) -> None:
     for again in (pickle.loads(pickle.dumps(searched)), copy.deepcopy(searched)):
-        with pytest.raises(ValueError, match="has been copied or pickled, and kept neither its data"):
+        with pytest.raises(ValueError, match="has been copied or pickled, without its data"):
             again.ensemble()
     assert searched._ensemble_inputs.X is X
 
@@ -316,7 +316,7 @@ def two(estimator: Any, X: Any, y: Any) -> dict[str, float]:
 @pytest.mark.parametrize("scoring", [["accuracy", "neg_log_loss"], two], ids=["list", "function"])
 def test_of_several_scores_one_is_named(scoring: Any) -> None:
     search = classifier_search(scoring=scoring).fit(X, LABELS)
-    with pytest.raises(ValueError, match="several scores, and refit=False names none of them: pass scoring"):
+    with pytest.raises(ValueError, match="several scores, and refit=False names none of them: pass the name"):
         search.ensemble()
     assert search.ensemble(1, scoring="accuracy").selection_scores_[0] in np.arange(91) / 90
 
@@ -415,7 +415,7 @@ def test_what_a_search_cannot_make_an_ensemble_of() -> None:
         GridSearchCV(mlp(), {}).ensemble()
     others = GridSearchCV(DummyRegressor(), {"strategy": ["mean"]}, cv=2).fit(X, Y)
     with pytest.raises(
-        ValueError, match="for searches of kerashp's estimators, alone or in pipelines; got D"
+        ValueError, match="needs a search of an estimator of kerashp, alone or in a pipeline; got D"
     ):
         others.ensemble()
 
@@ -554,7 +554,7 @@ def test_networks_that_cannot_be_computed_together_predict_one_by_one(
 @pytest.mark.parametrize(
     ("params", "error", "said"),
     [
-        ({"candidates": []}, ValueError, "candidates must name the parameters of one member or more"),
+        ({"candidates": []}, ValueError, "candidates must have the parameters of at least one member"),
         ({"candidates": 0}, ValueError, "'candidates' parameter of KerasEnsembleRegressor must be an int"),
         ({"candidates": [3]}, TypeError, r"candidates\[0\] must be a dict of parameters .*; got 3"),
         ({"candidates": [{"n_units": 3}]}, ValueError, "Invalid parameter 'n_units'"),
@@ -566,8 +566,8 @@ def test_networks_that_cannot_be_computed_together_predict_one_by_one(
         ({"weights": [1.0, -1.0]}, ValueError, r"finite, at least 0 and not all 0; got \[1.0, -1.0\]"),
         ({"weights": [0, 0]}, ValueError, "not all 0"),
         ({"weights": [1, np.nan]}, ValueError, "weights must be finite"),
-        ({"estimator": Ridge()}, TypeError, r"takes a regressor of kerashp's, .*; member 0 is Ridge\(\)"),
-        ({"estimator": mlp(KerasMLPClassifier)}, TypeError, "takes a regressor of kerashp's"),
+        ({"estimator": Ridge()}, TypeError, r"takes a regressor of kerashp, .*; member 0 is Ridge\(\)"),
+        ({"estimator": mlp(KerasMLPClassifier)}, TypeError, "takes a regressor of kerashp,"),
     ],
 )
 def test_wrong_parameters(params: dict[str, Any], error: type[Exception], said: str) -> None:
@@ -576,7 +576,7 @@ def test_wrong_parameters(params: dict[str, Any], error: type[Exception], said: 
 
 
 def test_a_classifier_takes_classifiers_and_predicts_when_fitted() -> None:
-    with pytest.raises(TypeError, match="KerasEnsembleClassifier takes a classifier of kerashp's"):
+    with pytest.raises(TypeError, match="KerasEnsembleClassifier takes a classifier of kerashp,"):
         KerasEnsembleClassifier(LogisticRegression()).fit(X, LABELS)
     with pytest.raises(NotFittedError):
         KerasEnsembleClassifier().predict(X)

@@ -22,7 +22,7 @@ from kerashp.model_selection._storage.entries import (
     state_of_record,
 )
 from kerashp.model_selection._storage.journal import _FORMAT
-from kerashp.model_selection._storage.records import Records, _digest, connected, packed, unpacked
+from kerashp.model_selection._storage.records import Records, _digest, connected, from_bytes, to_bytes
 from kerashp.training import Member, Population
 
 X = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
@@ -84,18 +84,24 @@ RESULTS: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_result_that_no_fit_has(folder: Path, records: Records, case: str) -> None:
     changes, said = RESULTS[case]
     records.put("result", {"0/1": changed(records.get("result", "0/1"), **changes)})
-    with pytest.raises(JournalError, match=f"damaged: a record result is none that a search writes .*{said}"):
+    with pytest.raises(
+        JournalError, match=f"damaged: a record result has contents that no search writes .*{said}"
+    ):
         searched(folder)
 
 
 @pytest.mark.parametrize(
     ("kind", "content", "said"),
     [
-        ("journal", {"format": _FORMAT}, "a record journal is none that a search writes .KeyError: 'seed'"),
-        ("journal", [3], "a record journal is none"),
-        ("journal", {"format": _FORMAT, "seed": "x"}, "a record journal is none .*invalid literal"),
-        ("search", ["X"], "a record search is none .*AttributeError"),
-        ("plan", {"groups": 3}, "a record plan is none .*not iterable"),
+        (
+            "journal",
+            {"format": _FORMAT},
+            "a record journal has contents that no search writes .KeyError: 'seed'",
+        ),
+        ("journal", [3], "a record journal has contents"),
+        ("journal", {"format": _FORMAT, "seed": "x"}, "a record journal has contents .*invalid literal"),
+        ("search", ["X"], "a record search has contents .*AttributeError"),
+        ("plan", {"groups": 3}, "a record plan has contents .*not iterable"),
         ("plan", {"groups": [], "alone": [], "costs": None}, r"its fits are \[\], which are not those"),
         (
             "plan",
@@ -114,7 +120,7 @@ def test_a_record_of_another_form(folder: Path, records: Records, kind: str, con
 @pytest.mark.parametrize("key", ["one", "1", "1/2/3", "1/x"])
 def test_a_result_of_no_fit(folder: Path, records: Records, key: str) -> None:
     records.put("result", {key: records.get("result", "0/0")})
-    with pytest.raises(JournalError, match="a record result is none that a search writes"):
+    with pytest.raises(JournalError, match="a record result has contents that no search writes"):
         searched(folder)
 
 
@@ -141,7 +147,7 @@ def test_a_state_that_no_training_has() -> None:
 
     population = Population([Member(build_model(1, 4, input_shape=4), random_state=0)], X, Y)
     population.train(epochs=1)
-    state = unpacked(packed(vars(population.paused(0))))
+    state = from_bytes(to_bytes(vars(population.paused(0))))
     assert state_of_record(state).n_epochs == 1
     for order, said in (
         ({**state["order"], "state": {**state["order"]["state"], "pos": 10**6}}, "its order is"),
@@ -189,14 +195,14 @@ def of_objects() -> bytes:
         (bomb, "would unpack to 67108864 bytes"),
         (lying, "should have 4398046511104 bytes, but has 0"),
         (of_objects, "Cannot change data-type"),
-        (lambda: packed(["[" * 3]) + b"more", "a record result is none|BadZipFile|its"),
+        (lambda: to_bytes(["[" * 3]) + b"more", "a record result has contents|BadZipFile|its"),
     ],
 )
 def test_records_that_claim_more_than_they_hold(
     folder: Path, content: Callable[[], bytes], said: str, records: Records
 ) -> None:
     own = content()
-    with records._at_work() as connection:
+    with records._transaction() as connection:
         row = ("result", "0/0", own, _digest("result", "0/0", own))
         connection.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", row)
     with pytest.raises(JournalError, match=said):
@@ -219,7 +225,7 @@ def test_a_database_with_anything_else_in_it_is_refused(folder: Path, more: str)
     connection.commit()
     connection.close()
     before = (folder / "journal.sqlite").read_bytes()
-    with pytest.raises(JournalError, match="is damaged or no journal of kerashp's: it holds"):
+    with pytest.raises(JournalError, match="is damaged or not a journal of kerashp: it holds"):
         searched(folder)
     assert (folder / "journal.sqlite").read_bytes() == before
 

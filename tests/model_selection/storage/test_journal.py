@@ -36,10 +36,10 @@ from kerashp.model_selection import (
 )
 from kerashp.model_selection._fits.deadline import Stopped
 from kerashp.model_selection._fits.task import Task
-from kerashp.model_selection._planning.fingerprint import digest
+from kerashp.model_selection._planning.fingerprint import fingerprint
 from kerashp.model_selection._running import evaluation, local
 from kerashp.model_selection._storage.journal import _FORMAT, Journal
-from kerashp.model_selection._storage.records import Records, RecordsError, packed, unpacked
+from kerashp.model_selection._storage.records import Records, RecordsError, from_bytes, to_bytes
 from kerashp.training import FallbackWarning, Population
 
 X, Y = make_regression(60, 4, random_state=0)
@@ -261,10 +261,19 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path, damage: str
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ("UPDATE records SET content = substr(content, 1, 20) WHERE key = '1/0'", "the record result 1/0 is"),
-        ("UPDATE records SET content = 'text' WHERE key = '1/0'", "the record result 1/0 is not what was"),
-        ("UPDATE records SET key = '3/0' WHERE key = '1/0'", "the record result 3/0 is not what was written"),
-        ("UPDATE records SET key = 'one' WHERE key = '1/0'", "the record result one is not what was written"),
+        (
+            "UPDATE records SET content = substr(content, 1, 20) WHERE key = '1/0'",
+            "the record result 1/0 has",
+        ),
+        ("UPDATE records SET content = 'text' WHERE key = '1/0'", "the record result 1/0 has changed since"),
+        (
+            "UPDATE records SET key = '3/0' WHERE key = '1/0'",
+            "the record result 3/0 has changed since it was written",
+        ),
+        (
+            "UPDATE records SET key = 'one' WHERE key = '1/0'",
+            "the record result one has changed since it was written",
+        ),
         ("UPDATE records SET key = CAST(x'ff' AS TEXT) WHERE key = '1/0'", "Could not decode to UTF-8"),
         ("UPDATE records SET kind = 'plan' WHERE kind = 'search'", "it has results, but no record search 0"),
         ("DELETE FROM records WHERE kind = 'journal'", "it has records, but no record journal"),
@@ -347,9 +356,7 @@ def test_a_full_disk_ends_the_search_and_keeps_what_was_written(
         put(self, kind, own)
 
     monkeypatch.setattr(Records, "put", full)
-    with pytest.raises(
-        JournalError, match="database or disk is full. What was written before is whole; make room"
-    ):
+    with pytest.raises(JournalError, match="database or disk is full. Earlier records are intact; make room"):
         searched(tmp_path)
     done = len(FITS)
     monkeypatch.setattr(Records, "put", put)
@@ -445,7 +452,7 @@ def test_what_has_no_seed_draws_the_same_again(tmp_path: Path, monkeypatch: pyte
         np.testing.assert_array_equal(rest[name], whole[name])
 
 
-# Records and digests.
+# Records and fingerprints.
 
 
 def test_records_hold_what_results_hold() -> None:
@@ -457,7 +464,7 @@ def test_records_hold_what_results_hold() -> None:
         "number": np.float64(0.25),
         "state": 2**127 + 1,
     }
-    again = unpacked(packed(content))
+    again = from_bytes(to_bytes(content))
     assert json.dumps({**again, "arrays": None}) == json.dumps({**content, "arrays": None, "number": 0.25})
     for one, other in zip(again["arrays"], content["arrays"], strict=True):
         assert one.dtype == other.dtype
@@ -467,7 +474,7 @@ def test_records_hold_what_results_hold() -> None:
 
 def test_records_of_bfloat16() -> None:
     array = np.array([[1.5, -2.0]], ml_dtypes.bfloat16)
-    again = unpacked(packed([array, array[0, 0:1]]))
+    again = from_bytes(to_bytes([array, array[0, 0:1]]))
     assert [one.dtype for one in again] == [ml_dtypes.bfloat16] * 2
     np.testing.assert_array_equal(again[0], array)
 
@@ -476,7 +483,7 @@ def test_an_interrupt_leaves_no_transaction_open(tmp_path: Path) -> None:
     records = Records(tmp_path / "x.sqlite")
 
     def interrupted() -> None:
-        with records._at_work() as connection:
+        with records._transaction() as connection:
             connection.execute("BEGIN IMMEDIATE")
             raise KeyboardInterrupt
 
@@ -491,13 +498,13 @@ def test_an_interrupt_leaves_no_transaction_open(tmp_path: Path) -> None:
 
 def test_records_that_run_code_are_not_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
-        packed({"own": np.array([Counted()])})
+        to_bytes({"own": np.array([Counted()])})
     (tmp_path / "x").write_bytes(b"no database" * 100)
-    with pytest.raises(RecordsError, match="damaged or no journal"):
+    with pytest.raises(RecordsError, match="damaged or not a journal"):
         Records(tmp_path / "x")
 
 
-def test_equal_values_have_equal_digests() -> None:
+def test_equal_values_have_equal_fingerprints() -> None:
     def model(rate: float = 0.1) -> Any:
         keras.utils.set_random_seed(0)
         own = build()
@@ -516,15 +523,15 @@ def test_equal_values_have_equal_digests() -> None:
         (model(), model(), build()),
         (Counted, Counted, KerasMLPRegressor),
         (len, len, max),
-        (test_equal_values_have_equal_digests, test_equal_values_have_equal_digests, build),
+        (test_equal_values_have_equal_fingerprints, test_equal_values_have_equal_fingerprints, build),
         (KFold(2).split, KFold(2).split, KFold(3).split),
     ]
     for one, same, other in pairs:
-        assert digest(one) == digest(same), one
-        assert digest(one) != digest(other), one
+        assert fingerprint(one) == fingerprint(same), one
+        assert fingerprint(one) != fingerprint(other), one
     itself: list[Any] = []
     itself.append(itself)
-    assert digest(itself) == digest(itself)
+    assert fingerprint(itself) == fingerprint(itself)
 
 
 _VALUES = """
@@ -536,7 +543,7 @@ from scipy.stats import loguniform
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import KFold
 from kerashp import KerasRegressor
-from kerashp.model_selection._planning.fingerprint import digest
+from kerashp.model_selection._planning.fingerprint import fingerprint
 SIZE = 3
 def helper(x, *, to=1):
     return x in {"relu", "tanh", "selu"} and SIZE
@@ -547,22 +554,22 @@ values = [build, partial(build, "relu"), check_scoring(estimator), estimator, lo
 values += [KFold(3, shuffle=True, random_state=0), keras.callbacks.EarlyStopping(patience=3)]
 table = pd.DataFrame({"text": ["a", "bc"], "number": [1.0, 2.0]}, index=["x", "y"])
 values += [table, table.astype({"text": "category"}), table["text"], csr_array([[0.0, 1.0], [2.0, 0.0]])]
-digests = [digest(value) for value in values]
+fingerprints = [fingerprint(value) for value in values]
 """
 
 
-def test_digests_are_the_same_in_another_process() -> None:
+def test_fingerprints_are_the_same_in_another_process() -> None:
     here: dict[str, Any] = {}
     exec(_VALUES, here)
-    code = f"{_VALUES}\nprint(*digests)"
+    code = f"{_VALUES}\nprint(*fingerprints)"
     env = {**os.environ, "PYTHONHASHSEED": "1"}
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
-    assert told.stdout.split() == here["digests"]
+    assert told.stdout.split() == here["fingerprints"]
     for changed in ("SIZE = 4", 'def helper(x, *, to=2):\n    return x in {"relu", "tanh", "selu"} and SIZE'):
         exec(changed, here)
-        assert digest(here["build"]) != here["digests"][0]
-    assert digest(partial(here["build"], "tanh")) != digest(partial(here["build"], "relu"))
-    assert digest(threading.Lock()) != digest(threading.Lock())
+        assert fingerprint(here["build"]) != here["fingerprints"][0]
+    assert fingerprint(partial(here["build"], "tanh")) != fingerprint(partial(here["build"], "relu"))
+    assert fingerprint(threading.Lock()) != fingerprint(threading.Lock())
 
 
 # Ctrl-C and timeouts.
@@ -819,6 +826,6 @@ def test_workers_do_no_finished_fit_of_a_group_again(tmp_path: Path, monkeypatch
 def test_what_is_written_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[int] = []
     monkeypatch.setattr(os, "fsync", flushed.append)
-    with recorded(tmp_path) as records, records._at_work() as connection:
+    with recorded(tmp_path) as records, records._transaction() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
     assert len(flushed) == 2  # the new file, and its folder
