@@ -13,8 +13,8 @@ from kerashp._compat.keras_tuner import keras_tuner
 from kerashp.spaces import from_hyperparameters
 from kerashp.training import isolated
 
-_MOST_BUILDS = 200  # to find the hyperparameters
-_FEW = 8  # integers, each of which is tried
+_MOST_BUILDS = 200  # models built to find the hyperparameters
+_FEW = 8  # so many integers are tried one by one
 
 
 class BuildFunction:
@@ -23,39 +23,41 @@ class BuildFunction:
     Attributes
     ----------
     hyperparameters : keras_tuner.HyperParameters
-        All that the function asks for under any values.
+        All hyperparameters that the function uses under any values.
     space : dict or list of dict
-        What to search, for the searches of kerashp and scikit-learn.
+        The space to search, for the searches of kerashp and scikit-learn.
     """
 
     def __init__(self, build: Callable[[Any], keras.Model], hyperparameters: Any):
         self._build = build
         self.hyperparameters = hyperparameters
-        self._names = _arguments(hyperparameters)
+        self._names = _argument_names(hyperparameters)
         self.__name__ = getattr(build, "__name__", type(build).__name__)
 
     def __call__(self, **params: Any) -> keras.Model:
-        """The model that the function builds with these values, and the defaults of the others.
+        """The model that the function builds with these values, and with defaults of the others.
 
         Raises
         ------
         TypeError
-            If there is no such argument.
+            If there is no such hyperparameter.
         ValueError
-            If the function asks for a hyperparameter that is not known.
+            If the function uses a hyperparameter that `from_build` did not find.
         """
         unknown = sorted(set(params) - set(self._names))
         if unknown:
-            raise TypeError(f"{self.__name__} has no hyperparameter {unknown[0]!r}; {self._takes()}")
+            raise TypeError(
+                f"{self.__name__} has no hyperparameter {unknown[0]!r}; {self._described_names()}"
+            )
         hp = keras_tuner.HyperParameters()
-        hp.values = {one.name: one.default for one in reversed(self.hyperparameters.space)}
+        hp.values = {parameter.name: parameter.default for parameter in reversed(self.hyperparameters.space)}
         hp.values |= {self._names[name]: value for name, value in params.items()}
         model = self._build(hp)
-        found = sorted({one.name for one in hp.space} - set(self._names.values()))
-        if found:
+        missed = sorted({parameter.name for parameter in hp.space} - set(self._names.values()))
+        if missed:
             raise ValueError(
-                f"{self.__name__} asks for {spelled(found)} with {params}, which from_build did not find; "
-                "ask for it under every value, or in a conditional_scope"
+                f"{self.__name__} uses {spelled(missed)} with {params}, which from_build did not find. Use "
+                "it under every value, or in a conditional_scope"
             )
         return model
 
@@ -63,18 +65,18 @@ class BuildFunction:
     def __signature__(self) -> inspect.Signature:
         return inspect.Signature(
             [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=self._default(own))
-                for name, own in self._names.items()
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=self._default(original))
+                for name, original in self._names.items()
             ]
         )
 
     @property
     def space(self) -> Any:
-        arguments = {own: name for name, own in self._names.items()}
-        found = from_hyperparameters(self.hyperparameters)
-        spaces = found if isinstance(found, list) else [found]
-        renamed = [{arguments[name]: values for name, values in one.items()} for one in spaces]
-        return renamed if isinstance(found, list) else renamed[0]
+        arguments = {original: name for name, original in self._names.items()}
+        translated = from_hyperparameters(self.hyperparameters)
+        spaces = translated if isinstance(translated, list) else [translated]
+        renamed = [{arguments[name]: values for name, values in space.items()} for space in spaces]
+        return renamed if isinstance(translated, list) else renamed[0]
 
     def __copy__(self) -> Self:
         return self  # as functions do
@@ -86,9 +88,9 @@ class BuildFunction:
         return f"from_build({self.__name__})"
 
     def _default(self, name: str) -> Any:
-        return next(one.default for one in self.hyperparameters.space if one.name == name)
+        return next(parameter.default for parameter in self.hyperparameters.space if parameter.name == name)
 
-    def _takes(self) -> str:
+    def _described_names(self) -> str:
         return f"there are {spelled(self._names)}" if self._names else "there are none"
 
 
@@ -96,8 +98,8 @@ def from_build(build: Any) -> BuildFunction:
     """keras-tuner's `build(hp)` function as a model function of `KerasClassifier` or `KerasRegressor`.
 
     Its hyperparameters become the estimator's parameters, with their defaults, and a space to search. To find
-    them all, the function is called several times: with the defaults, and with other values of each
-    hyperparameter, since some may be asked for under some values only.
+    all of them, the function is called several times: with the defaults, and with other values of each
+    hyperparameter, since it may use some hyperparameters under some values only.
 
     Parameters
     ----------
@@ -108,17 +110,17 @@ def from_build(build: Any) -> BuildFunction:
     Returns
     -------
     callable
-        Takes each hyperparameter by its name, in which what is not allowed in Python's names is "_" instead.
-        It has the attributes `hyperparameters` and `space`: the latter is for searches; ranges become
-        distributions, conditional scopes several dicts, as in `kerashp.spaces.from_hyperparameters`.
+        It takes each hyperparameter by its name, with "_" for characters that Python's names cannot have. It
+        has the attributes `hyperparameters` and `space`. The latter is for searches: ranges become
+        distributions, and conditional scopes several dicts, as in `kerashp.spaces.from_hyperparameters`.
 
     Raises
     ------
     TypeError
-        If `build` is neither, or a hypermodel has a `fit` of its own.
+        If `build` is neither of them, or a hypermodel that overrides `fit`.
     ValueError
-        If a name cannot be a parameter's, or two would be the same; if so many values are asked for that they
-        cannot be tried.
+        If a name cannot be that of a parameter, or two names would be the same; or if the function uses too
+        many values to try them.
 
     References
     ----------
@@ -150,8 +152,8 @@ def from_build(build: Any) -> BuildFunction:
         if type(build).fit is not keras_tuner.HyperModel.fit:
             name = type(build).__name__
             raise TypeError(
-                f"from_build: {name} has a fit of its own, which an estimator does not call. Pass {name}(...)"
-                ".build, and give the estimator its batch_size, epochs and callbacks"
+                f"from_build: {name} overrides fit, which an estimator does not call. Pass {name}(...).build "
+                "instead, and set batch_size, epochs and callbacks of the estimator"
             )
         function = build.build
     if not callable(function) or isinstance(build, keras.Model):
@@ -159,53 +161,66 @@ def from_build(build: Any) -> BuildFunction:
             "from_build: build must be a function that takes keras-tuner's hp and returns a Keras model, or "
             f"a keras_tuner.HyperModel; got {build!r}"
         )
-    return BuildFunction(function, _explored(function))
+    return BuildFunction(function, _hyperparameters_of(function))
 
 
-def _explored(build: Callable[[Any], Any]) -> Any:
-    """All hyperparameters that a function asks for, whatever their values."""
-    whole = keras_tuner.HyperParameters()
-    waiting: list[dict[str, Any]] = [{}]
-    for values in waiting:  # which grows meanwhile
-        if len(waiting) > _MOST_BUILDS:
+def _hyperparameters_of(build: Callable[[Any], Any]) -> Any:
+    """All hyperparameters that a function uses under any values."""
+    hyperparameters = keras_tuner.HyperParameters()
+    trials: list[dict[str, Any]] = [{}]
+    for values in trials:  # the list grows meanwhile
+        if len(trials) > _MOST_BUILDS:
             raise ValueError(
-                f"from_build: {build!r} has so many hyperparameters that trying their values takes more than "
-                f"{_MOST_BUILDS} models. Give the Choices fewer values, or translate the space by hand"
+                f"from_build: {build!r} has so many hyperparameters that finding them takes more than "
+                f"{_MOST_BUILDS} models. Reduce the values of its Choices, or translate the space by hand"
             )
         hp = keras_tuner.HyperParameters()
         hp.values = dict(values)
         with isolated(seed=0):
             build(hp)
-        new = [one for one in hp.space if not whole._exists(one.name, one.conditions)]
-        whole.merge(new, overwrite=False)
-        waiting += [{**hp.values, one.name: value} for one in new for value in _others(one)]
-    return whole
+        new = [
+            parameter
+            for parameter in hp.space
+            if not hyperparameters._exists(parameter.name, parameter.conditions)
+        ]
+        hyperparameters.merge(new, overwrite=False)
+        trials += [
+            {**hp.values, parameter.name: value} for parameter in new for value in _other_values(parameter)
+        ]
+    return hyperparameters
 
 
-def _others(one: Any) -> Iterator[Any]:
-    """Values besides the default under which a function may ask for more."""
-    kind = type(one).__name__
+def _other_values(parameter: Any) -> Iterator[Any]:
+    """Values besides the default under which a function may use more hyperparameters."""
+    kind = type(parameter).__name__
     if kind in ("Fixed", "Boolean"):
-        return iter([] if kind == "Fixed" else [not one.default])
-    listed = list(one.values) if kind == "Choice" else _ends(one)
-    return (value for value in dict.fromkeys(listed) if value != one.default)
+        return iter([] if kind == "Fixed" else [not parameter.default])
+    values = list(parameter.values) if kind == "Choice" else _range_values(parameter)
+    return (value for value in dict.fromkeys(values) if value != parameter.default)
 
 
-def _ends(one: Any) -> list[Any]:
-    few = one.step == 1 and one.sampling == "linear" and one.max_value - one.min_value < _FEW
-    if type(one).__name__ == "Int" and few:
-        return list(range(one.min_value, one.max_value + 1))
-    return [one.min_value, one.max_value]
+def _range_values(parameter: Any) -> list[Any]:
+    """All values of a small range of integers, or the ends of a range."""
+    least, greatest = parameter.min_value, parameter.max_value
+    is_small = parameter.step == 1 and parameter.sampling == "linear" and greatest - least < _FEW
+    if type(parameter).__name__ == "Int" and is_small:
+        return list(range(least, greatest + 1))
+    return [least, greatest]
 
 
-def _arguments(hyperparameters: Any) -> dict[str, str]:
-    """The hyperparameters' names by those of arguments."""
+def _argument_names(hyperparameters: Any) -> dict[str, str]:
+    """The names of hyperparameters by the names of arguments."""
     names: dict[str, str] = {}
-    for own in dict.fromkeys(one.name for one in hyperparameters.space):
-        name = re.sub(r"\W", "_", own)
+    for original in dict.fromkeys(parameter.name for parameter in hyperparameters.space):
+        name = re.sub(r"\W", "_", original)
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or "__" in name:
-            raise ValueError(f"from_build: a parameter cannot be called {own!r}; rename the hyperparameter")
+            raise ValueError(
+                f"from_build: {original!r} cannot be the name of a parameter; rename the hyperparameter"
+            )
         if name in names:
-            raise ValueError(f"from_build: {own!r} and {names[name]!r} would both be the parameter {name!r}")
-        names[name] = own
+            raise ValueError(
+                f"from_build: {original!r} and {names[name]!r} would both be the parameter {name!r}; rename "
+                "one of them"
+            )
+        names[name] = original
     return names

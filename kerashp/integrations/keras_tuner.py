@@ -1,7 +1,6 @@
-"""kerashp inside keras-tuner's tuners.
+"""kerashp in keras-tuner's tuners.
 
-To have an oracle of keras-tuner inside a search of scikit-learn instead, see
-`kerashp.model_selection.OracleSearchCV`.
+For an oracle of keras-tuner in a search of scikit-learn, see `kerashp.model_selection.OracleSearchCV`.
 """
 
 import inspect
@@ -20,47 +19,46 @@ from kerashp.training import fit
 
 __all__ = ["BuildFunction", "MLPHyperModel", "from_build"]
 
-_OF_MODEL = frozenset(inspect.signature(build_model).parameters)
-_OF_TRAINING = frozenset({"batch_size", "epochs"})
+_MODEL_ARGUMENTS = frozenset(inspect.signature(build_model).parameters)
+_TRAINING_ARGUMENTS = frozenset({"batch_size", "epochs"})
 
 
 class MLPHyperModel(keras_tuner.HyperModel):
     """`kerashp.build_model` over a space, trained by `kerashp.fit`, for any of keras-tuner's tuners.
 
-    A tuner's own callbacks are kept, and training stays compiled, an epoch a call: the tuner looks at every
-    epoch, and saves the weights after those that are better than all before. A tuner that overrides
-    `on_batch_begin` or `on_batch_end` has `Model.fit` train, with a `FallbackWarning`. Targets may be NumPy's
-    or pandas'.
+    The callbacks of a tuner are kept, and training stays compiled, one epoch a call: the tuner sees every
+    epoch, and saves the weights after the best ones. With a tuner that overrides `on_batch_begin` or
+    `on_batch_end`, `Model.fit` trains, with a `FallbackWarning`. Targets may be NumPy arrays or of pandas.
 
     Parameters
     ----------
     space : dict, list of dict or keras_tuner.HyperParameters
-        What to search, as `kerashp.spaces.to_hyperparameters` takes it, by argument of `build_model`;
-        `batch_size` and `epochs` besides. Of `as_estimator`, the estimator's parameters.
+        What to search, as `kerashp.spaces.to_hyperparameters` takes it, by argument of `build_model`, and
+        `batch_size` and `epochs`. With `as_estimator`, by parameter of the estimator.
     as_estimator : bool, default=False
         False: `build` returns a Keras model, for RandomSearch, BayesianOptimization, Hyperband, GridSearch
-        and subclasses of `Tuner`. True: a `KerasMLPRegressor` or, of tasks other than "regression", a
-        `KerasMLPClassifier`, for SklearnTuner.
+        and subclasses of `Tuner`. True: it returns a `KerasMLPRegressor` or, for tasks other than
+        "regression", a `KerasMLPClassifier`, for SklearnTuner.
     name, tunable : str and bool
-        keras-tuner's own.
+        As in keras-tuner.
     **fixed
-        Other arguments of `build_model`: `input_shape`, `n_outputs` and `task` as a rule. `metrics` is
-        `["accuracy"]` if not given and `task` is not "regression", so that a tuner's objective can be
-        "val_accuracy". Of `as_estimator`, `task` and the estimator's parameters.
+        Other arguments of `build_model`, usually `input_shape`, `n_outputs` and `task`. `metrics` is
+        `["accuracy"]` by default if `task` is not "regression", so that a tuner's objective can be
+        "val_accuracy". With `as_estimator`, `task` and the estimator's parameters.
 
     Raises
     ------
     ValueError
-        If a name belongs to none of them, or is both in `space` and among `fixed`; from `fit`, as
-        keras-tuner's FatalValueError, if `epochs` or `batch_size` are in `space` and given by the tuner too.
+        If a name is no argument or parameter, or is in both `space` and `fixed`; from `fit`, as keras-tuner's
+        FatalValueError, if `epochs` or `batch_size` are in `space` and the tuner passes them, too.
     TypeError, ValueError
         If the space cannot be translated.
 
     Notes
     -----
-    SklearnTuner itself splits NumPy arrays and data frames only. A pandas Series makes all its trials fail,
-    which it reports when three in a row have, or never: give it `y.to_frame()` or `y.to_numpy()`. The other
-    tuners, and `OracleSearchCV`, take a Series.
+    SklearnTuner itself splits NumPy arrays and data frames only. With a pandas Series all its trials fail,
+    which it reports after three in a row, or never: pass `y.to_frame()` or `y.to_numpy()`. The other tuners,
+    and `OracleSearchCV`, take a Series.
 
     References
     ----------
@@ -98,21 +96,21 @@ class MLPHyperModel(keras_tuner.HyperModel):
         self.fixed = fixed
         self._hyperparameters = to_hyperparameters(space)
         self._searched = parameter_names(self._hyperparameters)
-        more = frozenset() if as_estimator else _OF_TRAINING
-        _check_names(self._searched, fixed, self._known(), more)
+        only_searched = frozenset() if as_estimator else _TRAINING_ARGUMENTS
+        _check_names(self._searched, fixed, self._valid_names(), only_searched)
 
-    def _known(self) -> frozenset[str]:
+    def _valid_names(self) -> frozenset[str]:
         if not self.as_estimator:
-            return _OF_MODEL
-        return frozenset({"task", *self._estimator()().get_params()})
+            return _MODEL_ARGUMENTS
+        return frozenset({"task", *self._estimator_class()().get_params()})
 
-    def _estimator(self) -> Any:
+    def _estimator_class(self) -> Any:
         return (
             KerasMLPRegressor if self.fixed.get("task", "regression") == "regression" else KerasMLPClassifier
         )
 
     def build(self, hp: Any) -> Any:
-        """A model, or an estimator, with the values that `hp` has; it gets the space if it has none.
+        """A model, or an estimator, with the values of `hp`, to which the space is added if it is missing.
 
         Parameters
         ----------
@@ -127,59 +125,61 @@ class MLPHyperModel(keras_tuner.HyperModel):
         if not self.as_estimator:
             if params.get("task", "regression") != "regression":
                 params.setdefault("metrics", ["accuracy"])
-            model = build_model(**{name: params[name] for name in params if name not in _OF_TRAINING})
-            model.optimizer.build(model.trainable_variables)  # its state is in what the tuner saves and loads
+            model = build_model(**{name: params[name] for name in params if name not in _TRAINING_ARGUMENTS})
+            model.optimizer.build(model.trainable_variables)  # the tuner saves and loads its state
             return model
-        return self._estimator()(**{name: params[name] for name in params if name != "task"})
+        return self._estimator_class()(**{name: params[name] for name in params if name != "task"})
 
     def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
-        """Train a model by `kerashp.fit`; keras-tuner calls it.
+        """Train a model by `kerashp.fit`. keras-tuner calls this method.
 
         Parameters
         ----------
         hp : keras_tuner.HyperParameters
         model : keras.Model
         *args, **kwargs
-            Of `kerashp.fit`.
+            Arguments of `kerashp.fit`.
 
         Returns
         -------
         keras.callbacks.History
         """
         params = self._params(hp)
-        own = {name: params[name] for name in params if name in _OF_TRAINING}
-        twice = sorted(set(own) & set(kwargs))
+        searched = {name: params[name] for name in params if name in _TRAINING_ARGUMENTS}
+        twice = sorted(set(searched) & set(kwargs))
         if twice:
             raise keras_tuner.errors.FatalValueError(
-                f"MLPHyperModel: {spelled(twice)} is in space, and the tuner gives it too (Hyperband decides "
-                "the epochs itself); leave it out of space, or of search()"
+                f"MLPHyperModel: {spelled(twice)} is in space, but the tuner passes it, too (Hyperband "
+                "decides on the epochs itself). Remove it from space, or from the call of search()"
             )
-        callbacks = [_by_epochs(callback) for callback in kwargs.pop("callbacks", None) or []]
-        arguments = {**kwargs, **own, "callbacks": callbacks}
+        callbacks = [_without_idle_hooks(callback) for callback in kwargs.pop("callbacks", None) or []]
+        arguments = {**kwargs, **searched, "callbacks": callbacks}
         return fit(model, *args, **arguments)
 
     def _params(self, hp: Any) -> dict[str, Any]:
-        """Those of its own; a tuner may have others, too."""
+        """The values of the space; a tuner may have other hyperparameters, too."""
         params = params_from_hyperparameters(hp, self.space)
         return {name: params[name] for name in params if name in self._searched}
 
 
 def _check_names(
-    searched: set[str], fixed: dict[str, Any], known: frozenset[str], more: frozenset[str]
+    searched: set[str], fixed: dict[str, Any], valid: frozenset[str], only_searched: frozenset[str]
 ) -> None:
-    unknown = sorted((searched - known - more) | (set(fixed) - known))
+    unknown = sorted((searched - valid - only_searched) | (set(fixed) - valid))
     if unknown:
         raise ValueError(
-            f"MLPHyperModel: no argument is called {spelled(unknown)}; there are {spelled(sorted(known))}"
-            + (f", and in space also {spelled(sorted(more))}" if more else "")
+            f"MLPHyperModel: there is no argument {spelled(unknown)}; there are {spelled(sorted(valid))}"
+            + (f", and in space also {spelled(sorted(only_searched))}" if only_searched else "")
         )
     twice = sorted(searched & set(fixed))
     if twice:
-        raise ValueError(f"MLPHyperModel: {spelled(twice)} is in space and fixed; leave it out of one")
+        raise ValueError(
+            f"MLPHyperModel: {spelled(twice)} is in space and in fixed; remove it from one of them"
+        )
 
 
-class _Epochs(keras.callbacks.Callback):
-    """The hooks of another callback that have to do with epochs."""
+class _EpochCallback(keras.callbacks.Callback):
+    """The hooks of another callback for epochs, without those for batches."""
 
     def __init__(self, callback: Any):
         super().__init__()
@@ -196,10 +196,12 @@ class _Epochs(keras.callbacks.Callback):
         self._callback.on_epoch_end(epoch, logs)
 
 
-def _by_epochs(callback: Any) -> Any:
-    """The callback; without its hooks of batches where it is a tuner's and does nothing in them."""
+def _without_idle_hooks(callback: Any) -> Any:
+    """The callback; if it is a tuner's, without hooks for batches in which the tuner does nothing."""
     if type(callback).__name__ != "TunerCallback":
         return callback
-    own = ("on_batch_begin", "on_batch_end")
-    idle = all(getattr(type(callback.tuner), name) is getattr(keras_tuner.Tuner, name) for name in own)
-    return _Epochs(callback) if idle else callback
+    names = ("on_batch_begin", "on_batch_end")
+    has_no_batch_hooks = all(
+        getattr(type(callback.tuner), name) is getattr(keras_tuner.Tuner, name) for name in names
+    )
+    return _EpochCallback(callback) if has_no_batch_hooks else callback

@@ -131,7 +131,7 @@ def test_a_hypermodel_is_its_build_function() -> None:
     fitted = KerasClassifier(model, units=6, epochs=1).fit(X, CLASSES)
     assert fitted.model_.layers[0].units == 6
     hypermodel = MLPHyperModel({"l2": [0.0, 0.1]}, input_shape=(4,))
-    with pytest.raises(TypeError, match=r"has a fit of its own.* Pass MLPHyperModel\(...\).build"):
+    with pytest.raises(TypeError, match=r"overrides fit.* Pass MLPHyperModel\(...\).build"):
         from_build(hypermodel)
     regressor = KerasRegressor(from_build(hypermodel.build), l2=0.1, epochs=1).fit(X, X[:, 0])
     assert regressor.model_.layers[0].kernel_regularizer.l2 == 0.1
@@ -201,11 +201,11 @@ def too_many(hp: Any) -> Any:
     ("function", "error", "said"),
     [
         (two_of_one_name, ValueError, "'a_b' and 'a b' would both be the parameter 'a_b'"),
-        (a_keyword, ValueError, "a parameter cannot be called 'lambda'; rename the hyperparameter"),
+        (a_keyword, ValueError, "'lambda' cannot be the name of a parameter; rename the hyperparameter"),
         (
             too_many,
             ValueError,
-            "trying their values takes more than 200 models. Give the Choices fewer",
+            "finding them takes more than 200 models. Reduce the values",
         ),
         (3, TypeError, "build must be a function that takes keras-tuner's hp .*; got 3"),
     ],
@@ -222,7 +222,7 @@ def hidden(hp: Any) -> Any:
 
 def test_what_was_not_found_is_not_taken_for_its_default() -> None:
     model = from_build(hidden)
-    with pytest.raises(ValueError, match="hidden asks for 'units' with .*0.5.*, which from_build did not"):
+    with pytest.raises(ValueError, match="hidden uses 'units' with .*0.5.*, which from_build did not"):
         model(rate=0.5)
     with pytest.raises(TypeError, match="hidden has no hyperparameter 'units'; there are 'rate'"):
         model(units=3)

@@ -123,7 +123,7 @@ def test_training_arguments_can_be_searched(tmp_path: Path) -> None:
     assert done.oracle.trials["0"].status == "COMPLETED"
     # 48 rows are 3 batches.
     assert seen == [3, 6]
-    with pytest.raises(ValueError, match="'epochs' is in space, and the tuner gives it too"):
+    with pytest.raises(ValueError, match="'epochs' is in space, but the tuner passes it, too"):
         searched(keras_tuner.Hyperband, tmp_path / "2", hypermodel, max_epochs=2)
 
 
@@ -192,10 +192,10 @@ def test_the_task_decides_the_estimator() -> None:
 @pytest.mark.parametrize(
     ("space", "options", "said"),
     [
-        ({"width": [1]}, {}, "no argument is called 'width'; there are .*'n_neurons'.* also 'batch_size'"),
-        ({"l2": [1.0]}, {"epochs": 3}, "no argument is called 'epochs'"),
-        ({"input_shape": [(3,)]}, {"as_estimator": True}, "no argument is called 'input_shape'"),
-        ([{"l2": [1.0]}, {"l1": [1.0]}], {"l1": 0.0}, "'l1' is in space and fixed"),
+        ({"width": [1]}, {}, "there is no argument 'width'; there are .*'n_neurons'.* also 'batch_size'"),
+        ({"l2": [1.0]}, {"epochs": 3}, "there is no argument 'epochs'"),
+        ({"input_shape": [(3,)]}, {"as_estimator": True}, "there is no argument 'input_shape'"),
+        ([{"l2": [1.0]}, {"l1": [1.0]}], {"l1": 0.0}, "'l1' is in space and in fixed"),
         ({"l2": []}, {}, "list of parameter 'l2' is empty"),
     ],
 )
