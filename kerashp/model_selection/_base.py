@@ -91,13 +91,6 @@ class RunningSearch:
     example_scores: Scores | None = None
 
 
-@contextmanager
-def quiet_training() -> Iterator[None]:
-    """Inside, TensorFlow does not warn of retracing, and a fallback is warned of once a cause."""
-    with without_retracing_warnings(), one_warning_a_cause():
-        yield
-
-
 class PopulationSearchMixin(EnsemblingMixin):
     """A search of scikit-learn whose fits are evaluated all at once, so that they can train together."""
 
@@ -184,7 +177,12 @@ class PopulationSearchMixin(EnsemblingMixin):
             epochs = partial(self._epochs_of_best, run) if self.refit_epochs == "cv" else None
             horizon = None if resource is None else resource.most
             try:
-                with training_for(epochs), scheduling_for(horizon), quiet_training():
+                with (
+                    training_for(epochs),
+                    scheduling_for(horizon),
+                    without_retracing_warnings(),
+                    one_warning_a_cause(),
+                ):
                     return super().fit(X, y, **params)
             except BaseException as error:
                 if run.results is not None:

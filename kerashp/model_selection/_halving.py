@@ -30,11 +30,11 @@ class _HalvingMixin(PopulationSearchMixin, compat.BaseSuccessiveHalving):
         name, estimator = path_to(self.estimator, _EPOCHS), innermost(self.estimator)
         if self.resource not in (_EPOCHS, name) or not isinstance(estimator, BaseKerasEstimator):
             return None
-        passed = [argument for argument in (_EPOCHS, name) if argument in params]
-        if passed:
+        forbidden = [argument for argument in (_EPOCHS, name) if argument in params]
+        if forbidden:
             raise ValueError(
-                f"{type(self).__name__}.fit got {passed[0]}={params[passed[0]]!r}, but the search allocates "
-                "epochs itself, which are its resource; set max_resources instead"
+                f"{type(self).__name__}.fit got {forbidden[0]}={params[forbidden[0]]!r}, but the search "
+                "allocates epochs itself, which are its resource; set max_resources instead"
             )
         is_auto = self.max_resources == "auto"
         most = epochs_of(estimator, row_count(X)) if is_auto else self.max_resources

@@ -175,11 +175,11 @@ class OracleSearchCV(PopulationSearchMixin):
     def _resource(self, X: Any, params: dict[str, Any]) -> Resource | None:
         if self.oracle != "hyperband" and not hasattr(self.oracle, "hyperband_iterations"):
             return None
-        passed = [name for name in params if name.rpartition("__")[2] == "epochs"]
-        if passed:
+        forbidden = [name for name in params if name.rpartition("__")[2] == "epochs"]
+        if forbidden:
             raise ValueError(
-                f"OracleSearchCV.fit got {passed[0]}={params[passed[0]]!r}, but hyperband decides for how "
-                "many epochs to train. Set the estimator's epochs to the most that a candidate may get"
+                f"OracleSearchCV.fit got {forbidden[0]}={params[forbidden[0]]!r}, but hyperband decides for "
+                "how many epochs to train. Set the estimator's epochs to the most that a candidate may get"
             )
         estimator = innermost(self.estimator)
         if not isinstance(estimator, BaseKerasEstimator):

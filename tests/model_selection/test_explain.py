@@ -114,7 +114,7 @@ def test_folds_that_lack_classes_are_told_apart_by_their_outputs(iris) -> None:
 
 def test_code_of_ones_own_is_named(iris) -> None:
     search = GridSearchCV(KerasClassifier(own_code, random_state=0), {"units": [3, 4]}, cv=2, refit=False)
-    assert "model with code of its own, of candidate 1 instead of candidate 0" in search.fit(*iris).explain()
+    assert "model with code of the user, of candidate 1 instead of candidate 0" in search.fit(*iris).explain()
 
 
 def test_groups_that_differ_in_nothing_say_why_there_are_two(iris) -> None:

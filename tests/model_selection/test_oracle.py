@@ -459,7 +459,7 @@ def test_hyperband_needs_epochs_to_share_out() -> None:
     alone = OracleSearchCV(make_pipeline(StandardScaler()), {"standardscaler__copy": [True]}, **options)
     with pytest.raises(ValueError, match="has no parameter 'standardscaler__epochs'; use another oracle"):
         alone.set_params(scoring=lambda *_: 0.0).fit(X, Y)
-    with pytest.raises(ValueError, match="OracleSearchCV.fit got epochs=3, but hyperband decides"):
+    with pytest.raises(ValueError, match="OracleSearchCV.fit got epochs=3, but hyperband"):
         OracleSearchCV(KerasMLPRegressor(), {"l2": uniform(0.1, 1)}, **options).fit(X, Y, epochs=3)
 
 

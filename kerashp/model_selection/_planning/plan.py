@@ -155,11 +155,11 @@ class Plan:
     def _separations(self) -> Iterator[str]:
         """For each group, how it differs from the group that it has most in common with."""
         for number, group in enumerate(self.groups):
-            others = [
+            comparisons = [
                 (differences(group.traits, other.traits), other_number)
                 for other_number, other in enumerate(self.groups)
                 if other_number != number
             ]
-            if others:
-                words, nearest = min(others, key=lambda other: len(other[0]))
+            if comparisons:
+                words, nearest = min(comparisons, key=lambda other: len(other[0]))
                 yield f"group {number} differs from group {nearest}: {in_words(words)}"

@@ -290,9 +290,9 @@ def _why_not_suspended(estimator: Any) -> str | None:
 def _why_not_shared(fitting: Fitting) -> str | None:
     """Why a fit cannot be a member of a population; None if it can."""
     arguments, callbacks = fitting.arguments, fitting.arguments.callbacks
-    others = [c for c in callbacks if type(c) not in _SHARED_CALLBACKS and not is_only_a_schedule(c)]
-    if others:
-        return f"the callback {type(others[0]).__name__} cannot be shared by a population"
+    unsupported = [c for c in callbacks if type(c) not in _SHARED_CALLBACKS and not is_only_a_schedule(c)]
+    if unsupported:
+        return f"the callback {type(unsupported[0]).__name__} cannot be shared by a population"
     if sum(isinstance(callback, _STOPPING) for callback in callbacks) > 1:
         return "it has more than one EarlyStopping callback"
     if sum(map(is_only_a_schedule, callbacks)) > 1:

@@ -34,25 +34,25 @@ _OF_PART = re.compile(r" of (layer \d+|optimizer|loss)$")
 def traits_of(prepared: PreparedFit, units: tuple[int, ...]) -> Traits:
     """The traits of fits that train together; `units` are those of the widest in its Dense layers."""
     kind: Any = prepared.kind
-    graph, *others = kind
-    traits: dict[str, Any] = dict(zip(_NAMES, others, strict=True))
+    graph, *entries = kind
+    traits: dict[str, Any] = dict(zip(_NAMES, entries, strict=True))
     if traits["batch_size"] == "whole":
         traits["batch_size"] = "of all rows"
     traits["monitor of early stopping"] = prepared.monitor
     if prepared.has_own_code:
-        traits["model with code of its own, of"] = f"candidate {graph[0]}"
+        traits["model with code of the user, of"] = f"candidate {graph[0]}"
     else:
         traits |= _of_graph(json.loads(graph))
     traits[_WIDTHS] = units
     return {name: str(value) for name, value in traits.items()}
 
 
-def differences(traits: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
+def differences(traits: Mapping[str, str], other_traits: Mapping[str, str]) -> list[str]:
     """The differing traits in words, each once, without those of parts that differ as a whole.
 
     Widths are a difference only of groups that have everything else in common.
     """
-    differing = [name for name in [*traits, *others] if traits.get(name) != others.get(name)]
+    differing = [name for name in [*traits, *other_traits] if traits.get(name) != other_traits.get(name)]
     if set(differing) != {_WIDTHS}:
         differing = [name for name in differing if name != _WIDTHS]
     parts = {name for name in differing if name in ("optimizer", "loss")}
@@ -62,7 +62,9 @@ def differences(traits: Mapping[str, str], others: Mapping[str, str]) -> list[st
         if of_part and (of_part[1] in parts or ("layers" in differing and of_part[1].startswith("layer"))):
             continue
         short = _OF_PART.sub("", name)
-        words[f"{short} {traits.get(name, 'not given')} instead of {others.get(name, 'not given')}"] = None
+        words[f"{short} {traits.get(name, 'not given')} instead of {other_traits.get(name, 'not given')}"] = (
+            None
+        )
     return list(words)
 
 

@@ -80,14 +80,14 @@ def by_ray(
             while waiting and len(at_work) < n_jobs:
                 index, (pickled, needed) = waiting.pop()
                 at_work[remote.remote(pickled, *[data[i] for i in needed])] = index
-            (ended,), _ = ray.wait(list(at_work))
+            (finished,), _ = ray.wait(list(at_work))
             try:
-                result = ray.get(ended)
+                result = ray.get(finished)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from error
             except ray.exceptions.RayError as error:
                 result = _lost_job(error)
-            yield at_work.pop(ended), result
+            yield at_work.pop(finished), result
     finally:
         for unfinished in at_work:
             ray.cancel(unfinished, force=True)

@@ -199,10 +199,12 @@ class Evaluation:
         alone = [pending[entry.fit] for entry in plan.alone if entry.fit in pending]
         if self._backend is not None:
             return self._run_by_workers(groups, alone, tasks, bar)
-        whole, divided = complete_groups([(group, [prepared[fit] for fit in group.fits]) for group in groups])
+        complete, divided = complete_groups(
+            [(group, [prepared[fit] for fit in group.fits]) for group in groups]
+        )
         alone += [pending[fit] for group, _ in divided for fit in group.fits if fit in pending]
         runner = LocalRunner(self._storage, self._deadline, bar, self.seconds)
-        divided += runner.run(whole, preparer.pool, alone)
+        divided += runner.run(complete, preparer.pool, alone)
         self.trained += runner.trained
         return divided
 
@@ -246,8 +248,8 @@ class Evaluation:
             for group, of_job in jobs
         ]
         divided: Divided = []
-        with closing(spread(run_group, arguments, self._n_jobs, self._backend)) as ended:
-            for index, outcome in ended:
+        with closing(spread(run_group, arguments, self._n_jobs, self._backend)) as outcomes:
+            for index, outcome in outcomes:
                 group, of_job = jobs[index]
                 if isinstance(outcome, Exception):
                     self._keep_lost(of_job, outcome)

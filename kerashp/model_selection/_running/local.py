@@ -154,9 +154,9 @@ class LocalRunner:
         for dtype in dict.fromkeys(dtype for dtype in dtypes.values() if dtype not in current):
             with isolated(dtype=dtype), without_retracing_warnings(), self._threads() as threads:
                 entries = [entry for entry in groups if dtypes[entry[0].fits] == dtype]
-                ended = [(entry, threads.submit(train, *entry)) for entry in entries]
-                wait([future for _, future in ended])
-            yield from ended
+                futures_of_type = [(entry, threads.submit(train, *entry)) for entry in entries]
+                wait([future for _, future in futures_of_type])
+            yield from futures_of_type
 
     def _report(self, epochs: int) -> None:
         self._deadline.check()

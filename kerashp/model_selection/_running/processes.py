@@ -88,7 +88,7 @@ def _by_processes(
     idle: SimpleQueue[int] = SimpleQueue()
     for number in range(n_jobs):
         idle.put(number)
-    ended = Event()
+    is_over = Event()
 
     def run(job: tuple[Any, ...]) -> Any:
         number = idle.get()
@@ -98,7 +98,7 @@ def _by_processes(
                     return workers[number].submit(function, *job).result()
                 except BrokenExecutor as error:
                     broken = error
-                    if ended.is_set():
+                    if is_over.is_set():
                         break
                     workers[number].shutdown(wait=False)
                     workers[number] = _worker(envs[number])
@@ -115,7 +115,7 @@ def _by_processes(
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
-        ended.set()
+        is_over.set()
         threads.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.shutdown(kill_workers=True)

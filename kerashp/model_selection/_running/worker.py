@@ -44,9 +44,9 @@ def run_group(
                 prepared = preparer.prepared(tasks, deadline)
         except Stopped:
             return GroupOutcome({}, dict(seconds), None, {})
-        whole, divided = complete_groups([(group.on(n_cores()), prepared)])
+        complete, divided = complete_groups([(group.on(n_cores()), prepared)])
         one_by_one = [task for task in tasks if divided and task.fit_id not in storage.results]
-        divided += runner.run(whole, preparer.pool, one_by_one)
+        divided += runner.run(complete, preparer.pool, one_by_one)
     reason = divided[0][1] if divided else None
     return GroupOutcome(storage.results, dict(seconds), reason, dict(storage.states))
 
@@ -55,12 +55,12 @@ def complete_groups(
     groups: Sequence[tuple[Group, Sequence[PreparedFit | str]]],
 ) -> tuple[list[tuple[Group, list[PreparedFit]]], Divided]:
     """The groups that can train, and those, planned in another process, that cannot train in this one."""
-    whole: list[tuple[Group, list[PreparedFit]]] = []
+    complete: list[tuple[Group, list[PreparedFit]]] = []
     divided: Divided = []
     for group, prepared in groups:
         fits = [fit for fit in prepared if isinstance(fit, PreparedFit)]
         if len(fits) == len(prepared):
-            whole.append((group, fits))
+            complete.append((group, fits))
         else:
             divided.append((group, next(reason for reason in prepared if isinstance(reason, str))))
-    return whole, divided
+    return complete, divided
