@@ -187,7 +187,7 @@ class PopulationSearchMixin(EnsemblingMixin):
             except BaseException as error:
                 if run.results is not None:
                     self.cv_results_ = run.results
-                    error.add_note("The search had ended before this error: cv_results_ has its results")
+                    error.add_note("The search had ended before this error: see cv_results_")
                 raise
             finally:
                 backend.release()
