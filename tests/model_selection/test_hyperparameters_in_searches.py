@@ -190,7 +190,7 @@ def test_a_hypermodel_takes_them() -> None:
     hypermodel = MLPHyperModel(hp, input_shape=(4,))
     model = hypermodel.build(keras_tuner.HyperParameters())
     assert model.layers[0].units == 3
-    with pytest.raises(ValueError, match="no argument is called 'kind', 'rate', 'units'"):
+    with pytest.raises(ValueError, match="there is no argument 'kind', 'rate', 'units'"):
         MLPHyperModel(ranges())
-    with pytest.raises(ValueError, match="'n_neurons' is in space and fixed"):
+    with pytest.raises(ValueError, match="'n_neurons' is in space and in fixed"):
         MLPHyperModel(hp, n_neurons=3)
