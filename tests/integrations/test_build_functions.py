@@ -67,11 +67,11 @@ def test_all_hyperparameters_are_found_whatever_they_depend_on() -> None:
 def test_it_builds_what_keras_tuner_builds() -> None:
     hp = keras_tuner.HyperParameters()
     hp.values = {"n_layers": 2, "units 0": 8, "units 1": 12, "activation": "tanh", "learning_rate": 0.05}
-    theirs = build(hp)
-    ours = from_build(build)(n_layers=2, units_0=8, units_1=12, activation="tanh", learning_rate=0.05)
-    assert [weight.shape for weight in ours.weights] == [weight.shape for weight in theirs.weights]
-    assert [one.activation for one in ours.layers] == [one.activation for one in theirs.layers]
-    assert float(ours.optimizer.learning_rate) == float(theirs.optimizer.learning_rate)
+    reference = build(hp)
+    actual = from_build(build)(n_layers=2, units_0=8, units_1=12, activation="tanh", learning_rate=0.05)
+    assert [weight.shape for weight in actual.weights] == [weight.shape for weight in reference.weights]
+    assert [one.activation for one in actual.layers] == [one.activation for one in reference.layers]
+    assert float(actual.optimizer.learning_rate) == float(reference.optimizer.learning_rate)
     assert len(from_build(build)(n_layers=2, dropout=True, rate=0.3).layers) == 4
 
 
@@ -164,20 +164,24 @@ def test_finding_them_changes_no_random_state() -> None:
 
 
 def test_an_estimator_names_the_adapter() -> None:
-    said = (
+    message = (
         r"build takes keras-tuner's hp: pass from_build\(build\), with from_build imported from kerashp.integ"
     )
     for estimator in (KerasClassifier(build), KerasRegressor(build)):
-        with pytest.raises(TypeError, match=f"{type(estimator).__name__} calls its model function .*{said}"):
+        with pytest.raises(
+            TypeError, match=f"{type(estimator).__name__} calls its model function .*{message}"
+        ):
             estimator.fit(X, CLASSES)
-    with pytest.raises(TypeError, match=f"Invalid parameter 'units' for estimator KerasClassifier: {said}"):
+    with pytest.raises(
+        TypeError, match=f"Invalid parameter 'units' for estimator KerasClassifier: {message}"
+    ):
         KerasClassifier(build, units=3)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         RandomizedSearchCV(KerasClassifier(build), {"units_0": [3]}, n_iter=1, cv=2).fit(X, CLASSES)
     with pytest.raises(TypeError, match=r"pass from_build\(<.*Hyper object"):
         KerasClassifier(Hyper()).fit(X, CLASSES)
-    given = keras_tuner.HyperParameters()
-    assert KerasClassifier(build, hp=given, epochs=1).fit(X, CLASSES).model_.layers[0].units == 4
+    arguments = keras_tuner.HyperParameters()
+    assert KerasClassifier(build, hp=arguments, epochs=1).fit(X, CLASSES).model_.layers[0].units == 4
 
 
 def two_of_one_name(hp: Any) -> Any:
@@ -198,7 +202,7 @@ def too_many(hp: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("function", "error", "said"),
+    ("function", "error", "message"),
     [
         (two_of_one_name, ValueError, "'a_b' and 'a b' would both be the parameter 'a_b'"),
         (a_keyword, ValueError, "'lambda' cannot be the name of a parameter; rename the hyperparameter"),
@@ -210,8 +214,8 @@ def too_many(hp: Any) -> Any:
         (3, TypeError, "build must be a function that takes keras-tuner's hp .*; got 3"),
     ],
 )
-def test_what_is_no_build_function(function: Any, error: type[Exception], said: str) -> None:
-    with pytest.raises(error, match=f"from_build: .*{said}"):
+def test_what_is_no_build_function(function: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"from_build: .*{message}"):
         from_build(function)
 
 

@@ -30,8 +30,8 @@ HYPERMODEL = MLPHyperModel(SPACE, input_shape=(4,))
 def searched(tuner: Any, path: Path, hypermodel: Any = HYPERMODEL, **options: Any) -> Any:
     """A tuner of this class after a search on pandas' data."""
     own = {key: options.pop(key) for key in ("epochs", "batch_size", "callbacks") if key in options}
-    given = {"objective": "val_loss", "seed": 1, "directory": path}
-    made = tuner(hypermodel, **(given | options))
+    arguments = {"objective": "val_loss", "seed": 1, "directory": path}
+    made = tuner(hypermodel, **(arguments | options))
     made.search(X, Y, validation_split=0.25, verbose=0, **own)
     return made
 
@@ -70,11 +70,11 @@ def test_a_trial_is_a_fit_of_the_same_model() -> None:
     assert float(model.optimizer.learning_rate) == pytest.approx(0.02)
     assert model.optimizer.momentum == 0.75
     weights = model.get_weights()
-    ours = HYPERMODEL.fit(hp, model, X, Y, epochs=2, shuffle=False, verbose=0).history["loss"]
+    actual = HYPERMODEL.fit(hp, model, X, Y, epochs=2, shuffle=False, verbose=0).history["loss"]
     model = HYPERMODEL.build(hp)
     model.set_weights(weights)
-    theirs = model.fit(X, Y, epochs=2, shuffle=False, verbose=0).history["loss"]
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    expected = model.fit(X, Y, epochs=2, shuffle=False, verbose=0).history["loss"]
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
@@ -190,7 +190,7 @@ def test_the_task_decides_the_estimator() -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "options", "said"),
+    ("space", "options", "expected_message"),
     [
         ({"width": [1]}, {}, "there is no argument 'width'; there are .*'n_neurons'.* also 'batch_size'"),
         ({"l2": [1.0]}, {"epochs": 3}, "there is no argument 'epochs'"),
@@ -199,6 +199,6 @@ def test_the_task_decides_the_estimator() -> None:
         ({"l2": []}, {}, "list of parameter 'l2' is empty"),
     ],
 )
-def test_wrong_arguments(space: Any, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_wrong_arguments(space: Any, options: dict[str, Any], expected_message: str) -> None:
+    with pytest.raises(ValueError, match=expected_message):
         MLPHyperModel(space, **options)

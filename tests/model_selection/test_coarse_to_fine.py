@@ -37,8 +37,8 @@ class Peak(BaseEstimator):
 
 
 def search(**options: Any) -> CoarseToFineSearchCV:
-    given = {"n_iter": 12, "n_rounds": 4, "cv": 2, "random_state": 0}
-    return CoarseToFineSearchCV(Peak(), SPACE, **(given | options)).fit(X, Y)
+    arguments = {"n_iter": 12, "n_rounds": 4, "cv": 2, "random_state": 0}
+    return CoarseToFineSearchCV(Peak(), SPACE, **(arguments | options)).fit(X, Y)
 
 
 def log_width(distribution: Any) -> float:
@@ -107,7 +107,7 @@ def test_the_candidates_of_a_round_train_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"n_rounds": 0}, "'n_rounds' parameter of CoarseToFineSearchCV must be an int"),
         ({"shrink": 1.5}, "'shrink' parameter of CoarseToFineSearchCV must be a float"),
@@ -119,8 +119,8 @@ def test_the_candidates_of_a_round_train_together() -> None:
         ),
     ],
 )
-def test_wrong_arguments(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_wrong_arguments(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         search(**options)
 
 
@@ -141,8 +141,8 @@ def test_later_rounds_train_by_the_programs_of_earlier_ones_where_that_is_quicke
         "kerashp.model_selection._running.evaluation.measured", lambda: Costs(compiling, 0, 0, 0, 1e6)
     )
     mlp = KerasMLPRegressor(1, epochs=1, random_state=0)
-    given = {"n_iter": 2, "n_rounds": 3, "cv": 2, "random_state": 0, "refit": False}
-    rounds = CoarseToFineSearchCV(mlp, {"n_neurons": range(33, 46)}, **given).fit(X, Y)
+    arguments = {"n_iter": 2, "n_rounds": 3, "cv": 2, "random_state": 0, "refit": False}
+    rounds = CoarseToFineSearchCV(mlp, {"n_neurons": range(33, 46)}, **arguments).fit(X, Y)
     rooms = [group.room for group in rounds.plan_.groups]
     widths = {params["n_neurons"] for params in rounds.cv_results_["params"]}
     n_trained = sum("n_batch" not in compiler.keywords for _, compiler, _ in compiles)

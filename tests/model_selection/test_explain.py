@@ -34,7 +34,7 @@ def own_code(units: int = 3) -> keras.Model:
 
 
 @pytest.mark.parametrize(
-    ("space", "said"),
+    ("space", "message"),
     [
         ({"batch_size": [30, 40, 41]}, ["batch_size 30 instead of 41", "batch_size 40 instead of 30"]),
         ({"activation": ["relu", "tanh"]}, ["group 0 differs from group 1: activation relu instead of tanh"]),
@@ -51,11 +51,11 @@ def own_code(units: int = 3) -> keras.Model:
     ],
 )
 def test_each_group_says_what_separates_it_from_the_one_most_like_it(
-    iris, space: Any, said: list[str]
+    iris, space: Any, message: list[str]
 ) -> None:
     search = GridSearchCV(MLP, space, cv=2, refit=False).fit(*iris)
     text = search.explain()
-    for words in said:
+    for words in message:
         assert words in text
     assert sum(line.startswith("group ") for line in text.splitlines()[1:]) == len(search.plan_.groups)
 

@@ -167,12 +167,12 @@ def logits() -> keras.Model:
 @pytest.mark.parametrize("classifier", [MLP, KerasClassifier(), KerasClassifier(logits)])
 def test_the_trial_changes_no_result(binary, scoring: Any, classifier: Any) -> None:
     classifier.set_params(random_state=0, epochs=2)
-    ours, theirs = [
+    actual, expected = [
         kind(classifier, {"batch_size": [20, 30]}, cv=3, scoring=scoring).fit(*binary)
         for kind in (GridSearchCV, model_selection.GridSearchCV)
     ]
     np.testing.assert_allclose(
-        ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"], rtol=1e-4
+        actual.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], rtol=1e-4
     )
 
 
@@ -195,12 +195,14 @@ def test_one_of_several_scorers_that_fails_is_reported_once(iris) -> None:
     )
     with pytest.warns(FitFailedWarning) as caught:
         search.fit(iris[0], names)
-    said = [str(warning.message) for warning in caught if warning.category is FitFailedWarning]
-    assert len(said) == 1
-    assert said[0].startswith("9 of 9 fits have error_score=nan in place of a score:\nThe scorer of 'wrong'")
-    assert "pos_label=1 is not a valid label" in said[0]
-    assert "learning rate" not in said[0]
-    assert "kerashp" not in said[0]
+    messages = [str(warning.message) for warning in caught if warning.category is FitFailedWarning]
+    assert len(messages) == 1
+    assert messages[0].startswith(
+        "9 of 9 fits have error_score=nan in place of a score:\nThe scorer of 'wrong'"
+    )
+    assert "pos_label=1 is not a valid label" in messages[0]
+    assert "learning rate" not in messages[0]
+    assert "kerashp" not in messages[0]
     assert np.isnan(search.cv_results_["mean_test_wrong"]).all()
     assert np.isfinite(search.cv_results_["mean_test_right"]).all()
 
@@ -240,11 +242,11 @@ def test_fits_that_diverge_at_different_epochs_have_one_cause(iris) -> None:
     search = RandomizedSearchCV(estimator, space, n_iter=5, cv=2, error_score=-1e9, random_state=0)
     with pytest.warns(FitFailedWarning) as caught:
         search.fit(iris[0], 1.0 + iris[1])
-    (said,) = [str(warning.message) for warning in caught if warning.category is FitFailedWarning]
-    assert said.count("Training diverged") == 1
-    assert "8 fits failed with the following error:\n(Their messages differ only in numbers" in said
-    assert "Traceback" not in said
-    assert len(said.splitlines()) < 12
+    (text,) = [str(warning.message) for warning in caught if warning.category is FitFailedWarning]
+    assert text.count("Training diverged") == 1
+    assert "8 fits failed with the following error:\n(Their messages differ only in numbers" in text
+    assert "Traceback" not in text
+    assert len(text.splitlines()) < 12
 
 
 def test_a_rate_is_blamed_only_where_the_loss_diverged(iris) -> None:

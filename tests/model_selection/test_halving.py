@@ -14,7 +14,7 @@ from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import make_classification, make_regression
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401  (theirs needs it, ours does not)
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401  (scikit-learn's searches need it)
 from sklearn.model_selection import HalvingGridSearchCV as TheirGrid
 from sklearn.model_selection import HalvingRandomSearchCV as TheirRandom
 from sklearn.model_selection import KFold, ShuffleSplit
@@ -70,14 +70,14 @@ def same_results(one: dict[str, Any], other: dict[str, Any]) -> None:
     ],
 )
 def test_iterations_are_scikit_learns(options: dict[str, Any]) -> None:
-    given = [Peak(), {"rate": loguniform(1e-6, 1.0)}]
-    theirs = TheirRandom(*given, random_state=0, cv=3, **options).fit(X, Y)
-    ours = HalvingRandomSearchCV(*given, random_state=0, cv=3, **options).fit(X, Y)
-    same_results(ours.cv_results_, theirs.cv_results_)
+    arguments = [Peak(), {"rate": loguniform(1e-6, 1.0)}]
+    expected = TheirRandom(*arguments, random_state=0, cv=3, **options).fit(X, Y)
+    actual = HalvingRandomSearchCV(*arguments, random_state=0, cv=3, **options).fit(X, Y)
+    same_results(actual.cv_results_, expected.cv_results_)
     for name in ("n_resources_", "n_candidates_", "n_iterations_", "n_required_iterations_", "best_index_"):
-        assert getattr(ours, name) == getattr(theirs, name)
-    assert ours.best_score_ == theirs.best_score_
-    assert not hasattr(ours, "epochs_saved_")
+        assert getattr(actual, name) == getattr(expected, name)
+    assert actual.best_score_ == expected.best_score_
+    assert not hasattr(actual, "epochs_saved_")
 
 
 @pytest.mark.slow
@@ -88,15 +88,15 @@ def test_ours_are_there_without_scikit_learns_experimental_import() -> None:
 
 
 def test_a_grid_is_scikit_learns() -> None:
-    given = [Peak(), {"rate": [1e-4, 1e-3, 1e-2, 1e-1, 1.0]}]
+    arguments = [Peak(), {"rate": [1e-4, 1e-3, 1e-2, 1e-1, 1.0]}]
     options = {"resource": "resources", "max_resources": 16, "factor": 2, "cv": 3}
-    ours = HalvingGridSearchCV(*given, **options).fit(X, Y)
-    same_results(ours.cv_results_, TheirGrid(*given, **options).fit(X, Y).cv_results_)
+    actual = HalvingGridSearchCV(*arguments, **options).fit(X, Y)
+    same_results(actual.cv_results_, TheirGrid(*arguments, **options).fit(X, Y).cv_results_)
 
 
 def halving(estimator: Any, grid: dict[str, Any], **options: Any) -> HalvingGridSearchCV:
-    given = {"factor": 2, "cv": KFold(3), "min_resources": 2, "return_train_score": False, "refit": False}
-    return HalvingGridSearchCV(estimator, grid, **(given | options))
+    arguments = {"factor": 2, "cv": KFold(3), "min_resources": 2, "return_train_score": False, "refit": False}
+    return HalvingGridSearchCV(estimator, grid, **(arguments | options))
 
 
 def whole_curves(search: HalvingGridSearchCV, X: Any, Y: Any, position: int, split: int) -> dict[str, Any]:

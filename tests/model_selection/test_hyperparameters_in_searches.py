@@ -113,8 +113,8 @@ def test_a_grid_has_all_that_is_listed(search: Any) -> None:
 @pytest.mark.parametrize("search", [GridSearchCV, HalvingGridSearchCV])
 @pytest.mark.parametrize(("make", "name"), [(ranges, "rate"), (conditional, "extra")])
 def test_a_grid_of_ranges_is_refused_by_name(search: Any, make: Any, name: str) -> None:
-    said = f"{search.__name__}: '{name}' of the HyperParameters is a range without a step.* Give it a step"
-    with pytest.raises(ValueError, match=said):
+    message = f"{search.__name__}: '{name}' of the HyperParameters is a range without a step.* Give it a step"
+    with pytest.raises(ValueError, match=message):
         search(Model(), make(), cv=2).fit(X, Y)
 
 

@@ -55,9 +55,9 @@ class Peak(BaseEstimator):
 
 
 def search(space: Any = SPACE, **options: Any) -> OracleSearchCV:
-    given = {"oracle": "random", "cv": 2}
+    arguments = {"oracle": "random", "cv": 2}
     seed = {} if isinstance(options.get("oracle", ""), keras_tuner.Oracle) else {"random_state": 0}
-    return OracleSearchCV(Peak(), space, **(given | seed | options)).fit(X, Y)
+    return OracleSearchCV(Peak(), space, **(arguments | seed | options)).fit(X, Y)
 
 
 def random_oracle(**options: Any) -> Any:
@@ -134,12 +134,12 @@ def test_running_trials_are_not_proposed_again(bayesian: OracleSearchCV) -> None
 
 def test_bayesian_optimization_tries_nothing_twice_and_ends() -> None:
     adapter = OracleAdapter(new_oracle("bayesian", {"kind": ["a", "b", "c", "d"]}, 6, 1, None))
-    given: list[str] = []
+    kinds: list[str] = []
     while not adapter.stopped:
         proposals = adapter.batch(2)
-        given += [one.params["kind"] for one in proposals]
+        kinds += [one.params["kind"] for one in proposals]
         adapter.report(proposals, [float(one.params["kind"] == "b") for one in proposals])
-    assert sorted(given) == ["a", "b", "c", "d"]
+    assert sorted(kinds) == ["a", "b", "c", "d"]
 
 
 class Same(keras_tuner.Oracle):
@@ -164,11 +164,13 @@ def test_quick_predictions_are_scikit_learns() -> None:
     random = np.random.default_rng(0)
     places = random.uniform(size=(12, 3))
     scores = np.sin(3 * places).sum(axis=1)
-    theirs = new_oracle("bayesian", SPACE, 5, 1, None).gpr.fit(places, scores)
-    ours = FastGaussianProcess(**theirs.get_params(deep=False)).fit(places, scores)
+    reference = new_oracle("bayesian", SPACE, 5, 1, None).gpr.fit(places, scores)
+    actual = FastGaussianProcess(**reference.get_params(deep=False)).fit(places, scores)
     for row in random.uniform(size=(5, 1, 3)):
-        np.testing.assert_allclose(ours.predict(row, return_std=True), theirs.predict(row, return_std=True))
-    np.testing.assert_allclose(ours.predict(places), theirs.predict(places))
+        np.testing.assert_allclose(
+            actual.predict(row, return_std=True), reference.predict(row, return_std=True)
+        )
+    np.testing.assert_allclose(actual.predict(places), reference.predict(places))
 
 
 @pytest.fixture(scope="module")
@@ -215,11 +217,11 @@ def test_hyperbands_epochs_are_the_innermost_estimators() -> None:
         cv=2,
         random_state=0,
     )
-    said = (
+    message = (
         "hyperband ended after 6 candidates, before the last round of a bracket; the longest "
         "training had 4 of 4 epochs. All brackets have 10 candidates: set n_trials=10, or use fewer epochs or"
     )
-    with pytest.warns(UserWarning, match=said):
+    with pytest.warns(UserWarning, match=message):
         found = oracle.fit(X, Y)
     assert list(found.cv_results_["n_resources"]) == [2, 2, 2, 2, 2, 4]
     assert list(found.cv_results_["split0_epochs"]) == list(found.cv_results_["n_resources"])
@@ -314,17 +316,17 @@ def test_a_first_batch_that_failed_ends_a_search_by_a_function() -> None:
 def test_hyperband_on_few_candidates_says_that_it_trained_none_to_the_end() -> None:
     few = {"rate": [0.1, 0.01, 0.001], "kind": ["a", "b"]}
     options = {"oracle": "hyperband", "cv": 2, "random_state": 0}
-    said = "hyperband ran out of different candidates; none .* more than 1 of 81 epochs. Use HalvingGrid"
-    with pytest.warns(UserWarning, match=said):
+    message = "hyperband ran out of different candidates; none .* more than 1 of 81 epochs. Use HalvingGrid"
+    with pytest.warns(UserWarning, match=message):
         OracleSearchCV(Peak(epochs=81), few, **options).fit(X, Y)
-    said = (
+    message = (
         "hyperband ended after 3 candidates, before the last round .* the longest training had 1 of 81 epochs"
     )
-    with pytest.warns(UserWarning, match=said):
+    with pytest.warns(UserWarning, match=message):
         OracleSearchCV(Peak(epochs=81), few, **options, n_trials=3).fit(X, Y)
     limited = keras_tuner.oracles.HyperbandOracle(objective=MAXIMIZE, max_epochs=81, seed=1)
     limited.max_trials = 3
-    with pytest.warns(UserWarning, match=said):
+    with pytest.warns(UserWarning, match=message):
         OracleSearchCV(Peak(), few, oracle=limited, cv=2).fit(X, Y)
 
 
@@ -406,7 +408,7 @@ def with_width(values: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("options", "error", "said"),
+    ("options", "error", "message"),
     [
         ({"oracle": "tpe"}, ValueError, "'oracle' parameter of OracleSearchCV must be"),
         ({"batch": 0}, ValueError, "'batch' parameter"),
@@ -445,10 +447,10 @@ def with_width(values: Any) -> Any:
     ],
 )
 def test_wrong_arguments_before_training(
-    options: dict[str, Any], error: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Peak, "fit", lambda *_: pytest.fail("it trains"))
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         search(**options)
 
 

@@ -54,8 +54,8 @@ LABELS = np.where(Y > 0.3, "up", np.where(Y > -1, "even", "down"))
 
 
 def mlp(kind: Any = KerasMLPRegressor, **params: Any) -> Any:
-    given = {"n_neurons": 4, "learning_rate": 0.03, "epochs": 3, "batch_size": 32, "random_state": 0}
-    return kind(1, **(given | params))
+    arguments = {"n_neurons": 4, "learning_rate": 0.03, "epochs": 3, "batch_size": 32, "random_state": 0}
+    return kind(1, **(arguments | params))
 
 
 def one_by_one(ensemble: Any, rows: Any) -> np.ndarray:
@@ -291,9 +291,9 @@ def test_a_large_offset_of_the_targets_makes_no_difference() -> None:
 
 
 def classifier_search(**options: Any) -> GridSearchCV:
-    given = {"cv": 2, "refit": False}
+    arguments = {"cv": 2, "refit": False}
     grid = {"learning_rate": [0.03, 0.1, 0.3]}
-    return GridSearchCV(mlp(KerasMLPClassifier), grid, **(given | options))
+    return GridSearchCV(mlp(KerasMLPClassifier), grid, **(arguments | options))
 
 
 def test_labels_and_the_searchs_own_score() -> None:
@@ -427,8 +427,8 @@ def count(estimator: Any, *_: Any) -> int:
 def test_wrong_arguments_of_ensemble(searched: GridSearchCV, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="ensemble: n_members must be an integer >= 1; got 0"):
         searched.ensemble(0)
-    said = "^scoring=<function .*count.* needs more than predictions: AttributeError: .*Pass scoring"
-    with pytest.raises(ValueError, match=said):
+    message = "^scoring=<function .*count.* needs more than predictions: AttributeError: .*Pass scoring"
+    with pytest.raises(ValueError, match=message):
         searched.ensemble(scoring=count)
     with pytest.raises(TypeError, match=r"ensemble: scoring must be a str, a callable or None; got \['r2'\]"):
         searched.ensemble(scoring=["r2"])
@@ -552,7 +552,7 @@ def test_networks_that_cannot_be_computed_together_predict_one_by_one(
 
 
 @pytest.mark.parametrize(
-    ("params", "error", "said"),
+    ("params", "error", "message"),
     [
         ({"candidates": []}, ValueError, "candidates must have the parameters of at least one member"),
         ({"candidates": 0}, ValueError, "'candidates' parameter of KerasEnsembleRegressor must be an int"),
@@ -570,8 +570,8 @@ def test_networks_that_cannot_be_computed_together_predict_one_by_one(
         ({"estimator": mlp(KerasMLPClassifier)}, TypeError, "takes a regressor of kerashp,"),
     ],
 )
-def test_wrong_parameters(params: dict[str, Any], error: type[Exception], said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_wrong_parameters(params: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         KerasEnsembleRegressor(**({"estimator": mlp(), "candidates": 2} | params)).fit(X, Y)
 
 

@@ -45,8 +45,8 @@ class Picky(KerasMLPRegressor):
 
 def search() -> GridSearchCV:
     regressor = Picky(1, 4, epochs=2, batch_size=200, random_state=0)
-    said = "2 fits failed out of a total of 8(.|\n)*too shallow for that"
-    with pytest.warns(FitFailedWarning, match=said):
+    message = "2 fits failed out of a total of 8(.|\n)*too shallow for that"
+    with pytest.warns(FitFailedWarning, match=message):
         return GridSearchCV(regressor, SPACE, cv=2, refit=False, error_score=-7.0).fit(X, Y)
 
 
@@ -143,9 +143,9 @@ def test_the_client_keeps_the_journal(tmp_path: Path, monkeypatch: pytest.Monkey
         if len(of_first) == 4:  # one of two groups
             raise KeyboardInterrupt
 
-    def watched(function: Any, works: Any, *given: Any) -> Any:
+    def watched(function: Any, works: Any, *arguments: Any) -> Any:
         sent.extend(task.fit_id for tasks, *_ in works for task in tasks)
-        return spread(function, works, *given)
+        return spread(function, works, *arguments)
 
     monkeypatch.setattr(Journal, "keep_result", interrupted)
     with pytest.warns(UserWarning, match="stopped by Ctrl-C: 2 of 4 candidates were finished"):

@@ -48,8 +48,8 @@ RATES = {"learning_rate": [0.003, 0.03]}
 
 
 def mlp(**params: Any) -> KerasMLPRegressor:
-    given = {"n_hidden": 1, "n_neurons": 6, "learning_rate": 0.01, "batch_size": 32, "epochs": 3}
-    return KerasMLPRegressor(**(given | {"random_state": 0} | params))
+    arguments = {"n_hidden": 1, "n_neurons": 6, "learning_rate": 0.01, "batch_size": 32, "epochs": 3}
+    return KerasMLPRegressor(**(arguments | {"random_state": 0} | params))
 
 
 def build(n_neurons: int = 6, learning_rate: float = 0.01) -> Any:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from scipy.stats import loguniform
-from sklearn import model_selection as theirs
+from sklearn import model_selection as sklearn_searches
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
 from sklearn.decomposition import PCA
@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
-from kerashp import model_selection as ours
+from kerashp import model_selection as kerashp_searches
 
 pytestmark = pytest.mark.slow
 
@@ -82,13 +82,13 @@ class Case(NamedTuple):
 
 
 def mlp(**params: Any) -> KerasMLPRegressor:
-    given = {"n_hidden": 1, "n_neurons": 8, "learning_rate": 0.02, "batch_size": 32} | params
-    return KerasMLPRegressor(**given, epochs=EPOCHS, random_state=0)
+    arguments = {"n_hidden": 1, "n_neurons": 8, "learning_rate": 0.02, "batch_size": 32} | params
+    return KerasMLPRegressor(**arguments, epochs=EPOCHS, random_state=0)
 
 
 def classify(**params: Any) -> KerasMLPClassifier:
-    given = {"n_hidden": 1, "n_neurons": 8, "learning_rate": 0.02, "batch_size": 32} | params
-    return KerasMLPClassifier(**given, epochs=EPOCHS, random_state=0)
+    arguments = {"n_hidden": 1, "n_neurons": 8, "learning_rate": 0.02, "batch_size": 32} | params
+    return KerasMLPClassifier(**arguments, epochs=EPOCHS, random_state=0)
 
 
 RATES = {"learning_rate": [0.003, 0.03]}
@@ -199,8 +199,8 @@ DOUBLE = pytest.mark.skipif(
 def test_the_search_gives_what_scikit_learns_gives(name: str) -> None:
     case = CASES[name]
     X, y = case.data
-    expected = searches(case, theirs).fit(X, y, **case.fit)
-    search = searches(case, ours).fit(X, y, **case.fit)
+    expected = searches(case, sklearn_searches).fit(X, y, **case.fit)
+    search = searches(case, kerashp_searches).fit(X, y, **case.fit)
     assert search.plan_.groups
     assert not search.plan_.alone
     assert search.cv_results_.keys() >= expected.cv_results_.keys()

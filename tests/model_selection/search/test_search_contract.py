@@ -62,14 +62,14 @@ def network() -> Any:
 
 
 def regressor(optimizer: Any, **params: Any) -> KerasRegressor:
-    given = {
+    arguments = {
         "epochs": 5,
         "batch_size": 16,
         "patience": 1,
         "random_state": 0,
         "optimizer__learning_rate": 0.05,
     }
-    return KerasRegressor(network, loss="mse", optimizer=optimizer, **(given | params))
+    return KerasRegressor(network, loss="mse", optimizer=optimizer, **(arguments | params))
 
 
 def mean_squared_error(estimator: Any) -> float:

@@ -82,16 +82,16 @@ RESULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", RESULTS)
 def test_a_result_that_no_fit_has(folder: Path, records: Records, case: str) -> None:
-    changes, said = RESULTS[case]
+    changes, message = RESULTS[case]
     records.put("result", {"0/1": changed(records.get("result", "0/1"), **changes)})
     with pytest.raises(
-        JournalError, match=f"damaged: a record result has contents that no search writes .*{said}"
+        JournalError, match=f"damaged: a record result has contents that no search writes .*{message}"
     ):
         searched(folder)
 
 
 @pytest.mark.parametrize(
-    ("kind", "content", "said"),
+    ("kind", "content", "message"),
     [
         (
             "journal",
@@ -110,10 +110,12 @@ def test_a_result_that_no_fit_has(folder: Path, records: Records, case: str) -> 
         ),
     ],
 )
-def test_a_record_of_another_form(folder: Path, records: Records, kind: str, content: Any, said: str) -> None:
+def test_a_record_of_another_form(
+    folder: Path, records: Records, kind: str, content: Any, message: str
+) -> None:
     records.put(kind, {"journal" if kind == "journal" else "0": content})
     records.remove("result", ["0/0"])
-    with pytest.raises(JournalError, match=f"journal.sqlite is damaged.*{said}.*nothing has been changed"):
+    with pytest.raises(JournalError, match=f"journal.sqlite is damaged.*{message}.*nothing has been changed"):
         searched(folder)
 
 
@@ -125,19 +127,19 @@ def test_a_result_of_no_fit(folder: Path, records: Records, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "said"),
+    ("part", "message"),
     [
         ({"batch_size": -3}, r"its counts of a group is \(-3, "),
         ({"one_by_one": 7}, "its one_by_one is 7"),
         ({"traits": {"batch_size": 20}}, r"its traits is {'batch_size': 20}"),
     ],
 )
-def test_a_group_of_another_form(records: Records, part: dict[str, Any], said: str) -> None:
+def test_a_group_of_another_form(records: Records, part: dict[str, Any], message: str) -> None:
     plan = records.get("plan", "0")
     fits = [fit_of_key(key) for key in records.all("result")]
     assert sorted(plan_of_record(plan, fits).groups[0].fits) == sorted(fits)
     plan["groups"][0] |= part
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         plan_of_record(plan, fits)
     assert [fit_of_key(key_of_fit(fit)) for fit in fits] == fits
 
@@ -149,7 +151,7 @@ def test_a_state_that_no_training_has() -> None:
     population.train(epochs=1)
     state = from_bytes(to_bytes(vars(population.paused(0))))
     assert state_of_record(state).n_epochs == 1
-    for order, said in (
+    for order, message in (
         ({**state["order"], "state": {**state["order"]["state"], "pos": 10**6}}, "its order is"),
         ({**state["order"], "state": {"key": np.zeros(3, np.uint32), "pos": 0}}, "its order is"),
         (
@@ -158,7 +160,7 @@ def test_a_state_that_no_training_has() -> None:
         ),
         (3, "'int' object is not a mapping"),
     ):
-        with pytest.raises((ValueError, TypeError), match=said):
+        with pytest.raises((ValueError, TypeError), match=message):
             state_of_record({**state, "order": order})
     for name, value in (("values", [[3]]), ("values", 3), ("best", [3]), ("history", {"loss": None})):
         with pytest.raises(ValueError, match=f"its {name} is"):
@@ -190,7 +192,7 @@ def of_objects() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (bomb, "would unpack to 67108864 bytes"),
         (lying, "should have 4398046511104 bytes, but has 0"),
@@ -199,13 +201,13 @@ def of_objects() -> bytes:
     ],
 )
 def test_records_that_claim_more_than_they_hold(
-    folder: Path, content: Callable[[], bytes], said: str, records: Records
+    folder: Path, content: Callable[[], bytes], message: str, records: Records
 ) -> None:
     own = content()
     with records._transaction() as connection:
         row = ("result", "0/0", own, _digest("result", "0/0", own))
         connection.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", row)
-    with pytest.raises(JournalError, match=said):
+    with pytest.raises(JournalError, match=message):
         searched(folder)
 
 

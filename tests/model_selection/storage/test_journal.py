@@ -76,8 +76,8 @@ def _no_fits() -> None:
 
 def searched(folder: Any, estimator: Any = None, **options: Any) -> GridSearchCV:
     grid = options.pop("grid", {"rate": [0.1, 0.01, 0.001]})
-    given = {"cv": KFold(2), "refit": False, "journal": folder, **options}
-    return GridSearchCV(estimator or Counted(), grid, **given).fit(X, Y)
+    arguments = {"cv": KFold(2), "refit": False, "journal": folder, **options}
+    return GridSearchCV(estimator or Counted(), grid, **arguments).fit(X, Y)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -259,7 +259,7 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path, damage: str
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "expected_message"),
     [
         (
             "UPDATE records SET content = substr(content, 1, 20) WHERE key = '1/0'",
@@ -280,13 +280,13 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path, damage: str
         ("DELETE FROM records WHERE kind = 'search'", "it has results, but no record search 0"),
     ],
 )
-def test_a_damaged_record_is_refused(tmp_path: Path, damage: str, said: str) -> None:
+def test_a_damaged_record_is_refused(tmp_path: Path, damage: str, expected_message: str) -> None:
     searched(tmp_path)
     with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
         connection.execute("DELETE FROM records WHERE kind = 'plan'")
         connection.execute(damage)
     connection.close()
-    with pytest.raises(JournalError, match=f"is damaged.*{said}.*nothing has been changed"):
+    with pytest.raises(JournalError, match=f"is damaged.*{expected_message}.*nothing has been changed"):
         searched(tmp_path)
     assert len(FITS) == 6
 
@@ -576,8 +576,8 @@ def test_fingerprints_are_the_same_in_another_process() -> None:
 
 
 def slow(**options: Any) -> RandomizedSearchCV:
-    given = {"n_iter": 40, "cv": 2, "random_state": 0, **options}
-    return RandomizedSearchCV(Counted(seconds=0.05), {"rate": loguniform(1e-6, 1.0)}, **given)
+    arguments = {"n_iter": 40, "cv": 2, "random_state": 0, **options}
+    return RandomizedSearchCV(Counted(seconds=0.05), {"rate": loguniform(1e-6, 1.0)}, **arguments)
 
 
 def test_a_timeout_ends_a_search_with_what_is_finished(tmp_path: Path) -> None:
@@ -632,11 +632,11 @@ def test_ctrl_c_ends_all_rounds() -> None:
 def test_ctrl_c_between_rounds_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check, rounds = Journal.check, []
 
-    def interrupted(self: Journal, *given: Any) -> None:
-        rounds.append(given)
+    def interrupted(self: Journal, *arguments: Any) -> None:
+        rounds.append(arguments)
         if len(rounds) == 2:
             raise KeyboardInterrupt
-        check(self, *given)
+        check(self, *arguments)
 
     monkeypatch.setattr(Journal, "check", interrupted)
     space = {"rate": loguniform(1e-6, 1.0)}
@@ -769,10 +769,10 @@ def test_every_search_goes_on_where_it_was_killed(
             raise Killed
         put(self, kind, own)
 
-    def counting(*given: Any) -> Any:
+    def counting(*arguments: Any) -> Any:
         nonlocal done
         done += 1
-        return scored(*given)
+        return scored(*arguments)
 
     monkeypatch.setattr("kerashp.model_selection._storage.journal.new_seed", lambda: 7)
     monkeypatch.setattr(Records, "put", counted)
@@ -817,7 +817,9 @@ def test_workers_do_no_finished_fit_of_a_group_again(tmp_path: Path, monkeypatch
         stacked(None)
     monkeypatch.setattr(Journal, "keep_result", keep)
     places: list[Any] = []
-    monkeypatch.setattr(local, "scored", lambda *given: places.append(given[2].task.fit_id) or scored(*given))
+    monkeypatch.setattr(
+        local, "scored", lambda *arguments: places.append(arguments[2].task.fit_id) or scored(*arguments)
+    )
     stacked(2)
     assert len(places) == 1
     assert places[0] not in kept

@@ -104,7 +104,7 @@ def check(search: Any, folder: Path, seeded: Any, monkeypatch: pytest.MonkeyPatc
     """Search on here: results are those of a search not killed, and no finished fit is done again."""
     done, scored = finished(folder), local.scored
     calls: list[Any] = []
-    monkeypatch.setattr(local, "scored", lambda *given: calls.append(given) or scored(*given))
+    monkeypatch.setattr(local, "scored", lambda *arguments: calls.append(arguments) or scored(*arguments))
     results = search["searched"](str(folder)).cv_results_
     monkeypatch.setattr(local, "scored", scored)
     assert len(calls) == search["N_CANDIDATES"] * search["N_SPLITS"] - done
