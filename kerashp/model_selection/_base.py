@@ -5,7 +5,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress
 from numbers import Integral, Real
@@ -20,6 +19,7 @@ from kerashp._compat.sklearn import (
     arguments_of_run_search,
     counted_results,
     present_results,
+    row_count,
 )
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
@@ -29,17 +29,18 @@ from kerashp.model_selection._ensembles.search_mixin import EnsembleInputs, Ense
 from kerashp.model_selection._fits.curves import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._fits.deadline import CTRL_C, Deadline, Stopped
 from kerashp.model_selection._fits.failures import reported
-from kerashp.model_selection._fits.heldout_predictions import SplitPredictions, predictions_by_candidate
-from kerashp.model_selection._fits.result import FitResult, Scores
+from kerashp.model_selection._fits.heldout_predictions import predictions_by_candidate
+from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.seeds import drawing_from, new_seed
 from kerashp.model_selection._fits.task import Resource, Task
 from kerashp.model_selection._planning.plan import Plan
-from kerashp.model_selection._ranking import Comparison, check_some_is_best, compared
+from kerashp.model_selection._ranking import check_some_is_best, compared
 from kerashp.model_selection._running.call_checks import check_call
 from kerashp.model_selection._running.evaluation import Evaluation
 from kerashp.model_selection._running.joblib_backend import BatchBackend
 from kerashp.model_selection._running.preflight import Preflight, check_finite
 from kerashp.model_selection._running.processes import workers
+from kerashp.model_selection._search_state import RunningSearch
 from kerashp.model_selection._storage.journal import Journal
 from kerashp.model_selection._storage.memory import MemoryStorage
 from kerashp.model_selection._storage.protocol import SearchStorage
@@ -53,42 +54,6 @@ CONSTRAINTS: dict[str, Any] = {
     "journal_every": [Interval(Real, 0, None, closed="left")],
     "timeout": [Interval(Real, 0, None, closed="neither"), None],
 }
-
-
-@dataclass
-class RunningSearch:
-    """What belongs to one call of a search's `fit`.
-
-    Attributes
-    ----------
-    evaluation : Evaluation
-    deadline : Deadline
-    resource : Resource or None
-        Candidates that differ in it alone continue from each other's weights.
-    results : dict or None
-        `cv_results_` of the candidates so far; None before the first.
-    predictions : dict from int to list of (rows, predictions)
-        For held-out rows, by candidate.
-    comparisons : list of Comparison
-    unconverged : list of str
-        The reasons, one for each fit that did not converge.
-    n_fits : int
-    routed_params : Bunch
-        The parameters of `fit`, as they are routed to estimator, splitter and scorer.
-    example_scores : float, dict from str to float or None
-        The scores of some fit that did not fail.
-    """
-
-    evaluation: Evaluation
-    deadline: Deadline
-    resource: Resource | None
-    results: dict[str, Any] | None = None
-    predictions: dict[int, SplitPredictions] = field(default_factory=dict)
-    comparisons: list[Comparison] = field(default_factory=list)
-    unconverged: list[str] = field(default_factory=list)
-    n_fits: int = 0
-    routed_params: Any = None
-    example_scores: Scores | None = None
 
 
 class PopulationSearchMixin(EnsemblingMixin):
@@ -172,6 +137,7 @@ class PopulationSearchMixin(EnsemblingMixin):
             preflight = Preflight(self.scoring, self.refit, is_one_round=not self._widths_vary)
             options = *workers(self.n_jobs), storage, deadline, resource, self._widths_vary
             evaluation = Evaluation(self.max_memory, self.verbose > 0, *options, preflight=preflight)
+            self._n_samples = row_count(X)
             self._run = run = RunningSearch(evaluation, deadline, resource)
             backend = BatchBackend(lambda tasks: self._results_for_sklearn(run, tasks))
             epochs = partial(self._epochs_of_best, run) if self.refit_epochs == "cv" else None

@@ -9,13 +9,14 @@ import numpy as np
 from sklearn.model_selection import ParameterSampler
 from sklearn.utils import check_random_state
 
+from kerashp._compat.sklearn import BaseSearchCV, Interval
 from kerashp.model_selection._base import (
     CONSTRAINTS,
     PopulationSearchMixin,
-    RunningSearch,
     check_single_score,
     single_score,
 )
+from kerashp.model_selection._search_state import RunningSearch
 from kerashp.spaces import zoom
 from kerashp.spaces._search_space import single_space
 

@@ -11,9 +11,10 @@ from kerashp._compat.sklearn import row_count
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost, path_to
 from kerashp.estimators._training.convergence import epochs_of
-from kerashp.model_selection._base import CONSTRAINTS, PopulationSearchMixin, RunningSearch
+from kerashp.model_selection._base import CONSTRAINTS, PopulationSearchMixin
 from kerashp.model_selection._fits.deadline import Stopped
 from kerashp.model_selection._fits.task import Resource
+from kerashp.model_selection._search_state import RunningSearch
 from kerashp.spaces._search_space import grid
 
 _EPOCHS = "epochs"

@@ -17,7 +17,6 @@ from kerashp.estimators._training.convergence import epochs_of
 from kerashp.model_selection._base import (
     CONSTRAINTS,
     PopulationSearchMixin,
-    RunningSearch,
     check_single_score,
     single_score,
 )
@@ -31,6 +30,7 @@ from kerashp.model_selection._oracle_adapter import (
     joined_oracle,
     new_oracle,
 )
+from kerashp.model_selection._search_state import RunningSearch
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 
