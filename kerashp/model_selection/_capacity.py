@@ -248,7 +248,7 @@ def _full_name(estimator: Any, argument: str, name: Any) -> str | None:
 def _initial_width(estimator: Any, name: str, X: Any, y: Any, max_width: int) -> int:
     """The width that the estimator has."""
     width = estimator.get_params()[name]
-    expected = f"an integer from 1 to max_width={max_width}, or 'input' if X has as many features"
+    expected = f"an integer from 1 to max_width={max_width}, or 'input' for the number of features"
     if isinstance(width, str) and width == "input":
         with isolated(0):
             width = math.prod(training_setup(_CHECK, estimator, X, y, None, None).x.shape[1:])
@@ -260,4 +260,4 @@ def _initial_width(estimator: Any, name: str, X: Any, y: Any, max_width: int) ->
 
 def _check_scoring(scoring: Any) -> None:
     if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
-        raise _CHECK.wrong_type("scoring", "a single score: its name, a function or None", scoring)
+        raise _CHECK.wrong_type("scoring", "one score: its name, a function or None", scoring)
