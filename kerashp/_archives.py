@@ -20,9 +20,8 @@ from typing import Any, BinaryIO
 import h5py
 import keras
 import numpy as np
-from keras.src.saving.serialization_lib import SafeModeScope, deserialize_keras_object
 
-from kerashp._compat.keras import version
+from kerashp._compat.keras import safe_mode, version
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"  # Keras' names
 _MOST_EXPANSION = 100  # times as many bytes as are stored; Keras and kerashp store as many as there are
@@ -95,7 +94,7 @@ def check_archive(path: Path, n_weights: int | None = None) -> None:
 
 def load_model(path: Path, *, compile: bool) -> Any:
     """Keras' `load_model` of an archive that has been checked, in safe mode whatever else is set."""
-    with SafeModeScope(True):  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
+    with safe_mode():  # keras.config.enable_unsafe_deserialization() outdoes load_model's own
         return keras.saving.load_model(path, compile=compile, safe_mode=True)
 
 
@@ -215,8 +214,8 @@ def _n_weights(config: dict[str, Any]) -> int | None:
 
 def _counted(config: dict[str, Any]) -> int | None:
     try:
-        with keras.StatelessScope(initialize_variables=False), SafeModeScope(True):
-            model = deserialize_keras_object(config, safe_mode=True)
+        with keras.StatelessScope(initialize_variables=False), safe_mode():
+            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         return sum(math.prod(variable.shape) for variable in model.variables)
     except Exception:  # which Keras raises again when the model is loaded
         return None

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from kerashp._arguments import Arguments
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import compile_config, flatten_layers
 from kerashp._statistics import take_statistics
 
 
@@ -178,5 +178,5 @@ def _with_rate(config: dict[str, Any], learning_rate: float) -> dict[str, Any]:
 def _take(model: Any, optimizer: Any) -> None:
     """Let a compiled model train by another optimizer, and be saved with it."""
     model.optimizer = optimizer
-    model._compile_config.config["optimizer"] = optimizer
+    compile_config(model)["optimizer"] = optimizer
     model.train_function = None  # which Keras traced for the weights trained before

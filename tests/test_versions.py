@@ -16,7 +16,8 @@ from packaging.version import Version
 
 from kerashp import KerasMLPRegressor, build_model, fit
 from kerashp._archives import warn_of_known_holes
-from kerashp._compat.keras import optimizers_of_optimizers, schedule_free_optimizers, version
+from kerashp._compat.keras import version
+from kerashp._compat.keras_optimizers import optimizers_of_optimizers, schedule_free_optimizers
 from kerashp._compat.sklearn import arguments_of_run_search, counted_results, present_results
 from kerashp.callbacks import ModelCheckpoint
 from kerashp.training import SecurityWarning

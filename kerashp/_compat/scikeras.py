@@ -8,16 +8,19 @@ from typing import Any
 import keras
 from sklearn.utils import Tags
 
+from kerashp._compat.sklearn import version
+
 _PATCHED = (keras.Model, keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer)
 _METHODS = ("__reduce__", "__deepcopy__")
 
 
 @contextmanager
 def _unpatched() -> Iterator[None]:
-    """Give Keras' classes their own methods back, unless scikeras was imported by somebody else before."""
-    if "scikeras" in sys.modules:
-        yield
-        return
+    """Give Keras' classes their own methods back, unless scikeras was imported by somebody else before.
+
+    They get them back also where the import fails midway.
+    """
+    imported = "scikeras" in sys.modules
     before = [(owner, name, vars(owner).get(name)) for owner in _PATCHED for name in _METHODS]
     try:
         yield
@@ -27,7 +30,7 @@ def _unpatched() -> Iterator[None]:
             "it: pip install scikeras. kerashp.fit, build_model, training and callbacks work without it"
         ) from error
     finally:
-        for owner, name, method in before:
+        for owner, name, method in [] if imported else before:
             if method is not None:
                 setattr(owner, name, method)
             elif name in vars(owner):
@@ -45,8 +48,22 @@ def _sklearn_tags(self: Any) -> Tags:
     return super(BaseWrapper, self).__sklearn_tags__()
 
 
-# What scikit-learn has asked of a class with `_more_tags` since 1.6; it changes no tag.
-if "__sklearn_tags__" not in vars(BaseWrapper):
+# scikit-learn 1.6 warns of every class among an estimator's bases that has `_more_tags` without
+# `__sklearn_tags__`, whatever its subclasses have, and takes the former. It changes no tag.
+if version() < (1, 7) and "__sklearn_tags__" not in vars(BaseWrapper):
     BaseWrapper.__sklearn_tags__ = _sklearn_tags
 
-__all__ = ["BaseWrapper", "ClassifierLabelEncoder", "RegressorTargetEncoder", "loss_name", "route_params"]
+
+def routing_prefixes() -> frozenset[str]:
+    """The beginnings, before `__`, of the parameters that scikeras routes: `_routing_prefixes`."""
+    return frozenset(BaseWrapper._routing_prefixes)
+
+
+__all__ = [
+    "BaseWrapper",
+    "ClassifierLabelEncoder",
+    "RegressorTargetEncoder",
+    "loss_name",
+    "route_params",
+    "routing_prefixes",
+]

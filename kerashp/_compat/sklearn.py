@@ -121,6 +121,12 @@ def validating_parameters(fit: _Fit) -> _Fit:
     return validating
 
 
+def copy_metadata_request(source: Any, target: Any) -> None:
+    """Let an estimator request the same metadata as another: `_metadata_request`, of `set_fit_request`."""
+    if hasattr(source, "_metadata_request"):
+        target._metadata_request = source._metadata_request
+
+
 def set_random_states(estimator: Any, random_state: np.random.RandomState) -> None:
     """Draw an integer for every parameter `random_state` of an estimator and of those in it.
 
@@ -171,6 +177,7 @@ __all__ = [
     "arguments_of_run_search",
     "checked_sample_weight",
     "column_names",
+    "copy_metadata_request",
     "counted_results",
     "indexed",
     "is_none_or_nan",

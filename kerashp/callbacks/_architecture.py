@@ -9,9 +9,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.models import Functional
 
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import flatten_layers, is_functional, own_variables
 from kerashp.callbacks._manifest import CheckpointError
 
 _IGNORED = ("name", "trainable", "dtype", "seed", "inbound_nodes")
@@ -27,7 +26,7 @@ def architecture(model: Any) -> list[str]:
     optimizer.build(model.trainable_variables)
     line = f"{type(optimizer).__name__} with {len(optimizer.variables)} variables"
     layers = flatten_layers(model, include_self=False)
-    graphs = [graph for graph in (model, *layers) if isinstance(graph, Functional)]
+    graphs = [graph for graph in (model, *layers) if is_functional(graph)]
     return [line, *map(_layer, layers), *chain.from_iterable(map(_connections, graphs))]
 
 
@@ -56,8 +55,7 @@ def first_difference(saved: Sequence[str], present: Sequence[str]) -> str | None
 
 
 def _layer(layer: Any) -> str:
-    variables = layer._trainable_variables + layer._non_trainable_variables
-    shapes = [str(tuple(variable.shape)) for variable in variables]
+    shapes = [str(tuple(variable.shape)) for variable in own_variables(layer)]
     options = "" if isinstance(layer, keras.Model) else ", ".join(_options(layer))
     return " ".join([f"{type(layer).__name__}({options})", *shapes])
 

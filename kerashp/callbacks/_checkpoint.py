@@ -10,10 +10,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.utils import io_utils
 
 from kerashp._archives import check_archive, warn_of_known_holes
 from kerashp._arguments import Arguments
+from kerashp._compat.keras import check_compiled, initial_epoch, print_message, set_initial_epoch
 from kerashp._files import digest, written_beside
 from kerashp.callbacks._architecture import architecture, check_architecture
 from kerashp.callbacks._filenames import Filenames
@@ -209,7 +209,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         kerashp.training.SecurityWarning
             Once, if the installed Keras is older than 3.14, which has known holes in loading.
         """
-        model._assert_compile_called("resume")
+        check_compiled(model, "resume")
         if not model.built:
             raise ValueError("resume: model must be built; got one that is not. Give it an Input")
         manifest = self._read()
@@ -259,11 +259,12 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
                 callback._manifest = callback._read()
         restore_training(self._saved_callbacks, self._resumed[1])
         if self.stopped_early:  # Keras reads it after all callbacks have begun
-            self.model._initial_epoch, self._keras_initial_epoch = sys.maxsize, self.model._initial_epoch
+            self._keras_initial_epoch = initial_epoch(self.model)
+            set_initial_epoch(self.model, sys.maxsize)
 
     def on_train_end(self, logs: Any = None) -> None:
         if self._resumed is not None and self.stopped_early:
-            self.model._initial_epoch = self._keras_initial_epoch
+            set_initial_epoch(self.model, self._keras_initial_epoch)
         self._resumed = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -349,9 +350,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
             file.unlink(missing_ok=True)
         self._manifest.write()
         if self.verbose:
-            io_utils.print_msg(
-                f"\nEpoch {epoch + 1}: saved to {path}{' (the best so far)' if is_best else ''}"
-            )
+            print_message(f"\nEpoch {epoch + 1}: saved to {path}{' (the best so far)' if is_best else ''}")
 
     def _write(self, path: Path) -> None:
         if self.save_weights_only:

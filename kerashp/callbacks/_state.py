@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from kerashp._archives import read_arrays, write_arrays
+from kerashp._compat.keras import WEIGHTS_ARE_AVERAGED
 from kerashp.training import LearningRateCallback
 
 _ENTRY = "kerashp.npz"
@@ -31,7 +32,7 @@ _SAVED_ATTRIBUTES = {
     keras.callbacks.EarlyStopping: ("wait", "stopped_epoch", "best", "best_epoch", "best_weights"),
     keras.callbacks.ReduceLROnPlateau: ("wait", "cooldown_counter", "best"),
     keras.callbacks.ModelCheckpoint: ("best",),
-    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
+    keras.callbacks.SwapEMAWeights: (WEIGHTS_ARE_AVERAGED,),
 }
 
 State = dict[str, np.ndarray]

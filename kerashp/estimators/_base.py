@@ -13,7 +13,11 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from kerashp._arguments import known_arguments
-from kerashp._compat.sklearn import validate_parameter_constraints, validating_parameters
+from kerashp._compat.sklearn import (
+    copy_metadata_request,
+    validate_parameter_constraints,
+    validating_parameters,
+)
 from kerashp.callbacks import ModelCheckpoint
 from kerashp.estimators._data.losses import check_loss, check_values, loss_of, trivial_loss
 from kerashp.estimators._data.magnitudes import check_inputs, check_targets
@@ -110,14 +114,14 @@ class BaseKerasEstimator(Persistent, BaseEstimator):
     callbacks_: list[keras.callbacks.Callback]
     baseline_loss_: float | None = None
     _statistics: Statistics | None = None  # of the inputs, by which a new network standardises them
+    _dtype_of_X: np.dtype  # of the X in fit, before it became rows of the network
 
     def __sklearn_clone__(self) -> Self:
         # A clone of a fitted `warm_start_from` would have forgotten what it is there for. It is only read.
         if self.warm_start_from is None:
             return super().__sklearn_clone__()
         without = type(self)(**{**self.get_params(deep=False), "warm_start_from": None})
-        if hasattr(self, "_metadata_request"):
-            without._metadata_request = self._metadata_request
+        copy_metadata_request(self, without)
         return clone(without).set_params(warm_start_from=self.warm_start_from)
 
     # What a subclass provides.

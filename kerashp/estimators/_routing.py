@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerashp._compat.keras import compiled_metrics
 from kerashp._compat.scikeras import route_params
 from kerashp._compat.sklearn import validate_parameter_constraints
 from kerashp.estimators._base import BaseKerasEstimator
@@ -55,8 +56,7 @@ class RoutedCalls(BaseKerasEstimator, ParameterNamespace):
         """The whole name of a metric that the model is compiled with by a short one, as in scikeras."""
         prefix = "val_" if name.startswith("val_") else ""
         metric = name.removeprefix(prefix)
-        compiled = getattr(self.model_, "_compile_metrics", None)
-        given = keras.tree.flatten(compiled._user_metrics) if compiled else []
+        given = keras.tree.flatten(compiled_metrics(self.model_)[:1])
         return (
             prefix + _whole_name(metric) if metric in [one for one in given if isinstance(one, str)] else name
         )

@@ -10,6 +10,7 @@ import keras
 
 from kerashp._arguments import spelled
 from kerashp._compat.keras_tuner import keras_tuner
+from kerashp._compat.keras_tuner_oracles import has_hyperparameter
 from kerashp.spaces import from_hyperparameters
 from kerashp.training import isolated
 
@@ -178,11 +179,7 @@ def _hyperparameters_of(build: Callable[[Any], Any]) -> Any:
         hp.values = dict(values)
         with isolated(seed=0):
             build(hp)
-        new = [
-            parameter
-            for parameter in hp.space
-            if not hyperparameters._exists(parameter.name, parameter.conditions)
-        ]
+        new = [parameter for parameter in hp.space if not has_hyperparameter(hyperparameters, parameter)]
         hyperparameters.merge(new, overwrite=False)
         trials += [
             {**hp.values, parameter.name: value} for parameter in new for value in _other_values(parameter)

@@ -14,6 +14,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from threadpoolctl import threadpool_limits
 
+from kerashp._compat.keras_tuner_oracles import (
+    candidates_of_brackets,
+    forget,
+    go_on_from,
+    has_open_brackets,
+    is_grid,
+    random_values,
+    record_values,
+    write_no_files,
+)
 from kerashp.spaces import from_hyperparameters, params_from_hyperparameters, to_hyperparameters
 from kerashp.spaces._hyperparameters import within_ranges
 
@@ -91,13 +101,9 @@ def _check_agree(*parts: Any) -> None:
             )
 
 
-def _is_grid(oracle: Any) -> bool:
-    return hasattr(oracle, "_populate_next")
-
-
 def is_bounded(oracle: Any) -> bool:
     """Whether an oracle proposes a limited number of trials."""
-    if _is_grid(oracle) or oracle.max_trials:
+    if is_grid(oracle) or oracle.max_trials:
         return True
     return math.isfinite(getattr(oracle, "hyperband_iterations", math.inf))
 
@@ -161,7 +167,7 @@ class OracleAdapter:
         self.n_trials = 0
         self.max_epochs = getattr(oracle, "max_epochs", 0)
         oracle.verbose = 0
-        oracle.save = oracle._save_trial = _write_nothing
+        write_no_files(oracle)
         # error_score decides what a failure does. -1 is never reached.
         oracle.max_consecutive_failed_trials = -1
         if type(getattr(oracle, "gpr", None)) is GaussianProcessRegressor:
@@ -176,16 +182,12 @@ class OracleAdapter:
     @property
     def was_cut_short(self) -> bool:
         """Whether the oracle is Hyperband and ended before the last round of some bracket."""
-        if not hasattr(self._oracle, "_brackets"):
-            return False
-        self._oracle._remove_completed_brackets()
-        return bool(self._oracle._brackets)
+        return has_open_brackets(self._oracle)
 
     @property
     def n_of_all_brackets(self) -> int:
         """How many candidates one iteration of Hyperband has."""
-        numbers = range(self._oracle._get_num_brackets())
-        return sum(self._oracle._get_size(number, index) for number in numbers for index in range(number + 1))
+        return candidates_of_brackets(self._oracle)
 
     def batch(self, size: int) -> list[Proposal]:
         """Up to `size` proposals: fewer where the oracle waits for scores, and none where it has ended."""
@@ -231,18 +233,15 @@ class OracleAdapter:
 
     def close(self) -> None:
         """Remove the oracle from the registries of keras-tuner, which never release an oracle's lock."""
-        from keras_tuner.src.engine import oracle as module
-
-        for registry in (module.LOCKS, module.THREADS):
-            registry.pop(self._oracle, None)
+        forget(self._oracle)
 
     def _new_trial(self) -> Any:
         # An oracle gives a worker one trial at a time: each running trial is another worker's.
         trial = self._oracle.create_trial(f"kerashp{len(self._oracle.ongoing_trials)}")
         trial.hyperparameters.values = within_ranges(trial.hyperparameters)
-        if trial.status == "RUNNING" and _is_grid(self._oracle):
+        if trial.status == "RUNNING" and is_grid(self._oracle):
             # The grid would wait for the end of the trial, which might have new hyperparameters. None has.
-            self._oracle._populate_next.append(trial.trial_id)
+            go_on_from(self._oracle, trial)
         if trial.status == "RUNNING" and hasattr(self._oracle, "gpr") and self._repeats(trial):
             self._replace_randomly(trial)
         return trial
@@ -253,12 +252,12 @@ class OracleAdapter:
 
     def _replace_randomly(self, trial: Any) -> None:
         """Give the trial random values that have not been tried; the oracle ends if there are none."""
-        values = self._oracle._random_values()
+        values = random_values(self._oracle)
         if values is None:
             self.stopped = _key(trial) in self._scores
             return
         trial.hyperparameters.values = values
-        self._oracle._record_values(trial)
+        record_values(self._oracle, trial)
 
     def _end(self, trial: Any, score: float) -> None:
         if math.isfinite(score):
@@ -321,10 +320,6 @@ class FastGaussianProcess(GaussianProcessRegressor):
         mean = self._y_train_mean + self._y_train_std * (covariance @ self.alpha_)
         variance = self.kernel_.diag(X) - ((covariance @ self._inverse.T) ** 2).sum(axis=1)
         return mean, self._y_train_std * np.sqrt(np.maximum(variance, 0))
-
-
-def _write_nothing(*_: Any) -> None:
-    """Replaces the methods of an oracle that write files."""
 
 
 @contextmanager

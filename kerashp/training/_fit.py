@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-from keras.src.trainers.data_adapters import data_adapter_utils
 
 from kerashp._arguments import known_arguments
+from kerashp._compat.keras import build_for, check_compiled, initial_epoch, validates_after
 from kerashp.training._engine.assembly import single
 from kerashp.training._keras import data, hooks
 from kerashp.training._keras.learning_rates import initial_rate, schedule_among
@@ -150,7 +150,7 @@ def fit(
         raise ValueError(f"kerashp.fit: fallback must be 'warn' or 'error'; got {fallback!r}")
     call = {name: value for name, value in locals().items() if name not in ("model", "fallback")}
     check_fork()
-    model._assert_compile_called("fit")
+    check_compiled(model, "fit")
     if epochs <= initial_epoch:
         return model.fit(**call)
     try:
@@ -188,7 +188,7 @@ class _FitCall:
         if reason:
             raise _Fallback(reason)
         batch_size = int(call["batch_size"] or 32)
-        model._symbolic_build(data_batch=data.symbolic(train, batch_size))
+        build_for(model, data.symbolic(train, batch_size))
         if not model.trainable_variables:
             raise _Fallback("the model has no trainable weights")
         self._n_steps = -(-data.n_rows(train) // batch_size)
@@ -218,7 +218,7 @@ class _FitCall:
         train = data.standardized(*rows, class_weight=call["class_weight"])
         if validation is None:
             return train, None
-        return train, data.standardized(*data_adapter_utils.unpack_x_y_sample_weight(validation))
+        return train, data.standardized(*keras.utils.unpack_x_y_sample_weight(validation))
 
     def run(self) -> Any:
         """Train, and return the model's `History`."""
@@ -227,7 +227,7 @@ class _FitCall:
         model.stop_training = False
         logs = None
         callbacks.on_train_begin()
-        epoch = model._initial_epoch or call["initial_epoch"]
+        epoch = initial_epoch(model) or call["initial_epoch"]
         if self._schedule is not None:  # callbacks may have restored an earlier training
             rates = ScheduledRates(self._schedule, self._schedule.begin(), self._n_steps, epoch)
             self._engine.rates = Rates([rates])
@@ -280,7 +280,9 @@ class _FitCall:
         return logs
 
     def _epoch(self, callbacks: Any, epoch: int) -> dict[str, Any]:
-        validate = self._engine.validates and self._model._should_eval(epoch, self._call["validation_freq"])
+        validate = self._engine.validates and validates_after(
+            self._model, epoch, self._call["validation_freq"]
+        )
         if not hooks.use_model(callbacks.callbacks):
             (logs,) = self._train(1, validate=validate)
             return logs

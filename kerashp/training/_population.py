@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import keras
 import numpy as np
-from keras.src.trainers.data_adapters import data_adapter_utils
 
 from kerashp.training._engine.assembly import Assembly
 from kerashp.training._engine.blocks import Block, Blocks, Snapshot, block_size, n_cores, stack_arrays
@@ -264,7 +264,7 @@ class Population:
     ) -> tuple[Room, Mode]:
         """The widths of the program and the size of its blocks, and how it is compiled."""
         models = [member.model for member in self._members]
-        x, *_ = data_adapter_utils.unpack_x_y_sample_weight(batch)
+        x, *_ = keras.utils.unpack_x_y_sample_weight(batch)
         mode = mode_of(models[0], x)
         if room is None:
             one_by_one = mode.one_by_one(n_steps * len(models))

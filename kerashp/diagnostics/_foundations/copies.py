@@ -9,7 +9,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import flatten_layers, loss_weights, set_loss_dtype
+from kerashp._compat.keras_optimizers import rate_of
 from kerashp._statistics import take_statistics
 from kerashp.diagnostics._foundations.forward_pass import recurrent_states
 from kerashp.training import isolated, without_lambda_warnings
@@ -77,11 +78,10 @@ def compile_copy(model: Any, copy: Any) -> Any:
     """Compile the copy with the model's loss in float64 and a new optimizer of the same class; return it."""
     optimizer = model.optimizer
     config = optimizer.get_config()
-    if isinstance(
-        getattr(optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule
-    ):
-        config["learning_rate"] = optimizer._learning_rate  # a user's class may not be registered by name
-    weights = model._compile_loss._user_loss_weights if model._compile_loss is not None else None
+    rate = rate_of(optimizer)
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        config["learning_rate"] = rate  # a user's class may not be registered by name
+    weights = loss_weights(model)
     loss = tree.map_structure(_loss_in_float64, model.loss)
     copy.compile(type(optimizer).from_config(config), loss, weights, jit_compile=False)
     return copy
@@ -93,8 +93,7 @@ def _loss_in_float64(loss: Any) -> Any:
         return loss
     copy = object.__new__(type(loss))
     vars(copy).update(vars(loss))
-    copy._dtype_policy = keras.DTypePolicy("float64")
-    copy._dtype = "float64"
+    set_loss_dtype(copy, "float64")
     return copy
 
 

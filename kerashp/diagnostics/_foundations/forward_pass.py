@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops, tree
 
 from kerashp._arguments import Arguments
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import computed_loss, flatten_layers, training_argument
 from kerashp.training._keras.data import are_arrays, leaves, standardized
 from kerashp.training._runtime.temporary_values import temporary_values
 
@@ -52,7 +52,7 @@ class ForwardPass:
         x, y, sample_weight = self._data
         with self._with_weights(weights):
             outputs = self._call()
-            return self._model._compute_loss(x, y, outputs, sample_weight, training=False)
+            return computed_loss(self._model, x, y, outputs, sample_weight, training=False)
 
     def outputs(self, weights: Sequence[Any]) -> Any:
         """The model's predictions."""
@@ -67,7 +67,7 @@ class ForwardPass:
         changes = [
             (vars(layer), "call", _call_in_training(layer)) for layer in _batch_normalizations(self._model)
         ]
-        arguments = {"training": False} if self._model._call_has_training_arg else {}
+        arguments = training_argument(self._model, training=False)
         with temporary_values(*changes):
             return self._model(self._data.x, **arguments)
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.initializers.random_initializers import compute_fans
-from keras.src.utils.naming import to_snake_case
 
+from kerashp._compat.keras import calls_after, compute_fans, to_snake_case
 from kerashp.diagnostics._initialization.signal import LayerSignal, is_activation, is_recurrent, kernel_of
 from kerashp.models import suited_initializer
 
@@ -114,14 +113,14 @@ def _activation_name(activation: Any) -> str:
 def _next_activation(layer: Any) -> Any:
     """The first activation that is applied to a layer's outputs before the next kernel."""
     activation = _activation_of(layer)
-    nodes = layer._outbound_nodes
+    nodes = calls_after(layer)
     while (
         _activation_name(activation) == "linear"
         and len(nodes) == 1
         and _kernel_of_operation(nodes[0].operation) is None
     ):
         activation = _activation_of(nodes[0].operation)
-        nodes = nodes[0].operation._outbound_nodes
+        nodes = calls_after(nodes[0].operation)
     return activation
 
 

@@ -11,6 +11,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
 from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras_optimizers import rate_of
 from kerashp.callbacks import LearningRateWarmup
 from kerashp.diagnostics._learning_curves.findings import (
     AVERAGE,
@@ -93,7 +94,7 @@ def settings_of(model: Any, outer: Any = None) -> Settings:
         clipping=any(getattr(optimizer, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm")),
         averaging=bool(getattr(optimizer, "use_ema", False)),
         warmup=bool(getattr(estimator, "warmup_epochs", 0))
-        or isinstance(getattr(optimizer, "_learning_rate", None), LinearWarmup)
+        or isinstance(rate_of(optimizer), LinearWarmup)
         or _has(callbacks, LearningRateWarmup),
         early_stopping=bool(getattr(estimator, "early_stopping", False))
         or _has(callbacks, keras.callbacks.EarlyStopping),

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from kerashp._compat.keras import compiled_metrics, wrapped_function
 from kerashp.estimators._data.losses import Loss
 
 _INDICES = "one class index a row"
@@ -47,8 +48,7 @@ _TAKEN = {  # of each form that a loss takes: what suits it, and what to do abou
 
 def metrics_of(model: keras.Model) -> Any:
     """The metrics that a model was compiled with, as they were given."""
-    compiled = model._compile_metrics
-    return [] if compiled is None else [compiled._user_metrics, compiled._user_weighted_metrics]
+    return list(compiled_metrics(model))
 
 
 def check_metrics(model: keras.Model, loss: Loss, task: str, width: int, *, one_hot: bool) -> None:
@@ -105,7 +105,7 @@ def _forms(metrics: Any) -> Iterator[tuple[str, str]]:
 
 def _form(metric: Any) -> str | None:
     """What a metric, or a function of targets and predictions, takes; None for one of the user's own."""
-    function = getattr(metric, "_fn", getattr(metric, "fn", None if _is_metric(metric) else metric))
+    function = wrapped_function(metric) or (None if _is_metric(metric) else metric)
     if not _of_keras(function or type(metric).update_state):
         return None
     if function is not None:

@@ -12,7 +12,8 @@ import cloudpickle
 import keras
 import numpy as np
 
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import build_for, compiled_metrics, flatten_layers
+from kerashp._compat.keras_optimizers import rate_of
 from kerashp.training import without_warnings
 
 # How the names of a layer's attributes end that hold such a part.
@@ -87,9 +88,9 @@ def _custom_objects(model: keras.Model) -> dict[str, Any]:
     parts = [part for layer in layers for name, part in vars(layer).items() if name.endswith(_PARTS)]
     used: list[Any] = [type(layer) for layer in layers] + [_named(part) for part in parts]
     if model.compiled:
-        metrics = [model._compile_metrics._user_metrics] if model._compile_metrics else []
+        metrics = compiled_metrics(model)[:1]
         used += [_named(item) for item in keras.tree.flatten([model.loss, *metrics])]
-        used += [type(model.optimizer), type(getattr(model.optimizer, "_learning_rate", None))]
+        used += [type(model.optimizer), type(rate_of(model.optimizer))]
     return {
         item.__name__: item
         for item in used
@@ -137,7 +138,7 @@ def check_compiled(model: keras.Model, X: Any, y: Any) -> None:
     """
     X, y = rows_of(X, 0, 2), keras.tree.map_structure(_as_read, rows_of(y, 0, 2))
     try:
-        model._symbolic_build(data_batch=(X, y, None))
+        build_for(model, (X, y, None))
     except Exception as error:
         raise ValueError(
             f"The model's loss ({model.loss!r}) or its metrics cannot be used with y: {error}. Compile it "

@@ -5,7 +5,6 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from keras.src.trainers.data_adapters import array_slicing
 from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
@@ -15,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import validate_data
 
 from kerashp._arguments import shown
+from kerashp._compat.keras_data import train_validation_split
 from kerashp._compat.sklearn import checked_sample_weight, row_count
 
 # How NumPy and scikit-learn begin what they say of such an X, without naming it.
@@ -327,5 +327,5 @@ def last_rows(rows: Rows, fraction: float) -> tuple[Rows, Rows]:
         If there are too few rows to give up a part.
     """
     places = (np.arange(len(rows.X)),)
-    (train,), (valid,) = array_slicing.train_validation_split(places, validation_split=fraction)
+    (train,), (valid,) = train_validation_split(places, fraction)
     return rows.take(train), rows.take(valid)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import keras
 from sklearn.base import clone
 
-from kerashp._compat.scikeras import BaseWrapper
+from kerashp._compat.scikeras import BaseWrapper, routing_prefixes
 from kerashp._compat.sklearn import Interval, InvalidParameterError, Options, StrOptions
 from kerashp.estimators._data.models import copying
 from kerashp.estimators._parameters.constraints import CALL_CONSTRAINTS, TRAINING_CONSTRAINTS
@@ -86,7 +86,7 @@ class ParameterNamespace(BaseWrapper):
     """
 
     _defaults: ClassVar[dict[str, Any]] = {**COMPILE_DEFAULTS, **_TRAINING_DEFAULTS}
-    _routes: ClassVar[frozenset[str]] = frozenset({*BaseWrapper._routing_prefixes, "callbacks"})
+    _routes: ClassVar[frozenset[str]] = routing_prefixes() | {"callbacks"}
 
     def __init__(self, model: Any = build_model, **params: Any) -> None:
         model = self._renamed(model, params)

@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from kerashp._compat.keras import loss_tracker
 from kerashp.training._engine.program import Layout, Program
 from kerashp.training._keras.identity import identity
 from kerashp.training._keras.numbers import Number
@@ -37,9 +38,9 @@ def program_for(model: Any, numbers: list[Number], layout: Layout, structures: t
 
 
 def _programs_of(model: Any) -> dict[Any, Program]:
-    loss_tracker = model._loss_tracker  # each model.compile makes a new one
-    if model not in _BY_MODEL or _BY_MODEL[model][0] is not loss_tracker:
-        _BY_MODEL[model] = (loss_tracker, {})
+    tracker = loss_tracker(model)  # each model.compile makes a new one
+    if model not in _BY_MODEL or _BY_MODEL[model][0] is not tracker:
+        _BY_MODEL[model] = (tracker, {})
     return _BY_MODEL[model][1]
 
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 from keras import tree
-from keras.src.trainers.data_adapters import array_data_adapter, array_slicing, data_adapter_utils
 
+from kerashp._compat.keras_data import as_one_batch, can_convert_arrays, is_sparse, train_validation_split
 from kerashp.training._runtime.backend import backend
 
 
@@ -26,17 +26,8 @@ class Data(NamedTuple):
 
 def are_arrays(*data: Any) -> bool:
     """Whether all data are dense arrays, data frames or None."""
-    return array_data_adapter.can_convert_arrays(data) and not any(
-        _is_sparse(leaf) or _dtype_kind(leaf) in "OSU" for leaf in leaves(data)
-    )
-
-
-def _is_sparse(leaf: Any) -> bool:
-    return (
-        data_adapter_utils.is_scipy_sparse(leaf)
-        or data_adapter_utils.is_tensorflow_sparse(leaf)
-        or data_adapter_utils.is_tensorflow_ragged(leaf)
-        or data_adapter_utils.is_jax_sparse(leaf)
+    return can_convert_arrays(data) and not any(
+        is_sparse(leaf) or _dtype_kind(leaf) in "OSU" for leaf in leaves(data)
     )
 
 
@@ -47,25 +38,17 @@ def _dtype_kind(leaf: Any) -> str:
 
 def standardized(x: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Any:
     """(x, y, sample_weight) as NumPy arrays of the types that Keras trains on, by Keras' own adapter."""
-    adapter = array_data_adapter.ArrayDataAdapter(
-        x,
-        y,
-        sample_weight=sample_weight,
-        class_weight=class_weight,
-        batch_size=max(1, n_rows(x)),
-        shuffle=False,
-    )
-    return next(iter(adapter.get_numpy_iterator()))
+    return as_one_batch(x, y, sample_weight, class_weight, max(1, n_rows(x)))
 
 
 def split(x: Any, y: Any, sample_weight: Any, validation_split: float) -> Any:
     """The rows to train on and those to validate on, the last ones, as Keras splits them."""
-    return array_slicing.train_validation_split((x, y, sample_weight), validation_split=validation_split)
+    return train_validation_split((x, y, sample_weight), validation_split)
 
 
 def on_device(data: Any) -> Data:
     """The arrays of (x, y, sample_weight) on the device, each once."""
-    x, y, sample_weight = data_adapter_utils.unpack_x_y_sample_weight(data)
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     arrays: list[Any] = []
 
     def place(leaf: Any) -> int | None:

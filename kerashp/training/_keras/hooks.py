@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 from keras import tree
-from keras.src.utils.python_utils import is_default
 
+from kerashp._compat.keras import is_default, traces_batches
 from kerashp.training._keras.learning_rates import LearningRateCallback, is_only_a_schedule
 from kerashp.training._members.convergence import is_patient
 
@@ -47,7 +47,7 @@ def _is_idle_at_batches(callback: Any, name: str) -> bool:
         return callback.save_freq == "epoch"
     if owner is keras.callbacks.TensorBoard:
         by_epochs = callback.update_freq == "epoch" and not callback.write_steps_per_second
-        return by_epochs and not callback._should_trace
+        return by_epochs and not traces_batches(callback)
     return owner in (keras.callbacks.TerminateOnNaN, keras.callbacks.ProgbarLogger)
 
 

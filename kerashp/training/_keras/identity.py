@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import flatten_layers, producer
 from kerashp.training._keras.layers import is_plain
 from kerashp.training._keras.numbers import Number, left_out, shared_places
 from kerashp.training._keras.optimizers import (
@@ -78,7 +78,7 @@ def names_by_place(model: Any, layers: Sequence[Any]) -> dict[str, str]:
 
 def _end_names(tensors: Any) -> list[str]:
     """The names of several inputs or outputs; none for a single one, whose name is not used."""
-    names = [tensor._keras_history.operation.name for tensor in keras.tree.flatten(tensors)]
+    names = [producer(tensor).name for tensor in keras.tree.flatten(tensors)]
     return names if len(names) > 1 else []
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import calls_of, flatten_layers
 
 
 def is_plain(model: Any) -> bool:
@@ -35,9 +35,7 @@ def controllable_dropouts(model: Any) -> dict[Any, tuple[int, ...]]:
 
     Those are the layers that a Sequential or functional model calls once, on known shapes.
     """
-    graph = model._functional if isinstance(model, keras.Sequential) else model
-    depths = getattr(graph, "_nodes_by_depth", {}).values()
-    nodes = [node for nodes in depths for node in nodes if type(node.operation) is keras.layers.Dropout]
+    nodes = [node for node in calls_of(model) if type(node.operation) is keras.layers.Dropout]
     called = [node.operation for node in nodes]
     return {
         node.operation: tuple(node.outputs[0].shape[1:])

@@ -5,10 +5,10 @@ from typing import Any
 
 import keras
 
+from kerashp._compat.keras_optimizers import rate_of
 from kerashp.training._keras.optimizers import (
     inner_optimizer,
     learning_rate_of,
-    learning_rate_variable,
     step_count,
 )
 from kerashp.training._members.rates import ScheduledRates, Scheduler
@@ -169,7 +169,7 @@ def initial_rate(model: Any, callback: Scheduler) -> float:
     ValueError
         If the optimizer's rate is a schedule.
     """
-    rate = learning_rate_variable(inner_optimizer(model))
+    rate = rate_of(inner_optimizer(model))
     if not isinstance(rate, keras.Variable):
         raise ValueError(
             f"{callback.described()} sets the learning rate, but the optimizer's rate is a "

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import flatten_layers, layer_family, seed_generators
 from kerashp.training._keras.layers import dropouts_of, is_of_layers, is_plain
 from kerashp.training._runtime.backend import backend
 
@@ -116,7 +116,7 @@ def _is_known(layer: Any) -> bool:
         return False
     if isinstance(layer, keras.Model):
         return is_plain(layer)
-    return type(layer).__module__.startswith("keras.src.layers.")
+    return layer_family(layer) is not None
 
 
 def _convolution(layers: list[Any], operations: frozenset[str]) -> str | None:
@@ -154,7 +154,7 @@ def _interpolates(layer: Any) -> bool:
 def _draws(model: Any, layers: list[Any]) -> bool:
     """Whether the compiled step draws random numbers: those of most Dropout layers are drawn outside."""
     dropouts = dropouts_of(model)
-    return any(layer._seed_generators for layer in layers if layer not in dropouts)
+    return any(seed_generators(layer) for layer in layers if layer not in dropouts)
 
 
 def _kind(layer: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import flatten_layers, function_arguments
 from kerashp.training._keras.layers import dropouts_of
 from kerashp.training._keras.optimizers import HYPERPARAMETERS
 from kerashp.training._runtime.backend import backend
@@ -59,7 +59,7 @@ class Number:
         *steps, name = self.path
         for step in steps:
             owner = _losses(owner)[step] if isinstance(step, int) else getattr(owner, str(step))
-        mappings = [vars(owner), vars(owner).get("_fn_kwargs", {})]
+        mappings = [vars(owner), function_arguments(owner)]
         return [(mapping, str(name)) for mapping in mappings if name in mapping]
 
 
@@ -116,7 +116,7 @@ def _of_layers(layers: Sequence[Any]) -> Iterator[Number]:
 def _of_compiling(model: Any) -> Iterator[Number]:
     yield from (Number(None, ("optimizer", name)) for name in HYPERPARAMETERS)
     for index, loss in enumerate(_losses(model)):
-        if "label_smoothing" in getattr(loss, "_fn_kwargs", {}):
+        if "label_smoothing" in function_arguments(loss):
             yield Number(None, (index, "label_smoothing"))
 
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerashp._compat.keras import optimizers_of_optimizers
+from kerashp._compat.keras_optimizers import is_decayed, optimizers_of_optimizers, rate_of
 from kerashp.training._runtime.backend import backend
 
 HYPERPARAMETERS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay")  # numbers only: see `numbers.py`
@@ -51,11 +51,6 @@ def step_count(model: Any) -> int:
     return int(ops.convert_to_numpy(inner_optimizer(model)._iterations))
 
 
-def learning_rate_variable(optimizer: Any) -> Any:
-    """The variable that holds the learning rate, or the schedule in its place."""
-    return optimizer._learning_rate
-
-
 # In configs.
 
 
@@ -75,7 +70,7 @@ def without_learning_rate(config: dict[str, Any]) -> dict[str, Any]:
 
 def excluded_from_weight_decay(model: Any) -> list[bool]:
     """Which weights the optimizer leaves out of weight decay, which its config does not say."""
-    return [not model.optimizer._use_weight_decay(weight) for weight in model.trainable_variables]
+    return [not is_decayed(model.optimizer, weight) for weight in model.trainable_variables]
 
 
 # Variables and updates.
@@ -112,7 +107,7 @@ def updated(
     """
     if rate is not None:
         positions = [id(variable) for variable in optimizer.variables]
-        index = positions.index(id(learning_rate_variable(optimizer)))
+        index = positions.index(id(rate_of(optimizer)))
         variables = [*variables[:index], ops.cast(rate, variables[index].dtype), *variables[index + 1 :]]
     return optimizer.stateless_apply(variables, gradients, weights)
 

@@ -5,7 +5,13 @@ from typing import Any
 import keras
 from keras import tree
 
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import (
+    flatten_layers,
+    layer_family,
+    losses_by_output,
+    metrics_by_output,
+    wrapped_function,
+)
 from kerashp.training._keras.layers import has_batch_statistics, is_plain
 
 _FAMILIES = (
@@ -83,10 +89,8 @@ def _treats_rows_separately(layer: Any) -> bool:
 
 
 def _computes_by_row(layer: Any) -> bool:
-    parts = type(layer).__module__.split(".")
-    is_listed = parts[:3] == ["keras", "src", "layers"] and (
-        parts[3] in _FAMILIES or type(layer) in _OTHER_LAYERS
-    )
+    family = layer_family(layer)
+    is_listed = family is not None and (family in _FAMILIES or type(layer) in _OTHER_LAYERS)
     return (
         is_listed
         and type(layer) not in _EXCLUDED_LAYERS
@@ -102,16 +106,14 @@ def _mask_arrives(model: Any) -> bool:
 
 def _criteria_weigh_rows(model: Any) -> bool:
     """Whether the loss and all metrics are of Keras and weigh rows."""
-    losses = model._compile_loss._flat_losses if model._compile_loss else None
-    compiled = model._compile_metrics
-    groups = [] if compiled is None else [*compiled._flat_metrics, *compiled._flat_weighted_metrics]
-    metrics = [metric for group in groups if group for metric in group.metrics]
-    if not losses or len(losses) > 1:
+    losses = losses_by_output(model)
+    metrics = [metric for groups in metrics_by_output(model) for group in groups for metric in group.metrics]
+    if len(losses) != 1:
         return False
     if not all(isinstance(metric, _WEIGHED) for metric in metrics):
         return False
-    criteria = [losses[0].loss, *metrics]
-    functions = [getattr(criterion, "_fn", getattr(criterion, "fn", None)) for criterion in criteria]
+    criteria = [*losses, *metrics]
+    functions = [wrapped_function(criterion) for criterion in criteria]
     if any(function in _OF_BATCHES for function in functions):
         return False
     return all(map(_is_of_keras, [*map(type, criteria), *functions]))

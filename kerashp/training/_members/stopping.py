@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerashp._compat.keras import set_monitor_op
 from kerashp.training._members.convergence import least_epochs
 
 _NUMPY_OPERATIONS = {ops.less: np.less, ops.greater: np.greater}
@@ -43,7 +44,7 @@ class Watch:
         self._stopping.set_model(self)
         self._stopping.on_train_begin()
         if self._stopping.monitor_op is None:
-            self._stopping._set_monitor_op()
+            set_monitor_op(self._stopping)
         if self._stopping.monitor_op in _NUMPY_OPERATIONS:
             self._stopping.monitor_op = partial(_compare, self._stopping.monitor_op)
 

@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from keras.src.utils.naming import to_snake_case
-
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import flatten_layers, to_snake_case
 
 _OF_GRAPHS = re.compile(r"(?<=[a-z])_\d{3,}(?=_)")
 

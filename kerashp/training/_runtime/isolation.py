@@ -8,14 +8,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import keras
 import numpy as np
-from keras.src.backend.common import global_state
-from keras.src.random import seed_generator
 
+from kerashp._compat.keras_state import default_dtype_policy, seeded
 from kerashp.training._runtime.forks import check_fork
 from kerashp.training._runtime.tensorflow_logs import without_log_messages
-
-_SEED_GENERATOR = "global_seed_generator"
-_DTYPE_POLICY = "dtype_policy"
 
 # The states below belong to the process, not to a thread: fits in several threads take turns.
 _LOCK = threading.RLock()
@@ -88,15 +84,13 @@ def _float_type(dtype: str | None) -> Iterator[None]:
         yield
         return
     floatx = keras.config.floatx()
-    policy = global_state.get_global_attribute(_DTYPE_POLICY)
     keras.config.set_floatx(dtype)
-    global_state.set_global_attribute(_DTYPE_POLICY, None)
     try:
-        _check_float_type(dtype)
-        yield
+        with default_dtype_policy():
+            _check_float_type(dtype)
+            yield
     finally:
         keras.config.set_floatx(floatx)
-        global_state.set_global_attribute(_DTYPE_POLICY, policy)
 
 
 def _check_float_type(dtype: str) -> None:
@@ -114,26 +108,20 @@ def _random_states(seed: int | None) -> Iterator[None]:
     if seed is None:
         yield
         return
-    python, numpy, keras_random = random.getstate(), np.random.get_state(), seed_generator.python_random
-    generator = global_state.get_global_attribute(_SEED_GENERATOR)
+    python, numpy = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)
-    # Keras draws the seeds of layers from Python's generator, and so may other threads, such as Dask's.
-    seed_generator.python_random = random.Random(seed)
-    global_state.set_global_attribute(_SEED_GENERATOR, None)
     try:
-        with _backend_random_state(seed):
+        with seeded(seed), _backend_random_state(seed):
             yield
     finally:
-        seed_generator.python_random = keras_random
         random.setstate(python)
         np.random.set_state(numpy)
-        global_state.set_global_attribute(_SEED_GENERATOR, generator)
 
 
 def _backend_random_state(seed: int) -> AbstractContextManager[None]:
     if keras.backend.backend() != "tensorflow":
         return nullcontext()
-    from kerashp.training._runtime.tensorflow import isolated_random_state
+    from kerashp._compat.tensorflow import seeded as tensorflow_seeded
 
-    return isolated_random_state(seed)
+    return tensorflow_seeded(seed)

@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax._src.xla_bridge import backends_are_initialized
-from keras.src.backend.common import dtypes
 
+from kerashp._compat.jax import backends_are_initialized
+from kerashp._compat.keras_state import types_in_32_bits
 from kerashp.training._runtime.temporary_values import temporary_values
 
 UNMATCHED: tuple[type, ...] = ()  # optimizers with other numbers in compiled epochs than in Model.fit
@@ -18,7 +18,7 @@ UNMATCHED: tuple[type, ...] = ()  # optimizers with other numbers in compiled ep
 @contextmanager
 def float64() -> Iterator[None]:
     """Inside, the backend computes in float64 where an operation has this type."""
-    keras_types = (dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")  # Keras would take float32
+    keras_types = (types_in_32_bits(), "float64", "float64")  # Keras would take float32
     with jax.enable_x64(True), temporary_values(keras_types):
         yield
 

@@ -1,23 +1,29 @@
 """The operations that the engine needs of a backend, on TensorFlow."""
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src import ops
-from keras.src.backend.common.stateless_scope import get_stateless_scope
-from keras.src.optimizers import base_optimizer
-from tensorflow.compiler.tf2xla.ops import gen_xla_ops
-from tensorflow.python.eager import context
-from tensorflow.python.ops.parallel_for import pfor
 
-from kerashp._compat.keras import schedule_free_optimizers
+from kerashp._compat.keras import training_argument
+from kerashp._compat.keras_optimizers import (
+    VARIABLE_KEY,
+    BackendNeutralOptimizer,
+    keys_of_weights,
+    place_of_ops,
+    schedule_free_optimizers,
+    stateless_values,
+)
+from kerashp._compat.tensorflow import (
+    add_vector_form_of_bitcast,
+    flat_call,
+    has_started,
+    optimization_barrier,
+)
 from kerashp.training._runtime.memory_maps import check_maps
 from kerashp.training._runtime.temporary_values import temporary_values
 from kerashp.training._runtime.tensorflow_logs import without_log_messages
@@ -26,25 +32,8 @@ from kerashp.training._runtime.tensorflow_logs import without_log_messages
 # ScheduleFreeAdamW takes `momentum.value` for the old value and reads it after the update.
 UNMATCHED = schedule_free_optimizers()
 
-_BASE = base_optimizer.BaseOptimizer
 _LARGE = 2**22  # bytes
 _N_TRACED = 2  # rows, by which a model is traced to see its operations
-
-
-@contextmanager
-def isolated_random_state(seed: int) -> Iterator[None]:
-    """Seed TensorFlow's global generator, and restore the caller's with its position.
-
-    `tf.random.set_seed` cannot do it: setting the old seed again restarts its sequence, and it clears
-    the kernels that hold the position of ops with a seed of their own.
-    """
-    eager = context.context()
-    former = eager._seed, getattr(eager, "_rng", None)  # None until a seed is set
-    eager._seed, eager._rng = seed, random.Random(seed)
-    try:
-        yield
-    finally:
-        eager._seed, eager._rng = former
 
 
 def float64() -> AbstractContextManager[None]:
@@ -58,7 +47,7 @@ ONLY_XLA = False  # whether XLA compiles everything, and all operations can be m
 
 def started() -> bool:
     """Whether TensorFlow has been used in this process, and so has threads."""
-    return context.context_safe() is not None and context.context()._initialized
+    return has_started()
 
 
 # Placement.
@@ -183,23 +172,14 @@ def at(array: tf.Tensor, index: Any) -> tf.Tensor:
 
 def materialized(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
     """The tensors, computed once; otherwise every kernel that reads a batch gathers its rows again."""
-    return gen_xla_ops.xla_optimization_barrier(input=tensors) if tensors else []
+    return optimization_barrier(tensors) if tensors else []
 
 
 def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
     """The function over the first axis of every tensor in the arguments."""
-    _add_vector_forms()
+    add_vector_form_of_bitcast()
     with without_log_messages("while_loop"):  # TensorFlow logs that it maps an operation by a loop
         return tf.vectorized_map(lambda packed: function(*packed), arguments)
-
-
-@cache
-def _add_vector_forms() -> None:
-    """Add an operation that TensorFlow's mapping lacks and would loop over: Keras' argmax has a bitcast."""
-    if "Bitcast" not in pfor._pfor_converter_registry:
-        pfor.RegisterPFor("Bitcast")(
-            lambda op: pfor.wrap(tf.bitcast(op.stacked_input(0), op.get_attr("type")), True)
-        )
 
 
 def compiled(
@@ -217,7 +197,7 @@ def operations(model: Any, x: Any) -> frozenset[str]:
 
     def predicted(rows: Any) -> Any:
         with keras.StatelessScope(collect_losses=True):
-            return model(rows, training=False) if model._call_has_training_arg else model(rows)
+            return model(rows, **training_argument(model, training=False))
 
     specs = tf.nest.map_structure(
         lambda leaf: tf.TensorSpec((_N_TRACED, *leaf.shape[1:]), keras.backend.standardize_dtype(leaf.dtype)),
@@ -252,8 +232,8 @@ def _concrete(function: Any, specs: list[tf.TensorSpec]) -> Callable[..., list]:
             "the model reads variables that it does not track; make them attributes of a layer (for random "
             "numbers, a keras.random.SeedGenerator)"
         )
-    function = concrete.inference_fn  # without the checks of arguments that cost as much as a short epoch
-    return lambda *arguments: function.call_flat(*map(put, arguments), *concrete.captured_inputs)
+    call = flat_call(concrete)
+    return lambda *arguments: call(*map(put, arguments))
 
 
 def without_rows(tensor: tf.Tensor) -> tf.Tensor:
@@ -264,30 +244,19 @@ def without_rows(tensor: tf.Tensor) -> tf.Tensor:
 # Keras' optimizers; see also `_keras/optimizers.py`.
 
 
-class _Stateless(keras.optimizers.Optimizer):
-    """Gives an optimizer the methods of Keras' base class, which TensorFlow's optimizer class overrides.
-
-    It comes between the optimizer's class and TensorFlow's class in the method resolution order.
-    """
-
-    stateless_apply = _BASE.stateless_apply
-    assign = _BASE.assign
-    assign_add = _BASE.assign_add
-    assign_sub = _BASE.assign_sub
-    _apply_weight_decay = _BASE._apply_weight_decay
-    _backend_update_step = _BASE._backend_update_step
-    _backend_increment_gradient_accumulators = _BASE._backend_increment_gradient_accumulators
-    _overwrite_model_variables_with_average_value = _BASE._overwrite_model_variables_with_average_value
+class _Stateless(BackendNeutralOptimizer):
+    """Comes between the optimizer's class and TensorFlow's class in the method resolution order."""
 
     def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
-        without_branches = SimpleNamespace(**{**vars(ops), "cond": _both_branches})
-        with temporary_values((vars(base_optimizer), "ops", without_branches)):
+        module, name = place_of_ops()
+        without_branches = SimpleNamespace(**{**vars(module[name]), "cond": _both_branches})
+        with temporary_values((module, name, without_branches)):
             super()._backend_apply_gradients(grads, trainable_variables)
 
 
 def _both_branches(predicate: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> None:
     """`ops.cond` for branches that assign: both run, and variables take the values of the right branch."""
-    state = get_stateless_scope().state_mapping
+    state = stateless_values()
     initial = dict(state)
     true_fn()
     when_true = dict(state)
@@ -301,10 +270,10 @@ def _both_branches(predicate: Any, true_fn: Callable[[], Any], false_fn: Callabl
 def stateless(optimizer: Any) -> Iterator[None]:
     """Inside, the optimizer's `stateless_apply` works, which on TensorFlow it otherwise does not."""
     optimizer_class = type(optimizer)
-    keys = {id(variable): optimizer._var_key(variable) for variable in optimizer._trainable_variables}
+    keys = keys_of_weights(optimizer)
     optimizer.__class__ = type(optimizer_class.__name__, (optimizer_class, _Stateless), {})
     try:
-        with temporary_values((vars(optimizer), "_var_key", lambda variable: keys[id(variable)])):
+        with temporary_values((vars(optimizer), VARIABLE_KEY, lambda variable: keys[id(variable)])):
             yield
     finally:
         optimizer.__class__ = optimizer_class

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import calls_of, flatten_layers
 from kerashp.training._keras.optimizers import excluded_from_weight_decay, ignores_padding
 from kerashp.training._members.room import dense_of
 from kerashp.training._runtime.temporary_values import temporary_values
@@ -64,7 +64,7 @@ class UnitMasks:
         self._of_tensor: dict[int, int | None] = {}
         self._of_layer: dict[int, int] = {}
         self._axes: dict[int, Axes] = {}
-        for node in nodes(model):
+        for node in calls_of(model):
             self._follow(node)
         self.padding = Padding(
             layers=tuple(
@@ -111,14 +111,6 @@ class UnitMasks:
     def _add(self, mask: np.ndarray) -> int:
         self.masks.append(mask)
         return len(self.masks) - 1
-
-
-def nodes(model: Any) -> list[Any]:
-    """The calls of a Sequential's or functional model's layers, in their order."""
-    graph = model._functional if isinstance(model, keras.Sequential) else model
-    return [
-        node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]
-    ]
 
 
 def pad(array: np.ndarray, masks: Sequence[np.ndarray | None]) -> np.ndarray:
@@ -215,7 +207,7 @@ def paddable_layers(model: Any) -> list[str]:
     """
     if any(excluded_from_weight_decay(model)):
         return []
-    calls = nodes(model)
+    calls = calls_of(model)
     if not _can_be_padded(model, [node.operation for node in calls]):
         return []
     makers = {id(tensor): node for node in calls for tensor in node.outputs}

@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.trainers.data_adapters import data_adapter_utils
 from sklearn.utils import check_random_state
 
 from kerashp.training._keras import data
@@ -42,7 +41,7 @@ class Portions:
         self._train = data.standardized(x, y, sample_weight if self._weights is None else None)
         self._test = None
         if validation_data is not None:
-            unpacked = data_adapter_utils.unpack_x_y_sample_weight(validation_data)
+            unpacked = keras.utils.unpack_x_y_sample_weight(validation_data)
             self._test = data.standardized(*unpacked)
         n_rows = data.n_rows(self._train)
         if self._weights is not None and self._weights.shape[1] != n_rows:
@@ -66,7 +65,7 @@ class Portions:
 
     def batch(self, batch_size: int) -> Any:
         """A batch of (x, y, sample_weight) as Keras' symbolic tensors."""
-        x, y, sample_weight = data_adapter_utils.unpack_x_y_sample_weight(self._train)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(self._train)
         if self._weights is not None:
             sample_weight = self._weights[0]
         return data.symbolic((x, y, sample_weight), batch_size)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from kerashp._compat.keras import flatten_layers
+from kerashp._compat.keras import build_for, flatten_layers
 from kerashp._statistics import Statistics, normalization_of, take_statistics
 from kerashp.training._keras.layers import dropouts_of, is_plain
 from kerashp.training._keras.numbers import Number, numbers_of
@@ -61,7 +61,7 @@ class Stack:
         room = Room.of([units_of(model) for model in models], len(models)) if room is None else room
         self.template = template_of(models, room.units)
         if batch is not None:
-            self.template._symbolic_build(data_batch=batch)
+            build_for(self.template, batch)
         self._variables = variables_of(self.template)
         pairs = zip(models, starts or [None] * len(models), strict=True)
         self._starts = [model if start is None else start for model, start in pairs]

@@ -6,8 +6,16 @@ from typing import Any, NamedTuple
 
 import keras
 from keras import ops, tree
-from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 
+from kerashp._compat.keras import (
+    MASKS_ARE_HANDED_ON,
+    computed_loss,
+    loss_tracker,
+    mask_of,
+    metrics_by_output,
+    set_mask,
+    training_argument,
+)
 from kerashp.training._keras.layers import has_batch_statistics
 from kerashp.training._keras.logs import flat_logs
 from kerashp.training._keras.numbers import Number, lifted
@@ -116,11 +124,9 @@ class Step:
             stack.enter_context(_dropping(self._dropouts, batch.kept_units if training else None))
             rows = None if batch.n_rows is None else _mask(x, batch.n_rows)
             outputs = _outputs(model, x, rows, training=training)
-            loss = model._compute_loss(
-                x=x, y=y, y_pred=outputs, sample_weight=sample_weight, training=training
-            )
+            loss = computed_loss(model, x, y, outputs, sample_weight, training=training)
             count = _n_rows(x) if rows is None else batch.n_rows
-            model._loss_tracker.update_state(loss, sample_weight=count)
+            loss_tracker(model).update_state(loss, sample_weight=count)
             if rows is None:
                 _check_logs(model, model.compute_metrics(x, y, outputs, sample_weight=sample_weight))
             else:
@@ -143,10 +149,10 @@ def variables_of(model: Any) -> State:
 
 
 def _outputs(model: Any, x: Any, rows: Any, *, training: bool) -> Any:
-    arguments: dict[str, Any] = {"training": training} if model._call_has_training_arg else {}
+    arguments = training_argument(model, training)
     if rows is not None and has_batch_statistics(model):
         arguments["mask"] = rows
-    with temporary_values((vars(model), "_supports_masking", True)):
+    with temporary_values((vars(model), MASKS_ARE_HANDED_ON, True)):
         outputs = model(x, **arguments)
     if rows is not None:
         for output in tree.flatten(outputs):
@@ -167,27 +173,25 @@ def _mask_rows(output: Any, rows: Any) -> None:
     """Keras' losses and metrics leave out what the mask of their predictions leaves out."""
     shape = ops.shape(output)[:-1]
     mask = ops.broadcast_to(ops.reshape(rows, (-1, *[1] * (len(shape) - 1))), shape)
-    output_mask = get_keras_mask(output)
+    output_mask = mask_of(output)
     if output_mask is not None and len(output_mask.shape) == len(mask.shape):
         mask = ops.logical_and(mask, output_mask)
-    set_keras_mask(output, mask)
+    set_mask(output, mask)
 
 
 def _update_metrics(model: Any, y: Any, outputs: Any, sample_weight: Any, rows: Any) -> None:
     """`Model.compute_metrics` over the real rows: all others have weight 0, in `metrics` too."""
-    compiled = model._compile_metrics
-    if compiled is None:
+    unweighted, weighted = metrics_by_output(model)
+    if not unweighted and not weighted:
         return
     is_real = ops.cast(rows, keras.config.floatx())
-    for metric in compiled._flat_metrics:
-        if metric:
-            metric.update_state(tree.flatten(y)[0], tree.flatten(outputs)[0], is_real)
+    for metric in unweighted:
+        metric.update_state(tree.flatten(y)[0], tree.flatten(outputs)[0], is_real)
     weight = (
         is_real if sample_weight is None else _weights_of_real_rows(tree.flatten(sample_weight)[0], is_real)
     )
-    for metric in compiled._flat_weighted_metrics:
-        if metric:
-            metric.update_state(tree.flatten(y)[0], tree.flatten(outputs)[0], weight)
+    for metric in weighted:
+        metric.update_state(tree.flatten(y)[0], tree.flatten(outputs)[0], weight)
 
 
 def _weights_of_real_rows(sample_weight: Any, is_real: Any) -> Any:

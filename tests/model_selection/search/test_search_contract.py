@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 
 from kerashp import KerasMLPClassifier, KerasRegressor
-from kerashp._compat.keras import optimizers_of_optimizers
+from kerashp._compat.keras_optimizers import optimizers_of_optimizers
 from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, KerasEnsembleRegressor
 from kerashp.training import Member, Population
 
