@@ -1,4 +1,4 @@
-"""Files that are whole or as they were before, their digests, and files of somebody else's."""
+"""Atomic writes of files, their digests, and checks of files that others may have written."""
 
 import hashlib
 import json
@@ -9,95 +9,95 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-_MOST_JSON = 2**26  # bytes; a hundred thousand epochs with all their metrics are less
+_MAX_JSON_BYTES = 2**26  # a hundred thousand epochs with all their metrics need less
 
 
 def digest(path: Path) -> str:
-    """Of a file's content, by SHA-256."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    """The SHA-256 digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_of_json(content: dict[str, Any]) -> str:
-    """Of what JSON can hold, but for its own entry "digest"."""
+    """The SHA-256 digest of a JSON object without its entry "digest"."""
     body = {name: value for name, value in content.items() if name != "digest"}
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def regular_file(folder: Path, name: str) -> Path:
-    """Where a file of a folder is, which may not be there.
+    """The path of a file in a folder, which need not exist.
 
     Raises
     ------
     ValueError
-        If the name or a link leads out of the folder, or if it is something else than a regular file, such
-        as a folder or a pipe, whose opening might never end.
+        If the name or a link leads out of the folder, or if it is not a regular file, such as a folder or a
+        pipe, which might block when it is opened.
     """
-    place = folder.resolve()
-    wanted = Path(os.path.normpath(place / name))
-    found = (folder / name).resolve()
-    if place not in wanted.parents or found != wanted:
-        raise ValueError(f"{name} leads out of the folder, to {found}")
+    root = folder.resolve()
+    expected = Path(os.path.normpath(root / name))
+    target = (folder / name).resolve()
+    if root not in expected.parents or target != expected:
+        raise ValueError(f"{name} leads out of the folder, to {target}")
     with suppress(FileNotFoundError, NotADirectoryError):  # another process may remove it at any moment
-        if not stat.S_ISREG(found.stat().st_mode):
-            raise ValueError(f"{name} is no regular file")
+        if not stat.S_ISREG(target.stat().st_mode):
+            raise ValueError(f"{name} is not a regular file")
     return folder / name
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What `write_json` wrote.
+    """The JSON object that `write_json` wrote.
 
     Raises
     ------
     OSError, ValueError, RecursionError
-        If it cannot be read, has more than `_MOST_JSON` bytes, or its digest is that of something else.
+        If it cannot be read, is larger than 64 MiB, or does not match its digest.
     """
     size = path.stat().st_size
-    if size > _MOST_JSON:
-        raise ValueError(f"it has {size} bytes, and at most {_MOST_JSON} are read")
+    if size > _MAX_JSON_BYTES:
+        raise ValueError(f"it has {size} bytes, and at most {_MAX_JSON_BYTES} are read")
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
-        raise ValueError(f"it holds a {type(content).__name__}, not an object")
+        raise ValueError(f"it contains a {type(content).__name__}, not a JSON object")
     if content.get("digest") != digest_of_json(content):
-        raise ValueError("its digest differs from what it says")
+        raise ValueError("its digest differs from that of its content")
     return content
 
 
 @contextmanager
-def written_beside(path: Path, write: Callable[[Path], None]) -> Iterator[Path]:
-    """A new file that `write` makes beside its place; the block's end moves it there.
+def atomic_write(path: Path, write: Callable[[Path], None]) -> Iterator[Path]:
+    """Write a new file beside `path`, and move it to `path` at the end of the block.
 
-    Whenever the process ends or the disk is full, `path` is the file of before or the whole new one. What is
-    left of one that was not moved is overwritten by the next.
+    If the process is killed or the disk is full, `path` is the previous file or the complete new one. A
+    temporary file that was left behind is overwritten by the next call.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".new.{path.name}")
-    beside.unlink(missing_ok=True)  # a link would have another file written
+    temporary = path.with_name(f".new.{path.name}")
+    temporary.unlink(missing_ok=True)  # if it is a link, another file would be overwritten
     try:
-        write(beside)
-        _flush(beside, os.O_RDWR)
-        yield beside
-        os.replace(beside, path)
+        write(temporary)
+        _flush(temporary, os.O_RDWR)
+        yield temporary
+        os.replace(temporary, path)
     finally:
-        beside.unlink(missing_ok=True)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
+        temporary.unlink(missing_ok=True)
+    if os.name == "posix":  # other systems cannot open a folder
         _flush(path.parent, os.O_RDONLY)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON with its digest, whole or not at all."""
+    """Write a JSON object and its digest atomically."""
     text = json.dumps({**content, "digest": digest_of_json(content)}, indent=1)
-    with written_beside(path, lambda beside: _write_text(beside, text)):
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    with atomic_write(path, write):
         pass
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
 def _flush(path: Path, flags: int) -> None:
-    opened = os.open(path, flags)
+    descriptor = os.open(path, flags)
     try:
-        os.fsync(opened)
+        os.fsync(descriptor)
     finally:
-        os.close(opened)
+        os.close(descriptor)

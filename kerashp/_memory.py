@@ -1,4 +1,4 @@
-"""How much memory a multilayer perceptron needs, and how much there is."""
+"""The memory that a multilayer perceptron needs, and the memory that is available."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,29 +6,30 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from kerashp._arguments import Arguments, is_sequence, shown
+from kerashp._arguments import Arguments, is_sequence, short_repr
 
 _MEMORY_INFORMATION = Path("/proc/meminfo")
-_LIMIT, _USED, _USES = (
+_CGROUP_LIMIT, _CGROUP_USAGE, _CGROUP_STATISTICS = (
     Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current", "memory.stat")
 )
 _GIB = 2**30
-_SMALL = 2**24  # numbers, of which no machine that trains networks runs short
+_ALWAYS_FITS = 2**24  # numbers, for which every machine that trains networks has memory
 
 
 def available_memory() -> float:
-    """Bytes that this process can still take: of the machine, or of its container if that has fewer.
+    """The bytes that this process can still allocate, within the machine and its container.
 
-    Infinite where the system does not say.
+    Infinite if the system does not report them.
     """
-    of_machine = [1024 * number for number in _numbers(_MEMORY_INFORMATION, "MemAvailable:")]
-    limit, used = _text(_LIMIT).strip(), _text(_USED).strip()
-    files = sum(_numbers(_USES, "inactive_file"))  # which the system gives up where memory is short
-    of_container = [float(limit) - float(used) + files] if limit.isdigit() and used.isdigit() else []
-    return min([*of_machine, *of_container], default=math.inf)
+    machine = [1024 * number for number in _fields(_MEMORY_INFORMATION, "MemAvailable:")]
+    limit, usage = _text(_CGROUP_LIMIT).strip(), _text(_CGROUP_USAGE).strip()
+    cached_files = sum(_fields(_CGROUP_STATISTICS, "inactive_file"))  # the system frees them on demand
+    is_limited = limit.isdigit() and usage.isdigit()
+    container = [float(limit) - float(usage) + cached_files] if is_limited else []
+    return min([*machine, *container], default=math.inf)
 
 
-def _numbers(path: Path, name: str) -> list[float]:
+def _fields(path: Path, name: str) -> list[float]:
     lines = [line.split() for line in _text(path).splitlines()]
     return [float(words[1]) for words in lines if words[:1] == [name]]
 
@@ -42,18 +43,19 @@ def _text(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Footprint:
-    """The numbers that a perceptron in training holds at the least.
+    """The least memory that the training of a perceptron needs.
 
     Parameters
     ----------
     n_inputs, n_outputs : int
+        Widths of the input and the output.
     itemsize : int
         Bytes of a number.
     copies : callable
-        Gives how many numbers are held for each weight: itself, its gradient, the optimizer's; asked only
-        where it matters.
+        Returns how many numbers are stored for each weight: the weight, its gradient, the optimizer's state.
+        It is called only for networks that may not fit.
     batch_size : int, default=0
-        Rows whose outputs of every layer are held.
+        Rows for which the outputs of every layer are stored.
 
     Examples
     --------
@@ -69,52 +71,54 @@ class Footprint:
     batch_size: int = 0
 
     def n_weights(self, widths: Sequence[int]) -> int:
-        """Of kernels and biases."""
+        """The number of weights in kernels and biases."""
         sizes = [self.n_inputs, *widths, self.n_outputs]
-        return sum((below + 1) * above for below, above in pairwise(sizes))
+        return sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(sizes))
 
     def n_bytes(self, widths: Sequence[int]) -> int:
-        """Of all that is held for the weights, and of the outputs of the layers for a batch."""
+        """The bytes of all copies of the weights, and of the layers' outputs for a batch."""
         return self.itemsize * (self.copies() * self.n_weights(widths) + self.batch_size * sum(widths))
 
     def check(self, check: Arguments, n_neurons: object, widths: Sequence[int]) -> None:
-        """Refuse hidden layers of widths that cannot fit in the memory that is there.
+        """Refuse widths of hidden layers that do not fit in the available memory.
 
         Raises
         ------
         ValueError
-            With widths that would fit.
+            If they do not fit; the message suggests widths that do.
         """
-        if self.n_weights(widths) + self.batch_size * sum(widths) < _SMALL:
+        if self.n_weights(widths) + self.batch_size * sum(widths) < _ALWAYS_FITS:
             return
-        needed, there = self.n_bytes(widths), _steady(available_memory())
-        if needed > there:
+        needed, available = self.n_bytes(widths), _whole_gib(available_memory())
+        if needed > available:
             raise ValueError(
-                f"{check.caller}: n_neurons={shown(n_neurons)} in {len(widths)} hidden layer(s) on "
+                f"{check.caller}: n_neurons={short_repr(n_neurons)} in {len(widths)} hidden layer(s) on "
                 f"{self.n_inputs} input(s) makes a network of {self.n_weights(widths):,} weights; training "
-                f"needs {needed / _GIB:,.1f} GiB of memory, and {there / _GIB:,.1f} GiB are available. "
-                f"{self._remedy(is_sequence(n_neurons), widths, there / 2)}"
+                f"needs {needed / _GIB:,.1f} GiB of memory, and {available / _GIB:,.1f} GiB are available. "
+                f"{self._remedy(is_sequence(n_neurons), widths, available / 2)}"
             )
 
-    def _remedy(self, listed: bool, widths: Sequence[int], there: float) -> str:
-        """Widths in these proportions that fit, rounded down."""
+    def _remedy(self, is_listed: bool, widths: Sequence[int], n_bytes: float) -> str:
+        """A suggestion of widths in these proportions that fit, rounded down."""
         share = 1.0
         while share * max(widths, default=0) >= 1:
             share /= 1.1
             narrower = [_rounded(max(1, int(share * width))) for width in widths]
-            if self.n_bytes(narrower) <= there:
-                return f"n_neurons={narrower if listed else narrower[0]} fits"
+            if self.n_bytes(narrower) <= n_bytes:
+                return f"n_neurons={narrower if is_listed else narrower[0]} fits"
         return "Not even layers of one unit fit: reduce the inputs, the outputs or the layers"
 
 
-def _steady(n_bytes: float) -> float:
-    """In whole GiB where there are some: the same error in all fits of a search is one."""
+def _whole_gib(n_bytes: float) -> float:
+    """Rounded down to whole GiB from 1 GiB on, so that all fits of a search raise the same error."""
     return n_bytes // _GIB * _GIB if _GIB < n_bytes < math.inf else n_bytes
 
 
 def _rounded(width: int) -> int:
     """Rounded down to two digits.
 
+    Examples
+    --------
     >>> _rounded(7), _rounded(12_345)
     (7, 12000)
     """

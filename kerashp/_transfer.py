@@ -1,4 +1,4 @@
-"""A network that begins with another's lower layers."""
+"""Transfer learning: a network that starts with the lower layers of another."""
 
 from typing import Any
 
@@ -6,40 +6,40 @@ import keras
 
 from kerashp._arguments import Arguments
 from kerashp._compat.keras import compile_config, flatten_layers
-from kerashp._statistics import take_statistics
+from kerashp._statistics import update_normalization
 
 
 def transfer(source_model: Any, target_model: Any, layers: int | None = None, freeze: bool = True) -> Any:
-    """Copy the lower layers of a trained network into a new one, and hold them there at first.
+    """Copy the weights of the lower layers of a trained network into a new one, and freeze them.
 
-    Layers are counted from the input, those with weights only (a Dense or a BatchNormalization, no Dropout);
-    the i-th of the target gets the weights of the i-th of the source.
+    Only layers with weights count (a Dense or a BatchNormalization, no Dropout), from the input on: the i-th
+    layer of the target gets the weights of the i-th layer of the source.
 
     Parameters
     ----------
     source_model : keras.Model
-        Built; it is not changed.
+        A built model; it is not changed.
     target_model : keras.Model
-        Built; compiled if it is to be trained right away.
+        A built model, compiled if it is to be trained next.
     layers : int, default=None
-        How many; None is all but the last, which is the output's.
+        The number of layers to copy; None copies all but the last, the output layer.
     freeze : bool, default=True
-        Whether training leaves the copied layers as they are, until `unfreeze`.
+        Whether training leaves the copied layers unchanged until `unfreeze` is called.
 
     Returns
     -------
     keras.Model
-        `target_model`. Its optimizer begins anew.
+        `target_model`, with a new optimizer of the same configuration.
 
     Raises
     ------
     TypeError, ValueError
-        If a model is none or is not built, if there are not so many layers, or if a layer's class or the
-        shapes of its weights differ, by name; then nothing is copied.
+        If a model is not a built keras.Model, if it has too few layers, or if the class or the shapes of a
+        layer's weights differ. Nothing is copied then.
 
     See Also
     --------
-    unfreeze : Train all layers, at a lower rate.
+    unfreeze : Make all layers trainable, at a lower learning rate.
 
     References
     ----------
@@ -63,51 +63,51 @@ def transfer(source_model: Any, target_model: Any, layers: int | None = None, fr
     """
     check = Arguments("transfer")
     freeze = check.flag("freeze", freeze)
-    sources = _weighted(check, "source_model", source_model)
-    targets = _weighted(check, "target_model", target_model)
-    most = min(len(sources), len(targets))
-    n_layers = most - 1 if layers is None else check.integer("layers", layers, at_least=1)
-    if not 1 <= n_layers <= most:
+    sources = _checked_layers(check, "source_model", source_model)
+    targets = _checked_layers(check, "target_model", target_model)
+    n_shared = min(len(sources), len(targets))
+    n_layers = n_shared - 1 if layers is None else check.integer("layers", layers, at_least=1)
+    if not 1 <= n_layers <= n_shared:
         raise ValueError(
-            f"transfer: layers must be 1 to {most}, the layers with weights that both models have (the "
-            f"source {len(sources)}, the target {len(targets)}); got {layers}"
+            f"transfer: layers must be from 1 to {n_shared}, the number of layers with weights in both "
+            f"models (source {len(sources)}, target {len(targets)}); got {layers}"
         )
     pairs = list(zip(sources[:n_layers], targets, strict=False))
     for index, (source, target) in enumerate(pairs, 1):
-        _check_alike(index, source, target)
+        _check_equal_layers(index, source, target)
     for source, target in pairs:
         target.set_weights(source.get_weights())
         if freeze:
             target.trainable = False
-    take_statistics(target_model)
+    update_normalization(target_model)
     if target_model.compiled:
-        _take(target_model, _renewed(target_model.optimizer))
+        _set_optimizer(target_model, _new_optimizer(target_model.optimizer))
     return target_model
 
 
 def unfreeze(model: Any, learning_rate: float) -> Any:
-    """Train all layers of a model from here on, at a rate that does not spoil what the lower ones know.
+    """Make all layers of a model trainable, with a learning rate that preserves the lower layers.
 
     Parameters
     ----------
     model : keras.Model
-        Compiled; one whose lower layers `transfer` froze.
+        A compiled model whose lower layers `transfer` froze.
     learning_rate : float
-        From here on; the usual advice is a tenth of the one before, or less.
+        The new learning rate; the usual advice is at most a tenth of the previous one.
 
     Returns
     -------
     keras.Model
-        `model`. Its optimizer begins anew.
+        `model`, with a new optimizer of the same configuration.
 
     Raises
     ------
     TypeError, ValueError
-        If `model` is none or is not compiled, or if `learning_rate` is no positive number.
+        If `model` is not a compiled keras.Model, or `learning_rate` is not a positive number.
 
     Notes
     -----
-    A BatchNormalization that is not frozen learns the new data's means and variances.
+    A BatchNormalization layer that is not frozen learns the means and variances of the new data.
 
     References
     ----------
@@ -123,22 +123,22 @@ def unfreeze(model: Any, learning_rate: float) -> Any:
     """
     check = Arguments("unfreeze")
     rate = check.positive("learning_rate", learning_rate)
-    _weighted(check, "model", model)
+    _checked_layers(check, "model", model)
     if not model.compiled:
         raise ValueError("unfreeze: model must be compiled; got one that is not. Call its compile first")
-    optimizer = _renewed(model.optimizer, rate)
-    for layer in flatten_layers(model):  # Keras hands a value on only where it is new
+    optimizer = _new_optimizer(model.optimizer, rate)
+    for layer in flatten_layers(model):  # Keras passes a value on to inner layers only if it is new
         layer.trainable = True
-    _take(model, optimizer)
+    _set_optimizer(model, optimizer)
     return model
 
 
 def weighted_layers(model: Any) -> list[Any]:
-    """The layers that have weights, from the input on."""
+    """The layers that have weights, from the input to the output."""
     return [layer for layer in model.layers if layer.weights]
 
 
-def _weighted(check: Arguments, name: str, model: Any) -> list[Any]:
+def _checked_layers(check: Arguments, name: str, model: Any) -> list[Any]:
     if not isinstance(model, keras.Model):
         raise check.wrong_type(name, "a keras.Model", model)
     if not model.built:
@@ -146,27 +146,28 @@ def _weighted(check: Arguments, name: str, model: Any) -> list[Any]:
     return weighted_layers(model)
 
 
-def _check_alike(index: int, source: Any, target: Any) -> None:
-    one, other = map(_described, (source, target))
-    if one != other:
+def _check_equal_layers(index: int, source: Any, target: Any) -> None:
+    source_summary, target_summary = map(_layer_summary, (source, target))
+    if source_summary != target_summary:
         raise ValueError(
             f"transfer: layer {index} must be the same in both models: the source's {source.name!r} is "
-            f"{one}, the target's {target.name!r} is {other}. Build the target alike, or pass fewer layers"
+            f"{source_summary}, the target's {target.name!r} is {target_summary}. Build the target with the "
+            "same layer, or pass fewer layers"
         )
 
 
-def _described(layer: Any) -> str:
+def _layer_summary(layer: Any) -> str:
     return f"{type(layer).__name__} with {', '.join(str(tuple(weight.shape)) for weight in layer.weights)}"
 
 
-def _renewed(optimizer: Any, learning_rate: float | None = None) -> Any:
-    """A new optimizer like this one, which knows the weights that were trained before and no others."""
+def _new_optimizer(optimizer: Any, learning_rate: float | None = None) -> Any:
+    """A new optimizer of the same configuration, without state of the previously trained weights."""
     config = optimizer.get_config()
     return type(optimizer).from_config(config if learning_rate is None else _with_rate(config, learning_rate))
 
 
 def _with_rate(config: dict[str, Any], learning_rate: float) -> dict[str, Any]:
-    inner = config.get("inner_optimizer")  # of one that scales the loss
+    inner = config.get("inner_optimizer")  # that of a LossScaleOptimizer
     if inner is None:
         return {**config, "learning_rate": learning_rate}
     return {
@@ -175,8 +176,8 @@ def _with_rate(config: dict[str, Any], learning_rate: float) -> dict[str, Any]:
     }
 
 
-def _take(model: Any, optimizer: Any) -> None:
-    """Let a compiled model train by another optimizer, and be saved with it."""
+def _set_optimizer(model: Any, optimizer: Any) -> None:
+    """Replace the optimizer of a compiled model, also in the configuration that is saved."""
     model.optimizer = optimizer
     compile_config(model)["optimizer"] = optimizer
-    model.train_function = None  # which Keras traced for the weights trained before
+    model.train_function = None  # Keras traced it for the previously trained weights

@@ -1,8 +1,8 @@
-"""Learning-rate schedules that Keras lacks, made of parts; they go wherever Keras' own go.
+"""Learning-rate schedules that Keras lacks; they are used like Keras' own.
 
-Keras has the others: `CosineDecay`, `CosineDecayRestarts`, `ExponentialDecay` (with `staircase=True` too) and
-`PiecewiseConstantDecay`, in `keras.optimizers.schedules`. All count in steps, one a batch; `in_epochs` makes
-a schedule that counts in epochs.
+Further schedules are in `keras.optimizers.schedules`: `CosineDecay`, `CosineDecayRestarts`,
+`ExponentialDecay` (also with `staircase=True`) and `PiecewiseConstantDecay`. All count in steps, one for each
+batch; `in_epochs` makes a schedule that counts in epochs.
 """
 
 from numbers import Real
@@ -17,7 +17,7 @@ from keras.optimizers.schedules import (
     LearningRateSchedule,
 )
 
-from kerashp._arguments import Arguments, shown
+from kerashp._arguments import Arguments, short_repr
 
 __all__ = [
     "InEpochs",
@@ -33,26 +33,26 @@ _registered = keras.saving.register_keras_serializable("kerashp")
 
 @_registered
 class LinearWarmup(LearningRateSchedule):
-    """A rise in a straight line, then another schedule, or a constant rate.
+    """A linear rise, followed by another schedule or a constant rate.
 
-    With w for `warmup_steps` and f for the schedule that follows:
+    With w = `warmup_steps` and f = `schedule`:
 
         rate(t) = start + (f(0) - start) * t / w    for t < w
-        rate(t) = f(t - w)                          from there on
+        rate(t) = f(t - w)                          for t >= w
 
     Parameters
     ----------
     schedule : float or keras LearningRateSchedule
-        What follows; its step 0 is the end of the rise.
+        The rate after the rise; step 0 of the schedule is the end of the rise.
     warmup_steps : int
-        Steps of the rise; 0 is none.
+        The number of steps of the rise; 0 for no rise.
     start : float, default=0.0
-        The rate of step 0.
+        The rate at step 0.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not of these kinds, a rate is below 0, or there are fewer than 0 steps.
+        If an argument has another type, or is negative.
 
     References
     ----------
@@ -68,50 +68,52 @@ class LinearWarmup(LearningRateSchedule):
 
     def __init__(self, schedule: Any, warmup_steps: float, start: float = 0.0):
         check = Arguments("LinearWarmup")
-        self.schedule = _rate(check, "schedule", schedule)
+        self.schedule = _checked_rate(check, "schedule", schedule)
         self.warmup_steps = check.not_negative("warmup_steps", warmup_steps)
         self.start = check.not_negative("start", start)
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
-        after = _at(self.schedule, ops.maximum(step - self.warmup_steps, 0.0))
-        share = step / (self.warmup_steps or 1.0)
-        return ops.where(step < self.warmup_steps, self.start + (after - self.start) * share, after)
+        later_rate = _rate_at(self.schedule, ops.maximum(step - self.warmup_steps, 0.0))
+        fraction = step / (self.warmup_steps or 1.0)
+        return ops.where(
+            step < self.warmup_steps, self.start + (later_rate - self.start) * fraction, later_rate
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {"schedule": self.schedule, "warmup_steps": self.warmup_steps, "start": self.start}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "LinearWarmup":
-        return cls(**_with_schedule(config))
+        return cls(**_deserialized(config))
 
 
 @_registered
 class StepDecay(LearningRateSchedule):
-    """A rate that drops at once, by the same factor, after every so many steps.
+    """A rate that is multiplied by the same factor after every `every` steps.
 
         rate(t) = max(minimum, initial * drop ** floor(t / every))
 
     Parameters
     ----------
     initial : float
-        The rate of step 0.
+        The rate at step 0.
     drop : float in (0, 1)
-        What the rate is multiplied by.
+        The factor by which the rate is multiplied.
     every : int
-        Steps between two drops.
+        The number of steps between two drops.
     minimum : float, default=0.0
-        The rate never falls below.
+        The lower limit of the rate.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is no number, or not in its range.
+        If an argument is not a number, or is out of range.
 
     References
     ----------
-    A. Géron, Hands-On Machine Learning, ch. 11, "Learning Rate Scheduling"; it is Keras' `ExponentialDecay`
-    with `staircase=True`, and a floor.
+    A. Géron, Hands-On Machine Learning, ch. 11, "Learning Rate Scheduling". This is Keras' `ExponentialDecay`
+    with `staircase=True` and a lower limit.
 
     Examples
     --------
@@ -125,8 +127,8 @@ class StepDecay(LearningRateSchedule):
         self.initial = check.positive("initial", initial)
         self.drop = check.number("drop", drop, "a number in (0, 1)", lambda drop: 0 < drop < 1)
         self.every = check.positive("every", every)
-        within = f"a number in [0, initial={self.initial}]"
-        self.minimum = check.number("minimum", minimum, within, lambda rate: 0 <= rate <= self.initial)
+        expected = f"a number in [0, initial={self.initial}]"
+        self.minimum = check.number("minimum", minimum, expected, lambda rate: 0 <= rate <= self.initial)
         self._decay = ExponentialDecay(self.initial, self.every, self.drop, staircase=True)
 
     def __call__(self, step: Any) -> Any:
@@ -138,12 +140,14 @@ class StepDecay(LearningRateSchedule):
 
 @_registered
 class InEpochs(LearningRateSchedule):
-    """What `in_epochs` returns: a schedule that is asked in steps and counts in epochs.
+    """A schedule that counts in epochs, called with a step; `in_epochs` makes it.
 
     Parameters
     ----------
     schedule : keras LearningRateSchedule
+        A schedule whose steps are epochs.
     steps_per_epoch : int
+        The number of batches in an epoch.
     """
 
     def __init__(self, schedule: Any, steps_per_epoch: int):
@@ -161,20 +165,20 @@ class InEpochs(LearningRateSchedule):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "InEpochs":
-        return cls(**_with_schedule(config))
+        return cls(**_deserialized(config))
 
 
 def in_epochs(schedule: Any, steps_per_epoch: int) -> InEpochs:
-    """The schedule with its steps meant as epochs: step t is epoch t / `steps_per_epoch`.
+    """Make a schedule whose steps are epochs: step t is epoch t / `steps_per_epoch`.
 
-    Within an epoch the rate goes on moving, if the schedule's does between two whole numbers.
+    The rate also changes within an epoch, if the schedule changes between two whole numbers.
 
     Parameters
     ----------
     schedule : keras LearningRateSchedule
-        Its lengths (`decay_steps`, `every`, `warmup_steps`) in epochs, whole or not.
+        A schedule whose lengths (`decay_steps`, `every`, `warmup_steps`) are in epochs, also fractions.
     steps_per_epoch : int
-        Batches of an epoch: the number of rows over the batch size, rounded up.
+        The number of batches in an epoch: the number of rows over the batch size, rounded up.
 
     Returns
     -------
@@ -184,7 +188,7 @@ def in_epochs(schedule: Any, steps_per_epoch: int) -> InEpochs:
     Raises
     ------
     TypeError, ValueError
-        If it is no schedule, or there is not at least one step.
+        If `schedule` is not a schedule, or `steps_per_epoch` is not an integer of at least 1.
 
     Examples
     --------
@@ -203,36 +207,36 @@ def warmup_cosine_restarts(
     m_mul: float = 1.0,
     alpha: float = 0.0,
 ) -> LinearWarmup:
-    """From 0 to the peak in a straight line, then down by half a cosine, again and again from the peak.
+    """Make a linear warm-up to a peak, followed by periods of cosine decay with restarts.
 
-    Period i is `first_decay_steps * t_mul ** i` steps long; at the share s of it, from 0 to 1:
+    Period i has `first_decay_steps * t_mul ** i` steps. At the fraction s of the period, from 0 to 1:
 
         rate = peak * (alpha + (1 - alpha) * m_mul ** i * (1 + cos(pi * s)) / 2)
 
     Parameters
     ----------
     peak : float
-        The rate at the end of the warm-up and the beginning of the first cosine.
+        The rate at the end of the warm-up and the start of the first period.
     warmup_steps : int
-        Steps from 0 to the peak.
+        The number of steps from 0 to the peak.
     first_decay_steps : int
-        Steps of the first period.
+        The number of steps of the first period.
     t_mul : float, default=2.0
-        How many times as long as the one before each period is.
+        The length of a period divided by that of the previous one.
     m_mul : float, default=1.0
-        How many times as high as the one before each period begins.
+        The factor from the height of a period to that of the next.
     alpha : float, default=0.0
-        Where a period ends, as a share of the peak.
+        The rate at the end of each period divided by the peak.
 
     Returns
     -------
     LinearWarmup
-        Around a `keras.optimizers.schedules.CosineDecayRestarts`.
+        A warm-up followed by `keras.optimizers.schedules.CosineDecayRestarts`.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is no number, or not in its range.
+        If an argument is not a number, or is out of range.
 
     References
     ----------
@@ -246,25 +250,26 @@ def warmup_cosine_restarts(
     """
     check = Arguments("warmup_cosine_restarts")
     peak = check.positive("peak", peak)
-    first = check.positive("first_decay_steps", first_decay_steps)
-    t_mul = check.number("t_mul", t_mul, "a number >= 1", lambda times: times >= 1)
+    first_decay_steps = check.positive("first_decay_steps", first_decay_steps)
+    t_mul = check.number("t_mul", t_mul, "a number >= 1", lambda factor: factor >= 1)
     m_mul = check.positive("m_mul", m_mul)
-    alpha = check.number("alpha", alpha, "a number in [0, 1]", lambda share: 0 <= share <= 1)
+    alpha = check.number("alpha", alpha, "a number in [0, 1]", lambda fraction: 0 <= fraction <= 1)
     warmup_steps = check.not_negative("warmup_steps", warmup_steps)
-    return LinearWarmup(CosineDecayRestarts(peak, first, t_mul, m_mul, alpha), warmup_steps)
+    return LinearWarmup(CosineDecayRestarts(peak, first_decay_steps, t_mul, m_mul, alpha), warmup_steps)
 
 
 def takes_many_steps(schedule: Any) -> bool:
-    """Whether a schedule, asked for an array of steps, is known to give the rate of each.
+    """Whether a schedule, called with an array of steps, is known to return the rate of each.
 
     Parameters
     ----------
     schedule : float or keras LearningRateSchedule
+        A learning rate or a schedule.
 
     Returns
     -------
     bool
-        False for schedules with branches, which take one step, and for those of a user's own.
+        False for schedules with branches, which take a single step, and for custom schedules.
 
     Examples
     --------
@@ -280,21 +285,21 @@ def takes_many_steps(schedule: Any) -> bool:
     return isinstance(schedule, Real) or type(schedule) in (StepDecay, CosineDecayRestarts, ExponentialDecay)
 
 
-def _rate(check: Arguments, name: str, value: Any) -> Any:
+def _checked_rate(check: Arguments, name: str, value: Any) -> Any:
     if isinstance(value, LearningRateSchedule):
         return value
     expected = "a number >= 0 or a keras LearningRateSchedule"
     if not isinstance(value, Real):
-        raise TypeError(f"{check.caller}: {name} must be {expected}; got {shown(value)}")
+        raise TypeError(f"{check.caller}: {name} must be {expected}; got {short_repr(value)}")
     return check.number(name, value, expected, lambda rate: rate >= 0)
 
 
-def _at(rate: Any, step: Any) -> Any:
+def _rate_at(rate: Any, step: Any) -> Any:
     return rate(step) if isinstance(rate, LearningRateSchedule) else ops.cast(rate, "float32")
 
 
-def _with_schedule(config: dict[str, Any]) -> dict[str, Any]:
-    """The config of a schedule around another, which Keras hands over as it was saved."""
+def _deserialized(config: dict[str, Any]) -> dict[str, Any]:
+    """The config with the inner schedule as an object, which Keras passes in its serialized form."""
     schedule = config["schedule"]
     if isinstance(schedule, dict):
         schedule = keras.saving.deserialize_keras_object(schedule)

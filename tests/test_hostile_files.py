@@ -16,7 +16,7 @@ import pytest
 
 from kerashp import KerasMLPRegressor, build_model, fit
 from kerashp._archives import check_archive, read_arrays, write_arrays
-from kerashp._files import digest, digest_of_json, read_json, regular_file, written_beside
+from kerashp._files import atomic_write, digest, digest_of_json, read_json, regular_file
 from kerashp.callbacks import CheckpointError, ModelCheckpoint
 
 rng = np.random.default_rng(0)
@@ -149,7 +149,7 @@ def test_a_manifest_of_another_form(tmp_path: Path, change: Callable[..., Any], 
 
 def test_a_manifest_that_is_no_object_or_too_deep_or_too_large(tmp_path: Path) -> None:
     for text, said in (
-        ("[]", "it holds a list, not an object"),
+        ("[]", "it contains a list, not a JSON object"),
         ("[" * 100_000, "RecursionError"),
         ('{"a": ' * 100_000, "RecursionError"),
         (f'{{"epoch": 1{"0" * 5000}}}', "Exceeds the limit"),
@@ -179,7 +179,7 @@ def test_links_are_neither_followed_nor_deleted(tmp_path: Path, opened: list[str
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / MANIFEST)
-    with pytest.raises(CheckpointError, match=f"{MANIFEST} is no regular file"):
+    with pytest.raises(CheckpointError, match=f"{MANIFEST} is not a regular file"):
         ModelCheckpoint(tmp_path / "{epoch:02d}.keras").resume(model())
 
 
@@ -217,7 +217,7 @@ def test_a_link_in_the_place_of_a_new_file_is_not_written_through(tmp_path: Path
     victim = tmp_path / "victim.txt"
     victim.write_text("precious")
     (tmp_path / ".new.a.txt").symlink_to(victim)
-    with written_beside(tmp_path / "a.txt", lambda path: path.write_text("new")):
+    with atomic_write(tmp_path / "a.txt", lambda path: path.write_text("new")):
         pass
     assert victim.read_text() == "precious"
     assert (tmp_path / "a.txt").read_text() == "new"
@@ -361,15 +361,15 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "more": (lambda path: weights_of(path, more_weights), "bytes of weights, out of proportion to layers"),
     "outer link": (
         lambda path: weights_of(path, lambda one: one.__setitem__("a", h5py.ExternalLink("b.h5", "/b"))),
-        "its //a is a link to somewhere else",
+        "its //a is a link, which is not followed",
     ),
     "inner link": (
         lambda path: weights_of(path, lambda one: one.__setitem__("a", h5py.SoftLink("/layers"))),
-        "its //a is a link to somewhere else",
+        "its //a is a link, which is not followed",
     ),
     "circle": (
         lambda path: weights_of(path, lambda one: one.__setitem__("layers/a", one["layers"])),
-        "is there twice",
+        "occurs twice",
     ),
     "outside": (
         lambda path: weights_of(
@@ -414,7 +414,7 @@ def test_an_estimators_archive_is_checked(tmp_path: Path, case: str) -> None:
     spoil(tmp_path / "model.keras")
     own = digest(tmp_path / "model.keras")
     rewritten(tmp_path / "estimator.json", lambda content: content["sha256"].update({"model.keras": own}))
-    with pytest.raises(ValueError, match=f"its model.keras is not what Keras saves .*{said}"):
+    with pytest.raises(ValueError, match=f"its model.keras is not a file that Keras saved .*{said}"):
         KerasMLPRegressor.load(tmp_path)
 
 

@@ -481,7 +481,8 @@ def test_a_wrapping_optimizer_instance_is_copied_or_its_refusal_passed_on():
     assert optimizer.inner_optimizer is not wrapper.inner_optimizer
     assert float(optimizer.learning_rate) == 0.25
     with pytest.raises(
-        ValueError, match=r"LossScaleOptimizer cannot be made with .*learning_rate.*Leave None"
+        ValueError,
+        match=r"LossScaleOptimizer cannot be made with .*learning_rate.*Leave refused arguments at None",
     ):
         build_model(optimizer=wrapper)
 
@@ -597,7 +598,7 @@ BAD = [
     (
         {"n_neurons": []},
         ValueError,
-        "n_neurons must be one width a layer (n_hidden=0 is for no hidden layer); got []",
+        "n_neurons must be one width for each layer (pass n_hidden=0 for no hidden layer); got []",
     ),
     ({"n_neurons": [3, 0]}, ValueError, "n_neurons[1] must be an integer >= 1; got 0"),
     ({"n_neurons": [3, 4.0]}, TypeError, "n_neurons[1] must be an integer >= 1; got 4.0"),
@@ -627,8 +628,8 @@ BAD = [
         "learning_rate must be a positive finite number, a Keras LearningRateSchedule",
     ),
     ({"learning_rate": -0.1}, ValueError, "learning_rate must be a positive finite number"),
-    ({"learning_rate": NAN}, ValueError, "None (the optimizer's own); got nan"),
-    ({"learning_rate": INF}, ValueError, "None (the optimizer's own); got inf"),
+    ({"learning_rate": NAN}, ValueError, "None (the optimizer's default); got nan"),
+    ({"learning_rate": INF}, ValueError, "None (the optimizer's default); got inf"),
     ({"learning_rate": 10**400}, ValueError, "learning_rate must be a positive finite number"),
     ({"learning_rate": True}, TypeError, "learning_rate must be a positive finite number"),
     ({"learning_rate": "fast"}, TypeError, "learning_rate must be a positive finite number"),
@@ -693,7 +694,7 @@ BAD = [
     (
         {"kernel_initializer": NotCopied(1.0)},
         ValueError,
-        "initializer whose get_config() gives all arguments",
+        "initializer whose get_config() returns all arguments",
     ),
     ({"dropout": 1.0}, ValueError, "dropout must be a number in [0, 1); got 1.0"),
     ({"dropout": -0.1}, ValueError, "dropout must be a number in [0, 1); got -0.1"),
@@ -718,7 +719,7 @@ BAD = [
     (
         {"normalize": np.full((4, 8), NAN)},
         ValueError,
-        "normalize must be finite as float32 (impute or drop what is",
+        "normalize must be finite as float32 (impute or drop missing",
     ),
     ({"normalize": np.full((4, 8), 1e300)}, ValueError, "got 32 NaN or infinite values of 32"),
     (

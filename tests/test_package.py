@@ -20,6 +20,7 @@ _LAYERS = [
     "_arguments",
     "_archives",
     "_memory",
+    "_optimizers",
     "_statistics",
     "_transfer",
     "schedules",

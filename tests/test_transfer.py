@@ -130,7 +130,7 @@ def _unbuilt() -> Any:
     [
         ((model, lambda: 3), TypeError, "target_model must be a keras.Model; got 3"),
         ((_unbuilt, model), ValueError, "source_model must be built; got one that is not"),
-        ((model, model, 4), ValueError, r"layers must be 1 to 3, .*\(the source 3, the target 3\); got 4"),
+        ((model, model, 4), ValueError, r"layers must be from 1 to 3, .*\(source 3, target 3\); got 4"),
         ((model, model, 0), ValueError, "layers must be an integer >= 1; got 0"),
         ((model, model, 1, "yes"), TypeError, "freeze must be True or False"),
         (
@@ -232,13 +232,13 @@ def test_what_warm_start_from_refuses(source: Any, tmp_path: Path) -> None:
     classifier = KerasMLPClassifier(1, 5, epochs=1, normalize=False)
     (tmp_path / "damaged.keras").write_bytes(b"not a model")
     source.model_.save_weights(tmp_path / "own.weights.h5")
-    with pytest.raises(TypeError, match="Of a pipeline take the last step"):
+    with pytest.raises(TypeError, match="Pass the last step of a pipeline"):
         classifier.set_params(warm_start_from=make_pipeline(source)).fit(X, CLASSES)
     for start, said in (
         (tmp_path / "damaged.keras", r"warm_start_from='.*damaged.keras' cannot be loaded .*Pass a .keras"),
-        (tmp_path / "own.weights.h5", r"must be the path of a .keras file that is there; got '.*weights.h5'"),
+        (tmp_path / "own.weights.h5", r"must be the path of an existing .keras file; got '.*weights.h5'"),
         (KerasMLPRegressor(), "which is not fitted. Fit it first"),
-        ("nowhere.keras", "must be the path of a .keras file that is there; got 'nowhere.keras'"),
+        ("nowhere.keras", "must be the path of an existing .keras file; got 'nowhere.keras'"),
         (
             KerasMLPClassifier(1, 6, epochs=1, normalize=False).fit(X, CLASSES),
             r"another network .*layer 1 .*\(4, 6\)",

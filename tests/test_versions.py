@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from kerashp import KerasMLPRegressor, build_model, fit
-from kerashp._archives import warn_of_known_holes
+from kerashp._archives import warn_of_vulnerable_keras
 from kerashp._compat.keras import version
 from kerashp._compat.keras_optimizers import optimizers_of_optimizers, schedule_free_optimizers
 from kerashp._compat.sklearn import arguments_of_run_search, counted_results, present_results
@@ -121,7 +121,7 @@ def test_results_are_as_many_as_scikit_learn_wants(
     assert counted_results([], 4) == []  # scikit-learn says what is wrong
 
 
-# Keras' known holes.
+# Keras' known vulnerabilities.
 
 
 def loaded(folder: Path) -> None:
@@ -152,9 +152,9 @@ def warned(monkeypatch: pytest.MonkeyPatch) -> Any:
             use(folder)
         return [one for one in caught if issubclass(one.category, SecurityWarning)]
 
-    warn_of_known_holes.cache_clear()
+    warn_of_vulnerable_keras.cache_clear()
     yield count
-    warn_of_known_holes.cache_clear()
+    warn_of_vulnerable_keras.cache_clear()
 
 
 @pytest.mark.parametrize("use", [loaded, resumed, warm_started])
@@ -162,7 +162,9 @@ def test_loading_warns_once_of_keras_before_3_14(
     use: Callable[[Path], None], warned: Any, tmp_path: Path
 ) -> None:
     (warning,) = warned("3.13.2", use, tmp_path)
-    said = r'Keras 3\.13\.2 has known holes in loading \(CVE-2026-1462 .*pip install "keras>=3\.15\.1"'
+    said = (
+        r'Keras 3\.13\.2 has known vulnerabilities in loading \(CVE-2026-1462 .*pip install "keras>=3\.15\.1"'
+    )
     assert re.match(said, str(warning.message))
     assert warned("3.13.2", use, tmp_path) == []
 
@@ -176,7 +178,7 @@ def test_the_warning_points_to_the_users_line(warned: Any, tmp_path: Path) -> No
     for use in (loaded, resumed):
         (warning,) = warned("3.13.0", use, tmp_path)
         assert warning.filename == __file__
-        warn_of_known_holes.cache_clear()
+        warn_of_vulnerable_keras.cache_clear()
 
 
 def test_where_nothing_was_saved_nothing_is_loaded(warned: Any, tmp_path: Path) -> None:

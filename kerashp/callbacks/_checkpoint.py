@@ -11,10 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerashp._archives import check_archive, warn_of_known_holes
+from kerashp._archives import check_archive, warn_of_vulnerable_keras
 from kerashp._arguments import Arguments
 from kerashp._compat.keras import check_compiled, initial_epoch, print_message, set_initial_epoch
-from kerashp._files import digest, written_beside
+from kerashp._files import atomic_write, digest
 from kerashp.callbacks._architecture import architecture, check_architecture
 from kerashp.callbacks._filenames import Filenames
 from kerashp.callbacks._manifest import CheckpointError, Manifest, Record, as_floats, damage, relative
@@ -223,7 +223,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
                 f"{self.monitor!r}, or another was saved over it; name each epoch, as in "
                 "'{epoch:03d}.keras', or set save_best_only=True"
             )
-        warn_of_known_holes()
+        warn_of_vulnerable_keras()
         state = self._loaded(model, manifest, record)
         self.stopped_early = bool(state["stopped"])
         self._manifest, self._resumed = manifest, (record.epoch + 1, state)
@@ -332,7 +332,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
 
     def _save(self, epoch: int, metrics: dict[str, float], *, is_best: bool) -> None:
         path = Path(self._path_of(epoch, metrics))
-        with written_beside(path, self._write) as beside:
+        with atomic_write(path, self._write) as beside:
             if not self._manifest.architecture:
                 self._manifest = Manifest(self._manifest.path, architecture(self._saved_model()))
             record = Record(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kerashp._arguments import shown
+from kerashp._arguments import short_repr
 from kerashp._files import digest, read_json, regular_file, write_json
 
 _FORMAT = 1
@@ -58,7 +58,7 @@ class Record:
         }
         for name, is_valid in checks.items():
             if not is_valid:
-                received = shown(getattr(self, name))
+                received = short_repr(getattr(self, name))
                 raise ValueError(f"the {name} of a record is {received}, which no checkpoint has")
 
 
@@ -98,10 +98,10 @@ class Manifest:
         with damage(path, remedy):
             content = read_json(regular_file(path.parent, path.name))
             if content["format"] != _FORMAT:
-                raise ValueError(f"its format is {shown(content['format'])}, not {_FORMAT}")
+                raise ValueError(f"its format is {short_repr(content['format'])}, not {_FORMAT}")
             lines = content["architecture"]
             if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-                raise ValueError(f"its architecture is {shown(lines)}, not a list of str")
+                raise ValueError(f"its architecture is {short_repr(lines)}, not a list of str")
             manifest = cls(path, lines, tuple(Record(**record) for record in content["records"]))
             for record in manifest.records:
                 manifest._check_place(record, root, path_of(record.epoch, record.metrics))
@@ -172,7 +172,7 @@ class Manifest:
         name = relative(path, self.path.parent)
         if record.file != name:
             raise CheckpointError(
-                f"{self.path} lists {shown(record.file)} for epoch {record.epoch + 1}, for which this "
+                f"{self.path} lists {short_repr(record.file)} for epoch {record.epoch + 1}, for which this "
                 f"checkpoint's filepath gives the name {name!r}; none of its files has been opened. Use the "
                 "filepath that they were saved by, or another folder"
             )

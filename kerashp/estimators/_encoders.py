@@ -1,4 +1,4 @@
-"""Encoders that a subclass gives: scikeras' way to models of several inputs and outputs."""
+"""Custom encoders of a subclass, scikeras' interface to models with several inputs and outputs."""
 
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from sklearn.utils.multiclass import type_of_target
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.losses import check_losses
 from kerashp.estimators._data.models import outputs_for
-from kerashp.estimators._data.rows import Rows, narrowed
+from kerashp.estimators._data.rows import Rows, cast_to_float
 from kerashp.estimators._data.targets import TASKS
 
 
 class ListedClasses:
-    """Stands in for the fitted target encoder while a subclass makes one, which may ask for `classes_`."""
+    """Provides `classes_` while a subclass makes its target encoder, which may read them."""
 
     def __init__(self, classes: np.ndarray | None):
         self.classes_ = classes
@@ -25,14 +25,14 @@ class ListedClasses:
 
 
 class TargetAdapter:
-    """A transformer of targets, with what the estimators ask of an encoder.
+    """Gives a transformer of targets the interface of an encoder.
 
     Parameters
     ----------
     transformer : scikit-learn transformer
-        `transform` gives the targets as the model takes them: an array, or a list or dict of arrays.
-        `inverse_transform` gives labels or values from the model's outputs, and for a classifier
-        probabilities where `return_proba=True` is passed. Its attributes are the adapter's, too.
+        `transform` returns the targets in the form that the model takes: an array, or a list or dict of
+        arrays. `inverse_transform` converts the model's outputs to labels or values, and for a classifier to
+        probabilities if `return_proba=True`. Its attributes are available on the adapter, too.
     numeric : bool
         Whether the targets are numbers instead of classes.
     """
@@ -52,12 +52,12 @@ class TargetAdapter:
         kind = type_of_target(y)
         self.task_ = "regression" if self._numeric else TASKS.get(kind, "multioutput")
         n_columns = 1 if y.ndim == 1 else y.shape[1]
-        self.n_outputs_ = self._told("n_outputs_", n_columns)
-        self.n_outputs_expected_ = self._told("n_outputs_expected_", None)
+        self.n_outputs_ = self._learned("n_outputs_", n_columns)
+        self.n_outputs_expected_ = self._learned("n_outputs_expected_", None)
         self.width_ = n_columns
         if not self._numeric:
-            self.classes_ = self._told("classes_", _classes_of(y, self.task_))
-            self.n_classes_ = self._told("n_classes_", _numbers_of(self.classes_))
+            self.classes_ = self._learned("classes_", _classes_of(y, self.task_))
+            self.n_classes_ = self._learned("n_classes_", _class_counts(self.classes_))
             if self.task_ == "multiclass":
                 self.width_ = self.n_classes_
         return self
@@ -68,19 +68,19 @@ class TargetAdapter:
     def inverse_transform(self, y: Any, **options: Any) -> Any:
         return self.transformer.inverse_transform(y, **options)
 
-    def _told(self, name: str, otherwise: Any) -> Any:
-        """What the transformer says, as scikeras has it: in its metadata or as an attribute."""
-        told = self.metadata.get(name, getattr(self.transformer, name, None))
-        return otherwise if told is None else told
+    def _learned(self, name: str, default: Any) -> Any:
+        """A learned value of the transformer, from its metadata or its attributes, as in scikeras."""
+        value = self.metadata.get(name, getattr(self.transformer, name, None))
+        return default if value is None else value
 
 
 def metadata_of(transformer: Any) -> dict[str, Any]:
-    """The learned attributes that scikeras lets a transformer give to the estimator."""
+    """The attributes that a transformer sets on the estimator, as in scikeras."""
     return dict(transformer.get_metadata()) if hasattr(transformer, "get_metadata") else {}
 
 
 def as_arrays(data: Any) -> Any:
-    """An array, or a list or dict of arrays, from whatever a transformer made."""
+    """The output of a transformer as an array, or as a list or dict of arrays."""
     return keras.tree.map_structure(
         lambda leaf: leaf.toarray() if sparse.issparse(leaf) else np.asarray(leaf), data
     )
@@ -92,8 +92,8 @@ def _classes_of(y: np.ndarray, task: str) -> Any:
     return np.unique(y) if y.ndim == 1 else [np.unique(column) for column in y.T]
 
 
-def _numbers_of(classes: Any) -> Any:
-    return [len(one) for one in classes] if isinstance(classes, list) else len(classes)
+def _class_counts(classes: Any) -> Any:
+    return [len(labels) for labels in classes] if isinstance(classes, list) else len(classes)
 
 
 class EncoderMixin(BaseKerasEstimator):
@@ -101,22 +101,22 @@ class EncoderMixin(BaseKerasEstimator):
 
     @property
     def target_encoder(self) -> Any:
-        """The transformer, not yet fitted, between y and the model's targets.
+        """The unfitted transformer between y and the targets of the model.
 
-        A subclass may override it, with a scikit-learn transformer whose `transform` gives an array, or a
-        list or dict of arrays for a model of several outputs, and whose `inverse_transform` takes what the
-        model predicts, likewise (for a classifier with an argument `return_proba`). What its `get_metadata`
-        returns, if it has one, become attributes of the estimator.
+        A subclass may override it with a scikit-learn transformer. Its `transform` returns an array, or a
+        list or dict of arrays for a model with several outputs. Its `inverse_transform` takes the predictions
+        of the model in the same form (for a classifier, with an argument `return_proba`). The items that its
+        `get_metadata` returns, if it has one, become attributes of the estimator.
         """
         return super()._new_target_encoder(None)  # type: ignore[safe-super]
 
     @property
     def feature_encoder(self) -> Any:
-        """The transformer, not yet fitted, between X and the model's inputs.
+        """The unfitted transformer between X and the inputs of the model.
 
-        A subclass may override it, with a scikit-learn transformer whose `transform` gives an array, or a
-        list or dict of arrays for a model of several inputs. It gets X in the type that it was passed in; the
-        floats that it gives become Keras' float type.
+        A subclass may override it with a scikit-learn transformer whose `transform` returns an array, or a
+        list or dict of arrays for a model with several inputs. It gets X in the type that was passed; the
+        floats that it returns are cast to Keras' float type.
         """
         return FunctionTransformer()
 
@@ -138,20 +138,20 @@ class EncoderMixin(BaseKerasEstimator):
         super()._start(rows, classes)
         self.feature_encoder_ = self.feature_encoder.fit(rows.X)
         self._one_input = isinstance(self._model_input(rows.X[:1]), np.ndarray)
-        told = metadata_of(self.feature_encoder_)
+        metadata = metadata_of(self.feature_encoder_)
         if self._encodes_targets:
-            told = self.target_encoder_.metadata | told
-        for name, value in told.items():
+            metadata = self.target_encoder_.metadata | metadata
+        for name, value in metadata.items():
             if not isinstance(getattr(type(self), name, None), property):
                 setattr(self, name, value)
 
     def _model_input(self, X: np.ndarray) -> Any:
         if not self._encodes_features:
             return X
-        floatx, name = self._floatx(), f"X, as the feature_encoder of {type(self).__name__} gives it,"
+        floatx, name = self._floatx(), f"X, as the feature_encoder of {type(self).__name__} returns it,"
         encoded = as_arrays(self.feature_encoder_.transform(X))
         return keras.tree.map_structure(
-            lambda leaf: narrowed(leaf, floatx, name) if leaf.dtype.kind == "f" else leaf, encoded
+            lambda leaf: cast_to_float(leaf, floatx, name) if leaf.dtype.kind == "f" else leaf, encoded
         )
 
     def _width(self, model: keras.Model, X: np.ndarray) -> int:
@@ -188,10 +188,10 @@ class EncoderMixin(BaseKerasEstimator):
 
     def save(self, path: str | Path) -> None:
         overridden = {"target_encoder": self._encodes_targets, "feature_encoder": self._encodes_features}
-        names = [name for name, own in overridden.items() if own]
+        names = [name for name, is_overridden in overridden.items() if is_overridden]
         if names:
             raise TypeError(
-                f"save cannot keep the {' and '.join(names)} of {type(self).__name__} without pickle; keep "
+                f"save cannot store the {' and '.join(names)} of {type(self).__name__} without pickle; store "
                 "the estimator with pickle or joblib.dump"
             )
         super().save(path)

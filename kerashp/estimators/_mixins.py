@@ -1,4 +1,4 @@
-"""What a classifier gives and what a regressor gives, on top of the network's outputs."""
+"""The methods of classifiers and of regressors."""
 
 from abc import abstractmethod
 from typing import Any, Self
@@ -9,12 +9,12 @@ from sklearn.utils import Tags
 
 from kerashp._compat.sklearn import validating_parameters
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._data.rows import Rows, check_listed, checked_classes
+from kerashp.estimators._data.rows import Rows, check_labels_listed, checked_classes
 from kerashp.estimators._data.targets import ClassEncoder, ValueEncoder
 
 
 class ProbabilisticClassifierMixin(ClassifierMixin):
-    """What follows from the `predict_proba` of a classifier that has a `target_encoder_`."""
+    """The methods of a classifier that follow from its `predict_proba` and `target_encoder_`."""
 
     target_encoder_: ClassEncoder
 
@@ -24,12 +24,12 @@ class ProbabilisticClassifierMixin(ClassifierMixin):
 
     @property
     def classes_(self) -> np.ndarray:
-        """The labels, sorted; for a multilabel target the columns' positions."""
+        """The sorted labels; for a multilabel target, the indices of its columns."""
         return self._fitted_encoder().classes_
 
     @property
     def n_classes_(self) -> int:
-        """The number of classes, or of labels of a multilabel target."""
+        """The number of classes, or of the labels of a multilabel target."""
         return self._fitted_encoder().n_classes_
 
     def _fitted_encoder(self) -> ClassEncoder:
@@ -38,7 +38,7 @@ class ProbabilisticClassifierMixin(ClassifierMixin):
         return self.target_encoder_
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable labels.
+        """Predict the most probable labels.
 
         Parameters
         ----------
@@ -48,13 +48,13 @@ class ProbabilisticClassifierMixin(ClassifierMixin):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels, or for a multilabel target 1 where a label is more probable than not.
+            The labels; for a multilabel target, 1 if the probability of a label is above 0.5.
         """
         proba = self.predict_proba(X)
         return self.target_encoder_.labels(proba)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """The logarithms of `predict_proba`, -inf where it is 0.
+        """Predict the logarithms of the probabilities, -inf for a probability of 0.
 
         Parameters
         ----------
@@ -64,13 +64,13 @@ class ProbabilisticClassifierMixin(ClassifierMixin):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
+            Log-probabilities, in the order of `classes_`.
         """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """The log-odds of the second class or of each label; log-probabilities where there are more classes.
+        """Predict log-odds of the second class or of each label; log-probabilities for more than two classes.
 
         Parameters
         ----------
@@ -80,12 +80,16 @@ class ProbabilisticClassifierMixin(ClassifierMixin):
         Returns
         -------
         ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
-            Above 0 (binary, multilabel) or greatest (multiclass) where `predict` says so.
+            Positive (binary, multilabel) or largest (multiclass) for the labels that `predict` returns.
         """
         proba = self.predict_proba(X)
         if self.target_encoder_.task_ == "binary":
-            return _log(proba[:, 1]) - _log(proba[:, 0])
-        return _log(proba) if self.target_encoder_.task_ == "multiclass" else _log(proba) - _log(1 - proba)
+            return _clipped_log(proba[:, 1]) - _clipped_log(proba[:, 0])
+        return (
+            _clipped_log(proba)
+            if self.target_encoder_.task_ == "multiclass"
+            else _clipped_log(proba) - _clipped_log(1 - proba)
+        )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -101,7 +105,7 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
 
     def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
         if classes is not None:
-            check_listed(classes, rows.y)
+            check_labels_listed(classes, rows.y)
         super()._start(rows, classes)
 
     def _check_classes(self, rows: Rows, *, partial: bool) -> None:
@@ -111,7 +115,7 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
         if len(present) < 2:
             raise ValueError(
                 f"y has {len(present)} class, {present}, among the rows with a weight; {type(self).__name__} "
-                "needs 2 classes or more (partial_fit(classes=...) names those that come later; "
+                "needs 2 classes or more (pass partial_fit(classes=...) if others come later; "
                 "validation_split holds out the last rows: shuffle rows that are sorted by class)"
             )
 
@@ -126,7 +130,7 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
         validation_data: Any = None,
         **arguments: Any,
     ) -> Self:
-        """Train one more epoch on (X, y), going on from what was learned.
+        """Train one more epoch on (X, y), starting from the current weights.
 
         Parameters
         ----------
@@ -135,14 +139,15 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels there will ever be; for the first call, where y may lack some. Without it they are
-            those of the first y.
+            All labels that any call may have. Pass it to the first call if y lacks some of them; by default
+            the classes are the labels of the first y.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of at least 0.
+            Weights of the rows, at least 0.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
-            Rows to validate on after the epoch; `history_` and callbacks get their loss.
+            Validation rows, evaluated after the epoch, for `history_` and the callbacks.
         **arguments
-            Those of `fit` that are of one epoch, such as `batch_size`, `callbacks` and `verbose`.
+            The arguments of `fit` that concern a single epoch, such as `batch_size`, `callbacks` and
+            `verbose`.
 
         Returns
         -------
@@ -150,20 +155,20 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
         """
         if isinstance(self.class_weight, str):
             raise ValueError(
-                f"class_weight={self.class_weight!r} cannot be known from a part of the data; compute it "
+                f"class_weight={self.class_weight!r} cannot be computed from a part of the data; compute it "
                 "with sklearn.utils.class_weight.compute_class_weight and set it as a dict"
             )
         if classes is not None:
             classes = checked_classes(classes)
             if self.__sklearn_is_fitted__() and not np.array_equal(classes, self.classes_):
                 raise ValueError(
-                    f"classes={classes.tolist()} are not those of the first call, {self.classes_.tolist()}, "
-                    "which the network keeps: leave classes out, or begin with a clone"
+                    f"classes={classes.tolist()} differ from those of the first call, "
+                    f"{self.classes_.tolist()}: leave classes out, or begin with a clone"
                 )
         return self._fit_epoch(X, y, sample_weight, validation_data, arguments, classes)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The probabilities of the classes, in the order of `classes_`.
+        """Predict the probabilities of the classes, in the order of `classes_`.
 
         Parameters
         ----------
@@ -173,18 +178,18 @@ class KerasClassifierMixin(ProbabilisticClassifierMixin, BaseKerasEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Rows sum to 1; for a multilabel target each column is a label's own probability.
+            Probabilities that sum to 1 in each row; for a multilabel target, those of separate labels.
         """
         raw = self._raw_outputs(X)
         return self.target_encoder_.inverse_transform(raw, return_proba=True)
 
 
-def _log(proba: np.ndarray) -> np.ndarray:
+def _clipped_log(proba: np.ndarray) -> np.ndarray:
     return np.log(np.clip(proba, np.finfo(float).tiny, 1.0))
 
 
 class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
-    """Regression of one output or many."""
+    """Regression with one output or several."""
 
     def _new_target_encoder(self, classes: np.ndarray | None) -> ValueEncoder:
         return ValueEncoder()
@@ -193,7 +198,7 @@ class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None, **arguments: Any
     ) -> Self:
-        """Train one more epoch on (X, y), going on from what was learned.
+        """Train one more epoch on (X, y), starting from the current weights.
 
         Parameters
         ----------
@@ -202,11 +207,12 @@ class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of at least 0.
+            Weights of the rows, at least 0.
         validation_data : tuple (X, y) or (X, y, sample_weight), default=None
-            Rows to validate on after the epoch; `history_` and callbacks get their loss.
+            Validation rows, evaluated after the epoch, for `history_` and the callbacks.
         **arguments
-            Those of `fit` that are of one epoch, such as `batch_size`, `callbacks` and `verbose`.
+            The arguments of `fit` that concern a single epoch, such as `batch_size`, `callbacks` and
+            `verbose`.
 
         Returns
         -------
@@ -215,7 +221,7 @@ class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
         return self._fit_epoch(X, y, sample_weight, validation_data, arguments)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The network's outputs.
+        """Predict the target values.
 
         Parameters
         ----------
@@ -225,8 +231,8 @@ class KerasRegressorMixin(RegressorMixin, BaseKerasEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Of the shape of the y in fit, and of the narrower of the floating types of X and y in fit; an
-            integer y has no say, and an integer X counts as Keras' float type.
+            Values with the shape of y in `fit`, in the narrower of the float types of X and y in `fit`. An
+            integer y does not count, and an integer X counts as Keras' float type.
         """
         raw = self._raw_outputs(X)
         return self.target_encoder_.inverse_transform(raw)

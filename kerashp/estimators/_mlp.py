@@ -1,293 +1,146 @@
 """Multilayer perceptrons with explicit parameters, the Keras counterparts of scikit-learn's."""
 
-from collections.abc import Hashable
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from kerashp._arguments import Arguments, hidden_widths
-from kerashp._compat.sklearn import HasMethods, Interval, StrOptions
-from kerashp._memory import Footprint
-from kerashp.estimators._base import BaseKerasEstimator
+from kerashp._compat.sklearn import StrOptions
 from kerashp.estimators._data.rows import Rows
-from kerashp.estimators._data.standardization import in_units, input_statistics, target_units, without_units
-from kerashp.estimators._data.targets import data_arguments
+from kerashp.estimators._data.standardization import model_in_target_units, split_target_units, target_units
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
-from kerashp.estimators._parameters.constraints import TRAINING_CONSTRAINTS
-from kerashp.estimators._training.convergence import AUTO
-from kerashp.estimators._training.handover import built_once
+from kerashp.estimators._perceptron import KerasMLP
+from kerashp.estimators._training.handover import build_once
 from kerashp.estimators._training.warm_start import units_from
-from kerashp.models import build_model, optimizer_slots
-from kerashp.training._members.convergence import Convergence
-
-_CHECK = Arguments("build_model")
-# Of weights and of the optimizer's state: the model's, a program's before and after, and those on their way.
-_COPIES = 4
-_AUTO_BATCH = 200  # scikit-learn's MLPs: min(200, n_samples)
-
-# The parameters that go to build_model as they are.
-_NETWORK_CONSTRAINTS: dict[str, Any] = {
-    "n_hidden": [Interval(Integral, 0, None, closed="left")],
-    "n_neurons": [Interval(Integral, 1, None, closed="left"), StrOptions({"input"}), list, tuple, np.ndarray],
-    "learning_rate": [Interval(Real, 0, None, closed="neither"), HasMethods("get_config"), None],
-    "taper": [Interval(Real, 0, 1, closed="right")],
-    "activation": [str, callable],
-    "kernel_initializer": [str, callable],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
-    "l1": [Interval(Real, 0, None, closed="left")],
-    "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-    "activity_l1": [Interval(Real, 0, None, closed="left")],
-    "batch_normalization": ["boolean"],
-    "optimizer": [str, HasMethods("apply_gradients")],
-    "momentum": [Interval(Real, 0, 1, closed="left"), None],
-    "beta_1": [Interval(Real, 0, 1, closed="left"), None],
-    "weight_decay": [Interval(Real, 0, None, closed="left"), None],
-    "clipnorm": [Interval(Real, 0, None, closed="neither"), None],
-}
 
 
-def _repeated_rows(rows: Rows) -> float:
-    """How many rows there are, where integer weights repeat them; fractions of a row count as one."""
-    if rows.sample_weight is None:
-        return float(len(rows.X))
-    return max(float(rows.sample_weight.sum()), float(np.count_nonzero(rows.sample_weight)), 1.0)
+class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
+    """A multilayer perceptron for binary, multiclass or multilabel classification.
 
-
-def _mark(rows: Rows) -> bytes:
-    """By which a call's rows are known again; empty for one row, which may come again in any stream."""
-    return rows.X[[0, -1]].tobytes() if len(rows.X) > 1 else b""
-
-
-class _KerasMLP(BaseKerasEstimator):
-    """Both perceptrons: `build_model` with the parameters' values."""
-
-    _takes_axes = False
-    _l2_of_one_row: ClassVar[float]  # what l2="auto" divides by the number of rows
-    _l2: float  # the penalty that a new model gets
-    _first_passed: bytes | None = b""  # the mark of a stream's first rows; None once they have come again
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **_NETWORK_CONSTRAINTS,
-        **TRAINING_CONSTRAINTS,
-        "normalize": ["boolean"],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "epochs": [*TRAINING_CONSTRAINTS["epochs"], StrOptions({AUTO})],
-        "tol": [Interval(Real, 0, None, closed="left"), None],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "dtype": [StrOptions({"float32", "float64"})],
-    }
-
-    n_hidden: int
-    n_neurons: Any
-    taper: float
-    l2: Any
-    normalize: bool
-    optimizer: Any
-    batch_size: Any
-    epochs: Any
-    tol: float | None
-    n_iter_no_change: int
-    shuffle: bool
-    warm_start_from: Any
-    dtype: str
-    verbose: Any
-
-    def __init__(self, **parameters: Any) -> None:  # whose defaults are in the signatures of subclasses
-        for name, value in parameters.items():
-            setattr(self, name, value)
-
-    def _dtype(self) -> str:
-        return self.dtype
-
-    def _build(self, X: np.ndarray) -> keras.Model:
-        self._check_memory(X)
-        network = {name: getattr(self, name) for name in _NETWORK_CONSTRAINTS}
-        return build_model(
-            **network | {"l2": self._l2},
-            **data_arguments(self.target_encoder_, X),
-            normalize=np.zeros((1, *X.shape[1:])) if self.normalize else None,  # see `_standardize`
-        )
-
-    def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
-        super()._start(rows, classes)
-        self._l2 = self._l2_of_one_row / _repeated_rows(rows) if self.l2 == "auto" else self.l2
-        self._first_passed = _mark(rows)
-
-    def _go_on(self, rows: Rows, *, partial: bool) -> None:
-        super()._go_on(rows, partial=partial)
-        regularizers = [getattr(layer, "kernel_regularizer", None) for layer in self._network.layers]
-        penalties = [own for own in regularizers if isinstance(own, keras.regularizers.L1L2) and own.l2]
-        if self.l2 != "auto" or not penalties:
-            return
-        if partial and self._first_passed and self._first_passed == _mark(rows):
-            self._first_passed = None
-        if partial and self._first_passed is None:
-            return  # these are further epochs of rows that count already
-        n_before = self._l2_of_one_row / float(penalties[0].l2) if partial else 0.0
-        for penalty in penalties:
-            penalty.l2 = self._l2_of_one_row / (n_before + _repeated_rows(rows))
-        self._network.train_function = self._network.test_function = None  # Keras has traced it as a constant
-
-    def _build_key(self, rows: Rows, seed: int) -> Hashable:
-        return super()._build_key(rows, seed), self._l2
-
-    def _standardize(self, rows: Rows, passed: Rows) -> None:
-        # `_build` gives all folds one model, which changes nothing yet; that of `warm_start_from` knows more.
-        own = self.normalize and self.warm_start_from is None
-        self._statistics = input_statistics(rows, self._floatx()) if own else None
-
-    def _check_memory(self, X: np.ndarray) -> None:
-        """Refuse before building what cannot be trained; what `build_model` refuses anyhow, it says."""
-        try:
-            widths = hidden_widths(_CHECK, self.n_hidden, self.n_neurons, self.taper, X[0].size)
-        except (TypeError, ValueError):
-            return
-        batch_size = int(self._fit_arguments(len(X))["batch_size"])
-        footprint = Footprint(
-            X[0].size,
-            self.target_encoder_.width_,
-            itemsize=np.dtype(self.dtype).itemsize,
-            copies=lambda: _COPIES * (1 + optimizer_slots(self.optimizer)),
-            batch_size=min(batch_size, len(X)),
-        )
-        footprint.check(Arguments(type(self).__name__), self.n_neurons, widths)
-
-    def _convergence(self) -> list[keras.callbacks.Callback]:
-        return [] if self.tol is None else [Convergence(self.tol, self.n_iter_no_change)]
-
-    def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
-        batch_size = max(1, min(_AUTO_BATCH, n_samples)) if self.batch_size == "auto" else self.batch_size
-        return {
-            "batch_size": batch_size,
-            "epochs": self.epochs,
-            "shuffle": self.shuffle,
-            "verbose": self.verbose,
-        }
-
-
-class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
-    """A multilayer perceptron that classifies: binary, multiclass or multilabel.
-
-    The network is `kerashp.build_model`'s: Dense layers with what the parameters ask for, an output layer
-    and a loss that follow from the target. The defaults learn from raw data. With them, batches are whole for
-    up to 200 rows and the loss is a mean weighted by the sample weights, so that an integer weight equals
-    repeated rows.
+    `kerashp.build_model` makes the network: Dense layers according to the parameters, and an output layer and
+    a loss that follow from the target. The defaults are suited to raw data. With them, up to 200 rows are one
+    batch, and the loss is weighted by the sample weights, so that an integer weight equals repeated rows.
 
     Parameters
     ----------
     n_hidden : int, default=1
-        Hidden layers, at least 0.
+        The number of hidden layers, at least 0.
     n_neurons : int, sequence of int or "input", default=100
-        Width of the hidden layers; one a layer; or the input's own width, the advised starting point.
+        The width of the hidden layers; a sequence has one width for each layer. "input" is the width of the
+        input, the recommended starting point.
     learning_rate : float, keras LearningRateSchedule or None, default=5e-3
-        The optimizer's rate; None keeps the optimizer's own.
+        The optimizer's learning rate; None keeps the optimizer's own rate.
     taper : float in (0, 1], default=1.0
-        Each hidden layer has `taper` times the width of the one before, never under 1.
+        Each hidden layer has `taper` times the width of the previous one, at least 1.
     activation : str or callable, default="relu"
-        Of the hidden layers.
+        The activation of the hidden layers.
     kernel_initializer : str or keras Initializer, default="glorot_uniform"
-        "auto" is He for ReLU and its kin, LeCun for tanh and SELU, Glorot for the others.
+        The initializer of the kernels. "auto" is He for ReLU and similar functions, LeCun for tanh and SELU,
+        Glorot for all others.
     dropout : float in [0, 1), default=0.0
-        The share of units dropped after each hidden layer.
+        The fraction of units that is dropped after each hidden layer.
     l1 : float, default=0.0
-        Penalty on the kernels' absolute values.
+        The penalty on the absolute values of the kernels.
     l2 : float or "auto", default="auto"
-        Penalty on the kernels' squares. "auto" is 1 / n_samples, of the rows passed to `fit`, and with
-        `partial_fit` of those passed so far, until the first call's rows come again. n_samples is the sum of
-        the sample weights, so that integer weights count as repeated rows, or the number of rows with a
-        weight where that is larger.
+        The penalty on the squares of the kernels. "auto" is 1 / n_samples for the rows passed to `fit`. With
+        `partial_fit`, n_samples counts all rows passed so far, until the rows of the first call are repeated.
+        Integer weights count as repeated rows: n_samples is the sum of the sample weights, or the number of
+        rows with a positive weight if that is larger.
     activity_l1 : float, default=0.0
-        Penalty on the hidden layers' outputs.
+        The penalty on the absolute outputs of the hidden layers.
     batch_normalization : bool, default=False
-        Whether a `BatchNormalization` stands before each hidden activation.
+        Whether a `BatchNormalization` layer comes before each hidden activation.
     normalize : bool, default=True
-        Whether the first layer, a `keras.layers.Normalization`, standardises the inputs with the weighted
-        means and variances of the training rows: without those held out to validate on, with the sample
-        weights and without the class weights. A constant column is only centred. `model_` and what is
-        saved take rows as they are. Later calls of `partial_fit`, and of `fit` with `warm_start`, keep the
-        statistics of the first; with `warm_start_from` those of the source go along with the weights, and a
-        source without any leaves the inputs as they are.
+        Whether the first layer, a `keras.layers.Normalization`, standardises the inputs. Its means and
+        variances are those of the training rows, without the rows held out for validation, weighted by the
+        sample weights but not by class weights. A constant column is only centred. `model_` and saved models
+        take rows that are not standardised. Later calls of `partial_fit`, and of `fit` with `warm_start`,
+        keep the statistics of the first call. With `warm_start_from`, the statistics of the source are used
+        along with its weights; if the source has none, the inputs are not standardised.
     optimizer : str or keras Optimizer, default="adam"
-        A name, or an optimizer, which is copied; `learning_rate` replaces its rate, unless it is None.
+        A name in `keras.optimizers`, or an optimizer, which is copied. `learning_rate` replaces its rate
+        unless it is None.
     momentum, beta_1, weight_decay, clipnorm : float or None, default=None
-        The optimizer's, where it takes them; None is its own default.
+        Arguments of the optimizer, if it takes them; None keeps its defaults.
     batch_size : int or "auto", default="auto"
-        Rows of a training step; "auto" is min(200, n_samples).
+        The number of rows in a training step; "auto" is min(200, n_samples).
     epochs : int or "auto", default="auto"
-        Passes over the training rows, the most where training may stop early. "auto" is 200, or as many more
-        as 2,000 updates take: max(200, ceil(2000 / steps of an epoch)), of the rows that are trained on and
-        the batch size of this call; for the schedule, `partial_fit` reckons with the rows of the call.
+        The number of passes over the training rows; the maximum if training may stop early. "auto" is
+        max(200, ceil(2000 / number of steps in an epoch)): 200 epochs or as many as give 2,000 updates, for
+        the training rows and the batch size of this call. In `partial_fit`, it is the length of the schedule,
+        for the rows of the call.
     tol : float or None, default=1e-4
-        Training ends when the training loss has not fallen by `tol` below the least one before for more than
-        `n_iter_no_change` epochs in a row, as in scikit-learn; the weights stay the last epoch's. A
-        `ConvergenceWarning` tells of a loss that still fell in the last of `epochs`. None is without both.
-        It has no part in `partial_fit`, beside an `EarlyStopping` (`early_stopping=True`, or one of
-        `callbacks`), which decides instead, and where a search says for how long the best is refitted.
+        Training ends if the training loss has not decreased by `tol` below its minimum for more than
+        `n_iter_no_change` epochs in a row, as in scikit-learn; the weights are those of the last epoch. A
+        `ConvergenceWarning` is given if the loss still decreased at the end of `epochs`. None disables both.
+        `tol` has no effect in `partial_fit`, with an `EarlyStopping` (`early_stopping=True` or in
+        `callbacks`), and when a search fixes the number of epochs of the refit.
     n_iter_no_change : int, default=10
-        Epochs without such a fall that are tolerated.
+        The number of epochs without such a decrease that are tolerated.
     schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
-        How the learning rate goes from its peak, the optimizer's own rate, over `epochs`: not at all; down to
-        0 by half a cosine; the same three times, each period twice as long as the one before; a tenth of it
-        after each third of the epochs; or steadily down to a hundredth. For other numbers pass
-        `kerashp.callbacks.CosineRestarts` or `StepDrop` as `callbacks`.
+        How the learning rate changes over `epochs` from its peak, the optimizer's rate: "constant", not at
+        all; "cosine", half a cosine down to 0; "cosine_restarts", three such periods, each twice as long as
+        the previous one; "step", to a tenth after each third of the epochs; "exponential", continuously down
+        to a hundredth. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
+        `callbacks`.
     warmup_epochs : float, default=0.0
-        Epochs, of those, in which the rate first rises from 0 to the peak.
+        The number of these epochs in which the rate first rises linearly from 0 to the peak.
     early_stopping : bool, default=False
-        Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
-        `fit`'s `validation_data`, or at a part of the training rows held out for it.
+        Whether to stop training when the validation loss has not decreased for `patience` epochs. The
+        validation rows are the `validation_data` of `fit`, or a part of the training rows that is held out.
     validation_fraction : float in (0, 1), default=0.1
-        The part held out, stratified by class, with none of a class of one row; only with early stopping and
-        no `validation_data`.
+        The fraction of the training rows that is held out, stratified by class; a class with a single row
+        stays in the training rows. It is used only with early stopping and without `validation_data`.
     patience : int, default=10
-        Epochs without an improvement before training stops.
+        The number of epochs without an improvement after which training stops.
     min_delta : float, default=0.0
-        The least fall of the validation loss that counts as an improvement.
+        The smallest decrease of the validation loss that counts as an improvement.
     restore_best_weights : bool, default=True
-        Whether early stopping ends with the best epoch's weights instead of the last's.
+        Whether early stopping restores the weights of the best epoch instead of keeping those of the last.
     callbacks : list of keras.callbacks.Callback, default=None
-        Copied for each fit; `callbacks_` holds the copies.
+        Callbacks, which are copied for each fit; `callbacks_` has the copies.
     class_weight : dict, list of dict or "balanced", default=None
-        Weights of the labels; "balanced" is n_samples / (n_classes * n_samples_of_the_class).
+        Weights of the labels; "balanced" is n_samples / (n_classes * number of rows of the class).
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new order.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the fit before.
-    warm_start_from : fitted estimator of kerashp's, keras.Model or path of a .keras file, default=None
-        What a new model begins with: the weights of all layers, of the output's where it has the same shape
-        and classes. It is only read, and a clone has the same one. See `kerashp.models.transfer` to choose
-        the layers, and to freeze them.
+        Whether `fit` continues from the weights of the previous fit.
+    warm_start_from : fitted estimator of kerashp, keras.Model or path of a .keras file, default=None
+        The source of a new model's initial weights. The weights of all layers are copied, those of the output
+        layer only if its shape and the classes are the same. The source is only read, and clones share it.
+        See `kerashp.models.transfer` to choose the layers and to freeze them.
     dtype : {"float32", "float64"}, default="float32"
-        The float type of weights and arithmetic.
+        The float type of the weights and the computation.
     random_state : int, RandomState instance or None, default=None
-        Weights, order of the rows, held-out rows and dropout. The same int gives the same numbers.
+        Determines the initial weights, the order of the rows, the held-out rows and dropout. An int gives the
+        same results in each fit.
     verbose : {"auto", 0, 1, 2}, default=0
-        Keras' progress.
+        Keras' progress output.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The sorted labels.
     model_ : keras.Model
-        The trained network.
+        The trained model.
     history_ : dict of str to list of float
-        The curves: `loss`, `val_loss` and the like, one value an epoch.
+        The curves (`loss`, `val_loss`, metrics), with one value for each epoch.
     best_epoch_ : int
-        The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+        The index in `history_` of the best epoch, which early stopping restores.
     callbacks_ : list of keras.callbacks.Callback
-        Those of the last fit, with what they collected: copies of the user's, and what `early_stopping` and
-        `schedule` add. Pickles and copies of the estimator are without them.
+        The callbacks of the last fit with the state that they collected: copies of those passed, and those
+        that `early_stopping` and `schedule` add. Pickles and copies of the estimator do not have them.
     stopped_early_ : bool
-        Whether training ended before `epochs`, as by `tol` or early stopping; not where the loss diverged.
+        Whether training ended before `epochs`, for example by `tol` or early stopping, unless the loss
+        diverged.
     baseline_loss_ : float or None
-        The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
-        `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a
-        search trained together.
+        The loss of predicting the mean of the targets, or the proportions of the classes, for all training
+        rows; `kerashp.diagnostics.diagnose` uses it. None if it is unknown, as for hinge losses and for fits
+        that a search trained together.
     n_features_in_ : int
-        Width of the rows in fit.
+        The number of columns of X in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X had string names.
+        The names of the columns, if X has string names.
 
     References
     ----------
@@ -304,7 +157,7 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
 
     _l2_of_one_row = 1.0
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **_KerasMLP._parameter_constraints,
+        **KerasMLP._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
@@ -391,129 +244,138 @@ class KerasMLPClassifier(KerasClassifierMixin, _KerasMLP):
         return {**super()._fit_arguments(n_samples), "class_weight": self.class_weight}
 
 
-class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
-    """A multilayer perceptron that predicts numbers, one output or many.
+class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
+    """A multilayer perceptron for regression with one output or several.
 
-    The network is `kerashp.build_model`'s: Dense layers with what the parameters ask for, an output layer
-    and a loss that follow from the target. The defaults learn from raw data. With them, batches are whole for
-    up to 200 rows and the loss is a mean weighted by the sample weights, so that an integer weight equals
-    repeated rows.
+    `kerashp.build_model` makes the network: Dense layers according to the parameters, and an output layer and
+    a loss that follow from the target. The defaults are suited to raw data. With them, up to 200 rows are one
+    batch, and the loss is weighted by the sample weights, so that an integer weight equals repeated rows.
 
     Parameters
     ----------
     n_hidden : int, default=1
-        Hidden layers, at least 0.
+        The number of hidden layers, at least 0.
     n_neurons : int, sequence of int or "input", default=100
-        Width of the hidden layers; one a layer; or the input's own width, the advised starting point.
+        The width of the hidden layers; a sequence has one width for each layer. "input" is the width of the
+        input, the recommended starting point.
     learning_rate : float, keras LearningRateSchedule or None, default=5e-3
-        The optimizer's rate; None keeps the optimizer's own.
+        The optimizer's learning rate; None keeps the optimizer's own rate.
     taper : float in (0, 1], default=1.0
-        Each hidden layer has `taper` times the width of the one before, never under 1.
+        Each hidden layer has `taper` times the width of the previous one, at least 1.
     activation : str or callable, default="relu"
-        Of the hidden layers.
+        The activation of the hidden layers.
     kernel_initializer : str or keras Initializer, default="glorot_uniform"
-        "auto" is He for ReLU and its kin, LeCun for tanh and SELU, Glorot for the others.
+        The initializer of the kernels. "auto" is He for ReLU and similar functions, LeCun for tanh and SELU,
+        Glorot for all others.
     dropout : float in [0, 1), default=0.0
-        The share of units dropped after each hidden layer.
+        The fraction of units that is dropped after each hidden layer.
     l1 : float, default=0.0
-        Penalty on the kernels' absolute values.
+        The penalty on the absolute values of the kernels.
     l2 : float or "auto", default="auto"
-        Penalty on the kernels' squares. "auto" is 4 / n_samples, of the rows passed to `fit`, and with
-        `partial_fit` of those passed so far, until the first call's rows come again. n_samples is the sum of
-        the sample weights, so that integer weights count as repeated rows, or the number of rows with a
-        weight where that is larger.
+        The penalty on the squares of the kernels. "auto" is 4 / n_samples for the rows passed to `fit`. With
+        `partial_fit`, n_samples counts all rows passed so far, until the rows of the first call are repeated.
+        Integer weights count as repeated rows: n_samples is the sum of the sample weights, or the number of
+        rows with a positive weight if that is larger.
     activity_l1 : float, default=0.0
-        Penalty on the hidden layers' outputs.
+        The penalty on the absolute outputs of the hidden layers.
     batch_normalization : bool, default=False
-        Whether a `BatchNormalization` stands before each hidden activation.
+        Whether a `BatchNormalization` layer comes before each hidden activation.
     normalize : bool, default=True
-        Whether the first layer, a `keras.layers.Normalization`, standardises the inputs with the weighted
-        means and variances of the training rows: without those held out to validate on, with the sample
-        weights. A constant column is only centred. `model_` and what is saved take rows as they are. Later
-        calls of `partial_fit`, and of `fit` with `warm_start`, keep the statistics of the first; with
-        `warm_start_from` those of the source go along with the weights, and a source without any leaves
-        the inputs as they are.
+        Whether the first layer, a `keras.layers.Normalization`, standardises the inputs. Its means and
+        variances are those of the training rows, without the rows held out for validation, weighted by the
+        sample weights. A constant column is only centred. `model_` and saved models take rows that are not
+        standardised. Later calls of `partial_fit`, and of `fit` with `warm_start`, keep the statistics of the
+        first call. With `warm_start_from`, the statistics of the source are used along with its weights; if
+        the source has none, the inputs are not standardised.
     normalize_target : bool, default=True
-        Whether the network learns standardised targets: each output less its weighted mean, divided by its
-        standard deviation, over the rows passed to `fit`, those held out among them. A constant output is
-        divided by its size where that is below 1, and otherwise only centred. Losses, curves, `min_delta`,
-        `baseline_loss_` and what callbacks see are then of the standardised targets; `predict`, `model_` and
-        what is saved give the target's own units. Statistics are kept as those of `normalize`.
+        Whether the network learns standardised targets: each output minus its weighted mean, divided by its
+        standard deviation, both over all rows passed to `fit`, including those held out. A constant output is
+        centred, and divided by its absolute value if that is below 1. Losses, curves, `min_delta`,
+        `baseline_loss_` and the logs of callbacks then refer to the standardised targets; `predict`, `model_`
+        and saved models return the units of the target. Later calls keep the statistics as for `normalize`.
     optimizer : str or keras Optimizer, default="adam"
-        A name, or an optimizer, which is copied; `learning_rate` replaces its rate, unless it is None.
+        A name in `keras.optimizers`, or an optimizer, which is copied. `learning_rate` replaces its rate
+        unless it is None.
     momentum, beta_1, weight_decay, clipnorm : float or None, default=None
-        The optimizer's, where it takes them; None is its own default.
+        Arguments of the optimizer, if it takes them; None keeps its defaults.
     batch_size : int or "auto", default="auto"
-        Rows of a training step; "auto" is min(200, n_samples).
+        The number of rows in a training step; "auto" is min(200, n_samples).
     epochs : int or "auto", default="auto"
-        Passes over the training rows, the most where training may stop early. "auto" is 200, or as many more
-        as 2,000 updates take: max(200, ceil(2000 / steps of an epoch)), of the rows that are trained on and
-        the batch size of this call; for the schedule, `partial_fit` reckons with the rows of the call.
+        The number of passes over the training rows; the maximum if training may stop early. "auto" is
+        max(200, ceil(2000 / number of steps in an epoch)): 200 epochs or as many as give 2,000 updates, for
+        the training rows and the batch size of this call. In `partial_fit`, it is the length of the schedule,
+        for the rows of the call.
     tol : float or None, default=1e-4
-        Training ends when the training loss has not fallen by `tol` below the least one before for more than
-        `n_iter_no_change` epochs in a row, as in scikit-learn; the weights stay the last epoch's. A
-        `ConvergenceWarning` tells of a loss that still fell in the last of `epochs`. None is without both.
-        It has no part in `partial_fit`, beside an `EarlyStopping` (`early_stopping=True`, or one of
-        `callbacks`), which decides instead, and where a search says for how long the best is refitted.
+        Training ends if the training loss has not decreased by `tol` below its minimum for more than
+        `n_iter_no_change` epochs in a row, as in scikit-learn; the weights are those of the last epoch. A
+        `ConvergenceWarning` is given if the loss still decreased at the end of `epochs`. None disables both.
+        `tol` has no effect in `partial_fit`, with an `EarlyStopping` (`early_stopping=True` or in
+        `callbacks`), and when a search fixes the number of epochs of the refit.
     n_iter_no_change : int, default=10
-        Epochs without such a fall that are tolerated.
+        The number of epochs without such a decrease that are tolerated.
     schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
-        How the learning rate goes from its peak, the optimizer's own rate, over `epochs`: not at all; down to
-        0 by half a cosine; the same three times, each period twice as long as the one before; a tenth of it
-        after each third of the epochs; or steadily down to a hundredth. For other numbers pass
-        `kerashp.callbacks.CosineRestarts` or `StepDrop` as `callbacks`.
+        How the learning rate changes over `epochs` from its peak, the optimizer's rate: "constant", not at
+        all; "cosine", half a cosine down to 0; "cosine_restarts", three such periods, each twice as long as
+        the previous one; "step", to a tenth after each third of the epochs; "exponential", continuously down
+        to a hundredth. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
+        `callbacks`.
     warmup_epochs : float, default=0.0
-        Epochs, of those, in which the rate first rises from 0 to the peak.
+        The number of these epochs in which the rate first rises linearly from 0 to the peak.
     early_stopping : bool, default=False
-        Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
-        `fit`'s `validation_data`, or at a part of the training rows held out for it.
+        Whether to stop training when the validation loss has not decreased for `patience` epochs. The
+        validation rows are the `validation_data` of `fit`, or a part of the training rows that is held out.
     validation_fraction : float in (0, 1), default=0.1
-        The part held out; only with early stopping and no `validation_data`.
+        The fraction of the training rows that is held out. It is used only with early stopping and without
+        `validation_data`.
     patience : int, default=10
-        Epochs without an improvement before training stops.
+        The number of epochs without an improvement after which training stops.
     min_delta : float, default=0.0
-        The least fall of the validation loss that counts as an improvement.
+        The smallest decrease of the validation loss that counts as an improvement.
     restore_best_weights : bool, default=True
-        Whether early stopping ends with the best epoch's weights instead of the last's.
+        Whether early stopping restores the weights of the best epoch instead of keeping those of the last.
     callbacks : list of keras.callbacks.Callback, default=None
-        Copied for each fit; `callbacks_` holds the copies. Their `model` is the network that trains, which
-        `normalize_target` gives standardised targets; what kerashp's `ModelCheckpoint` saves is `model_`.
+        Callbacks, which are copied for each fit; `callbacks_` has the copies. Their `model` is the network
+        that trains, which has standardised targets with `normalize_target`; kerashp's `ModelCheckpoint` saves
+        `model_`.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new order.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the fit before.
-    warm_start_from : fitted estimator of kerashp's, keras.Model or path of a .keras file, default=None
-        What a new model begins with: the weights of all layers, of the output's where it has the same shape
-        and classes. It is only read, and a clone has the same one. See `kerashp.models.transfer` to choose
-        the layers, and to freeze them.
+        Whether `fit` continues from the weights of the previous fit.
+    warm_start_from : fitted estimator of kerashp, keras.Model or path of a .keras file, default=None
+        The source of a new model's initial weights. The weights of all layers are copied, those of the output
+        layer only if its shape and the classes are the same. The source is only read, and clones share it.
+        See `kerashp.models.transfer` to choose the layers and to freeze them.
     dtype : {"float32", "float64"}, default="float32"
-        The float type of weights and arithmetic.
+        The float type of the weights and the computation.
     random_state : int, RandomState instance or None, default=None
-        Weights, order of the rows, held-out rows and dropout. The same int gives the same numbers.
+        Determines the initial weights, the order of the rows, the held-out rows and dropout. An int gives the
+        same results in each fit.
     verbose : {"auto", 0, 1, 2}, default=0
-        Keras' progress.
+        Keras' progress output.
 
     Attributes
     ----------
     model_ : keras.Model
-        The trained network; with `normalize_target` a layer after it gives the target's own units.
+        The trained model; with `normalize_target`, its last layer converts predictions to the units of the
+        target.
     history_ : dict of str to list of float
-        The curves: `loss`, `val_loss` and the like, one value an epoch.
+        The curves (`loss`, `val_loss`, metrics), with one value for each epoch.
     best_epoch_ : int
-        The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+        The index in `history_` of the best epoch, which early stopping restores.
     callbacks_ : list of keras.callbacks.Callback
-        Those of the last fit, with what they collected: copies of the user's, and what `early_stopping` and
-        `schedule` add. Pickles and copies of the estimator are without them.
+        The callbacks of the last fit with the state that they collected: copies of those passed, and those
+        that `early_stopping` and `schedule` add. Pickles and copies of the estimator do not have them.
     stopped_early_ : bool
-        Whether training ended before `epochs`, as by `tol` or early stopping; not where the loss diverged.
+        Whether training ended before `epochs`, for example by `tol` or early stopping, unless the loss
+        diverged.
     baseline_loss_ : float or None
-        The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
-        `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a
-        search trained together.
+        The loss of predicting the mean of the targets, or the proportions of the classes, for all training
+        rows; `kerashp.diagnostics.diagnose` uses it. None if it is unknown, as for hinge losses and for fits
+        that a search trained together.
     n_features_in_ : int
-        Width of the rows in fit.
+        The number of columns of X in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X had string names.
+        The names of the columns, if X has string names.
 
     References
     ----------
@@ -530,7 +392,7 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
 
     _l2_of_one_row = 4.0
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **_KerasMLP._parameter_constraints,
+        **KerasMLP._parameter_constraints,
         "normalize_target": ["boolean"],
     }
 
@@ -615,16 +477,16 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
 
     @property
     def model_(self) -> keras.Model:
-        """The network, with the layer that gives the target's own units where it learns standardised ones."""
+        """The trained model, whose predictions are in the units of the target."""
         if "model_" not in vars(self):
             raise AttributeError(f"This {type(self).__name__} is not fitted: it has no model_ yet")
         encoder, network = self.target_encoder_, self._network
         if encoder.mean_ is None:
             return network
-        known, model = vars(self).get("_whole", (None, None))
-        if known is not network:
-            model = in_units(network, encoder.mean_, encoder.deviation_)
-            self._whole = network, model
+        cached_network, model = vars(self).get("_whole_model", (None, None))
+        if cached_network is not network:
+            model = model_in_target_units(network, encoder.mean_, encoder.deviation_)
+            self._whole_model = network, model
         return model
 
     @model_.setter
@@ -632,13 +494,13 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         self.__dict__["model_"] = network
 
     def _adopt(self, model: keras.Model) -> None:
-        parts = without_units(model)
+        parts = split_target_units(model)
         self.model_ = model if parts is None else parts[0]
         if parts is not None:
             self.target_encoder_.standardize(*parts[1:])
 
-    def _measured(self, X: np.ndarray) -> tuple[keras.Model, int]:
-        model, width = super()._measured(X)
+    def _new_model_and_width(self, X: np.ndarray) -> tuple[keras.Model, int]:
+        model, width = super()._new_model_and_width(X)
         units = None if self.normalize_target else self._units_of_source(model)
         if units is not None:
             mean, deviation = units
@@ -647,20 +509,20 @@ class KerasMLPRegressor(KerasRegressorMixin, _KerasMLP):
         return model, width
 
     def _units_of_source(self, network: keras.Model) -> tuple[np.ndarray, np.ndarray] | None:
-        """See `units_from`; folds that share a network read a source that is a file once."""
+        """Call `units_from`, only once for folds that share a network, since the source may be a file."""
         source = self.warm_start_from
         if source is None:
             return None
-        return built_once(("units of source", id(network)), lambda: units_from(network, source))
+        return build_once(("units of source", id(network)), lambda: units_from(network, source))
 
-    def _standardize(self, rows: Rows, passed: Rows) -> None:
-        super()._standardize(rows, passed)
+    def _standardize(self, rows: Rows, all_rows: Rows) -> None:
+        super()._standardize(rows, all_rows)
         if not self.normalize_target:
             return
         units = self._units_of_source(self._network)
         if units is None:
-            # Of all rows: fits that hold out others then have equal targets, which a search keeps once.
-            units = target_units(passed)
+            # With all rows, fits that hold out different rows have equal targets, which a search stores once.
+            units = target_units(all_rows)
         self.target_encoder_.standardize(*units)
 
     def _check_values(self, rows: Rows) -> None:

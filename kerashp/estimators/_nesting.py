@@ -7,8 +7,8 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
 
-def within(estimator: Any) -> Any:
-    """What a pipeline or a transformed target is around; fitted where that is. None: it is neither."""
+def inner_estimator(estimator: Any) -> Any:
+    """The estimator inside a pipeline or a transformed target, fitted if that is; None for any other."""
     if isinstance(estimator, Pipeline):
         return estimator.steps[-1][1]
     if isinstance(estimator, TransformedTargetRegressor):
@@ -16,32 +16,33 @@ def within(estimator: Any) -> Any:
     return None
 
 
-def around(estimator: Any) -> Iterator[Any]:
-    """The pipelines and transformed targets around what is in the middle, from the outside in."""
-    while (inner := within(estimator)) is not None:
+def wrappers_of(estimator: Any) -> Iterator[Any]:
+    """The pipelines and transformed targets around the innermost estimator, from outside to inside."""
+    while (inner := inner_estimator(estimator)) is not None:
         yield estimator
         estimator = inner
 
 
-def path_to(estimator: Any, name: str) -> str:
-    """What a parameter of what is in the middle is called from outside."""
+def parameter_path(estimator: Any, name: str) -> str:
+    """The name that a parameter of the innermost estimator has in the outermost one."""
     steps = [
-        outer.steps[-1][0] if isinstance(outer, Pipeline) else "regressor" for outer in around(estimator)
+        wrapper.steps[-1][0] if isinstance(wrapper, Pipeline) else "regressor"
+        for wrapper in wrappers_of(estimator)
     ]
     return "__".join([*steps, name])
 
 
 def fit_argument(estimator: Any, name: str) -> str:
-    """What an argument of the `fit` of what is in the middle is called from outside.
+    """The name that an argument of the innermost estimator's `fit` has in the outermost `fit`.
 
-    A transformed target passes its regressor the arguments of `fit` as they are.
+    A transformed target passes the arguments of `fit` to its regressor under the same names.
     """
-    steps = [outer.steps[-1][0] for outer in around(estimator) if isinstance(outer, Pipeline)]
+    steps = [wrapper.steps[-1][0] for wrapper in wrappers_of(estimator) if isinstance(wrapper, Pipeline)]
     return "__".join([*steps, name])
 
 
 def innermost(estimator: Any) -> Any:
-    """What is in the middle of all pipelines and transformed targets."""
-    while (inner := within(estimator)) is not None:
+    """The estimator inside all pipelines and transformed targets."""
+    while (inner := inner_estimator(estimator)) is not None:
         estimator = inner
     return estimator

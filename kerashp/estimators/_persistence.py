@@ -1,4 +1,4 @@
-"""An estimator in a folder without pickle: Keras' archive, arrays, and JSON that holds their digests."""
+"""Saves an estimator to a folder without pickle: Keras' archive, arrays, and JSON with their digests."""
 
 import inspect
 import math
@@ -15,49 +15,49 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from kerashp._archives import check_archive, load_model, read_arrays, warn_of_known_holes, write_arrays
-from kerashp._arguments import shown
-from kerashp._files import digest, read_json, regular_file, write_json, written_beside
+from kerashp._archives import check_archive, load_model, read_arrays, warn_of_vulnerable_keras, write_arrays
+from kerashp._arguments import short_repr
+from kerashp._files import atomic_write, digest, read_json, regular_file, write_json
 from kerashp._version import __version__
 from kerashp.estimators._data.models import output_width
 from kerashp.estimators._data.rows import Rows
-from kerashp.estimators._parameters.packing import packed, unpacked
+from kerashp.estimators._parameters.packing import pack_objects, unpack_objects
 
 _MODEL, _ARRAYS, _MANIFEST = "model.keras", "arrays.npz", "estimator.json"
 _FORMAT = 1
-_MOST_FEATURES = 2**28  # of a row
+_MAX_FEATURES = 2**28  # of a row
 _ALWAYS_LEARNED = ("n_features_in_", "history_", "best_epoch_", "stopped_early_")
-_KEPT_OTHERWISE = ("model_", "target_encoder_", "feature_names_in_", "feature_encoder_", "callbacks_")
-_NOT_KEPT = ("callbacks_", "_whole")  # by pickle: what a user passed, and what follows from the rest
+_STORED_ELSEWHERE = ("model_", "target_encoder_", "feature_names_in_", "feature_encoder_", "callbacks_")
+_NOT_PICKLED = ("callbacks_", "_whole_model")  # objects of the user, and a model made from the others
 _OBJECT = "object:"  # marks arrays of Python strings, which NumPy would pickle
-_TUPLE = "tuple"  # JSON knows lists only
+_TUPLE = "tuple"  # JSON has lists only
 _DTYPE = "dtype"
-_PAIRS = "pairs"  # a dict; JSON's own would turn every key into a string
+_PAIRS = "pairs"  # a dict, since the keys of a JSON object are strings
 
 
 class Persistent:
-    """An estimator that pickle, deepcopy, `save` and `load` keep."""
+    """An estimator that can be pickled, copied, saved and loaded."""
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
-        return {name: packed(value) for name, value in state.items() if name not in _NOT_KEPT}
+        return {name: pack_objects(value) for name, value in state.items() if name not in _NOT_PICKLED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(  # type: ignore[misc]
-            {name: unpacked(value) for name, value in state.items()}
+            {name: unpack_objects(value) for name, value in state.items()}
         )
 
     def save(self, path: str | Path) -> None:
-        """Keep the fitted estimator in a folder, without pickle.
+        """Save the fitted estimator to a folder, without pickle.
 
-        The folder holds `model.keras` (Keras' own archive), `arrays.npz` and `estimator.json` with the
-        parameters and a digest of each file. A parameter that JSON cannot hold (a model function, callbacks)
-        is left out, and named in a warning unless it is the model function: give it to `load` again.
+        The folder contains `model.keras` (Keras' archive), `arrays.npz`, and `estimator.json` with the
+        parameters and a digest of each file. A parameter that JSON cannot represent (a model function,
+        callbacks) is left out, and a warning names it unless it is the model function; pass it to `load`.
 
         Parameters
         ----------
         path : str or pathlib.Path
-            The folder; made if it is not there. Files of an earlier save in it are replaced.
+            The folder, which is created if it does not exist. Files of an earlier save are replaced.
 
         Raises
         ------
@@ -83,44 +83,49 @@ class Persistent:
 
     @classmethod
     def load(cls, path: str | Path, **params: Any) -> Self:
-        """The estimator that `save` kept.
+        """Load an estimator that `save` wrote.
 
-        Nothing is unpickled and Keras loads with `safe_mode=True`, so that a hostile file runs nothing.
+        Nothing is unpickled and Keras loads with `safe_mode=True`, so that a hostile file cannot run code.
 
         Parameters
         ----------
         path : str or pathlib.Path
             The folder.
         **params
-            Parameters to set, such as the `model` function that a file cannot hold. Without it the
-            estimator predicts, but cannot be fitted anew, and a warning says so.
+            Parameters to set, such as the `model` function, which is not saved. Without it, the estimator
+            can predict but not be fitted, and a warning says so.
+
+        Returns
+        -------
+        estimator
+            The loaded estimator.
 
         Raises
         ------
         ValueError
-            If the folder is not one of `save`'s, is damaged, or would run code of its own.
+            If the folder was not written by `save`, is damaged, or contains code to run.
         TypeError
-            If it holds another class of estimator.
+            If it contains an estimator of another class.
 
         Warns
         -----
         UserWarning
-            If the model function has to be passed, or set, before the next fit.
+            If the model function has to be passed or set before the next fit.
         kerashp.training.SecurityWarning
-            Once, if the installed Keras is older than 3.14, which has known holes in loading.
+            Once, if the installed Keras is older than 3.14, which has known vulnerabilities in loading.
         """
-        warn_of_known_holes()
+        warn_of_vulnerable_keras()
         return _load_estimator(cls, Path(path), params)
 
 
 def _save_estimator(estimator: Any, folder: Path) -> None:
-    """Write the three files, the one that vouches for the others last."""
+    """Write the three files, the one with the digests of the others last."""
     params, dropped = _split_params(estimator)
     arrays = _arrays(estimator, params)
     folder.mkdir(parents=True, exist_ok=True)
-    with written_beside(folder / _MODEL, lambda path: keras.saving.save_model(estimator.model_, path)):
+    with atomic_write(folder / _MODEL, lambda path: keras.saving.save_model(estimator.model_, path)):
         pass
-    with written_beside(folder / _ARRAYS, lambda path: write_arrays(path, arrays)):
+    with atomic_write(folder / _ARRAYS, lambda path: write_arrays(path, arrays)):
         pass
     manifest = {
         "format": _FORMAT,
@@ -138,11 +143,14 @@ def _save_estimator(estimator: Any, folder: Path) -> None:
 
 
 def _is_learned(name: str) -> bool:
-    return name.endswith("_") and not name.startswith("_") and name not in _KEPT_OTHERWISE
+    return name.endswith("_") and not name.startswith("_") and name not in _STORED_ELSEWHERE
 
 
 def _split_params(estimator: Any) -> tuple[dict[str, Any], list[str]]:
-    """What JSON and arrays can hold, and the names of the rest. A default model function goes by itself."""
+    """The parameters that JSON and arrays can represent, and the names of the others.
+
+    A default model function is in neither, since `load` sets it by itself.
+    """
     params, dropped = {}, []
     defaults = inspect.signature(type(estimator)).parameters
     for name, value in estimator.get_params(deep=False).items():
@@ -160,8 +168,8 @@ def _split_params(estimator: Any) -> tuple[dict[str, Any], list[str]]:
 def _warn_of_dropped(owner: str, names: list[str]) -> None:
     if names:
         warnings.warn(
-            f"{', '.join(names)} cannot be kept without pickle and will be None in the loaded estimator; "
-            f"give what you need to {owner}.load(path, {names[0]}=...) again",
+            f"{', '.join(names)} cannot be saved without pickle and will be None in the loaded estimator; "
+            f"pass what you need to {owner}.load(path, {names[0]}=...)",
             UserWarning,
             stacklevel=4,
         )
@@ -180,7 +188,7 @@ def _to_json(value: Any) -> Any:
         return {_TUPLE: [_to_json(item) for item in value]}
     if isinstance(value, dict):
         return {_PAIRS: [[_to_json(key), _to_json(item)] for key, item in value.items()]}
-    raise TypeError(f"{value!r} has no form in JSON")
+    raise TypeError(f"{value!r} cannot be represented in JSON")
 
 
 def _from_json(value: Any) -> Any:
@@ -207,59 +215,68 @@ def _without_objects(name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
     if not all(isinstance(item, str) for item in array.ravel()):
         kinds = sorted({type(item).__name__ for item in array.ravel()})
         raise TypeError(
-            f"save keeps labels that are numbers or strings; got objects of type {', '.join(kinds)}"
+            f"save needs labels that are numbers or strings; got objects of type {', '.join(kinds)}"
         )
     return _OBJECT + name, array.astype(str)
 
 
 def _load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
-    """Check the folder, then build the estimator that it describes."""
-    with _damage(folder, "its estimator.json does not describe an estimator"):
-        manifest = read_json(regular_file(folder, _MANIFEST))
-        if manifest["format"] != _FORMAT or set(manifest["sha256"]) != {_MODEL, _ARRAYS}:
-            raise ValueError(f"format {manifest['format']} with the files {sorted(manifest['sha256'])}")
-        owner = manifest["class"]
-    if owner != cls.__name__:
-        raise TypeError(f"{folder} holds a {owner}, not a {cls.__name__}: load it with that class's load")
-    for name in (_MODEL, _ARRAYS):
-        with _damage(folder, f"its {name} is not the file that was saved"):
-            if digest(regular_file(folder, name)) != manifest["sha256"][name]:
-                raise ValueError("the digest differs")
-    with _damage(folder, "its arrays.npz or estimator.json does not hold what an estimator needs"):
-        arrays = dict(starmap(_with_objects, read_arrays(folder / _ARRAYS).items()))
-        estimator = _blank(cls, manifest, arrays)
+    """Check the folder, then make the estimator that it describes."""
+    estimator, target, omitted = _read_estimator(cls, folder)
     estimator.set_params(**params)
-    with _damage(folder, "its model.keras is not what Keras saves"):
-        check_archive(folder / _MODEL)
-    refused = (
-        "Keras refuses its model.keras in safe mode; classes of your own must be registered with "
-        "keras.saving.register_keras_serializable and imported first"
-    )
-    with _damage(folder, refused):
-        estimator._adopt(load_model(folder / _MODEL, compile=True))
-    with _damage(folder, "its model does not fit its target"):
-        probe = np.zeros((1, *estimator._input_shape), dtype=estimator._floatx())
-        estimator._bind(Rows(probe, arrays["target"], None), output_width(estimator._network, probe))
-    if "model" in manifest["not_kept"] and estimator.model is None:
+    _load_model(estimator, target, folder)
+    if "model" in omitted and estimator.model is None:
         warnings.warn(
-            f"{owner}.load: {folder} does not hold the function that made the model, so that the estimator "
-            f"predicts but cannot be fitted: pass {owner}.load(path, model=...), or call "
-            "set_params(model=...), with that function",
+            f"{cls.__name__}.load: {folder} does not contain the function that made the model, so that the "
+            "estimator predicts but cannot be fitted: pass "
+            f"{cls.__name__}.load(path, model=...), or call set_params(model=...), with that function",
             UserWarning,
             stacklevel=3,
         )
     return estimator
 
 
+def _read_estimator(cls: type, folder: Path) -> tuple[Any, np.ndarray, list[str]]:
+    """The estimator without its model, the target prototype, and the names of parameters not saved."""
+    with _damage(folder, "its estimator.json does not describe an estimator"):
+        manifest = read_json(regular_file(folder, _MANIFEST))
+        if manifest["format"] != _FORMAT or set(manifest["sha256"]) != {_MODEL, _ARRAYS}:
+            raise ValueError(f"format {manifest['format']} with the files {sorted(manifest['sha256'])}")
+        owner = manifest["class"]
+    if owner != cls.__name__:
+        raise TypeError(f"{folder} contains a {owner}, not a {cls.__name__}: call {owner}.load")
+    for name in (_MODEL, _ARRAYS):
+        with _damage(folder, f"its {name} is not the file that was saved"):
+            if digest(regular_file(folder, name)) != manifest["sha256"][name]:
+                raise ValueError("the digest differs")
+    with _damage(folder, "its arrays.npz or estimator.json lacks what an estimator needs"):
+        arrays = dict(starmap(_with_objects, read_arrays(folder / _ARRAYS).items()))
+        return _make_estimator(cls, manifest, arrays), arrays["target"], manifest["not_kept"]
+
+
+def _load_model(estimator: Any, target: np.ndarray, folder: Path) -> None:
+    with _damage(folder, "its model.keras is not a file that Keras saved"):
+        check_archive(folder / _MODEL)
+    reason = (
+        "Keras refuses its model.keras in safe mode; custom classes must be registered with "
+        "keras.saving.register_keras_serializable and imported first"
+    )
+    with _damage(folder, reason):
+        estimator._adopt(load_model(folder / _MODEL, compile=True))
+    with _damage(folder, "its model does not fit its target"):
+        row = np.zeros((1, *estimator._input_shape), dtype=estimator._floatx())
+        estimator._bind(Rows(row, target, None), output_width(estimator._network, row))
+
+
 @contextmanager
-def _damage(folder: Path, what: str) -> Iterator[None]:
-    """One clear error for whatever is wrong with a file; what it says of itself is kept as the cause."""
+def _damage(folder: Path, problem: str) -> Iterator[None]:
+    """Turn any error of a damaged file into one that explains it, with the original error as its cause."""
     try:
         yield
     except Exception as error:
         raise ValueError(
-            f"cannot load an estimator from {folder}: {what} ({type(error).__name__}: {error}). Take another "
-            "copy of the folder, or fit and save the estimator anew"
+            f"cannot load an estimator from {folder}: {problem} ({type(error).__name__}: {error}). Use "
+            "another copy of the folder, or fit and save the estimator again"
         ) from error
 
 
@@ -269,17 +286,17 @@ def _with_objects(name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
     return name.removeprefix(_OBJECT), array.astype(object)
 
 
-def _blank(cls: type, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
-    """The estimator with its parameters and all that it learned but the model."""
-    kept = dict.fromkeys(manifest["not_kept"])
-    kept |= {name: _from_json(value) for name, value in manifest["params"].items()}
-    kept |= {
+def _make_estimator(cls: type, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    """The estimator with its parameters and learned attributes, but without its model."""
+    params = dict.fromkeys(manifest["not_kept"])
+    params |= {name: _from_json(value) for name, value in manifest["params"].items()}
+    params |= {
         name.removeprefix("param:"): value for name, value in arrays.items() if name.startswith("param:")
     }
-    estimator = cls(**kept)
+    estimator = cls(**params)
     learned = manifest["learned"]
     if not set(_ALWAYS_LEARNED) <= set(learned) or not all(map(_is_learned, learned)):
-        raise ValueError(f"what was learned is {sorted(learned)}")
+        raise ValueError(f"the learned attributes are {sorted(learned)}")
     for name, value in learned.items():
         setattr(estimator, name, _from_json(value))
     if "feature_names" in arrays:
@@ -293,9 +310,9 @@ def _blank(cls: type, manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...]:
-    """A row's shape, of which one row fits into memory."""
+    """The shape of a row, which must fit in memory."""
     if not isinstance(shape, list) or not all(type(size) is int and size > 0 for size in shape):
-        raise ValueError(f"input_shape is {shown(shape)}, not a list of positive integers")
-    if math.prod(shape) > _MOST_FEATURES:
-        raise ValueError(f"input_shape is {shape}: a row of more than {_MOST_FEATURES} numbers")
+        raise ValueError(f"input_shape is {short_repr(shape)}, not a list of positive integers")
+    if math.prod(shape) > _MAX_FEATURES:
+        raise ValueError(f"input_shape is {shape}: a row of more than {_MAX_FEATURES} numbers")
     return tuple(shape)

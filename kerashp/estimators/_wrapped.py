@@ -1,4 +1,4 @@
-"""Estimators around any function that returns a Keras model, or any model: scikeras' wrappers, mended."""
+"""Estimators around any function that returns a Keras model, or any Keras model; based on scikeras."""
 
 from collections.abc import Hashable
 from typing import Any, ClassVar, Self
@@ -8,25 +8,25 @@ import numpy as np
 from sklearn.metrics import accuracy_score, r2_score
 
 from kerashp._compat.scikeras import loss_name, route_params
-from kerashp.estimators._base import unchanged_by_errors
+from kerashp.estimators._base import restored_on_error
 from kerashp.estimators._continuation import ContinuedFits, n_dims
 from kerashp.estimators._data.losses import loss_of
-from kerashp.estimators._data.metrics import ask_for_one_hot
-from kerashp.estimators._data.models import built_with
+from kerashp.estimators._data.metrics import needs_one_hot
+from kerashp.estimators._data.models import new_model_with_offers
 from kerashp.estimators._data.rows import Rows, checked_rows
 from kerashp.estimators._data.targets import data_arguments
 from kerashp.estimators._encoders import EncoderMixin
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._parameters.parameters import COMPILE_DEFAULTS
 from kerashp.estimators._parameters.signatures import (
-    HANDED,
-    called,
+    SCIKERAS_ARGUMENTS,
+    arguments_for_kwargs,
     defaults_of,
+    display_name,
+    is_same_value,
+    keras_tuner_remedy,
     names_of,
-    offers_to,
-    same,
     takes_any,
-    way_from_keras_tuner,
 )
 from kerashp.estimators._routing import PredictionCalls, ProbabilityCalls, RoutedCalls
 from kerashp.models import loss_for
@@ -36,30 +36,32 @@ _COMPILE_ROUTES = ("optimizer__", "loss__", "metrics__", "compile__")
 
 
 class _Wrapper(ContinuedFits, RoutedCalls):
-    """Building, training and asking a model by scikeras' rules."""
+    """Builds and compiles a model according to scikeras' rules."""
 
     def _validate_params(self) -> None:
-        if self.model is None and not self._builds_itself():
+        if self.model is None and not self._has_build_method():
             raise ValueError(
                 f"The 'model' parameter of {type(self).__name__} must be a callable. Got None instead: call "
                 "set_params(model=...) with a function that returns a Keras model, or with a model; load "
                 "cannot restore the function of a saved estimator"
             )
-        way = None if "hp" in self._params else way_from_keras_tuner(self.model)
-        if way is not None:
-            raise TypeError(f"{type(self).__name__} calls its model function with its parameters, but {way}")
+        remedy = None if "hp" in self._params else keras_tuner_remedy(self.model)
+        if remedy is not None:
+            raise TypeError(
+                f"{type(self).__name__} calls its model function with its parameters, but {remedy}"
+            )
         super()._validate_params()
 
     # Building.
 
     def _build(self, X: np.ndarray) -> keras.Model:
-        if self._builds_itself() and self.model is not None:
+        if self._has_build_method() and self.model is not None:
             raise ValueError(
                 f"{type(self).__name__} cannot implement ``_keras_build_fn`` and have the "
-                f"model {called(self.model)}, too: pass model=None, or use a class without that method"
+                f"model {display_name(self.model)}, too: pass model=None, or use a class without that method"
             )
-        offers = {name: self._handed(name) for name in offers_to(self._function)}
-        model = built_with(self._function, self._model_arguments(X), offers)
+        offers = {name: self._scikeras_argument(name) for name in arguments_for_kwargs(self._function)}
+        model = new_model_with_offers(self._function, self._model_arguments(X), offers)
         if not model.compiled:
             model.compile(**self._compile_arguments(self._task_of(model, X)))
         elif not self._compiled_by_parameters(model, offers.get("compile_kwargs")):
@@ -67,46 +69,50 @@ class _Wrapper(ContinuedFits, RoutedCalls):
         return model
 
     def _compiled_by_parameters(self, model: keras.Model, offer: dict[str, Any] | None) -> bool:
-        """Whether the model function has compiled the model with the `compile_kwargs` that it was given.
+        """Whether the model function compiled the model with the `compile_kwargs` that were passed to it.
 
-        A function that names them is taken at its word; of an offer, the model has the optimizer.
+        A function that names them is assumed to use them; otherwise the model must have their optimizer.
         """
-        if "compile_kwargs" in names_of(self._function, handed=True):
+        if "compile_kwargs" in names_of(self._function, with_scikeras=True):
             return True
-        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # inside one that scales
+        # A LossScaleOptimizer has another inside.
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         return offer is not None and optimizer is offer["optimizer"]
 
     def _build_key(self, rows: Rows, seed: int) -> Hashable | None:
-        described = "meta" in [*names_of(self._function, handed=True), *offers_to(self._function)]
-        other = described or self._builds_itself() or self._encodes_targets or self._encodes_features
-        return None if other else super()._build_key(rows, seed)
+        names = [*names_of(self._function, with_scikeras=True), *arguments_for_kwargs(self._function)]
+        depends_on_data = (
+            "meta" in names or self._has_build_method() or self._encodes_targets or self._encodes_features
+        )
+        return None if depends_on_data else super()._build_key(rows, seed)
 
     def _model_arguments(self, X: np.ndarray) -> dict[str, Any]:
-        """The model function's arguments; what describes the data is theirs to say, unless it was set."""
+        """The arguments of the model function; unset ones that describe the data follow from X and y."""
         if isinstance(self._function, keras.Model):
             return {}
-        defaults, takes = defaults_of(self._function), names_of(self._function, handed=True)
-        own = set(takes)
+        defaults, names = defaults_of(self._function), names_of(self._function, with_scikeras=True)
+        routed_names = set(names)
         if takes_any(self._function):
-            own |= set(self._params) - set(self._defaults)
+            routed_names |= set(self._params) - set(self._defaults)
         params = self.get_params(deep=False)
-        arguments = route_params(params, destination="model", pass_filter=own, strict=True)
+        arguments = route_params(params, destination="model", pass_filter=routed_names, strict=True)
         arguments.pop("model", None)
         for name, value in data_arguments(self.target_encoder_, X).items():
-            untouched = name not in arguments or (name in defaults and same(arguments[name], defaults[name]))
-            if untouched and name in takes:
+            is_default = name in defaults and is_same_value(arguments.get(name), defaults[name])
+            if name in names and (name not in arguments or is_default):
                 arguments[name] = value
-        arguments |= {name: self._handed(name) for name in HANDED if name in takes}
-        missing = [name for name in takes if name not in arguments]
+        arguments |= {name: self._scikeras_argument(name) for name in SCIKERAS_ARGUMENTS if name in names}
+        missing = [name for name in names if name not in arguments]
         if missing:
+            function = display_name(self._function)
             raise TypeError(
-                f"{called(self._function)} needs {', '.join(missing)}: pass "
-                f"{type(self).__name__}({called(self._function)}, {missing[0]}=...) or give it a default"
+                f"{function} needs {', '.join(missing)}: pass "
+                f"{type(self).__name__}({function}, {missing[0]}=...) or give it a default"
             )
         return arguments
 
-    def _handed(self, name: str) -> Any:
-        """What scikeras hands to a model function under a name of `HANDED`."""
+    def _scikeras_argument(self, name: str) -> Any:
+        """The value of an argument in `SCIKERAS_ARGUMENTS`."""
         return {
             "meta": self._metadata,
             "compile_kwargs": self._compile_arguments,
@@ -114,7 +120,7 @@ class _Wrapper(ContinuedFits, RoutedCalls):
         }[name]()
 
     def _task_of(self, model: keras.Model, X: np.ndarray) -> str:
-        """What the loss is to suit: a model with a unit for each of several classes may get two of them."""
+        """The task that determines the loss: multiclass, too, for two classes and a model with more units."""
         task: str = self.target_encoder_.task_
         if task != "binary" or self.loss is not None or self._encodes_targets:
             return task
@@ -126,8 +132,8 @@ class _Wrapper(ContinuedFits, RoutedCalls):
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(
-                f"{type(self).__name__} cannot compile the model with {self._compile_words()}: {error}. See "
-                "keras.optimizers, keras.losses and keras.metrics for names and arguments"
+                f"{type(self).__name__} cannot compile the model with {self._compile_parameters()}: {error}. "
+                "See keras.optimizers, keras.losses and keras.metrics for names and arguments"
             ) from error
         optimizer = arguments["optimizer"]
         if optimizer is self.optimizer and isinstance(optimizer, keras.optimizers.Optimizer):
@@ -137,32 +143,32 @@ class _Wrapper(ContinuedFits, RoutedCalls):
         return arguments
 
     def _suited_loss(self, task: str, arguments: dict[str, Any]) -> str:
-        """The loss that suits the target, in the form that takes the targets which the metrics take."""
+        """The loss for the target, in the form that takes the same targets as the metrics."""
         metrics = [arguments.get(name) for name in ("metrics", "weighted_metrics")]
-        if task == "multiclass" and ask_for_one_hot(metrics):
+        if task == "multiclass" and needs_one_hot(metrics):
             return "categorical_crossentropy"
         return loss_for(task)
 
-    def _compile_words(self) -> str:
-        """What the parameters say of compiling, as they say it."""
-        words = {name: getattr(self, name) for name in ("optimizer", "loss", "metrics")}
-        words |= {name: value for name, value in self._params.items() if name.startswith(_COMPILE_ROUTES)}
-        return ", ".join(f"{name}={value!r}" for name, value in words.items())
+    def _compile_parameters(self) -> str:
+        """The parameters of compiling, for messages."""
+        params = {name: getattr(self, name) for name in ("optimizer", "loss", "metrics")}
+        params |= {name: value for name, value in self._params.items() if name.startswith(_COMPILE_ROUTES)}
+        return ", ".join(f"{name}={value!r}" for name, value in params.items())
 
     def _refuse_unused(self, model: keras.Model) -> None:
-        """A model that comes compiled takes no further word on it."""
-        taken = names_of(self._function)
-        defaults = COMPILE_DEFAULTS | self._own_defaults()
+        """Refuse compile parameters that a compiled model does not use."""
+        names = names_of(self._function)
+        defaults = COMPILE_DEFAULTS | self._init_defaults()
         unused = [
             name
             for name, value in self._params.items()
-            if (name in COMPILE_DEFAULTS and name not in taken and not same(value, defaults[name]))
+            if (name in COMPILE_DEFAULTS and name not in names and not is_same_value(value, defaults[name]))
             or name.startswith(_COMPILE_ROUTES)
         ]
         if "loss" in unused and loss_name(self.loss) == loss_of(model).name:
             unused.remove("loss")
         if unused:
-            function = called(self._function)
+            function = display_name(self._function)
             raise ValueError(
                 f"{', '.join(unused)} cannot be honoured: {function} returns a compiled model (loss "
                 f"{loss_of(model).name!r}, optimizer {model.optimizer.name!r}); set for the estimator, but "
@@ -176,45 +182,43 @@ class _Wrapper(ContinuedFits, RoutedCalls):
         self.X_shape_, self.X_dtype_ = rows.X.shape, self._dtype_of_X
         self.y_dtype_, self.y_ndim_ = rows.y.dtype, rows.y.ndim
         self.n_outputs_, self.n_outputs_expected_ = encoder.n_outputs_, encoder.n_outputs_expected_
-        with np.errstate(invalid="ignore"):  # of numbers beyond all integers
+        with np.errstate(invalid="ignore"):  # for numbers that are too large for integers
             self.target_type_ = getattr(encoder, "_target_type", None) or self._type_of_target(rows.y)
 
     def _metadata(self) -> dict[str, Any]:
-        """scikeras' `meta`: what is known of the data before the model is built."""
-        of_classes = ("classes_", "n_classes_")
-        return self._get_metadata() | {
-            name: getattr(self, name) for name in of_classes if hasattr(self, name)
-        }
+        """scikeras' `meta`: a description of the data before the model is built."""
+        names = ("classes_", "n_classes_")
+        return self._get_metadata() | {name: getattr(self, name) for name in names if hasattr(self, name)}
 
-    def _initial(self, X: np.ndarray) -> tuple[keras.Model, int]:
-        """The user's own model where nothing in it has to be changed, otherwise a new one."""
+    def _initial_model(self, X: np.ndarray) -> tuple[keras.Model, int]:
+        """The user's model if it can be used unchanged, otherwise a new one; and its output width."""
         model = self._function
         if not isinstance(model, keras.Model) or not model.compiled or self.warm_start_from is not None:
-            return self._measured(X)
+            return self._new_model_and_width(X)
         self._refuse_unused(model)
         return model, self._width(model, X)
 
     def initialize(self, X: Any, y: Any) -> Self:
-        """Build the model for (X, y) without training it, say to predict with the weights that it has.
+        """Build the model for (X, y) without training it, for example to predict with pretrained weights.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those to come.
+            Rows of the same shape and type as those to predict.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets like those to come.
+            Targets of the same kind as those to predict.
 
         Returns
         -------
         self
         """
         self._validate_params()
-        with unchanged_by_errors(self):
+        with restored_on_error(self):
             rows = checked_rows(self, X, y, None, self._floatx(), reset=True)
             self._ndim_of_y = n_dims(y)
             self._start(rows, None)
             with isolated(self._next_seed()):
-                self.model_, width = self._initial(rows.X)
+                self.model_, width = self._initial_model(rows.X)
                 self._bind(rows, width)
             self._check_classes(rows, partial=False)
         self.history_, self.best_epoch_, self.stopped_early_ = {"loss": []}, 0, False
@@ -224,102 +228,104 @@ class _Wrapper(ContinuedFits, RoutedCalls):
 class KerasClassifier(ProbabilityCalls, EncoderMixin, KerasClassifierMixin, _Wrapper):
     """A classifier around any Keras model: binary, multiclass or multilabel.
 
-    scikeras' wrapper, mended: every argument in the model function's signature is a parameter of the
-    estimator, with the function's default, so that `get_params` lists it and a search can set it. An argument
-    called `input_shape`, `n_outputs` or `task` that is not set follows from the data. scikeras' routed
-    names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) keep working, and so do
-    `target_encoder` and `feature_encoder`, which a subclass overrides for a model of several inputs and
+    This extends the wrapper of scikeras: every argument of the model function is a parameter of the
+    estimator, with the function's default, so that `get_params` lists it and a search can set it. The
+    arguments `input_shape`, `n_outputs` and `task` follow from the data unless they are set. scikeras' routed
+    names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) are supported. So are
+    `target_encoder` and `feature_encoder`, which a subclass overrides for a model with several inputs or
     outputs, `_keras_build_fn` and `scorer`.
 
-    A function that names `meta`, `compile_kwargs` or `params`, or has `**kwargs`, gets those, as in scikeras:
-    what is known of the data, the arguments of `Model.compile`, and all parameters. What it passes them on to
-    may refuse them; they are then left out.
+    As in scikeras, a function with arguments `meta`, `compile_kwargs` or `params`, or with `**kwargs`, gets a
+    description of the data, the arguments of `Model.compile`, and all parameters. If the function passes
+    `**kwargs` on to a callable that refuses one of them, it is left out.
 
-    A model may have more output units than y has classes, as in a fold that lacks some. Labels that are
-    integers from 0 to the number of units less 1 then belong to the units of their numbers, and all others to
-    the first units, in the order of `classes_`. `predict_proba` has columns for `classes_` alone, scaled to
-    sum to 1.
+    A model may have more output units than y has classes, for example in a fold that lacks a class. Integer
+    labels that are valid unit numbers then belong to those units; other labels belong to the first units, in
+    the order of `classes_`. `predict_proba` has columns for `classes_` only, scaled to sum to 1.
 
     Parameters
     ----------
     model : callable or keras.Model, default=build_model
-        A function that returns a Keras model, compiled or not, or a model, which is copied. A subclass with a
-        method `_keras_build_fn`, scikeras' way, has that for its function.
+        A function that returns a Keras model, compiled or not, or a model, which is copied. In a subclass
+        with scikeras' method `_keras_build_fn`, that method is the function.
     optimizer : str, keras Optimizer or class, default="rmsprop"
-        For models that come uncompiled, as are `metrics`, `loss_weights`, `weighted_metrics` and
-        `run_eagerly`, with Keras' meaning and defaults.
+        The optimizer of models that are not compiled. Further parameters for them are `metrics`,
+        `loss_weights`, `weighted_metrics` and `run_eagerly`, with the meaning and the defaults of
+        `keras.Model.compile`.
     loss : str, keras Loss, function or class, default=None
-        For models that come uncompiled; None is the one that suits the target: binary cross-entropy, or
-        categorical cross-entropy, sparse unless a metric takes one-hot targets.
+        The loss of models that are not compiled. None chooses it by the target: binary cross-entropy, or
+        categorical cross-entropy, in its sparse form unless a metric takes one-hot targets.
     batch_size : int or None, default=None
-        Rows of a training step; None is Keras' 32, -1 all rows.
+        The number of rows in a training step; None is Keras' default of 32, -1 is all rows.
     epochs : int, default=1
-        Passes over the training rows.
+        The number of passes over the training rows.
     schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
-        How the learning rate goes from its peak, the optimizer's own rate, over `epochs`: not at all; down to
-        0 by half a cosine; the same three times, each period twice as long as the one before; a tenth of it
-        after each third of the epochs; or steadily down to a hundredth. For other numbers pass
-        `kerashp.callbacks.CosineRestarts` or `StepDrop` as `callbacks`.
+        How the learning rate changes over `epochs` from its peak, the optimizer's rate: "constant", not at
+        all; "cosine", half a cosine down to 0; "cosine_restarts", three such periods, each twice as long as
+        the previous one; "step", to a tenth after each third of the epochs; "exponential", continuously down
+        to a hundredth. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
+        `callbacks`.
     warmup_epochs : float, default=0.0
-        Epochs, of those, in which the rate first rises from 0 to the peak.
+        The number of these epochs in which the rate first rises linearly from 0 to the peak.
     early_stopping : bool, default=False
-        Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
-        `fit`'s `validation_data`, or at a part of the training rows held out for it.
+        Whether to stop training when the validation loss has not decreased for `patience` epochs. The
+        validation rows are the `validation_data` of `fit`, or a part of the training rows that is held out.
     validation_fraction : float in (0, 1), default=0.1
-        The part held out, stratified by class, with none of a class of one row; only with early stopping and
-        no `validation_data`.
+        The fraction of the training rows that is held out, stratified by class; a class with a single row
+        stays in the training rows. It is used only with early stopping and without `validation_data`.
     patience : int, default=10
-        Epochs without an improvement before training stops.
+        The number of epochs without an improvement after which training stops.
     min_delta : float, default=0.0
-        The least fall of the validation loss that counts as an improvement.
+        The smallest decrease of the validation loss that counts as an improvement.
     restore_best_weights : bool, default=True
-        Whether early stopping ends with the best epoch's weights instead of the last's.
+        Whether early stopping restores the weights of the best epoch instead of keeping those of the last.
     validation_split : float in [0, 1), default=0.0
-        The last part of the rows, as Keras takes it, to validate on.
+        The fraction of the rows, the last ones, that is used for validation.
     validation_batch_size : int or None, default=None
-        Rows of a validation step; None is `batch_size`, -1 all rows.
+        The number of rows in a validation step; None is `batch_size`, -1 is all rows.
     callbacks : list of keras.callbacks.Callback, default=None
-        Copied for each fit; `callbacks_` holds the copies.
+        Callbacks, which are copied for each fit; `callbacks_` has the copies.
     class_weight : dict, list of dict or "balanced", default=None
-        Weights of the labels; "balanced" is n_samples / (n_classes * n_samples_of_the_class).
+        Weights of the labels; "balanced" is n_samples / (n_classes * number of rows of the class).
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new order.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the fit before.
-    warm_start_from : fitted estimator of kerashp's, keras.Model or path of a .keras file, default=None
-        What a new model begins with: the weights of all layers, of the output's where it has the same shape
-        and classes. It is only read, and a clone has the same one. See `kerashp.models.transfer` to choose
-        the layers, and to freeze them.
+        Whether `fit` continues from the weights of the previous fit.
+    warm_start_from : fitted estimator of kerashp, keras.Model or path of a .keras file, default=None
+        The source of a new model's initial weights. The weights of all layers are copied, those of the output
+        layer only if its shape and the classes are the same. The source is only read, and clones share it.
+        See `kerashp.models.transfer` to choose the layers and to freeze them.
     random_state : int, RandomState instance or None, default=None
-        Weights, order of the rows, held-out rows and dropout. The same int gives the same numbers.
+        Determines the initial weights, the order of the rows, the held-out rows and dropout. An int gives the
+        same results in each fit.
     verbose : {"auto", 0, 1, 2}, default=0
-        Keras' progress.
+        Keras' progress output.
     **params
-        The model function's arguments, and routed ones.
+        The arguments of the model function, and routed parameters.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The sorted labels.
     model_ : keras.Model
-        The trained network.
+        The trained model.
     history_ : dict of str to list of float
-        The curves: `loss`, `val_loss`, metrics, one value an epoch.
+        The curves (`loss`, `val_loss`, metrics), with one value for each epoch.
     best_epoch_ : int
-        The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+        The index in `history_` of the best epoch, which early stopping restores.
     callbacks_ : list of keras.callbacks.Callback
-        Those of the last fit, with what they collected: copies of the user's, and what `early_stopping` and
-        `schedule` add. Pickles and copies of the estimator are without them.
+        The callbacks of the last fit with the state that they collected: copies of those passed, and those
+        that `early_stopping` and `schedule` add. Pickles and copies of the estimator do not have them.
     stopped_early_ : bool
-        Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
+        Whether training ended before `epochs`, for example by early stopping, unless the loss diverged.
     baseline_loss_ : float or None
-        The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
-        `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a
-        search trained together.
+        The loss of predicting the mean of the targets, or the proportions of the classes, for all training
+        rows; `kerashp.diagnostics.diagnose` uses it. None if it is unknown, as for hinge losses and for fits
+        that a search trained together.
     n_features_in_ : int
-        Width of the rows in fit.
+        The number of columns of X in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X had string names.
+        The names of the columns, if X has string names.
 
     Raises
     ------
@@ -353,94 +359,97 @@ class KerasClassifier(ProbabilityCalls, EncoderMixin, KerasClassifierMixin, _Wra
 
 
 class KerasRegressor(PredictionCalls, EncoderMixin, KerasRegressorMixin, _Wrapper):
-    """A regressor around any Keras model, one output or many.
+    """A regressor around any Keras model, with one output or several.
 
-    scikeras' wrapper, mended: every argument in the model function's signature is a parameter of the
-    estimator, with the function's default, so that `get_params` lists it and a search can set it. An argument
-    called `input_shape`, `n_outputs` or `task` that is not set follows from the data. scikeras' routed
-    names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) keep working, and so do
-    `target_encoder` and `feature_encoder`, which a subclass overrides for a model of several inputs and
+    This extends the wrapper of scikeras: every argument of the model function is a parameter of the
+    estimator, with the function's default, so that `get_params` lists it and a search can set it. The
+    arguments `input_shape`, `n_outputs` and `task` follow from the data unless they are set. scikeras' routed
+    names (`optimizer__learning_rate`, `model__...`, `fit__...`, `predict__...`) are supported. So are
+    `target_encoder` and `feature_encoder`, which a subclass overrides for a model with several inputs or
     outputs, `_keras_build_fn` and `scorer`.
 
-    A function that names `meta`, `compile_kwargs` or `params`, or has `**kwargs`, gets those, as in scikeras:
-    what is known of the data, the arguments of `Model.compile`, and all parameters. What it passes them on to
-    may refuse them; they are then left out.
+    As in scikeras, a function with arguments `meta`, `compile_kwargs` or `params`, or with `**kwargs`, gets a
+    description of the data, the arguments of `Model.compile`, and all parameters. If the function passes
+    `**kwargs` on to a callable that refuses one of them, it is left out.
 
     Parameters
     ----------
     model : callable or keras.Model, default=build_model
-        A function that returns a Keras model, compiled or not, or a model, which is copied. A subclass with a
-        method `_keras_build_fn`, scikeras' way, has that for its function.
+        A function that returns a Keras model, compiled or not, or a model, which is copied. In a subclass
+        with scikeras' method `_keras_build_fn`, that method is the function.
     optimizer : str, keras Optimizer or class, default="rmsprop"
-        For models that come uncompiled, as are `metrics`, `loss_weights`, `weighted_metrics` and
-        `run_eagerly`, with Keras' meaning and defaults.
+        The optimizer of models that are not compiled. Further parameters for them are `metrics`,
+        `loss_weights`, `weighted_metrics` and `run_eagerly`, with the meaning and the defaults of
+        `keras.Model.compile`.
     loss : str, keras Loss, function or class, default=None
-        For models that come uncompiled; None is the one that suits the target: mean squared
-        error.
+        The loss of models that are not compiled. None chooses it by the target: mean squared error.
     batch_size : int or None, default=None
-        Rows of a training step; None is Keras' 32, -1 all rows.
+        The number of rows in a training step; None is Keras' default of 32, -1 is all rows.
     epochs : int, default=1
-        Passes over the training rows.
+        The number of passes over the training rows.
     schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
-        How the learning rate goes from its peak, the optimizer's own rate, over `epochs`: not at all; down to
-        0 by half a cosine; the same three times, each period twice as long as the one before; a tenth of it
-        after each third of the epochs; or steadily down to a hundredth. For other numbers pass
-        `kerashp.callbacks.CosineRestarts` or `StepDrop` as `callbacks`.
+        How the learning rate changes over `epochs` from its peak, the optimizer's rate: "constant", not at
+        all; "cosine", half a cosine down to 0; "cosine_restarts", three such periods, each twice as long as
+        the previous one; "step", to a tenth after each third of the epochs; "exponential", continuously down
+        to a hundredth. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
+        `callbacks`.
     warmup_epochs : float, default=0.0
-        Epochs, of those, in which the rate first rises from 0 to the peak.
+        The number of these epochs in which the rate first rises linearly from 0 to the peak.
     early_stopping : bool, default=False
-        Whether training stops when the validation loss has not fallen for `patience` epochs. It looks at
-        `fit`'s `validation_data`, or at a part of the training rows held out for it.
+        Whether to stop training when the validation loss has not decreased for `patience` epochs. The
+        validation rows are the `validation_data` of `fit`, or a part of the training rows that is held out.
     validation_fraction : float in (0, 1), default=0.1
-        The part held out; only with early stopping and no `validation_data`.
+        The fraction of the training rows that is held out. It is used only with early stopping and without
+        `validation_data`.
     patience : int, default=10
-        Epochs without an improvement before training stops.
+        The number of epochs without an improvement after which training stops.
     min_delta : float, default=0.0
-        The least fall of the validation loss that counts as an improvement.
+        The smallest decrease of the validation loss that counts as an improvement.
     restore_best_weights : bool, default=True
-        Whether early stopping ends with the best epoch's weights instead of the last's.
+        Whether early stopping restores the weights of the best epoch instead of keeping those of the last.
     validation_split : float in [0, 1), default=0.0
-        The last part of the rows, as Keras takes it, to validate on.
+        The fraction of the rows, the last ones, that is used for validation.
     validation_batch_size : int or None, default=None
-        Rows of a validation step; None is `batch_size`, -1 all rows.
+        The number of rows in a validation step; None is `batch_size`, -1 is all rows.
     callbacks : list of keras.callbacks.Callback, default=None
-        Copied for each fit; `callbacks_` holds the copies.
+        Callbacks, which are copied for each fit; `callbacks_` has the copies.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new order.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the fit before.
-    warm_start_from : fitted estimator of kerashp's, keras.Model or path of a .keras file, default=None
-        What a new model begins with: the weights of all layers, of the output's where it has the same shape
-        and classes. It is only read, and a clone has the same one. See `kerashp.models.transfer` to choose
-        the layers, and to freeze them.
+        Whether `fit` continues from the weights of the previous fit.
+    warm_start_from : fitted estimator of kerashp, keras.Model or path of a .keras file, default=None
+        The source of a new model's initial weights. The weights of all layers are copied, those of the output
+        layer only if its shape and the classes are the same. The source is only read, and clones share it.
+        See `kerashp.models.transfer` to choose the layers and to freeze them.
     random_state : int, RandomState instance or None, default=None
-        Weights, order of the rows, held-out rows and dropout. The same int gives the same numbers.
+        Determines the initial weights, the order of the rows, the held-out rows and dropout. An int gives the
+        same results in each fit.
     verbose : {"auto", 0, 1, 2}, default=0
-        Keras' progress.
+        Keras' progress output.
     **params
-        The model function's arguments, and routed ones.
+        The arguments of the model function, and routed parameters.
 
     Attributes
     ----------
     model_ : keras.Model
-        The trained network.
+        The trained model.
     history_ : dict of str to list of float
-        The curves: `loss`, `val_loss`, metrics, one value an epoch.
+        The curves (`loss`, `val_loss`, metrics), with one value for each epoch.
     best_epoch_ : int
-        The position in `history_` of the best epoch, counted from 0: the one that early stopping restores.
+        The index in `history_` of the best epoch, which early stopping restores.
     callbacks_ : list of keras.callbacks.Callback
-        Those of the last fit, with what they collected: copies of the user's, and what `early_stopping` and
-        `schedule` add. Pickles and copies of the estimator are without them.
+        The callbacks of the last fit with the state that they collected: copies of those passed, and those
+        that `early_stopping` and `schedule` add. Pickles and copies of the estimator do not have them.
     stopped_early_ : bool
-        Whether training ended before `epochs`, as by early stopping; not where the loss diverged.
+        Whether training ended before `epochs`, for example by early stopping, unless the loss diverged.
     baseline_loss_ : float or None
-        The loss of predicting the targets' mean, or the classes' shares, for all training rows; for
-        `kerashp.diagnostics.diagnose`. None where it is not known, as for hinge losses, or for fits that a
-        search trained together.
+        The loss of predicting the mean of the targets, or the proportions of the classes, for all training
+        rows; `kerashp.diagnostics.diagnose` uses it. None if it is unknown, as for hinge losses and for fits
+        that a search trained together.
     n_features_in_ : int
-        Width of the rows in fit.
+        The number of columns of X in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where X had string names.
+        The names of the columns, if X has string names.
 
     Raises
     ------

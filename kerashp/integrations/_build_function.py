@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import keras
 
-from kerashp._arguments import spelled
+from kerashp._arguments import quoted
 from kerashp._compat.keras_tuner import keras_tuner
 from kerashp._compat.keras_tuner_oracles import has_hyperparameter
 from kerashp.spaces import from_hyperparameters
@@ -57,7 +57,7 @@ class BuildFunction:
         missed = sorted({parameter.name for parameter in hp.space} - set(self._names.values()))
         if missed:
             raise ValueError(
-                f"{self.__name__} uses {spelled(missed)} with {params}, which from_build did not find. Use "
+                f"{self.__name__} uses {quoted(missed)} with {params}, which from_build did not find. Use "
                 "it under every value, or in a conditional_scope"
             )
         return model
@@ -92,7 +92,7 @@ class BuildFunction:
         return next(parameter.default for parameter in self.hyperparameters.space if parameter.name == name)
 
     def _described_names(self) -> str:
-        return f"there are {spelled(self._names)}" if self._names else "there are none"
+        return f"there are {quoted(self._names)}" if self._names else "there are none"
 
 
 def from_build(build: Any) -> BuildFunction:

@@ -8,13 +8,13 @@ from typing import Any
 
 import keras
 
-from kerashp._arguments import spelled
+from kerashp._arguments import quoted
 from kerashp._compat.keras_tuner import keras_tuner
 from kerashp.estimators import KerasMLPClassifier, KerasMLPRegressor
 from kerashp.integrations._build_function import BuildFunction, from_build
 from kerashp.models import build_model
 from kerashp.spaces import params_from_hyperparameters, to_hyperparameters
-from kerashp.spaces._hyperparameters import parameter_names
+from kerashp.spaces._from_hyperparameters import parameter_names
 from kerashp.training import fit
 
 __all__ = ["BuildFunction", "MLPHyperModel", "from_build"]
@@ -149,7 +149,7 @@ class MLPHyperModel(keras_tuner.HyperModel):
         twice = sorted(set(searched) & set(kwargs))
         if twice:
             raise keras_tuner.errors.FatalValueError(
-                f"MLPHyperModel: {spelled(twice)} is in space, but the tuner passes it, too (Hyperband "
+                f"MLPHyperModel: {quoted(twice)} is in space, but the tuner passes it, too (Hyperband "
                 "decides on the epochs itself). Remove it from space, or from the call of search()"
             )
         callbacks = [_without_idle_hooks(callback) for callback in kwargs.pop("callbacks", None) or []]
@@ -168,13 +168,13 @@ def _check_names(
     unknown = sorted((searched - valid - only_searched) | (set(fixed) - valid))
     if unknown:
         raise ValueError(
-            f"MLPHyperModel: there is no argument {spelled(unknown)}; there are {spelled(sorted(valid))}"
-            + (f", and in space also {spelled(sorted(only_searched))}" if only_searched else "")
+            f"MLPHyperModel: there is no argument {quoted(unknown)}; there are {quoted(sorted(valid))}"
+            + (f", and in space also {quoted(sorted(only_searched))}" if only_searched else "")
         )
     twice = sorted(searched & set(fixed))
     if twice:
         raise ValueError(
-            f"MLPHyperModel: {spelled(twice)} is in space and in fixed; remove it from one of them"
+            f"MLPHyperModel: {quoted(twice)} is in space and in fixed; remove it from one of them"
         )
 
 

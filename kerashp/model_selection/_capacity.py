@@ -13,7 +13,7 @@ from kerashp._arguments import Arguments
 from kerashp.diagnostics._foundations.result import Result, Table
 from kerashp.diagnostics._foundations.training_setup import training_setup
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._nesting import innermost, path_to
+from kerashp.estimators._nesting import innermost, parameter_path
 from kerashp.model_selection._growth import GrowthSearch, GrowthStep, ParameterNames, Scores, doubled
 from kerashp.model_selection._search import GridSearchCV
 from kerashp.training import isolated
@@ -206,7 +206,7 @@ def _parameter_names(estimator: Any, depth: Any, width: Any) -> ParameterNames:
     return ParameterNames(
         depth=_full_name(estimator, "depth", depth),
         width=_full_name(estimator, "width", width),
-        seed=path_to(estimator, "random_state"),
+        seed=parameter_path(estimator, "random_state"),
     )
 
 
@@ -236,7 +236,7 @@ def _full_name(estimator: Any, argument: str, name: Any) -> str | None:
     if not isinstance(name, str):
         raise _CHECK.wrong_type(argument, "the name of a parameter, or None", name)
     params = estimator.get_params()
-    names = [full_name for full_name in (name, path_to(estimator, name)) if full_name in params]
+    names = [full_name for full_name in (name, parameter_path(estimator, name)) if full_name in params]
     if not names:
         raise ValueError(
             f"grow_capacity: {type(innermost(estimator)).__name__} and its model function have no parameter "

@@ -9,7 +9,7 @@ import numpy as np
 from kerashp._compat import sklearn as compat
 from kerashp._compat.sklearn import row_count
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._nesting import innermost, path_to
+from kerashp.estimators._nesting import innermost, parameter_path
 from kerashp.estimators._training.convergence import epochs_of
 from kerashp.model_selection._base import CONSTRAINTS, PopulationSearchMixin
 from kerashp.model_selection._fits.deadline import Stopped
@@ -28,7 +28,7 @@ class _HalvingMixin(PopulationSearchMixin, compat.BaseSuccessiveHalving):
     max_resources: Any
 
     def _resource(self, X: Any, params: dict[str, Any]) -> Resource | None:
-        name, estimator = path_to(self.estimator, _EPOCHS), innermost(self.estimator)
+        name, estimator = parameter_path(self.estimator, _EPOCHS), innermost(self.estimator)
         if self.resource not in (_EPOCHS, name) or not isinstance(estimator, BaseKerasEstimator):
             return None
         forbidden = [argument for argument in (_EPOCHS, name) if argument in params]

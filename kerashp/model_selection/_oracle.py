@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 
 from kerashp._compat.sklearn import BaseSearchCV, HasMethods, Interval, StrOptions, is_scorer, row_count
 from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._nesting import innermost, path_to
+from kerashp.estimators._nesting import innermost, parameter_path
 from kerashp.estimators._training.convergence import epochs_of
 from kerashp.model_selection._base import (
     CONSTRAINTS,
@@ -185,7 +185,7 @@ class OracleSearchCV(PopulationSearchMixin):
         if not isinstance(estimator, BaseKerasEstimator):
             return None
         most = getattr(self.oracle, "max_epochs", None) or epochs_of(estimator, row_count(X))
-        return Resource(path_to(self.estimator, "epochs"), most, narrows=False)
+        return Resource(parameter_path(self.estimator, "epochs"), most, narrows=False)
 
     def _sklearn_space(self) -> Any:
         return self.space  # the oracle takes it as it is
@@ -288,7 +288,7 @@ class OracleSearchCV(PopulationSearchMixin):
 
     def _epochs_name(self) -> str:
         """The estimator's parameter that says for how long to train."""
-        name = path_to(self.estimator, "epochs")
+        name = parameter_path(self.estimator, "epochs")
         if name not in self.estimator.get_params():
             raise ValueError(
                 f"OracleSearchCV: hyperband decides for how many epochs to train, but {self.estimator!r} has "

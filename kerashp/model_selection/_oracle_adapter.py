@@ -25,7 +25,7 @@ from kerashp._compat.keras_tuner_oracles import (
     write_no_files,
 )
 from kerashp.spaces import from_hyperparameters, params_from_hyperparameters, to_hyperparameters
-from kerashp.spaces._hyperparameters import within_ranges
+from kerashp.spaces._from_hyperparameters import within_ranges
 
 OBJECTIVE = "mean_test_score"
 NAMES = ("bayesian", "grid", "hyperband", "random")

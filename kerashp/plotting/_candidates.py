@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from kerashp._arguments import Arguments, shown, spelled
+from kerashp._arguments import Arguments, quoted, short_repr
 from kerashp._compat.sklearn import BaseSearchCV
 from kerashp.spaces._search_space import search_space
 
@@ -106,7 +106,7 @@ def candidates_of(caller: str, search: Any, metric: str | None = None) -> Candid
     results = cv_results_of(caller, search)
     name = _metric(caller, results, metric, getattr(search, "refit", None))
     if "params" not in results:
-        raise ValueError(f"{caller}: cv_results_ must have 'params'; got {spelled(results)}")
+        raise ValueError(f"{caller}: cv_results_ must have 'params'; got {quoted(results)}")
     scores = without_infinite(results[f"{_MEAN}{name}"])
     zeros = np.zeros(len(scores))
     n_splits = sum(bool(re.fullmatch(rf"split\d+_test_{re.escape(name)}", column)) for column in results)
@@ -132,7 +132,7 @@ def _metric(caller: str, results: Mapping[str, Any], metric: str | None, refit: 
     if isinstance(refit, str) and refit in names:
         return refit
     raise ValueError(
-        f"{caller}: the search has several scores; pass as metric one of {spelled(names) or 'none'}"
+        f"{caller}: the search has several scores; pass as metric one of {quoted(names) or 'none'}"
     )
 
 
@@ -180,8 +180,8 @@ def parameters_of(caller: str, candidates: Candidates, parameters: Sequence[str]
     names = [parameters] if isinstance(parameters, str) else list(parameters)
     if not names or not set(names) <= set(searched):
         raise ValueError(
-            f"{caller}: parameters must be among those of the search, {spelled(searched)}; got "
-            f"{shown(parameters)}"
+            f"{caller}: parameters must be among those of the search, {quoted(searched)}; got "
+            f"{short_repr(parameters)}"
         )
     return names
 

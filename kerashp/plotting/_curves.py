@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from kerashp._arguments import Arguments, is_sequence, spelled
+from kerashp._arguments import Arguments, is_sequence, quoted
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.plotting._candidates import candidates_of, cv_results_of
@@ -132,7 +132,7 @@ def curves_in(
     """The curves `name` of a history, of the training and the validation rows."""
     if name not in history:
         names = [log for log in history if not log.startswith("val_")]
-        raise ValueError(f"{caller}: curve must be one of {spelled(names) or 'none'}; got {name!r}")
+        raise ValueError(f"{caller}: curve must be one of {quoted(names) or 'none'}; got {name!r}")
     curves = []
     for log in (name, f"val_{name}"):
         if log in history:

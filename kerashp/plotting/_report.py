@@ -18,13 +18,13 @@ import numpy as np
 from sklearn.base import clone
 
 from kerashp._arguments import Arguments
-from kerashp._files import written_beside
+from kerashp._files import atomic_write
 from kerashp._version import __version__
 from kerashp.diagnostics import diagnose
 from kerashp.diagnostics._foundations.result import Table
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
-from kerashp.estimators._training.callbacks import copied
+from kerashp.estimators._training.callbacks import copy_callbacks
 from kerashp.estimators._training.convergence import epochs_of
 from kerashp.plotting._candidates import (
     SPACES,
@@ -65,7 +65,7 @@ def write_report(
     if title is not None and not isinstance(title, str):
         raise _CHECK.wrong_type("title", "a str or None", title)
     text = report_html(search, title=title, metric=metric, n_top=n_top)
-    with written_beside(file, lambda temporary: _write(temporary, text.encode("utf-8"))):
+    with atomic_write(file, lambda temporary: _write(temporary, text.encode("utf-8"))):
         pass
     return file
 
@@ -247,7 +247,7 @@ def _schedule_section(search: Any, candidates: Candidates, best: int) -> list[Pa
         return []
     schedules: dict[str, Any] = {
         type(callback).__name__: callback
-        for callback in copied(network._fit_callbacks_given())
+        for callback in copy_callbacks(network._callbacks_parameter())
         if isinstance(callback, LearningRateCallback)
     }
     if network.schedule != "constant" or network.warmup_epochs:

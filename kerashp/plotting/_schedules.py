@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from keras.optimizers.schedules import LearningRateSchedule
 
-from kerashp._arguments import Arguments, spelled
+from kerashp._arguments import Arguments, quoted
 from kerashp.estimators._parameters.schedules import SCHEDULES, NamedSchedule
 from kerashp.plotting._matplotlib import COLOURS, axes_of, label_text, require
 from kerashp.schedules import LinearWarmup
@@ -18,7 +18,7 @@ _STYLES = ("-", "--", "-.", ":")
 _LEAST_RATIO = 50.0  # of the greatest rate to the lowest decile, for a log scale
 _EXPECTED = (
     "a keras LearningRateSchedule, a callback of kerashp.callbacks that sets the rate, a number, or one of "
-    f"{spelled(SCHEDULES)}"
+    f"{quoted(SCHEDULES)}"
 )
 
 

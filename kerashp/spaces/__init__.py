@@ -1,17 +1,14 @@
-"""Where to look for hyperparameters: distributions, a first space, `zoom`, and keras-tuner's spaces.
+"""Search spaces: distributions, a recommended space, `zoom`, and conversion to and from keras-tuner.
 
-A parameter's "own scale" is the one on which its distribution is uniform.
+The natural scale of a parameter is the scale on which its distribution is uniform.
 """
 
 from scipy.stats import loguniform
 
 from kerashp.spaces._distributions import int_loguniform, one_minus_loguniform
-from kerashp.spaces._hyperparameters import (
-    from_hyperparameters,
-    params_from_hyperparameters,
-    to_hyperparameters,
-)
+from kerashp.spaces._from_hyperparameters import from_hyperparameters, params_from_hyperparameters
 from kerashp.spaces._recommended import recommended_space
+from kerashp.spaces._to_hyperparameters import to_hyperparameters
 from kerashp.spaces._zoom import zoom
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""keras-tuner's hyperparameters, with what they cannot hold beside them. To be imported at use only."""
+"""keras-tuner's hyperparameters with values of any type. Import this module only where it is used."""
 
 from typing import Any, Self
 
@@ -6,13 +6,13 @@ from kerashp._compat.keras_tuner import keras_tuner
 
 
 class SpaceHyperParameters(keras_tuner.HyperParameters):
-    """Hyperparameters that were made from a space.
+    """Hyperparameters made from a search space.
 
     Attributes
     ----------
     choices : dict from str to list
-        The values of those that keras-tuner knows by position, by the name that it knows them by. Copies have
-        them too; a file does not.
+        From a hyperparameter's name to the values that its positions stand for. Copies keep them; files do
+        not.
     """
 
     def __init__(self) -> None:
@@ -21,15 +21,15 @@ class SpaceHyperParameters(keras_tuner.HyperParameters):
 
     @classmethod
     def joined(cls, *parts: Any) -> Self:
-        """The hyperparameters of all parts; of equal names and conditions, the first."""
-        whole = cls()
+        """All hyperparameters of the parts; of those with equal names and conditions, the first."""
+        union = cls()
         for part in parts:
-            whole.merge(part, overwrite=False)
-            whole.choices = {**getattr(part, "choices", {}), **whole.choices}
-        return whole
+            union.merge(part, overwrite=False)
+            union.choices = {**getattr(part, "choices", {}), **union.choices}
+        return union
 
     def copy(self) -> Self:
-        """Another one with the same space, values and choices."""
-        other = type(self).from_config(self.get_config())
-        other.choices = self.choices
-        return other
+        """A copy with the same space, values and choices."""
+        duplicate = type(self).from_config(self.get_config())
+        duplicate.choices = self.choices
+        return duplicate

@@ -1,4 +1,4 @@
-"""A first space to search."""
+"""A recommended search space."""
 
 import math
 from typing import Any
@@ -10,67 +10,68 @@ from kerashp.spaces._distributions import int_loguniform
 
 _TASKS = ("regression", "binary", "multiclass", "multilabel")
 
-# Each optimizer's learning rates. Adam's kin divide gradients by their size: the rate is a step's length.
-_OF_ADAM = (3e-4, 3e-2)
-_OF_ADAGRAD = (1e-3, 1.0)  # whose steps become shorter with their number
+# Learning rates by optimizer. Adam and its variants divide gradients by their size: the rate is a step's
+# length.
+_ADAM_RATES = (3e-4, 3e-2)
+_ADAGRAD_RATES = (1e-3, 1.0)  # its steps become shorter as training goes on
 _RATES = {
     "adadelta": (1e-2, 10.0),
     "adafactor": (1e-3, 1e-1),
-    "adagrad": _OF_ADAGRAD,
-    "adam": _OF_ADAM,
-    "adamax": _OF_ADAM,
-    "adamw": _OF_ADAM,
-    "ftrl": _OF_ADAGRAD,
+    "adagrad": _ADAGRAD_RATES,
+    "adam": _ADAM_RATES,
+    "adamax": _ADAM_RATES,
+    "adamw": _ADAM_RATES,
+    "ftrl": _ADAGRAD_RATES,
     "lamb": (1e-3, 1e-1),
     "lion": (3e-5, 3e-3),
     "muon": (1e-3, 1e-1),
-    "nadam": _OF_ADAM,
-    "rmsprop": _OF_ADAM,
-    "schedulefreeadamw": _OF_ADAM,
+    "nadam": _ADAM_RATES,
+    "rmsprop": _ADAM_RATES,
+    "schedulefreeadamw": _ADAM_RATES,
     "sgd": (1e-4, 1.0),
 }
-_OF_WEIGHT_DECAY = ("adamw", "lion", "muon", "schedulefreeadamw")  # made for it; L2 in the others' loss
+_WITH_WEIGHT_DECAY = ("adamw", "lion", "muon", "schedulefreeadamw")  # the others get L2 in the loss
 
 _DEPTHS = (1, 2)
 _DROPOUT = (0.0, 0.1, 0.2, 0.4)
-_NEURONS = (32, 256)  # the least of few and of many features; four times as many are the most
-_BATCH_SIZES = (16, 128)  # in the middle between the two, of few and of many rows
+_NEURONS = (32, 256)  # limits of the smallest width; the largest width is four times as large
+_BATCH_SIZES = (16, 128)  # limits of the middle between the two batch sizes
 
 
 def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any = "adam") -> dict[str, Any]:
-    """A first search space for `KerasMLPClassifier` and `KerasMLPRegressor`.
+    """A recommended first search space for `KerasMLPClassifier` and `KerasMLPRegressor`.
 
-    What splits a search into groups that are compiled apart, depth and batch size, has few values; what does
-    not, such as rates, penalties, dropout (zero too) and widths, has many.
+    Depth and batch size have few values, since each combination of them is compiled separately. Learning
+    rates, penalties, dropout rates (including 0) and widths have many.
 
     | parameter | values |
     |---|---|
     | `learning_rate` | log-uniform, by the optimizer: 1e-4 to 1 for SGD, 3e-4 to 0.03 for Adam |
     | `n_hidden` | 1 or 2 |
-    | `n_neurons` | log-uniform integers, from `n_features` (but 32 to 256) to four times as many |
+    | `n_neurons` | log-uniform integers, from `n_features` (limited to 32 to 256) to four times as many |
     | `dropout` | 0, 0.1, 0.2 or 0.4 |
     | `l2` | log-uniform, 1e-5 to 0.1 |
     | `weight_decay` | instead of `l2` for AdamW, Lion, Muon and ScheduleFreeAdamW: log-uniform, 1e-3 to 1 |
-    | `batch_size` | half and twice the power of two next to the root of `n_samples` (but 16 to 128) |
+    | `batch_size` | half and twice the power of two next to the root of `n_samples` (limited to 16 to 128) |
 
     Parameters
     ----------
     n_features : int
-        The input's width (columns after preprocessing), 1 or more.
+        The number of input columns after preprocessing, at least 1.
     n_samples : int
-        Training rows, 1 or more. Batch sizes above it are left out; of fewer than 8 rows, the batch size is
-        the greatest power of two among them.
+        The number of training rows, at least 1. Larger batch sizes are left out; for fewer than 8 rows, the
+        batch size is the largest power of two up to `n_samples`.
     task : {"regression", "binary", "multiclass", "multilabel"}
-        All four have the same space.
+        The task; all four have the same space.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
-        The estimator's optimizer, to which the learning rates belong: a name in `keras.optimizers`, in any
-        case, or an instance of one of its optimizers or of a subclass. It is no part of the space: give it to
-        the estimator too.
+        The estimator's optimizer, which determines the learning rates: a name in `keras.optimizers`
+        (upper or lower case), or an instance of one of its optimizers or of a subclass. The space does not
+        contain it: pass it to the estimator, too.
 
     Returns
     -------
     dict
-        Parameter name -> distribution or list, for any search of scikit-learn's or kerashp's.
+        From the parameter's name to a distribution or list, for any search of scikit-learn or kerashp.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any
     X. Chen et al., *Symbolic Discovery of Optimization Algorithms*, 2023 (arXiv:2302.06675): Lion's rates are
     3 to 10 times smaller than AdamW's.
 
-    The ends of the ranges are kerashp's.
+    The limits of the ranges are kerashp's own choice.
 
     Examples
     --------
@@ -110,49 +111,50 @@ def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any
     n_samples = positive_integer("recommended_space", "n_samples", n_samples)
     if task not in _TASKS:
         raise ValueError(f"recommended_space: task must be one of {', '.join(_TASKS)}; got {task!r}")
-    name, fewest = _name_of(optimizer), _clipped(n_features, _NEURONS)
+    name, narrowest = _optimizer_name(optimizer), _limited(n_features, _NEURONS)
     return {
         "learning_rate": loguniform(*_RATES[name]),
         "n_hidden": [*_DEPTHS],
-        "n_neurons": int_loguniform(fewest, 4 * fewest),
+        "n_neurons": int_loguniform(narrowest, 4 * narrowest),
         "dropout": [*_DROPOUT],
         **_penalty(name),
         "batch_size": _batch_sizes(n_samples),
     }
 
 
-def _name_of(optimizer: Any) -> str:
-    """The known name of an optimizer, or of the class that an instance is derived from."""
+def _optimizer_name(optimizer: Any) -> str:
+    """The name of an optimizer for which learning rates are recommended, from a name or an instance."""
     if isinstance(optimizer, str):
         names = [optimizer.lower()]
     elif hasattr(optimizer, "apply_gradients") and not isinstance(optimizer, type):
         names = [base.__name__.lower() for base in type(optimizer).__mro__]
     else:
         raise TypeError(
-            "recommended_space: optimizer must be a name such as 'adam' or an optimizer of Keras', got"
+            "recommended_space: optimizer must be a name such as 'adam' or a keras.optimizers.Optimizer, got"
             f" {optimizer!r}"
         )
-    known = next((name for name in names if name in _RATES), None)
-    if known is None:
+    name = next((name for name in names if name in _RATES), None)
+    if name is None:
         received = repr(optimizer) if isinstance(optimizer, str) else f"a {type(optimizer).__name__}"
         raise ValueError(
             f"recommended_space: optimizer must be one of {', '.join(_RATES)}, or an instance of one; got"
-            f" {received}. For another, take the space of the most similar one and replace its learning_rate"
+            f" {received}. For others, take the space of the most similar one and replace its"
+            " learning_rate"
         )
-    return known
+    return name
 
 
 def _penalty(optimizer: str) -> dict[str, Any]:
-    if optimizer in _OF_WEIGHT_DECAY:
+    if optimizer in _WITH_WEIGHT_DECAY:
         return {"weight_decay": loguniform(1e-3, 1.0)}
     return {"l2": loguniform(1e-5, 1e-1)}
 
 
 def _batch_sizes(n_samples: int) -> list[int]:
-    middle = _clipped(2 ** round(math.log2(math.sqrt(n_samples))), _BATCH_SIZES)
+    middle = _limited(2 ** round(math.log2(math.sqrt(n_samples))), _BATCH_SIZES)
     sizes = [size for size in (middle // 2, 2 * middle) if size <= n_samples]
     return sizes or [2 ** (n_samples.bit_length() - 1)]
 
 
-def _clipped(number: int, ends: tuple[int, int]) -> int:
-    return min(max(number, ends[0]), ends[1])
+def _limited(number: int, limits: tuple[int, int]) -> int:
+    return min(max(number, limits[0]), limits[1])

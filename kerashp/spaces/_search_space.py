@@ -1,28 +1,28 @@
-"""What the searches make of a space: keras-tuner's hyperparameters are translated."""
+"""The search spaces that the searches take, with keras-tuner's hyperparameters converted."""
 
 from typing import Any
 
 from kerashp.spaces._checks import is_hyperparameters
-from kerashp.spaces._hyperparameters import from_hyperparameters
+from kerashp.spaces._from_hyperparameters import from_hyperparameters
 
 
 def search_space(space: Any) -> Any:
-    """Lists and distributions in place of a `HyperParameters`; any other space as it is."""
+    """The space with a `HyperParameters` converted to lists and distributions; any other space unchanged."""
     return from_hyperparameters(space) if is_hyperparameters(space) else space
 
 
 def single_space(owner: str, space: Any) -> Any:
-    """As `search_space`, where one dict is wanted.
+    """Like `search_space`, for searches that take a single dict.
 
     Raises
     ------
     ValueError
         If some hyperparameters depend on others.
     """
-    translated = search_space(space)
-    if translated is space or isinstance(translated, dict):
-        return translated
-    parents = sorted({condition.name for one in space.space for condition in one.conditions})
+    converted = search_space(space)
+    if converted is space or isinstance(converted, dict):
+        return converted
+    parents = sorted({condition.name for parameter in space.space for condition in parameter.conditions})
     raise ValueError(
         f"{owner}: some of the HyperParameters depend on {', '.join(map(repr, parents))}, which makes "
         "several spaces. Use RandomizedSearchCV or OracleSearchCV, or leave the conditions out"
@@ -30,32 +30,32 @@ def single_space(owner: str, space: Any) -> Any:
 
 
 def grid(owner: str, space: Any) -> Any:
-    """As `search_space`, with all values listed.
+    """Like `search_space`, for searches that take lists of values only.
 
     Raises
     ------
     ValueError
-        If a hyperparameter is a range of which no values are listed.
+        If a hyperparameter is a range without a list of values.
     """
-    translated = search_space(space)
-    if translated is space:
+    converted = search_space(space)
+    if converted is space:
         return space
-    if isinstance(translated, dict):
-        return _grid(owner, translated)
-    return [_grid(owner, one) for one in translated]
+    if isinstance(converted, dict):
+        return _single_grid(owner, converted)
+    return [_single_grid(owner, subspace) for subspace in converted]
 
 
-def _grid(owner: str, space: dict[str, Any]) -> dict[str, list[Any]]:
-    return {name: _values(owner, name, values) for name, values in space.items()}
+def _single_grid(owner: str, space: dict[str, Any]) -> dict[str, list[Any]]:
+    return {name: _grid_values(owner, name, values) for name, values in space.items()}
 
 
-def _values(owner: str, name: str, values: Any) -> list[Any]:
+def _grid_values(owner: str, name: str, values: Any) -> list[Any]:
     if isinstance(values, list):
         return values
     if getattr(getattr(values, "dist", None), "name", None) == "randint":
         low, high = map(int, values.support())
         return list(range(low, high + 1))
     raise ValueError(
-        f"{owner}: {name!r} of the HyperParameters is a range without a step, of which a grid has no values. "
-        "Give it a step in keras-tuner, or use a search that draws, such as RandomizedSearchCV"
+        f"{owner}: {name!r} of the HyperParameters is a range without a step, so a grid cannot list its "
+        "values. Give it a step in keras-tuner, or use a search that samples, such as RandomizedSearchCV"
     )

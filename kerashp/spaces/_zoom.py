@@ -16,31 +16,49 @@ _RESULT_KEYS = ("params", "rank_test_score", "mean_test_score")
 
 
 def zoom(space: Mapping[str, Any], results: Any, shrink: float = 0.5, *, n_best: int = 3) -> dict[str, Any]:
-    """A narrower space around the best candidates, of the same kinds and within the first one's bounds.
+    """Narrow a search space around the best candidates.
 
-    On a parameter's own scale (log for log-uniform, log(1 - beta) for `one_minus_loguniform`, the index for
-    `randint` and lists of numbers) the new range is `shrink` times as wide as the old, centred on the median
-    of the best candidates, then shifted to stay inside the old one. Counts are rounded: `randint` and lists
-    keep 1 value at least, `int_loguniform` 2. A list with anything but numbers keeps the values that the best
-    candidates have, whatever `shrink`. Lists keep their order; tuples and arrays come back as lists.
+    The distributions keep their kinds and stay within their bounds. On a parameter's natural scale (log for
+    log-uniform, log(1 - beta) for `one_minus_loguniform`, the index for `randint` and lists of numbers) the
+    new range is `shrink` times as wide as the old one. It is centred on the median of the best candidates,
+    then shifted to stay inside the old range. The number of values is rounded: `randint` and lists keep at
+    least 1 value, `int_loguniform` at least 2. A list that contains anything but numbers keeps the values of
+    the best candidates, whatever `shrink` is. Lists keep their order; tuples and arrays become lists.
 
-    Args:
-        space: parameter name -> `loguniform`, `uniform`, `randint`, `int_loguniform`,
-            `one_minus_loguniform`, or a list, tuple, range or one-dimensional array; or keras-tuner's
-            `HyperParameters` without conditions.
-        results: scikit-learn's `cv_results_`, or a fitted search that has it. Left out are candidates whose
-            `mean_test_score` is not finite and, parameter by parameter, those that lack it.
-        shrink: new width / old width, in (0, 1]. Default 0.5.
-        n_best: how many of the best candidates to look at, 1 or more. Default 3.
+    Parameters
+    ----------
+    space : dict or keras_tuner.HyperParameters
+        From the parameter's name to a `loguniform`, `uniform`, `randint`, `int_loguniform`,
+        `one_minus_loguniform`, or a list, tuple, range or one-dimensional array. `HyperParameters` must have
+        no conditions.
+    results : dict or fitted search
+        scikit-learn's `cv_results_`, or a search that has it. Candidates without a finite `mean_test_score`
+        are ignored, and so are, for each parameter, candidates that lack it.
+    shrink : float in (0, 1], default=0.5
+        The new width divided by the old one.
+    n_best : int, default=3
+        The number of best candidates around which the space is narrowed, at least 1.
 
-    Returns:
-        A new dict with the names of `space`.
+    Returns
+    -------
+    dict
+        The narrower space, with the names of `space`.
 
-    Raises:
-        TypeError: an argument or a candidate's value has the wrong type; a distribution is of no kind above.
-        ValueError: `shrink` or `n_best` out of range; `results` lacks a key, finite scores or a parameter;
-            a list is empty or has none of the best values; a range is as narrow as floats allow.
+    Raises
+    ------
+    TypeError
+        If an argument or a candidate's value has the wrong type, or a distribution is not of a kind above.
+    ValueError
+        If `shrink` or `n_best` is out of range; if `results` lacks a key, finite scores or a parameter; if a
+        list is empty or contains none of the best values; or if a range is as narrow as floats allow.
 
+    References
+    ----------
+    I. Goodfellow, Y. Bengio and A. Courville, Deep Learning, 2016, section 11.4.3: a search is repeated on a
+    finer range around the best values of the previous one.
+
+    Examples
+    --------
     >>> from scipy.stats import loguniform
     >>> results = {"params": [{"mlp__l2": 1e-3, "mlp__init": "he"}, {"mlp__l2": 0.1, "mlp__init": "lecun"}],
     ...            "mean_test_score": [0.9, 0.6], "rank_test_score": [1, 2]}
@@ -48,9 +66,6 @@ def zoom(space: Mapping[str, Any], results: Any, shrink: float = 0.5, *, n_best:
     >>> narrow = zoom(space, results, shrink=0.5, n_best=1)
     >>> [round(float(end), 6) for end in narrow["mlp__l2"].support()], narrow["mlp__init"]
     ([0.0001, 0.01], ['he'])
-
-    Source: Goodfellow, Bengio & Courville, Deep Learning, 2016, section 11.4.3 (a search repeated on a finer
-    range around the best of the last).
     """
     shrink = number("zoom", "shrink", shrink)
     if not 0 < shrink <= 1:
@@ -59,11 +74,13 @@ def zoom(space: Mapping[str, Any], results: Any, shrink: float = 0.5, *, n_best:
     space = single_space("zoom", space)
     if not isinstance(space, Mapping):
         raise TypeError(
-            f"zoom: space must be a dict of name -> distribution or list, got {type(space).__name__};"
-            " of a list of spaces, zoom into each"
+            f"zoom: space must be a dict from names to distributions or lists, got {type(space).__name__};"
+            " for a list of spaces, call zoom for each"
         )
     ranked = _ranked_params(results)
-    return {name: _narrow(dist, name, _best(ranked, name, n_best), shrink) for name, dist in space.items()}
+    return {
+        name: _narrow(dist, name, _best_values(ranked, name, n_best), shrink) for name, dist in space.items()
+    }
 
 
 def _ranked_params(results: Any) -> list[Mapping[str, Any]]:
@@ -95,7 +112,7 @@ def _result_table(results: Any) -> Any:
     return table
 
 
-def _best(ranked: list[Mapping[str, Any]], name: str, n_best: int) -> list[Any]:
+def _best_values(ranked: list[Mapping[str, Any]], name: str, n_best: int) -> list[Any]:
     values = [params[name] for params in ranked if name in params]
     if not values:
         raise ValueError(
@@ -107,7 +124,7 @@ def _best(ranked: list[Mapping[str, Any]], name: str, n_best: int) -> list[Any]:
 
 @singledispatch
 def _narrow(dist: Any, name: str, values: list[Any], shrink: float) -> Any:
-    """The narrower `dist`: SciPy's frozen distributions here, the other kinds registered below."""
+    """Narrow one of SciPy's frozen distributions; the other kinds are registered below."""
     kind = getattr(getattr(dist, "dist", None), "name", None)
     if kind not in _SCIPY_NARROW:
         raise _cannot_narrow(name, kind or repr(dist))
@@ -125,8 +142,8 @@ def _(dist: one_minus_loguniform, name: str, values: list[Any], shrink: float) -
 @_narrow.register
 def _(dist: int_loguniform, name: str, values: list[Any], shrink: float) -> int_loguniform:
     best = _floats(name, values)
-    middles = (dist.cdf(best - 1) + dist.cdf(best)) / 2
-    first, end = (round(edge) for edge in dist._real_law().ppf(_window(middles, shrink)))
+    centres = (dist.cdf(best - 1) + dist.cdf(best)) / 2
+    first, end = (round(edge) for edge in dist._continuous().ppf(_quantile_window(centres, shrink)))
     low = min(first, dist.high - 1)
     return int_loguniform(low, min(max(end - 1, low + 1), dist.high))
 
@@ -152,13 +169,13 @@ def _narrow_numbers(choices: list[Any], name: str, values: list[Any], shrink: fl
 
 
 def _narrow_categories(choices: list[Any], name: str, values: list[Any], _shrink: float) -> list[Any]:
-    kept = [choice for choice in choices if any(choice is value or choice == value for value in values)]
-    if not kept:
+    best = [choice for choice in choices if any(choice is value or choice == value for value in values)]
+    if not best:
         raise ValueError(
             f"zoom: parameter {name!r} is one of {choices} in space but {values} in the best candidates;"
             " pass the space that the search used"
         )
-    return kept
+    return best
 
 
 def _narrow_loguniform(dist: Any, name: str, values: list[Any], shrink: float) -> Any:
@@ -189,8 +206,8 @@ _SCIPY_NARROW: dict[str, Callable[..., Any]] = {
 
 
 def _narrow_ends(dist: Any, name: str, values: list[Any], shrink: float) -> tuple[float, float]:
-    """The new ends of a continuous distribution: quantiles of the old, as its cdf is its own scale."""
-    quantiles = _window(dist.cdf(_floats(name, values)), shrink)
+    """The new bounds of a continuous distribution: quantiles of the old one."""
+    quantiles = _quantile_window(dist.cdf(_floats(name, values)), shrink)
     low, high = map(float, np.clip(dist.ppf(quantiles), *dist.support()))
     if not low < high:
         raise ValueError(
@@ -200,14 +217,14 @@ def _narrow_ends(dist: Any, name: str, values: list[Any], shrink: float) -> tupl
     return low, high
 
 
-def _window(quantiles: Any, shrink: float) -> np.ndarray:
-    """Start and end in [0, 1], `shrink` apart, centred on the median where the ends of [0, 1] allow."""
+def _quantile_window(quantiles: Any, shrink: float) -> np.ndarray:
+    """Start and end in [0, 1], `shrink` apart, centred on the median unless they would leave [0, 1]."""
     start = min(max(float(np.median(quantiles)) - shrink / 2, 0.0), 1 - shrink)
     return np.array([start, min(start + shrink, 1.0)])
 
 
 def _index_window(positions: Any, n_values: int, shrink: float) -> tuple[int, int]:
-    """First and one past the last of round(shrink * n_values) indices around the median position."""
+    """The first of round(shrink * n_values) indices around the median position, and the end."""
     size = max(1, math.floor(shrink * n_values + 0.5))
     first = math.ceil(float(np.median(positions)) - size / 2)
     first = min(max(first, 0), n_values - size)
@@ -222,10 +239,10 @@ def _cannot_narrow(name: str, received: str) -> TypeError:
 
 
 def _floats(name: str, values: Iterable[Any]) -> np.ndarray:
-    wrong = [value for value in values if not _is_finite_number(value)]
-    if wrong:
+    invalid = [value for value in values if not _is_finite_number(value)]
+    if invalid:
         raise TypeError(
-            f"zoom: parameter {name!r} must be a finite number in results, as in space; got {wrong[0]!r}."
+            f"zoom: parameter {name!r} must be a finite number in results, as in space; got {invalid[0]!r}."
             " Pass the space that the search used"
         )
     return np.array([float(value) for value in values])

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from kerashp import KerasMLPRegressor, build_model, fit
-from kerashp._files import digest, digest_of_json, written_beside
+from kerashp._files import atomic_write, digest, digest_of_json
 from kerashp.callbacks import CheckpointError, CosineRestarts, EarlyStopping, ModelCheckpoint
 from kerashp.callbacks._architecture import architecture, first_difference
 from kerashp.training import LearningRateCallback
@@ -546,7 +546,7 @@ def test_a_write_that_fails_leaves_the_file_of_before(folder: Path, monkeypatch:
 
 def test_a_file_is_moved_to_its_place_whole(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "a.txt"
-    with written_beside(path, lambda beside: beside.write_text("new")) as beside:
+    with atomic_write(path, lambda beside: beside.write_text("new")) as beside:
         assert not path.exists()
         assert beside.read_text() == "new"
     assert path.read_text() == "new"

@@ -12,8 +12,8 @@ from sklearn.exceptions import FitFailedWarning
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor, _memory, build_model
 from kerashp._arguments import Arguments
 from kerashp._memory import Footprint, available_memory
+from kerashp._optimizers import optimizer_slots
 from kerashp.model_selection import GridSearchCV
-from kerashp.models import optimizer_slots
 
 X = np.random.default_rng(0).normal(size=(20, 4))
 _GIB = 2**30
@@ -86,14 +86,14 @@ def test_the_memory_that_is_available_is_below_that_of_the_machine() -> None:
 def test_the_memory_of_a_container_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     for name, text in (
         ("_MEMORY_INFORMATION", "MemAvailable: 4096 kB"),
-        ("_LIMIT", "3000"),
-        ("_USED", "1000"),
-        ("_USES", "anon 500\ninactive_file 300\nactive_file 200"),
+        ("_CGROUP_LIMIT", "3000"),
+        ("_CGROUP_USAGE", "1000"),
+        ("_CGROUP_STATISTICS", "anon 500\ninactive_file 300\nactive_file 200"),
     ):
         (tmp_path / name).write_text(text)
         monkeypatch.setattr(_memory, name, tmp_path / name)
     assert available_memory() == 2300
-    (tmp_path / "_LIMIT").write_text("max")
+    (tmp_path / "_CGROUP_LIMIT").write_text("max")
     assert available_memory() == 4096 * 1024
     (tmp_path / "_MEMORY_INFORMATION").unlink()
     assert available_memory() == np.inf

@@ -218,7 +218,7 @@ def test_the_model_function_is_given_again(iris, tmp_path: Path) -> None:
     X, y = iris
     KerasClassifier(small, epochs=1, random_state=0).fit(X, y).save(tmp_path)
     without = (
-        r"KerasClassifier\.load: .* does not hold the function.*cannot be fitted.*set_params\(model=\.\.\.\)"
+        r"Classifier\.load: .* does not contain the function.*cannot be fitted.*set_params\(model=\.\.\.\)"
     )
     with pytest.warns(UserWarning, match=without):
         again = KerasClassifier.load(tmp_path)
@@ -236,7 +236,7 @@ def test_what_cannot_be_kept_is_named(iris, tmp_path: Path) -> None:
     X, y = iris
     estimator = KerasMLPRegressor(epochs=1, callbacks=[keras.callbacks.TerminateOnNaN()]).fit(X, y)
     with pytest.warns(
-        UserWarning, match=r"callbacks cannot be kept without pickle.*load\(path, callbacks=\.\.\.\)"
+        UserWarning, match=r"callbacks cannot be saved without pickle.*load\(path, callbacks=\.\.\.\)"
     ):
         estimator.save(tmp_path)
     assert KerasMLPRegressor.load(tmp_path).callbacks is None
@@ -284,7 +284,7 @@ def test_a_truncated_file_is_one_clear_error(kept: Path, name: str, share: float
     whole = (kept / name).read_bytes()
     (kept / name).write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(
-        ValueError, match=rf"cannot load an estimator from .*{name}.*fit and save the estimator anew"
+        ValueError, match=rf"cannot load an estimator from .*{name}.*fit and save the estimator again"
     ):
         _load(kept)
 
@@ -381,7 +381,7 @@ def test_a_pickle_inside_the_arrays_does_not_run(kept: Path, tmp_path: Path) -> 
 
     np.savez(kept / "arrays.npz", target=np.array([Hostile()], dtype=object))
     _vouch(kept)
-    with pytest.raises(ValueError, match="arrays.npz or estimator.json does not hold.*allow_pickle=False"):
+    with pytest.raises(ValueError, match="arrays.npz or estimator.json lacks.*allow_pickle=False"):
         _load(kept)
     assert not (tmp_path / "ran").exists()
 
@@ -404,5 +404,5 @@ def test_a_member_that_leaves_the_folder_is_refused(kept: Path, member: str) -> 
 
 
 def test_another_class_is_refused_by_name(kept: Path) -> None:
-    with pytest.raises(TypeError, match="holds a KerasMLPRegressor, not a KerasMLPClassifier"):
+    with pytest.raises(TypeError, match="contains a KerasMLPRegressor, not a KerasMLPClassifier"):
         KerasMLPClassifier.load(kept)

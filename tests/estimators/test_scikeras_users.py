@@ -281,7 +281,7 @@ def test_what_an_encoder_of_features_gives_is_checked() -> None:
 
     rows = X.astype(float)
     with pytest.raises(
-        ValueError, match=r"Input X, as the feature_encoder of TooLarge gives it, contains infinity"
+        ValueError, match=r"Input X, as the feature_encoder of TooLarge returns it, contains infinity"
     ):
         TooLarge(linear, loss="mse").fit(rows, VALUES[:, 0])
     with pytest.raises(ValueError, match=r"Input X contains infinity"):

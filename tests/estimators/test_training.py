@@ -258,7 +258,7 @@ def test_early_stopping_looks_at_logs_that_a_callback_derives(diabetes, kind: st
 def test_a_derived_log_must_come_before_whoever_looks_at_it(diabetes, tmp_path: Path) -> None:
     derived, stopping = derived_logs("callback")
     with pytest.raises(
-        ValueError, match="'val_own', but this fit has no validation data, and no callback before"
+        ValueError, match="'val_own', but this fit has no validation data, and no earlier callback"
     ):
         KerasMLPRegressor(epochs=2).fit(*diabetes, callbacks=[stopping, derived])
     checkpoint = ModelCheckpoint(tmp_path / "best.keras", monitor="val_own", mode="min", save_best_only=True)

@@ -162,7 +162,7 @@ def test_positions_survive_a_file_only_with_the_space() -> None:
     hp.values = {"position of clipnorm": 1, "tuner/epochs": 3}
     reread = keras_tuner.HyperParameters.from_config(json.loads(json.dumps(hp.get_config())))
     for translate in (params_from_hyperparameters, from_hyperparameters):
-        with pytest.raises(ValueError, match="values behind 'position of clipnorm' are not in hp"):
+        with pytest.raises(ValueError, match="lacks the values of 'position of clipnorm'"):
             translate(reread)
     assert params_from_hyperparameters(reread, {"clipnorm": [None, 1.0]}) == {"clipnorm": 1.0}
 
@@ -237,8 +237,8 @@ def test_a_space_is_left_as_it_was_and_samplers_take_what_comes_back() -> None:
         ({"p": np.zeros((2, 2))}, TypeError, "parameter 'p', got an array of shape \\(2, 2\\)"),
         ({"p": []}, ValueError, "list of parameter 'p' is empty"),
         ({"p": loguniform(1, 10, loc=5)}, ValueError, "parameter 'p' is a loguniform shifted by loc"),
-        ({"p": uniform([0, 1], 1)}, ValueError, "parameter 'p' must have numbers low < high"),
-        ({"p": uniform(0, 0)}, ValueError, "parameter 'p' must have numbers low < high"),
+        ({"p": uniform([0, 1], 1)}, ValueError, "parameter 'p' must have a range of numbers low < high"),
+        ({"p": uniform(0, 0)}, ValueError, "parameter 'p' must have a range of numbers low < high"),
     ],
 )
 def test_what_cannot_be_translated_is_refused(space: Any, error: type[Exception], said: str) -> None:
@@ -267,7 +267,7 @@ def twice(hp: Any) -> None:
     ("make", "said"),
     [
         (reversed_log, "'p' is sampled reverse_log"),
-        (depends_on_a_range, "depend on 'p', a Float of no listed values"),
+        (depends_on_a_range, "depend on 'p', a Float without a list of values"),
         (twice, "'p' has two ranges that can be active at the same time"),
     ],
 )

@@ -22,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 
 import kerashp.spaces
 from kerashp import build_model
+from kerashp._optimizers import known_optimizers
 from kerashp.model_selection import CoarseToFineSearchCV, OracleSearchCV
-from kerashp.models import _known_optimizers
 from kerashp.spaces import int_loguniform, one_minus_loguniform, recommended_space, zoom
 
 OURS = [int_loguniform(10, 1000), one_minus_loguniform(0.9, 0.999)]
@@ -299,7 +299,7 @@ def test_recommended_rates_are_adams_by_default():
     assert law.support() == recommended_space(20, 500, "binary", "adam")["learning_rate"].support()
 
 
-@pytest.mark.parametrize("name", sorted(_known_optimizers()))
+@pytest.mark.parametrize("name", sorted(known_optimizers()))
 def test_the_recommended_space_of_every_optimizer_makes_models(name):
     space = recommended_space(4, 100, "binary", name)
     low, high = space["learning_rate"].support()
@@ -334,13 +334,15 @@ def test_recommended_space_refuses_an_optimizer_of_no_known_kind():
     class Mine(keras.optimizers.Optimizer):
         pass
 
-    with pytest.raises(ValueError, match=r"got a Mine\. For another, take the space of the most similar one"):
+    with pytest.raises(ValueError, match=r"got a Mine\. For others, take the space of the most similar one"):
         recommended_space(4, 100, "binary", Mine(0.1))
 
 
 @pytest.mark.parametrize("optimizer", [None, 0.1, keras.optimizers.Adam])
 def test_recommended_space_refuses_what_is_no_optimizer(optimizer):
-    match = r"^recommended_space: optimizer must be a name such as 'adam' or an optimizer of Keras', got "
+    match = (
+        r"^recommended_space: optimizer must be a name such as 'adam' or a keras.optimizers.Optimizer, got "
+    )
     with pytest.raises(TypeError, match=match + re.escape(repr(optimizer))):
         recommended_space(4, 100, "binary", optimizer)
 
@@ -705,7 +707,7 @@ def test_zoom_refuses_wrong_types():
     with pytest.raises(ValueError, match=r"^zoom: n_best must be 1 or more, got 0$"):
         zoom_one(uniform(0, 1), [0.5], n_best=0)
     with pytest.raises(
-        TypeError, match=r"^zoom: space must be a dict .*, got list; of a list of spaces, zoom into"
+        TypeError, match=r"^zoom: space must be a dict .*, got list; for a list of spaces, call zoom"
     ):
         zoom([{"p": uniform(0, 1)}], results_of("p", [0.5]))
 

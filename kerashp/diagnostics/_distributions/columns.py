@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from kerashp._arguments import Arguments, shown, spelled
+from kerashp._arguments import Arguments, quoted, short_repr
 from kerashp._compat.sklearn import column_names, indexed, is_none_or_nan, row_count
 
 _CHECK = Arguments("compare_distributions")
@@ -107,7 +107,7 @@ def _feature_names(X_train: Any, X_valid: Any, columns: Any, width: int) -> list
     if len(by_frame) == 2 and by_frame[0] != by_frame[1]:
         raise ValueError(
             "compare_distributions: X_train and X_valid must have the same columns in the same order; got "
-            f"{shown(by_frame[0])} and {shown(by_frame[1])}. Pass X_valid[X_train.columns]"
+            f"{short_repr(by_frame[0])} and {short_repr(by_frame[1])}. Pass X_valid[X_train.columns]"
         )
     if columns is not None:
         return _checked_names(columns, width)
@@ -120,7 +120,7 @@ def _checked_names(columns: Any, width: int) -> list[str]:
         raise _CHECK.wrong_type("columns", expected, columns)
     names = [str(name) for name in columns]
     if len(names) != width or len(set(names)) != width:
-        raise ValueError(f"compare_distributions: columns must be {expected}; got {spelled(names)}")
+        raise ValueError(f"compare_distributions: columns must be {expected}; got {quoted(names)}")
     return names
 
 

@@ -11,7 +11,7 @@ from keras import ops, tree
 
 from kerashp._compat.keras import flatten_layers, loss_weights, set_loss_dtype
 from kerashp._compat.keras_optimizers import rate_of
-from kerashp._statistics import take_statistics
+from kerashp._statistics import update_normalization
 from kerashp.diagnostics._foundations.forward_pass import recurrent_states
 from kerashp.training import isolated, without_lambda_warnings
 from kerashp.training._keras.layers import is_plain
@@ -54,7 +54,7 @@ def float64_copy(caller: str, model: Any, x: Any) -> Any:
     if model.built:
         _copy_weights(caller, model, copy)
     _copy_states(model, copy)
-    take_statistics(copy)
+    update_normalization(copy)
     return copy
 
 

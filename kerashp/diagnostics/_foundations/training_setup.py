@@ -10,7 +10,7 @@ from kerashp._arguments import Arguments
 from kerashp.diagnostics._foundations.forward_pass import as_keras_data
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import fit_argument, innermost
-from kerashp.estimators._training.handover import Fitting, Suspended, suspending, training_for
+from kerashp.estimators._training.handover import FitSuspended, Fitting, suspending, training_for
 from kerashp.training import set_statistics
 from kerashp.training._keras.data import n_rows
 
@@ -84,6 +84,6 @@ def _suspended_fit(check: Arguments, estimator: Any, X: Any, y: Any, sample_weig
     try:
         with training_for(lambda: 1), suspending({}):
             clone(estimator).fit(X, y, **weights)
-    except Suspended as suspended:
+    except FitSuspended as suspended:
         return suspended.fitting
     raise check.wrong_type("model", "an estimator whose fit trains a Keras model", estimator)

@@ -26,7 +26,7 @@ from kerashp.diagnostics._learning_curves.findings import (
 )
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.losses import loss_of
-from kerashp.estimators._nesting import around, innermost
+from kerashp.estimators._nesting import innermost, wrappers_of
 from kerashp.schedules import LinearWarmup
 from kerashp.training._keras.hooks import flat_callbacks
 
@@ -179,7 +179,7 @@ def _scales_inputs(outer: Any) -> bool:
     """Whether a step before the last one is a scaler, or contains one."""
     steps = [
         step
-        for pipeline in around(outer)
+        for pipeline in wrappers_of(outer)
         if isinstance(pipeline, Pipeline)
         for _, step in pipeline.steps[:-1]
     ]
@@ -191,7 +191,7 @@ def _scales_targets(outer: Any) -> bool:
     return any(
         isinstance(step, TransformedTargetRegressor)
         and (step.func is not None or step.transformer is not None)
-        for step in around(outer)
+        for step in wrappers_of(outer)
     )
 
 

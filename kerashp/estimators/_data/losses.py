@@ -1,4 +1,4 @@
-"""What a compiled model's loss says of the targets it takes."""
+"""The kind of targets that a compiled model's loss takes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ _MARGIN = {"hinge", "squared_hinge", "categorical_hinge"}
 _NON_NEGATIVE = {"poisson", "mean_squared_logarithmic_error"}
 _NO_LOSS = (
     "The model is compiled without a loss: provide a loss, such as 'mse' or "
-    "'sparse_categorical_crossentropy', where it is compiled or as the parameter loss"
+    "'sparse_categorical_crossentropy', when you compile it or as the parameter loss"
 )
 
 
@@ -28,8 +28,16 @@ _NO_LOSS = (
 class Loss:
     """The kind of a model's loss.
 
-    A `sparse` one takes class indices, a `categorical` one the one-hot rows of exclusive classes; `margins`
-    says that the model puts out logits or margins instead of probabilities.
+    Attributes
+    ----------
+    name : str
+        The name of the loss.
+    sparse : bool
+        Whether it takes class indices.
+    categorical : bool
+        Whether it takes one-hot rows of exclusive classes.
+    margins : bool
+        Whether the model's outputs are logits or margins instead of probabilities.
     """
 
     name: str
@@ -39,8 +47,8 @@ class Loss:
 
 
 def loss_of(model: keras.Model) -> Loss:
-    """The kind of the loss that a model was compiled with."""
-    loss = _one(model.loss)
+    """The kind of the loss with which a model was compiled."""
+    loss = _single_loss(model.loss)
     if loss is None:
         raise ValueError(_NO_LOSS)
     if isinstance(loss, list | tuple | dict):
@@ -48,7 +56,7 @@ def loss_of(model: keras.Model) -> Loss:
             f"The model is compiled with {len(loss)} losses; an estimator needs one for its one output, such "
             "as 'mse' or 'sparse_categorical_crossentropy'"
         )
-    name = _name(loss)
+    name = _loss_name(loss)
     return Loss(
         name,
         sparse=name in _SPARSE,
@@ -58,42 +66,41 @@ def loss_of(model: keras.Model) -> Loss:
 
 
 def check_losses(model: keras.Model) -> None:
-    """Refuse a model, of any number of outputs, that has no loss.
+    """Refuse a model with any number of outputs that has no loss.
 
     Raises
     ------
     ValueError
-        If it is compiled without one.
+        If it was compiled without a loss.
     """
     if not any(loss is not None for loss in keras.tree.flatten(model.loss)):
         raise ValueError(_NO_LOSS)
 
 
 def trivial_loss(model: keras.Model, y: np.ndarray, sample_weight: np.ndarray | None) -> float | None:
-    """The loss of predicting the targets' mean, or the classes' shares, for all rows.
+    """The loss of predicting the mean of the targets, or the proportions of the classes, for all rows.
 
-    None where it is not known: of margins, or of a loss of the user's own that takes other things. `y` are
-    targets as the model takes them.
+    None if it is unknown: for margins, or for a custom loss with other arguments. `y` are encoded targets.
     """
-    several = isinstance(model.loss, list | tuple | dict) and len(model.loss) > 1
-    if several or not isinstance(y, np.ndarray):
+    is_multioutput = isinstance(model.loss, list | tuple | dict) and len(model.loss) > 1
+    if is_multioutput or not isinstance(y, np.ndarray):
         return None
     loss = loss_of(model)
     if loss.margins:
         return None
     try:
-        told = _by_class(y, sample_weight) if loss.sparse else _by_mean(y, sample_weight)
-        value = _mean_loss(keras.losses.get(_one(model.loss)), *told)
-    except Exception:  # it is a help, and no reason for a fit to fail
+        arguments = _class_proportions(y, sample_weight) if loss.sparse else _target_mean(y, sample_weight)
+        value = _mean_loss(keras.losses.get(_single_loss(model.loss)), *arguments)
+    except Exception:  # the number is a help only, so the fit goes on without it
         return None
     return value if np.isfinite(value) and value > 0 else None
 
 
-_Told = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # targets, predictions and weights
+_LossArguments = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # targets, predictions and weights
 
 
-def _by_class(y: np.ndarray, sample_weight: np.ndarray | None) -> _Told:
-    """One row for each class, weighted by how often it is there: rows times classes may be too many."""
+def _class_proportions(y: np.ndarray, sample_weight: np.ndarray | None) -> _LossArguments:
+    """One row for each class, weighted by its frequency, since rows times classes may not fit in memory."""
     counts = np.bincount(y.ravel().astype(int), sample_weight)
     n_classes = len(counts)
     predicted = np.broadcast_to(counts / counts.sum(), (n_classes, n_classes))
@@ -101,7 +108,7 @@ def _by_class(y: np.ndarray, sample_weight: np.ndarray | None) -> _Told:
     return np.arange(n_classes)[:, None], predicted.astype(keras.config.floatx()), weights
 
 
-def _by_mean(y: np.ndarray, sample_weight: np.ndarray | None) -> _Told:
+def _target_mean(y: np.ndarray, sample_weight: np.ndarray | None) -> _LossArguments:
     y = y.reshape(len(y), -1)
     mean = np.average(y, axis=0, weights=sample_weight)
     return y, np.broadcast_to(mean, y.shape).astype(keras.config.floatx()), sample_weight
@@ -110,32 +117,32 @@ def _by_mean(y: np.ndarray, sample_weight: np.ndarray | None) -> _Told:
 def _mean_loss(loss: Any, y: np.ndarray, predicted: np.ndarray, sample_weight: np.ndarray | None) -> float:
     if isinstance(loss, keras.losses.Loss):
         return float(keras.ops.convert_to_numpy(loss(y, predicted, sample_weight)))
-    losses = keras.ops.convert_to_numpy(loss(y, predicted))  # a function's, one a row
+    losses = keras.ops.convert_to_numpy(loss(y, predicted))  # a function returns one for each row
     return float(np.average(losses.reshape(len(y), -1).mean(axis=1), weights=sample_weight))
 
 
-def _one(loss: Any) -> Any:
-    """The loss in a list or dict of one."""
+def _single_loss(loss: Any) -> Any:
+    """The loss in a list or dict with one item."""
     if isinstance(loss, list | tuple | dict) and len(loss) == 1:
         (loss,) = loss.values() if isinstance(loss, dict) else loss
     return loss
 
 
-def _name(loss: Any) -> str:
+def _loss_name(loss: Any) -> str:
     try:
         return loss_name(loss)
-    except (TypeError, ValueError):  # a list, a dict, or a loss of the user's that Keras cannot look up
+    except (TypeError, ValueError):  # a list, a dict, or a custom loss that Keras cannot look up
         return getattr(loss, "__name__", type(loss).__name__)
 
 
-def check_loss(loss: Loss, task: str, width: int, needed: int) -> None:
+def check_loss(loss: Loss, task: str, width: int, target_width: int) -> None:
     """Refuse a loss or an output width that does not fit the target.
 
     Raises
     ------
     ValueError
-        If the model's output is narrower than the target needs, or wider where it has no classes of its own
-        for each unit, or its loss is for another kind of target.
+        If the model's output is narrower than the target, or wider for a target without classes, or the loss
+        is for another kind of target.
     """
     per_class = loss.sparse or loss.categorical
     if task == "regression" and (per_class or loss.name in _MARGIN):
@@ -145,13 +152,13 @@ def check_loss(loss: Loss, task: str, width: int, needed: int) -> None:
         )
     if task == "multilabel" and loss.sparse:
         raise ValueError(
-            f"The model's loss {loss.name!r} takes one class a row, but the target is multilabel; compile "
-            "the model with 'binary_crossentropy'"
+            f"The model's loss {loss.name!r} takes one class for each row, but the target is multilabel; "
+            "compile the model with 'binary_crossentropy'"
         )
-    least = 2 if task == "binary" and per_class else needed
-    classes = task in ("binary", "multiclass")  # of which a fold may lack some that the model has units for
-    if width < least or (width > least and not classes):
-        units = f"{least} or more" if classes else f"{least}"
+    min_width = 2 if task == "binary" and per_class else target_width
+    has_classes = task in ("binary", "multiclass")  # a fold may lack classes for which the model has units
+    if width < min_width or (width > min_width and not has_classes):
+        units = f"{min_width} or more" if has_classes else f"{min_width}"
         raise ValueError(
             f"The model's output has width {width}, but a {task} target with the loss {loss.name!r} needs "
             f"{units}; give the last layer {units} unit(s)"
@@ -159,7 +166,7 @@ def check_loss(loss: Loss, task: str, width: int, needed: int) -> None:
 
 
 def check_values(loss: Loss, y: np.ndarray) -> None:
-    """Refuse regression targets outside of what the loss is defined for."""
+    """Refuse regression targets for which the loss is not defined."""
     if loss.name in _BINARY and (y.min() < 0 or y.max() > 1):
         raise ValueError(
             f"The model's loss {loss.name!r} takes targets from 0 to 1; got values from {y.min()} to "

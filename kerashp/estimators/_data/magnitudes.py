@@ -1,4 +1,4 @@
-"""Refuses numbers so large that a network's gradients or loss overflow from the first step on."""
+"""Checks for numbers so large that a network's gradients or loss overflow in the first step."""
 
 from typing import Any
 
@@ -9,8 +9,13 @@ from kerashp._compat.keras import flatten_layers
 from kerashp.estimators._data.losses import Loss
 from kerashp.training._keras.layers import is_of_layers
 
-_CHANGE_NOTHING = (keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout)
-_MULTIPLY = (
+_WITHOUT_PRODUCTS = (
+    keras.layers.InputLayer,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Dropout,
+)
+_WITH_PRODUCTS = (
     keras.layers.Dense,
     keras.layers.EinsumDense,
     keras.layers.Conv1D,
@@ -18,45 +23,46 @@ _MULTIPLY = (
     keras.layers.Conv3D,
     keras.layers.RNN,
 )
-# An error is as large as the inputs, its gradient as their square, which optimizers such as Adam square.
+# An error is of the size of the inputs, a gradient of their square, which optimizers such as Adam square.
 _POWER_OF_INPUTS = 4
 _POWER_OF_TARGETS = {"mean_squared_error": 2}
 
 
 def check_inputs(model: keras.Model, X: Any) -> None:
-    """Refuse rows whose numbers a first layer of products cannot be trained on.
+    """Refuse rows with numbers too large to train the first layer that multiplies them.
 
-    Nothing is refused where it is not known which layer is the first to take which rows: in models of several
-    inputs, with operations that are no layers, or of a class of the user's own.
+    Nothing is refused if the first layer is not known: for models with several inputs, with operations that
+    are not layers, and of custom classes.
 
     Raises
     ------
     ValueError
-        With the column of the largest.
+        If a number is too large; the message names its column.
     """
     if not is_of_layers(model):
         return
     layers = [layer for layer in flatten_layers(model) if not isinstance(layer, keras.Model)]
-    first = next((layer for layer in layers if not isinstance(layer, _CHANGE_NOTHING)), None)
-    if not isinstance(first, _MULTIPLY) or not isinstance(X, np.ndarray):
+    layer = next((candidate for candidate in layers if not isinstance(candidate, _WITHOUT_PRODUCTS)), None)
+    if not isinstance(layer, _WITH_PRODUCTS) or not isinstance(X, np.ndarray):
         return
-    limit = _limit(first.variable_dtype, _POWER_OF_INPUTS)
+    limit = _limit(layer.variable_dtype, _POWER_OF_INPUTS)
     sizes = _sizes(X)
     if sizes.max() > limit:
         raise ValueError(
             f"X holds values of up to {sizes.max():.1e} in column {sizes.argmax()}, which the layer "
-            f"{first.name!r} would multiply by its weights: above {limit:.1e} the squares of gradients may "
-            f"overflow {first.variable_dtype}. Scale the inputs, say with "
+            f"{layer.name!r} would multiply by its weights: above {limit:.1e} the squares of gradients may "
+            f"overflow {layer.variable_dtype}. Scale the inputs, say with "
             "sklearn.preprocessing.StandardScaler in a Pipeline"
         )
 
 
 def check_targets(loss: Loss, y: np.ndarray) -> None:
-    """Refuse targets of a regression whose loss is infinite.
+    """Refuse targets of a regression whose loss would be infinite.
 
     Raises
     ------
     ValueError
+        If a target is too large.
     """
     if loss.name not in _POWER_OF_TARGETS:
         return
@@ -70,9 +76,9 @@ def check_targets(loss: Loss, y: np.ndarray) -> None:
 
 
 def _limit(dtype: str, power: int) -> float:
-    """The largest number whose power is finite; 16-bit types have float32's, which Keras trains in."""
-    wide = np.dtype(dtype) if dtype in ("float32", "float64") else np.dtype("float32")
-    return float(np.finfo(wide).max) ** (1 / power)
+    """The largest number whose power is finite; for 16-bit types that of float32, in which Keras trains."""
+    trained_dtype = np.dtype(dtype) if dtype in ("float32", "float64") else np.dtype("float32")
+    return float(np.finfo(trained_dtype).max) ** (1 / power)
 
 
 def _sizes(array: np.ndarray) -> np.ndarray:

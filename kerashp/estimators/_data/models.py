@@ -1,4 +1,4 @@
-"""A Keras model as bytes, as a copy, and as a function of rows."""
+"""Keras models as bytes, copies of them, their outputs, and checks of them."""
 
 import inspect
 import tempfile
@@ -16,31 +16,31 @@ from kerashp._compat.keras import build_for, compiled_metrics, flatten_layers
 from kerashp._compat.keras_optimizers import rate_of
 from kerashp.training import without_warnings
 
-# How the names of a layer's attributes end that hold such a part.
+# Ends of the names of a layer's attributes that may be custom functions or objects.
 _PARTS = ("activation", "initializer", "regularizer", "constraint")
-_MAX_ROWS, _MAX_VALUES = 4096, 2**18  # of one call, so that the activations of wide rows fit in memory
+_MAX_ROWS, _MAX_VALUES = 4096, 2**18  # in one call, so that the activations of wide rows fit in memory
 
 
 @dataclass(frozen=True)
 class PackedModel:
-    """A model's `.keras` archive, with the classes and functions in it that Keras has no name for."""
+    """A model's `.keras` archive, with the custom classes and functions that it needs."""
 
     archive: bytes
     custom_objects: dict[str, Any]
 
     def __reduce__(self) -> Any:
-        # pickle has no name for what was made inside a function.
+        # pickle cannot save what is defined inside a function.
         local = {name: item for name, item in self.custom_objects.items() if "<locals>" in item.__qualname__}
-        others = {name: item for name, item in self.custom_objects.items() if name not in local}
-        return _read, (self.archive, others, cloudpickle.dumps(local) if local else None)
+        importable = {name: item for name, item in self.custom_objects.items() if name not in local}
+        return _packed_model, (self.archive, importable, cloudpickle.dumps(local) if local else None)
 
 
-def _read(archive: bytes, others: dict[str, Any], local: bytes | None) -> PackedModel:
-    return PackedModel(archive, others | (cloudpickle.loads(local) if local else {}))
+def _packed_model(archive: bytes, importable: dict[str, Any], local: bytes | None) -> PackedModel:
+    return PackedModel(archive, importable | (cloudpickle.loads(local) if local else {}))
 
 
 def pack(model: keras.Model) -> PackedModel:
-    """The model with its weights, its optimizer's state and how it was compiled."""
+    """Pack a model with its weights, its optimizer's state and its compile configuration."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         keras.saving.save_model(model, path)
@@ -48,7 +48,7 @@ def pack(model: keras.Model) -> PackedModel:
 
 
 def unpack(packed: PackedModel) -> keras.Model:
-    """The packed model again. It has been in a pickle or in this process, so it is trusted as they are."""
+    """Unpack a model. It comes from a pickle or from this process, so it is trusted."""
     with tempfile.TemporaryDirectory() as folder, _loading(packed.custom_objects):
         path = Path(folder) / "model.keras"
         path.write_bytes(packed.archive)
@@ -56,14 +56,14 @@ def unpack(packed: PackedModel) -> keras.Model:
 
 
 def duplicate(model: keras.Model) -> keras.Model:
-    """A copy of a model that shares nothing with it."""
+    """Copy a model; the copy shares nothing with it."""
     return unpack(pack(model))
 
 
-def copying(model: Any, classes: dict[str, Any]) -> AbstractContextManager[None]:
-    """Where `copy.deepcopy`, which Keras serves by saving and loading, works for any Keras model.
+def deepcopy_scope(model: Any, classes: dict[str, Any]) -> AbstractContextManager[None]:
+    """Inside, `copy.deepcopy` works for a Keras model with custom parts and for objects of `classes`.
 
-    And for the objects of some other `classes`.
+    Keras copies by saving and loading, and finds custom classes in a scope only.
     """
     if isinstance(model, keras.Model):
         classes = classes | _custom_objects(model)
@@ -74,7 +74,7 @@ def copying(model: Any, classes: dict[str, Any]) -> AbstractContextManager[None]
 
 @contextmanager
 def _loading(custom_objects: dict[str, Any]) -> Iterator[None]:
-    # An optimizer that has trained nothing yet is saved without the variables that Keras then looks for.
+    # An optimizer that has not trained yet is saved without its variables, for which Keras warns.
     with (
         without_warnings("Skipping variable loading for optimizer", UserWarning),
         keras.saving.custom_object_scope(custom_objects),
@@ -83,31 +83,31 @@ def _loading(custom_objects: dict[str, Any]) -> Iterator[None]:
 
 
 def _custom_objects(model: keras.Model) -> dict[str, Any]:
-    """The classes and functions of the user's own that the model is made of and compiled with."""
+    """The custom classes and functions of which the model is made, and with which it is compiled."""
     layers = flatten_layers(model)
     parts = [part for layer in layers for name, part in vars(layer).items() if name.endswith(_PARTS)]
-    used: list[Any] = [type(layer) for layer in layers] + [_named(part) for part in parts]
+    objects: list[Any] = [type(layer) for layer in layers] + [_class_or_function(part) for part in parts]
     if model.compiled:
         metrics = compiled_metrics(model)[:1]
-        used += [_named(item) for item in keras.tree.flatten([model.loss, *metrics])]
-        used += [type(model.optimizer), type(rate_of(model.optimizer))]
+        objects += [_class_or_function(item) for item in keras.tree.flatten([model.loss, *metrics])]
+        objects += [type(model.optimizer), type(rate_of(model.optimizer))]
     return {
         item.__name__: item
-        for item in used
+        for item in objects
         if (inspect.isclass(item) or inspect.isfunction(item))
         and item.__module__.partition(".")[0] not in ("keras", "builtins")
     }
 
 
-def _named(item: Any) -> Any:
+def _class_or_function(item: Any) -> Any:
     return item if inspect.isfunction(item) else type(item)
 
 
 def outputs(model: keras.Model, X: Any) -> Any:
-    """The model's outputs for rows X, some thousand rows at a time and without tracing a graph.
+    """The model's outputs for X, computed in chunks of rows and without tracing a graph.
 
-    `Model.predict` builds a data pipeline and compiles a function for each model: tenths of a second that a
-    search pays for every candidate. X, and what the model gives, may be a list or dict of arrays.
+    `Model.predict` builds a data pipeline and compiles a function for each model, which takes tenths of a
+    second for each candidate of a search. X and the outputs may be lists or dicts of arrays.
     """
     inputs = keras.tree.flatten(X)
     n_rows = len(inputs[0])
@@ -119,7 +119,7 @@ def outputs(model: keras.Model, X: Any) -> Any:
 
 
 def rows_of(data: Any, start: int, end: int) -> Any:
-    """Some rows of an array, or of each in a list or dict of arrays."""
+    """Some rows of an array, or of each array in a list or dict."""
     return keras.tree.map_structure(lambda array: array[start:end], data)
 
 
@@ -129,14 +129,14 @@ def weights_are_finite(model: keras.Model) -> bool:
 
 
 def check_compiled(model: keras.Model, X: Any, y: Any) -> None:
-    """Let Keras look up what the model is compiled with and try it on two rows, as it does when a fit begins.
+    """Let Keras resolve the model's loss and metrics and trace them for two rows, as at the start of a fit.
 
     Raises
     ------
     ValueError
-        If the loss or the metrics cannot be used.
+        If the loss or the metrics cannot be used with these targets.
     """
-    X, y = rows_of(X, 0, 2), keras.tree.map_structure(_as_read, rows_of(y, 0, 2))
+    X, y = rows_of(X, 0, 2), keras.tree.map_structure(_in_keras_type, rows_of(y, 0, 2))
     try:
         build_for(model, (X, y, None))
     except Exception as error:
@@ -146,13 +146,13 @@ def check_compiled(model: keras.Model, X: Any, y: Any) -> None:
         ) from error
 
 
-def _as_read(array: np.ndarray) -> np.ndarray:
-    """Floats in Keras' type, as it reads rows."""
+def _in_keras_type(array: np.ndarray) -> np.ndarray:
+    """The array with floats in Keras' float type, to which Keras casts them."""
     return array.astype(keras.config.floatx()) if array.dtype.kind == "f" else array
 
 
 def check_optimizer(model: keras.Model) -> None:
-    """Refuse a model that cannot be trained by what it is compiled with.
+    """Refuse a model without an optimizer that can train it.
 
     Raises
     ------
@@ -177,15 +177,15 @@ def outputs_for(model: keras.Model, X: Any) -> Any:
     Raises
     ------
     ValueError
-        If the model does not take such rows.
+        If the model does not accept such rows.
     """
     try:
         return model(rows_of(X, 0, 1), training=False)
     except Exception as error:
-        _explain_batch(model)
+        _check_batch_axis(model)
         shape: Any = keras.tree.map_structure(lambda array: array.shape[1:], X)
         if isinstance(X, np.ndarray):
-            _explain_input(model, X)
+            _check_input_shape(model, X)
         else:
             shape = f"of the feature_encoder, {shape},"
         raise ValueError(
@@ -195,12 +195,13 @@ def outputs_for(model: keras.Model, X: Any) -> Any:
 
 
 def output_width(model: keras.Model, X: Any) -> int:
-    """The width of the model's one output for rows like those of X, found by passing it a row.
+    """The width of the model's output for rows like those of X; the model is called with one row.
 
     Raises
     ------
     ValueError
-        If the model does not take such rows, has several outputs or no output of shape (n_samples, width).
+        If the model does not accept such rows, has several outputs, or an output of another shape than
+        (n_samples, width).
     """
     output = outputs_for(model, X)
     if isinstance(output, list | tuple | dict):
@@ -218,7 +219,7 @@ def output_width(model: keras.Model, X: Any) -> int:
     return output.shape[1]
 
 
-def _explain_batch(model: keras.Model) -> None:
+def _check_batch_axis(model: keras.Model) -> None:
     """Refuse a model whose input layers fix the number of rows of a batch."""
     tensors = getattr(model, "inputs", None) or []
     for tensor in tensors:
@@ -231,11 +232,11 @@ def _explain_batch(model: keras.Model) -> None:
             )
 
 
-def _explain_input(model: keras.Model, X: np.ndarray) -> None:
-    """Say it better than Keras did. Not before: Keras takes (n, 4) for (n, 4, 1)."""
+def _check_input_shape(model: keras.Model, X: np.ndarray) -> None:
+    """Raise a clearer error than Keras did; not beforehand, since Keras accepts (n, 4) for (n, 4, 1)."""
     try:
         shape = model.input_shape
-    except AttributeError:  # not built yet, or a class of the user's own
+    except AttributeError:  # not built yet, or a custom class
         return
     if isinstance(shape, list | dict):
         raise ValueError(
@@ -250,41 +251,41 @@ def _explain_input(model: keras.Model, X: np.ndarray) -> None:
         )
 
 
-def plain(value: Any) -> Any:
-    """NumPy scalars as Python's own, which Keras' layers ask for; anything else as it is."""
+def python_scalar(value: Any) -> Any:
+    """A NumPy scalar as a Python number, which Keras' layers require; any other value unchanged."""
     return value.item() if isinstance(value, np.generic) else value
 
 
-def built(model: Any, arguments: dict[str, Any]) -> keras.Model:
-    """The model that a model function returns, or a copy of a model.
+def new_model(model: Any, arguments: dict[str, Any]) -> keras.Model:
+    """Call a model function, or copy a model.
 
     Raises
     ------
     TypeError
-        If `model` is neither, or the function returns no Keras model.
+        If the function does not return a Keras model.
     """
     if isinstance(model, keras.Model):
         return duplicate(model)
-    result = model(**{name: plain(value) for name, value in arguments.items()})
+    result = model(**{name: python_scalar(value) for name, value in arguments.items()})
     if not isinstance(result, keras.Model):
         name = getattr(model, "__name__", repr(model))
         raise TypeError(f"{name} must return a keras.Model; got {result!r}: does it end with 'return model'?")
     return result
 
 
-def built_with(model: Any, arguments: dict[str, Any], offers: dict[str, Any]) -> keras.Model:
-    """The model that a function returns when it is called with `arguments` and `offers`.
+def new_model_with_offers(model: Any, arguments: dict[str, Any], offers: dict[str, Any]) -> keras.Model:
+    """Call a model function with `arguments` and those `offers` that it accepts.
 
-    A function that passes its keyword arguments on may refuse an offer: Python, or a layer of Keras', then
-    names it as unexpected. It is called again without that one.
+    A function that passes its keyword arguments on may refuse an offer: the error of Python or of a Keras
+    layer then names it as unexpected, and the function is called again without it.
     """
     try:
-        return built(model, arguments | offers)
+        return new_model(model, arguments | offers)
     except (TypeError, ValueError) as error:
-        kept = {name: offer for name, offer in offers.items() if not _refuses(error, name)}
-        if len(kept) == len(offers):
+        accepted = {name: offer for name, offer in offers.items() if not _refuses(error, name)}
+        if len(accepted) == len(offers):
             raise
-        return built_with(model, arguments, kept)
+        return new_model_with_offers(model, arguments, accepted)
 
 
 def _refuses(error: Exception, name: str) -> bool:

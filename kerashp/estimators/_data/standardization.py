@@ -10,9 +10,9 @@ from kerashp.estimators._data.rows import Rows
 from kerashp.training import Statistics, isolated
 from kerashp.training._runtime.fallbacks import is_new
 
-_ROUNDING = 8  # times the float type's precision: by so much may values differ that are meant to be equal
-_IN_UNITS = "target_units"
-_SHOWN = 5  # columns in a warning
+_ROUNDING = 8  # equal values may differ by this multiple of the float type's precision
+_TARGET_UNITS = "target_units"  # the name of the layer
+_MAX_COLUMNS = 5  # listed in a warning
 
 
 class Moments(NamedTuple):
@@ -24,10 +24,10 @@ class Moments(NamedTuple):
 
 
 def moments(values: np.ndarray, weight: np.ndarray | None, dtype: Any) -> Moments:
-    """The moments of the rows that have a weight.
+    """The moments of the rows with a positive weight.
 
-    A column that varies has a deviation of at least some times the precision of `dtype`, so that differences
-    which are rounding alone stay small.
+    The deviation of a column that varies is at least a multiple of the precision of `dtype`, so that rounding
+    differences stay small.
     """
     if weight is not None:
         values, weight = values[weight > 0], weight[weight > 0]
@@ -42,7 +42,7 @@ def moments(values: np.ndarray, weight: np.ndarray | None, dtype: Any) -> Moment
 
 
 def input_statistics(rows: Rows, floatx: str) -> Statistics:
-    """What a Normalization needs to standardise the rows.
+    """The statistics with which a Normalization layer standardises the rows.
 
     Raises
     ------
@@ -62,24 +62,24 @@ def input_statistics(rows: Rows, floatx: str) -> Statistics:
 
 
 def _warn_of_small_deviations(deviation: np.ndarray) -> None:
-    least = keras.config.epsilon()
-    small = np.flatnonzero(deviation < least).tolist()
+    minimum = keras.config.epsilon()
+    small = np.flatnonzero(deviation < minimum).tolist()
     if small and is_new("small deviations"):
-        shown = ", ".join(map(str, small[:_SHOWN])) + (", ..." if len(small) > _SHOWN else "")
+        columns = ", ".join(map(str, small[:_MAX_COLUMNS])) + (", ..." if len(small) > _MAX_COLUMNS else "")
         warnings.warn(
-            f"normalize=True divides columns of X by a standard deviation of at least {least:g}, as Keras' "
-            f"Normalization layer does; that of {len(small)} columns ({shown}) is smaller, and the network "
-            "hardly sees them. Multiply these columns by a constant, or put "
+            f"normalize=True divides columns of X by a standard deviation of at least {minimum:g}, as Keras' "
+            f"Normalization layer does; that of {len(small)} columns ({columns}) is smaller, so their "
+            "standardised values are nearly 0. Multiply these columns by a constant, or put "
             "sklearn.preprocessing.StandardScaler before the estimator in a Pipeline",
-            stacklevel=1,  # of one place: Python's filters then know it again
+            stacklevel=1,  # a fixed place, so that Python's filters recognise repetitions
         )
 
 
 def target_units(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """Means and deviations by which a network's targets are standardised, of shape `(n_outputs,)`.
+    """Means and deviations with which a network's targets are standardised, of shape `(n_outputs,)`.
 
-    They are divided before they become the network's float type. A constant target smaller than 1 is divided
-    by its size, so that its error is small beside it.
+    Targets are standardised before they are cast to the network's float type. A constant target below 1 is
+    divided by its absolute value, so that its error is small in proportion.
     """
     y = rows.y.reshape(len(rows.y), -1)
     mean, deviation, constant = moments(y, rows.sample_weight, y.dtype if y.dtype.kind == "f" else float)
@@ -87,44 +87,46 @@ def target_units(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(constant & (sizes > 0), np.minimum(sizes, 1), deviation)
 
 
-def in_units(network: keras.Model, mean: np.ndarray, deviation: np.ndarray) -> keras.Model:
-    """A model that gives the target's own units, of the layers of a network of standardised targets.
+def model_in_target_units(network: keras.Model, mean: np.ndarray, deviation: np.ndarray) -> keras.Model:
+    """Add a layer that converts a network's standardised predictions to the units of the target.
 
-    It shares the weights and the optimizer. Not an inverted Normalization, which takes no deviation under
-    1e-7.
+    The model shares the weights and the optimizer. The layer is a Rescaling, since an inverted Normalization
+    limits deviations to at least 1e-7.
 
     Raises
     ------
     ValueError
-        For several outputs under Keras' image data format "channels_first", by which Keras' `Rescaling` takes
-        the first axis of arrays for channels.
+        For several outputs with Keras' image data format "channels_first", for which Keras' `Rescaling` takes
+        the first axis of an array for its channels.
     """
-    several = len(mean) > 1
-    if several and keras.config.image_data_format() == "channels_first":
+    is_multioutput = len(mean) > 1
+    if is_multioutput and keras.config.image_data_format() == "channels_first":
         raise ValueError(
-            "Keras' Rescaling layer cannot give several outputs their own units while the image data format "
+            "Keras' Rescaling layer cannot scale several outputs separately while the image data format "
             "is 'channels_first'; call keras.config.set_image_data_format('channels_last'), or use "
             "normalize_target=False"
         )
-    # Arrays, since Keras takes Python's numbers for float32.
-    scale, offset = (part if several else part.reshape(()) for part in (deviation, mean))
-    layer = keras.layers.Rescaling(scale, offset, name=_IN_UNITS, dtype=network.layers[-1].dtype_policy)
-    return _compiled_alike(network, [*network.layers, layer])
+    # Arrays, since Keras casts Python numbers to float32.
+    scale, offset = (part if is_multioutput else part.reshape(()) for part in (deviation, mean))
+    layer = keras.layers.Rescaling(scale, offset, name=_TARGET_UNITS, dtype=network.layers[-1].dtype_policy)
+    return _same_compilation(network, [*network.layers, layer])
 
 
-def without_units(model: keras.Model) -> tuple[keras.Model, np.ndarray, np.ndarray] | None:
-    """What `in_units` was given; None where it did not make the model."""
-    last: Any = model.layers[-1] if isinstance(model, keras.Sequential) else None
-    if type(last) is not keras.layers.Rescaling or last.name != _IN_UNITS:
+def split_target_units(model: keras.Model) -> tuple[keras.Model, np.ndarray, np.ndarray] | None:
+    """The arguments from which `model_in_target_units` made a model; None for other models."""
+    output_layer: Any = model.layers[-1] if isinstance(model, keras.Sequential) else None
+    if type(output_layer) is not keras.layers.Rescaling or output_layer.name != _TARGET_UNITS:
         return None
-    mean, deviation = (np.atleast_1d(np.asarray(part, float)) for part in (last.offset, last.scale))
-    return _compiled_alike(model, model.layers[:-1]), mean, deviation
+    mean, deviation = (
+        np.atleast_1d(np.asarray(part, float)) for part in (output_layer.offset, output_layer.scale)
+    )
+    return _same_compilation(model, model.layers[:-1]), mean, deviation
 
 
-def _compiled_alike(model: keras.Model, layers: list[Any]) -> keras.Model:
-    with isolated(dtype=model.variable_dtype):  # otherwise Keras makes float32 of rows in float64
+def _same_compilation(model: keras.Model, layers: list[Any]) -> keras.Model:
+    with isolated(dtype=model.variable_dtype):  # otherwise Keras casts float64 rows to float32
         inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype, name="input")
-        alike = keras.Sequential([inputs, *layers], name=model.name)
+        new = keras.Sequential([inputs, *layers], name=model.name)
     if model.compiled:
-        alike.compile(optimizer=model.optimizer, loss=model.loss)
-    return alike
+        new.compile(optimizer=model.optimizer, loss=model.loss)
+    return new

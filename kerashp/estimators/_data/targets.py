@@ -1,4 +1,4 @@
-"""Labels and targets as the network takes them, and its outputs as scikit-learn gives them."""
+"""Encoders between the targets of scikit-learn and those of a network, and back from its outputs."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ TASKS = {"binary": "binary", "multiclass": "multiclass", "multilabel-indicator":
 
 
 class ClassEncoder(ClassifierLabelEncoder):
-    """scikeras' label encoder, bound to what the compiled model puts out and its loss takes.
+    """scikeras' label encoder, adapted to the outputs and the loss of the compiled model.
 
-    Labels become 0/1 for one output, indices for a sparse loss and one-hot rows for any other. The model's
-    outputs become probabilities that sum to 1, also where the loss works on logits or margins. The outputs of
-    a model that has more units than there are classes are those of the classes' units.
+    Labels become 0 and 1 for one output, indices for a sparse loss and one-hot rows for any other loss. The
+    model's outputs become probabilities that sum to 1, also if the loss takes logits or margins. If the model
+    has more units than there are classes, only the units of the classes count.
     """
 
     def fit(self, y: np.ndarray) -> "ClassEncoder":
@@ -32,7 +32,7 @@ class ClassEncoder(ClassifierLabelEncoder):
         return self
 
     def bind(self, width: int, loss: Loss) -> None:
-        """Take note of the model's output width and loss."""
+        """Store the model's output width and loss."""
         self.one_hot_ = self.task_ != "multilabel" and width > 1 and not loss.sparse
         self.exclusive_ = self.task_ != "multilabel" or loss.categorical
         self.margins_ = loss.margins
@@ -41,14 +41,15 @@ class ClassEncoder(ClassifierLabelEncoder):
     def _units_of(self, width: int) -> np.ndarray:
         """The output unit of each class.
 
-        Labels that may be numbers of units are: so a class has the same unit in each fold, whichever others
-        the fold lacks. Other labels have the first units, in the order of `classes_`.
+        Integer labels that are valid unit numbers belong to those units, so that a class has the same unit in
+        each fold, even if the fold lacks other classes. Other labels belong to the first units, in the order
+        of `classes_`.
         """
         labels = self.classes_
-        spare = width > self.n_classes_ and labels.dtype.kind in "biuf"
+        has_spare_units = width > self.n_classes_ and labels.dtype.kind in "biuf"
         return (
             labels.astype(int)
-            if spare and labels.min() >= 0 and labels.max() < width
+            if has_spare_units and labels.min() >= 0 and labels.max() < width
             else np.arange(self.n_classes_)
         )
 
@@ -65,7 +66,7 @@ class ClassEncoder(ClassifierLabelEncoder):
         return proba if return_proba else self.labels(proba)
 
     def outputs(self, encoded: np.ndarray) -> np.ndarray:
-        """Those of a model that is sure of some encoded targets, shape `(n_samples, width)`."""
+        """The outputs of a model that predicts these encoded targets with certainty, `(n_samples, width)`."""
         indices = self.task_ != "multilabel" and self.n_units_ > 1 and not self.one_hot_
         shares = np.eye(self.n_units_)[encoded.ravel().astype(int)] if indices else encoded
         shares = shares.reshape(len(encoded), -1)
@@ -114,15 +115,15 @@ class ClassEncoder(ClassifierLabelEncoder):
             raise ValueError(
                 f"y holds the classes {unknown}, unknown to this classifier: it was fitted with "
                 f"{self.classes_.tolist()}; name all classes in the first call "
-                f"(partial_fit(classes=...)) or fit anew (scikit-learn's encoders say: Found unknown "
+                f"(partial_fit(classes=...)) or call fit again (scikit-learn's encoders say: Found unknown "
                 f"categories {unknown})"
             )
 
 
 class ValueEncoder(RegressorTargetEncoder):
-    """scikeras' target encoder for regression; predictions have the floating type of y or a narrower one.
+    """scikeras' target encoder for regression; predictions have the float type of y or a narrower one.
 
-    Values go in and out as they are, or of mean 0 and standard deviation 1 after `standardize`.
+    After `standardize`, the network's targets have mean 0 and standard deviation 1.
     """
 
     task_ = "regression"
@@ -136,14 +137,14 @@ class ValueEncoder(RegressorTargetEncoder):
         return self
 
     def narrow(self, dtype: np.dtype) -> None:
-        """Let predictions be of a floating type that is narrower than y's."""
-        self._dtype = min(self._dtype, dtype, key=lambda own: own.itemsize)
+        """Set a narrower float type of the predictions."""
+        self._dtype = min(self._dtype, dtype, key=lambda candidate: candidate.itemsize)
 
     def bind(self, width: int, loss: Loss) -> None:
-        """Nothing to note."""
+        """Store nothing: values are encoded alike for all models."""
 
     def standardize(self, mean: np.ndarray, deviation: np.ndarray) -> None:
-        """From now on let values go in with these subtracted and divided by, and come out again."""
+        """Standardise values with these means and deviations from now on, and predictions back."""
         self.mean_, self.deviation_ = mean, deviation
 
     def transform(self, y: np.ndarray) -> np.ndarray:
@@ -163,9 +164,9 @@ class ValueEncoder(RegressorTargetEncoder):
         return super().inverse_transform(np.asarray(y, dtype=self._dtype))
 
     def outputs(self, encoded: np.ndarray) -> np.ndarray:
-        """Those of a model that has learned some targets half, shape `(n_samples, width)`.
+        """The outputs of a model that predicts halfway to the mean of these targets, `(n_samples, width)`.
 
-        Half-way to the mean: of targets that are not negative, some scores want positive predictions.
+        Some scores need positive predictions, which they are for targets of at least 0.
         """
         values = encoded.reshape(len(encoded), -1)
         return (values + values.mean(axis=0)) / 2
@@ -176,5 +177,5 @@ class ValueEncoder(RegressorTargetEncoder):
 
 
 def data_arguments(encoder: Any, X: np.ndarray) -> dict[str, Any]:
-    """What the data say of a model function's arguments `input_shape`, `n_outputs` and `task`."""
+    """The arguments `input_shape`, `n_outputs` and `task` of a model function that follow from the data."""
     return {"input_shape": X.shape[1:], "n_outputs": encoder.width_, "task": encoder.task_}

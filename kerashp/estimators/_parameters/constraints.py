@@ -1,4 +1,4 @@
-"""What the parameters of training and the arguments of `fit` may be, as scikit-learn validates them."""
+"""The valid values of training parameters and of the arguments of `fit`, as scikit-learn's constraints."""
 
 from collections.abc import Iterable
 from numbers import Integral, Real
@@ -11,7 +11,7 @@ from kerashp.estimators._parameters.schedules import SCHEDULES
 _COUNT = Interval(Integral, 1, None, closed="left")
 _COUNT_FROM_0 = Interval(Integral, 0, None, closed="left")
 
-# The parameters of training that all estimators have.
+# The training parameters of all estimators.
 TRAINING_CONSTRAINTS: dict[str, Any] = {
     "epochs": [_COUNT],
     "schedule": [StrOptions(set(SCHEDULES))],
@@ -29,7 +29,7 @@ TRAINING_CONSTRAINTS: dict[str, Any] = {
     "verbose": ["verbose", StrOptions({"auto"})],
 }
 
-# The arguments of one call of `fit`, as keras.Model.fit takes them.
+# The arguments of `fit` with the meaning of keras.Model.fit.
 CALL_CONSTRAINTS: dict[str, Any] = {
     "callbacks": TRAINING_CONSTRAINTS["callbacks"],
     "epochs": [_COUNT],
@@ -45,21 +45,21 @@ CALL_CONSTRAINTS: dict[str, Any] = {
     "validation_freq": [_COUNT, list, tuple],
 }
 
-_OF_MANY_EPOCHS = ("epochs", "initial_epoch", "validation_split", "validation_freq")
+_NOT_FOR_PARTIAL_FIT = ("epochs", "initial_epoch", "validation_split", "validation_freq")
 
 
 def check_epoch_arguments(owner: str, arguments: Iterable[str]) -> None:
-    """Refuse what `partial_fit` decides by itself, and what `fit` does not take.
+    """Refuse arguments that `partial_fit` does not take.
 
     Raises
     ------
     TypeError
-        If there is such an argument.
+        If there is one.
     """
-    taken = [name for name in CALL_CONSTRAINTS if name not in _OF_MANY_EPOCHS]
+    valid_names = [name for name in CALL_CONSTRAINTS if name not in _NOT_FOR_PARTIAL_FIT]
     for name in arguments:
-        if name not in taken:
+        if name not in valid_names:
             raise TypeError(
                 f"Invalid argument `{name}` to {owner}.partial_fit, which trains one more epoch; "
-                f"of the arguments of fit it takes {', '.join(taken)}"
+                f"of the arguments of fit it takes {', '.join(valid_names)}"
             )

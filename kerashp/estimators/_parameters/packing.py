@@ -1,4 +1,4 @@
-"""Keras' objects among parameters, in copies and pickles, of classes that Keras may have no name for."""
+"""Keras objects in parameters, also of custom classes, in a form that can be copied and pickled."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,62 +14,62 @@ _OBJECTS = (keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer)
 
 @dataclass(frozen=True)
 class PackedObject:
-    """A loss, a metric or an optimizer: its class, and the configuration that it is made from."""
+    """The class and the configuration of a loss, a metric or an optimizer."""
 
     cls: type
     config: dict[str, Any]
 
     def __reduce__(self) -> Any:
-        return _read, (cloudpickle.dumps((self.cls, self.config)),)
+        return _packed_object, (cloudpickle.dumps((self.cls, self.config)),)
 
 
-def _read(content: bytes) -> PackedObject:
+def _packed_object(content: bytes) -> PackedObject:
     return PackedObject(*cloudpickle.loads(content))
 
 
-def packed(value: Any) -> Any:
-    """The value with models, losses, metrics and optimizers in it, also in lists and dicts, packed."""
+def pack_objects(value: Any) -> Any:
+    """Pack the models, losses, metrics and optimizers in a value, also inside lists and dicts."""
     if isinstance(value, keras.Model):
         return pack(value)
     if isinstance(value, _OBJECTS) and not isinstance(value, keras.optimizers.LossScaleOptimizer):
-        return _object(value)
-    return _inside(value, packed)
+        return _pack_object(value)
+    return _map_items(value, pack_objects)
 
 
-def unpacked(value: Any) -> Any:
-    """What was packed."""
+def unpack_objects(value: Any) -> Any:
+    """Undo `pack_objects`."""
     if isinstance(value, PackedModel):
         return unpack(value)
     if isinstance(value, PackedObject):
         return value.cls.from_config(value.config)  # type: ignore[attr-defined]
-    return _inside(value, unpacked)
+    return _map_items(value, unpack_objects)
 
 
 def custom_classes(value: Any) -> dict[str, Any]:
-    """The classes, by name, of Keras' objects in lists and dicts that are not Keras' own."""
-    found: dict[str, Any] = {}
+    """The custom classes, by name, of the Keras objects in a value, also inside lists and dicts."""
+    classes: dict[str, Any] = {}
 
-    def note(item: Any) -> Any:
+    def collect(item: Any) -> Any:
         if isinstance(item, _OBJECTS) and type(item).__module__.partition(".")[0] != "keras":
-            found[type(item).__name__] = type(item)
-        return _inside(item, note)
+            classes[type(item).__name__] = type(item)
+        return _map_items(item, collect)
 
-    note(value)
-    return found
+    collect(value)
+    return classes
 
 
-def _object(value: Any) -> Any:
-    """Packed, where it says how it is made; otherwise as it is, for Keras to save."""
+def _pack_object(value: Any) -> Any:
+    """Pack an object that has a usable configuration; leave any other to Keras."""
     try:
-        made = PackedObject(type(value), value.get_config())
-        unpacked(made)
+        packed = PackedObject(type(value), value.get_config())
+        unpack_objects(packed)
     except (NotImplementedError, TypeError, ValueError):
         return value
-    return made
+    return packed
 
 
-def _inside(value: Any, change: Callable[[Any], Any]) -> Any:
-    """A list, tuple or dict of the changed items; anything else, and what does not change, as it is."""
+def _map_items(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A list, tuple or dict with `change` applied to its items; the same object if no item changes."""
     if type(value) not in (list, tuple, dict):
         return value
     items = list(value.values()) if isinstance(value, dict) else list(value)

@@ -1,4 +1,4 @@
-"""The learning-rate schedules that a parameter asks for by name."""
+"""The learning-rate schedules that the parameter `schedule` names."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,18 +8,20 @@ from keras.optimizers.schedules import CosineDecay, CosineDecayRestarts, Exponen
 from kerashp.schedules import LinearWarmup, StepDecay
 from kerashp.training import LearningRateCallback
 
-# From the peak and the number of steps to the schedule.
+# Each makes a schedule, or a constant rate, from the peak and the number of steps.
 SCHEDULES: dict[str, Callable[[float, float], Any]] = {
     "constant": lambda peak, _: peak,
     "cosine": CosineDecay,
-    "cosine_restarts": lambda peak, n_steps: CosineDecayRestarts(peak, n_steps / 7),  # three: 1, 2 and 4 of 7
+    "cosine_restarts": lambda peak, n_steps: CosineDecayRestarts(
+        peak, n_steps / 7
+    ),  # three periods: 1/7, 2/7 and 4/7 of the steps
     "step": lambda peak, n_steps: StepDecay(peak, drop=0.1, every=n_steps / 3),
     "exponential": lambda peak, n_steps: ExponentialDecay(peak, n_steps / 2, decay_rate=0.1),
 }
 
 
 class NamedSchedule(LearningRateCallback):
-    """One of the schedules, over so many epochs, after a warm-up."""
+    """A schedule of `SCHEDULES` over a number of epochs, after a warm-up."""
 
     def __init__(self, name: str, warmup_epochs: float, epochs: int):
         super().__init__()
@@ -37,12 +39,12 @@ class NamedSchedule(LearningRateCallback):
 
 
 def named_schedule(name: str, warmup_epochs: float, epochs: int) -> list[NamedSchedule]:
-    """The callback that sets the rates, or none where the rate stays as it is.
+    """A list with the callback that sets the rates; empty if the rate is constant.
 
     Raises
     ------
     ValueError
-        If the warm-up takes all epochs.
+        If the warm-up is as long as the training.
     """
     if name == "constant" and not warmup_epochs:
         return []

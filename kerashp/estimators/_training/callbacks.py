@@ -1,4 +1,4 @@
-"""The callbacks of one fit: copied, completed, and asked for the best epoch."""
+"""The callbacks of a fit: copies, checks, and the best epoch."""
 
 import copy
 import warnings
@@ -13,13 +13,13 @@ from kerashp.training._members.convergence import Convergence
 from kerashp.training._runtime.fallbacks import is_new
 
 
-def copied(callbacks: Any) -> list[keras.callbacks.Callback]:
-    """A fresh copy of each callback, so that two fits share no state.
+def copy_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
+    """Copy each callback, so that two fits share no state.
 
     Raises
     ------
     TypeError
-        If something is no Keras callback, or cannot be copied.
+        If an item is not a Keras callback, or cannot be copied.
     """
     return [_copy(callback) for callback in _flat(callbacks)]
 
@@ -51,20 +51,20 @@ def _copy(callback: Any) -> keras.callbacks.Callback:
 
 
 def check_monitors(callbacks: Sequence[keras.callbacks.Callback], *, validated: bool) -> None:
-    """Refuse callbacks that watch validation data where there are none: Keras would never call on them.
+    """Refuse callbacks that monitor validation logs if there are no validation data: they would never act.
 
-    A log such as "val_f1" may be that of a callback before, which computes it on rows of its own.
+    A log such as "val_f1" may come from an earlier callback, which computes it on other rows.
     """
-    derived = False
+    has_custom_logs = False
     for callback in callbacks:
-        derived = derived or _may_add_logs(callback)
+        has_custom_logs = has_custom_logs or _may_add_logs(callback)
         monitor = getattr(callback, "monitor", None)
         if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_best_only:
-            continue  # it saves every epoch and never looks
-        if isinstance(monitor, str) and monitor.startswith("val_") and not (validated or derived):
+            continue  # it saves every epoch without its monitor
+        if isinstance(monitor, str) and monitor.startswith("val_") and not (validated or has_custom_logs):
             raise ValueError(
                 f"{type(callback).__name__} monitors {monitor!r}, but this fit has no validation data, and "
-                "no callback before it that could add such a log; pass validation_data=(X, y) or "
+                "no earlier callback that could add such a log; pass validation_data=(X, y) or "
                 "validation_split to fit, or set early_stopping=True"
             )
 
@@ -75,7 +75,7 @@ def checkpoints_of(callbacks: Sequence[Any]) -> list[keras.callbacks.ModelCheckp
 
 
 def save_whole(checkpoint: keras.callbacks.ModelCheckpoint, network: keras.Model, model: keras.Model) -> None:
-    """Let a checkpoint of the training of a part of a model be of the model; or say that it is not."""
+    """Make a checkpoint save `model` instead of `network`, the part of it that trains; or warn."""
     if network is model:
         return
     if isinstance(checkpoint, ModelCheckpoint):
@@ -86,12 +86,12 @@ def save_whole(checkpoint: keras.callbacks.ModelCheckpoint, network: keras.Model
             "standardised targets (normalize_target=True), not those of predict. Use "
             "kerashp.callbacks.ModelCheckpoint, which saves model_, save model_ after the fit, or set "
             "normalize_target=False",
-            stacklevel=1,  # of one place: Python's filters then know it again
+            stacklevel=1,  # a fixed place, so that Python's filters recognise repetitions
         )
 
 
 def _may_add_logs(callback: keras.callbacks.Callback) -> bool:
-    """Whether a callback ends epochs by code of the user's own, which may add to their logs."""
+    """Whether a callback has a custom `on_epoch_end`, which may add logs."""
     module = getattr(callback.on_epoch_end, "__module__", None) or ""
     return module.partition(".")[0] not in ("keras", "kerashp")
 
@@ -99,11 +99,11 @@ def _may_add_logs(callback: keras.callbacks.Callback) -> bool:
 def best_epoch(
     callbacks: Sequence[keras.callbacks.Callback], history: Mapping[str, Sequence[float]], shift: int
 ) -> int:
-    """The position in `history` of the best epoch, counted from 0; a run's epoch e stands at e + `shift`.
+    """The index in `history` of the best epoch; epoch e of this fit has the index e + `shift`.
 
-    It is the epoch that the first `EarlyStopping` holds for the best (and restores); without one, and where
-    `tol` ends training, the epoch with the least `val_loss` of all, or `loss` where there was no validation.
-    Losses that are not finite are never the best while one is.
+    This is the best epoch of the first `EarlyStopping` (which restores it). Without one, and with `tol`, it
+    is the epoch with the least `val_loss`, or the least `loss` without validation. Losses that are not finite
+    only count if all are.
     """
     for callback in callbacks:
         stops = isinstance(callback, keras.callbacks.EarlyStopping) and not isinstance(callback, Convergence)

@@ -1,4 +1,4 @@
-"""How long a perceptron trains by itself, and what is said where that was too short."""
+"""The automatic number of epochs of a perceptron, and the warning if training did not converge."""
 
 import math
 import warnings
@@ -16,33 +16,33 @@ from kerashp.estimators._training.arguments import FitArguments
 from kerashp.training._members.convergence import Convergence
 
 AUTO = "auto"
-_FEWEST_EPOCHS, _FEWEST_UPDATES = 200, 2000
+_MIN_EPOCHS, _MIN_UPDATES = 200, 2000
 
-_COLLECTED: ContextVar[list[str] | None] = ContextVar("collected", default=None)
+_MESSAGES: ContextVar[list[str] | None] = ContextVar("messages", default=None)
 
 
 def resolved_epochs(arguments: Mapping[str, Any], n_samples: int) -> int:
-    """The epochs of a fit's arguments; where they are "auto", as many as so many rows to train on need."""
+    """The epochs of a fit's arguments; "auto" depends on the number of training rows."""
     if arguments["epochs"] != AUTO:
         return int(arguments["epochs"])
     n_steps = arguments.get("steps_per_epoch") or max(1, math.ceil(n_samples / arguments["batch_size"]))
-    return max(_FEWEST_EPOCHS, math.ceil(_FEWEST_UPDATES / n_steps))
+    return max(_MIN_EPOCHS, math.ceil(_MIN_UPDATES / n_steps))
 
 
 def epochs_of(estimator: Any, n_samples: int, call: Mapping[str, Any] = MappingProxyType({})) -> int:
-    """The epochs that a fit of an estimator on so many rows asks for, with these arguments of the call."""
+    """The epochs of an estimator's fit on `n_samples` rows, with `call` the arguments of `fit`."""
     epochs = call.get("epochs", estimator.epochs)
-    own = {} if epochs != AUTO else estimator._fit_arguments(n_samples)
-    return resolved_epochs({**own, **call, "epochs": epochs}, n_samples)
+    parameters = {} if epochs != AUTO else estimator._fit_arguments(n_samples)
+    return resolved_epochs({**parameters, **call, "epochs": epochs}, n_samples)
 
 
-def is_governed(callbacks: Sequence[Any]) -> bool:
-    """Whether an early stopping among the callbacks says when training ends."""
+def has_early_stopping(callbacks: Sequence[Any]) -> bool:
+    """Whether one of the callbacks is an `EarlyStopping`."""
     return any(isinstance(callback, keras.callbacks.EarlyStopping) for callback in callbacks)
 
 
-def unconverged(losses: Sequence[float], arguments: FitArguments) -> str | None:
-    """What to say of a training that went through all its epochs while its loss still fell; None: nothing."""
+def convergence_message(losses: Sequence[float], arguments: FitArguments) -> str | None:
+    """The warning for a training whose loss still fell after all its epochs; None for any other."""
     rule = next((c for c in arguments.callbacks if isinstance(c, Convergence)), None)
     if rule is None or len(losses) < arguments.n_epochs or _has_converged(losses, rule):
         return None
@@ -53,18 +53,19 @@ def unconverged(losses: Sequence[float], arguments: FitArguments) -> str | None:
     return (
         f"the loss still fell, by {fall:.2g} to {min(losses):.2g} in the last {n_last} epochs, when training "
         f"ended at epochs={arguments.n_epochs}. Pass more epochs or a higher learning_rate; or a tol above "
-        f"{rule.tol:g}, with which training ends earlier, or tol=None for training that is not to converge"
+        f"{rule.tol:g}, with which training ends earlier, or tol=None to train all epochs without this "
+        "warning"
     )
 
 
 def _has_converged(losses: Sequence[float], rule: Convergence) -> bool:
-    """Whether training would have ended with its last epoch, too."""
-    watched = Convergence(rule.tol, rule.n_iter_no_change)
-    watched.set_model(_Stoppable())
-    watched.on_train_begin()
+    """Whether `tol` would also have ended training with its last epoch."""
+    callback = Convergence(rule.tol, rule.n_iter_no_change)
+    callback.set_model(_Stoppable())
+    callback.on_train_begin()
     for epoch, loss in enumerate(losses):
-        watched.on_epoch_end(epoch, {"loss": loss})
-    return watched.wait >= watched.patience
+        callback.on_epoch_end(epoch, {"loss": loss})
+    return callback.wait >= callback.patience
 
 
 class _Stoppable:
@@ -72,20 +73,20 @@ class _Stoppable:
 
 
 @contextmanager
-def collecting(texts: list[str]) -> Iterator[None]:
-    """Inside, `warn_of_convergence` adds to the texts, and warns of nothing."""
-    token = _COLLECTED.set(texts)
+def collecting(messages: list[str]) -> Iterator[None]:
+    """Inside, `warn_of_convergence` adds to `messages` instead of warning."""
+    token = _MESSAGES.set(messages)
     try:
         yield
     finally:
-        _COLLECTED.reset(token)
+        _MESSAGES.reset(token)
 
 
-def warn_of_convergence(owner: str, texts: Sequence[str], n_fits: int = 1) -> None:
-    """One warning of all fits that ended while their loss fell, or none where somebody collects them."""
-    collected = _COLLECTED.get()
-    if collected is not None:
-        collected.extend(texts)
-    elif texts:
-        which = "" if n_fits == 1 else f"{len(texts)} of {n_fits} fits did not converge. The first: "
-        warnings.warn(f"{owner}: {which}{texts[0]}.", ConvergenceWarning, stacklevel=2)
+def warn_of_convergence(owner: str, messages: Sequence[str], n_fits: int = 1) -> None:
+    """Warn once of all fits that did not converge, or add to the list of `collecting`."""
+    collection = _MESSAGES.get()
+    if collection is not None:
+        collection.extend(messages)
+    elif messages:
+        prefix = "" if n_fits == 1 else f"{len(messages)} of {n_fits} fits did not converge. The first: "
+        warnings.warn(f"{owner}: {prefix}{messages[0]}.", ConvergenceWarning, stacklevel=2)

@@ -1,9 +1,9 @@
-"""How a search takes the training out of a fit, and puts what was trained into the same fit.
+"""How a search suspends a fit before its training, and resumes it after the training.
 
-The first time, a fit runs up to its training and stops there: whatever stands around the estimator (a
-pipeline, a transformed target) has done its part by then, and nothing of it has to be known. The second time,
-the fit goes on from there, with what has been trained meanwhile. An ensemble takes the network's outputs out
-of a prediction in the same way.
+The first call of `fit` runs up to the training and is suspended there. By then, the meta-estimators around
+the estimator (a pipeline, a transformed target) have done their part, and the search need not know them. The
+second call of `fit` resumes at that point with the trained model. An ensemble computes the network's outputs
+of several predictions in the same way.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -51,57 +51,57 @@ class EstimatorState:
 class Fitting:
     """A fit that is ready to train."""
 
-    rows: Rows  # with their targets encoded
-    validation: Rows | None  # likewise
+    rows: Rows  # the training rows, with encoded targets
+    validation: Rows | None  # the validation rows, with encoded targets
     arguments: FitArguments
-    seed: int  # of the order of the rows
-    dtype: str | None  # Keras' float type, where the estimator sets it
+    seed: int  # for the order of the rows
+    dtype: str | None  # Keras' float type, if the estimator sets it
     state: EstimatorState
-    statistics: Statistics | None = None  # of the inputs, which the network does not have yet
+    statistics: Statistics | None = None  # of the inputs; the network gets them before it trains
 
 
 @dataclass(frozen=True)
-class Resumed:
-    """What a fit goes on from that was trained elsewhere."""
+class ResumedFit:
+    """The state and the results of a training with which a fit resumes."""
 
     state: EstimatorState
     arguments: FitArguments
     history: dict[str, list[float]]
-    outputs: Outputs  # the model's for rows
+    outputs: Outputs  # computes the model's outputs for rows
 
 
-class Suspended(BaseException):
-    """A fit stops where its training would begin. No error: whoever catches errors lets it pass.
+class FitSuspended(BaseException):
+    """Ends a fit before its training. It is not an `Exception`, so that handlers of errors let it pass.
 
-    `passed` are all rows of the fit as they were checked, in which those of `fitting` have their positions.
+    `all_rows` are the checked rows that were passed to `fit`; the rows of `fitting` are some of them.
     """
 
-    def __init__(self, fitting: Fitting, passed: Rows):
+    def __init__(self, fitting: Fitting, all_rows: Rows):
         super().__init__()
         self.fitting = fitting
-        self.passed = passed
+        self.all_rows = all_rows
 
 
-class Asked(BaseException):
-    """A prediction stops where it needs the outputs of a model for rows X. No error, like `Suspended`."""
+class PredictionSuspended(BaseException):
+    """Ends a prediction before a model's outputs for X are computed. Like `FitSuspended`, it is no error."""
 
     def __init__(self, model: Any, X: np.ndarray):
         super().__init__()
         self.model = model
         self.X = X
-        self.floatx: str = keras.config.floatx()  # that it computes in
+        self.floatx: str = keras.config.floatx()  # the float type of the computation
 
 
-_MODELS: ContextVar[dict[Hashable, Any] | None] = ContextVar("models", default=None)
-_WAITING: ContextVar[Resumed | None] = ContextVar("waiting", default=None)
-_GIVEN: ContextVar[tuple[Any, Outputs] | None] = ContextVar("given", default=None)
-_ASKING: ContextVar[bool] = ContextVar("asking", default=False)
+_SHARED_MODELS: ContextVar[dict[Hashable, Any] | None] = ContextVar("shared_models", default=None)
+_RESUMED_FIT: ContextVar[ResumedFit | None] = ContextVar("resumed_fit", default=None)
+_SUBSTITUTE: ContextVar[tuple[Any, Outputs] | None] = ContextVar("substitute", default=None)
+_SUSPENDS_PREDICTIONS: ContextVar[bool] = ContextVar("suspends_predictions", default=False)
 _HORIZON: ContextVar[int | None] = ContextVar("horizon", default=None)
-_EPOCHS: ContextVar[Callable[[], int | None] | None] = ContextVar("epochs", default=None)
+_FIXED_EPOCHS: ContextVar[Callable[[], int | None] | None] = ContextVar("fixed_epochs", default=None)
 
 
 @contextmanager
-def _holding(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+def _setting(variable: ContextVar[Any], value: Any) -> Iterator[None]:
     token = variable.set(value)
     try:
         yield
@@ -110,19 +110,19 @@ def _holding(variable: ContextVar[Any], value: Any) -> Iterator[None]:
 
 
 def suspending(models: dict[Hashable, Any]) -> AbstractContextManager[None]:
-    """Inside, an estimator's fit raises `Suspended`; fits that build equal models take them from `models`."""
-    return _holding(_MODELS, models)
+    """Inside, an estimator's fit raises `FitSuspended`, and fits that build equal models share them."""
+    return _setting(_SHARED_MODELS, models)
 
 
-def suspend(fitting: Fitting, passed: Callable[[], Rows]) -> None:
-    """Stop here, where a search asks for it, with the rows that were passed, as the model takes them."""
-    if _MODELS.get() is not None:
-        raise Suspended(fitting, passed())
+def suspend_if_requested(fitting: Fitting, all_rows: Callable[[], Rows]) -> None:
+    """Raise `FitSuspended` inside `suspending`."""
+    if _SHARED_MODELS.get() is not None:
+        raise FitSuspended(fitting, all_rows())
 
 
-def built_once(key: Hashable | None, build: Callable[[], Any]) -> Any:
-    """A fit's model, or what belongs to it; fits that are suspended share those of an equal key, but None."""
-    models = _MODELS.get()
+def build_once(key: Hashable | None, build: Callable[[], Any]) -> Any:
+    """Call `build`, but only once for all suspended fits with an equal key; a key of None is never shared."""
+    models = _SHARED_MODELS.get()
     if models is None or key is None:
         return build()
     if key not in models:
@@ -131,63 +131,63 @@ def built_once(key: Hashable | None, build: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def resuming(resumed: Resumed) -> Iterator[None]:
-    """Inside, the first fit goes on from there, and the predictions of its model are those given."""
-    with _holding(_WAITING, resumed), giving(resumed.state.model, resumed.outputs):
+def resuming(resumed: ResumedFit) -> Iterator[None]:
+    """Inside, the first fit resumes from `resumed`, and its model predicts the outputs in it."""
+    with _setting(_RESUMED_FIT, resumed), substituting_outputs(resumed.state.model, resumed.outputs):
         yield
 
 
-def giving(model: Any, outputs: Outputs) -> AbstractContextManager[None]:
-    """Inside, the predictions of this model are those given."""
-    return _holding(_GIVEN, (model, outputs))
+def substituting_outputs(model: Any, outputs: Outputs) -> AbstractContextManager[None]:
+    """Inside, estimators call `outputs` instead of this model."""
+    return _setting(_SUBSTITUTE, (model, outputs))
 
 
-def asking() -> AbstractContextManager[None]:
-    """Inside, an estimator's prediction raises `Asked`."""
-    return _holding(_ASKING, True)
+def suspending_predictions() -> AbstractContextManager[None]:
+    """Inside, an estimator's prediction raises `PredictionSuspended`."""
+    return _setting(_SUSPENDS_PREDICTIONS, True)
 
 
-def taken() -> Resumed | None:
-    """What this fit goes on from, if there is anything; it is taken once."""
-    resumed = _WAITING.get()
-    _WAITING.set(None)
+def take_resumed_fit() -> ResumedFit | None:
+    """The state from which the current fit resumes, if any; only the first call returns it."""
+    resumed = _RESUMED_FIT.get()
+    _RESUMED_FIT.set(None)
     return resumed
 
 
-def given_outputs(model: Any, X: Any) -> Any:
-    """The model's outputs for rows X, where somebody computes them; None where nobody does.
+def substituted_outputs(model: Any, X: Any) -> Any:
+    """The outputs for X that `substituting_outputs` provides; None if the model has to compute them.
 
-    Nobody is asked for those of a model of several inputs or outputs.
+    Predictions of models with several inputs or outputs are not suspended.
     """
-    n_outputs = len(getattr(model, "outputs", None) or [model])  # a model of the user's own class has none
-    if _ASKING.get() and isinstance(X, np.ndarray) and n_outputs == 1:
-        raise Asked(model, X)
-    given = _GIVEN.get()
-    return given[1](X) if given is not None and given[0] is model else None
+    n_outputs = len(getattr(model, "outputs", None) or [model])  # a custom model class has no outputs
+    if _SUSPENDS_PREDICTIONS.get() and isinstance(X, np.ndarray) and n_outputs == 1:
+        raise PredictionSuspended(model, X)
+    substitute = _SUBSTITUTE.get()
+    return substitute[1](X) if substitute is not None and substitute[0] is model else None
 
 
 def training_for(epochs: Callable[[], int | None] | None) -> AbstractContextManager[None]:
-    """Inside, fits hold out nothing and train for so many epochs; as they would otherwise if None."""
-    return _holding(_EPOCHS, epochs)
+    """Inside, fits hold out no rows and train for `epochs()` epochs; None leaves fits unchanged."""
+    return _setting(_FIXED_EPOCHS, epochs)
 
 
 def scheduling_for(epochs: int | None) -> AbstractContextManager[None]:
-    """Inside, schedules of fits are those of so many epochs, though a fit may end before; None: its own."""
-    return _holding(_HORIZON, epochs)
+    """Inside, schedules extend over `epochs` epochs, even if a fit trains fewer; None changes nothing."""
+    return _setting(_HORIZON, epochs)
 
 
 def has_horizon() -> bool:
-    """Whether a search hands out the epochs, and a fit may go on later."""
+    """Whether a search assigns epochs to fits, which it may continue later."""
     return _HORIZON.get() is not None
 
 
 def horizon(epochs: int) -> int:
-    """The epochs that a schedule is stretched over, in a fit of so many."""
-    told = _HORIZON.get()
-    return epochs if told is None else told
+    """The epochs over which a schedule extends in a fit of `epochs` epochs."""
+    search_epochs = _HORIZON.get()
+    return epochs if search_epochs is None else search_epochs
 
 
-def epochs_told() -> int | None:
-    """For how many epochs to train, whatever the estimator says; None where nobody says so."""
-    epochs = _EPOCHS.get()
+def fixed_epochs() -> int | None:
+    """The number of epochs that `training_for` sets; None outside of it."""
+    epochs = _FIXED_EPOCHS.get()
     return None if epochs is None else epochs()

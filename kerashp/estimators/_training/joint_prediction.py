@@ -1,4 +1,4 @@
-"""Predictions of many estimators, in which all networks of one graph shape compute together."""
+"""Predictions of many estimators, computed together for networks of equal graph shape."""
 
 import warnings
 from collections.abc import Callable, Hashable, Sequence
@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 
 from kerashp.estimators._data.models import outputs
-from kerashp.estimators._training.handover import Asked, asking, giving
+from kerashp.estimators._training.handover import (
+    PredictionSuspended,
+    substituting_outputs,
+    suspending_predictions,
+)
 from kerashp.training import (
     FallbackWarning,
     Predictor,
@@ -19,48 +23,50 @@ from kerashp.training import (
 Prediction = Callable[[], np.ndarray]
 
 
-class Jointly:
-    """Runs predictions up to their networks, computes those together, and lets the predictions go on.
+class JointPredictions:
+    """Suspends predictions at their networks, computes the networks together, and resumes the predictions.
 
-    What it has compiled serves the next time, and is neither copied nor pickled.
+    Compiled functions are reused by later calls; they are neither copied nor pickled.
     """
 
     def __init__(self) -> None:
-        self._shapes: dict[int, tuple[Any, Hashable]] = {}  # with the models, whose ids nobody else gets then
+        self._shapes: dict[int, tuple[Any, Hashable]] = {}  # with the models, so that their ids stay unique
         self._predictors: dict[tuple[int, ...], Predictor | None] = {}
 
     def __reduce__(self) -> Any:
-        return Jointly, ()
+        return JointPredictions, ()
 
     def results(self, predictions: Sequence[Prediction]) -> list[np.ndarray]:
-        """What the predictions give, each of one Keras estimator or of what is around it."""
-        first = [_asked(prediction) for prediction in predictions]
-        networks = {place: one for place, one in enumerate(first) if isinstance(one, Asked)}
-        found: dict[int, np.ndarray] = {}
-        for places in self._alike(networks):
-            found |= zip(places, self._outputs([networks[place] for place in places]), strict=True)
+        """The results of predictions, each of a Keras estimator or of a meta-estimator around one."""
+        results = [_run_to_network(prediction) for prediction in predictions]
+        networks = {i: result for i, result in enumerate(results) if isinstance(result, PredictionSuspended)}
+        network_outputs: dict[int, np.ndarray] = {}
+        for group in self._groups(networks):
+            network_outputs |= zip(group, self._outputs([networks[i] for i in group]), strict=True)
         return [
-            _given(prediction, one.model, found[place]) if isinstance(one, Asked) else one
-            for place, (prediction, one) in enumerate(zip(predictions, first, strict=True))
+            _resume(prediction, result.model, network_outputs[i])
+            if isinstance(result, PredictionSuspended)
+            else result
+            for i, (prediction, result) in enumerate(zip(predictions, results, strict=True))
         ]
 
-    def _alike(self, networks: dict[int, Asked]) -> list[list[int]]:
-        """The places of those that compute together."""
+    def _groups(self, networks: dict[int, PredictionSuspended]) -> list[list[int]]:
+        """The indices of the networks that compute together."""
         groups: dict[Hashable, list[int]] = {}
-        for place, one in networks.items():
-            key = self._shape(one), one.floatx, one.X.shape, one.X.dtype
-            groups.setdefault(key, []).append(place)
+        for i, network in networks.items():
+            key = self._shape(network), network.floatx, network.X.shape, network.X.dtype
+            groups.setdefault(key, []).append(i)
         return list(groups.values())
 
-    def _shape(self, one: Asked) -> Hashable:
-        number = id(one.model)
-        if number not in self._shapes:
-            with isolated(dtype=one.floatx):
-                self._shapes[number] = one.model, predicting_shape(one.model) or number
-        return self._shapes[number][1]
+    def _shape(self, network: PredictionSuspended) -> Hashable:
+        key = id(network.model)
+        if key not in self._shapes:
+            with isolated(dtype=network.floatx):
+                self._shapes[key] = network.model, predicting_shape(network.model) or key
+        return self._shapes[key][1]
 
-    def _outputs(self, networks: Sequence[Asked]) -> Sequence[np.ndarray]:
-        models, rows = [one.model for one in networks], [one.X for one in networks]
+    def _outputs(self, networks: Sequence[PredictionSuspended]) -> Sequence[np.ndarray]:
+        models, rows = [network.model for network in networks], [network.X for network in networks]
         key = tuple(map(id, models))
         with isolated(seed=0, dtype=networks[0].floatx), without_retracing_warnings():
             if len(models) > 1 and self._predictors.get(key, True):
@@ -70,20 +76,20 @@ class Jointly:
                     return list(predictor.predict(rows))
                 except Exception as error:
                     self._predictors[key] = None
-                    words = f"{len(models)} networks predict one by one: {type(error).__name__}: {error}"
-                    warnings.warn(words, FallbackWarning, stacklevel=4)
+                    message = f"{len(models)} networks predict one by one: {type(error).__name__}: {error}"
+                    warnings.warn(message, FallbackWarning, stacklevel=4)
             return list(map(outputs, models, rows))
 
 
-def _asked(prediction: Prediction) -> Asked | np.ndarray:
-    """What a prediction waits for, or its result where it computes by itself."""
+def _run_to_network(prediction: Prediction) -> PredictionSuspended | np.ndarray:
+    """The network at which a prediction is suspended, or its result if it is not suspended."""
     try:
-        with asking():
+        with suspending_predictions():
             return prediction()
-    except Asked as asked:
-        return asked.with_traceback(None)
+    except PredictionSuspended as suspended:
+        return suspended.with_traceback(None)
 
 
-def _given(prediction: Prediction, model: Any, found: np.ndarray) -> np.ndarray:
-    with giving(model, lambda _: found):
+def _resume(prediction: Prediction, model: Any, network_outputs: np.ndarray) -> np.ndarray:
+    with substituting_outputs(model, lambda _: network_outputs):
         return prediction()

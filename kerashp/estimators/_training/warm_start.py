@@ -1,4 +1,4 @@
-"""A new model that begins with the weights of one that was trained before."""
+"""A new model that starts with the weights of a trained one."""
 
 import os
 from functools import lru_cache
@@ -9,53 +9,53 @@ import keras
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from kerashp._archives import check_archive, load_model, warn_of_known_holes
+from kerashp._archives import check_archive, load_model, warn_of_vulnerable_keras
 from kerashp._statistics import normalization_of
 from kerashp._transfer import transfer, weighted_layers
-from kerashp.estimators._data.standardization import without_units
+from kerashp.estimators._data.standardization import split_target_units
 
 
 def start_from(model: Any, source: Any, classes: np.ndarray | None) -> None:
-    """Give a new model the weights that a source has.
+    """Copy the weights of a source into a new model.
 
-    All layers'; the output's only where it has the same shape, and the same classes if they are known.
+    Those of the output layer are copied only if its shape and, if they are known, the classes are the same.
 
     Raises
     ------
     TypeError, ValueError
-        If the source has no trained model, or one whose lower layers differ.
+        If the source has no trained model, or its lower layers differ.
     """
-    trained, known = _model_of(source)
-    model = _without_statistics(model, trained)
-    own, others = weighted_layers(model), weighted_layers(trained)
-    alike = len(own) == len(others) and _shapes(own[-1]) == _shapes(others[-1])
-    same_classes = classes is None or known is None or np.array_equal(classes, known)
-    n_layers = len(own) if alike and same_classes else len(own) - 1
+    source_model, source_classes = _model_of(source)
+    model = _without_statistics(model, source_model)
+    layers, source_layers = weighted_layers(model), weighted_layers(source_model)
+    same_output = len(layers) == len(source_layers) and _shapes(layers[-1]) == _shapes(source_layers[-1])
+    same_classes = classes is None or source_classes is None or np.array_equal(classes, source_classes)
+    n_layers = len(layers) if same_output and same_classes else len(layers) - 1
     if not n_layers:
         return
     try:
-        transfer(trained, model, layers=n_layers, freeze=False)
+        transfer(source_model, model, layers=n_layers, freeze=False)
     except ValueError as error:
         raise ValueError(f"warm_start_from has another network than the estimator builds: {error}") from error
 
 
 def units_from(model: Any, source: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """Means and deviations of the targets of a source whose output layer a new model has; None: it has not.
+    """Means and deviations of a source's targets; None if the output layers have other shapes.
 
-    They go along with the weights: a source that does not standardise its targets has 0 and 1.
+    They belong to the weights: a source that does not standardise its targets has 0 and 1.
     """
-    trained, _ = _model_of(source)
-    last = weighted_layers(model)[-1]
-    if _shapes(last) != _shapes(weighted_layers(trained)[-1]):
+    source_model, _ = _model_of(source)
+    output_layer = weighted_layers(model)[-1]
+    if _shapes(output_layer) != _shapes(weighted_layers(source_model)[-1]):
         return None
-    known = without_units(trained)
-    return (np.zeros(last.units), np.ones(last.units)) if known is None else known[1:]
+    parts = split_target_units(source_model)
+    return (np.zeros(output_layer.units), np.ones(output_layer.units)) if parts is None else parts[1:]
 
 
-def _without_statistics(model: Any, trained: Any) -> Any:
-    """The new model's layers without its Normalization, which stays idle, where the source has none."""
-    first = model.layers[0]
-    if type(first) is not keras.layers.Normalization or normalization_of(trained) is not None:
+def _without_statistics(model: Any, source_model: Any) -> Any:
+    """The model without its Normalization layer, which then changes nothing, if the source has none."""
+    input_layer = model.layers[0]
+    if type(input_layer) is not keras.layers.Normalization or normalization_of(source_model) is not None:
         return model
     return keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[1:]])
 
@@ -65,46 +65,43 @@ def _shapes(layer: Any) -> list[tuple[int, ...]]:
 
 
 def _model_of(source: Any) -> tuple[Any, np.ndarray | None]:
-    """The source's model, and its classes if it has some."""
+    """The source's model, and its classes if it has any."""
     if isinstance(source, str | os.PathLike):
         return _loaded(Path(source)), None
     if isinstance(source, keras.Model):
         return source, None
     if isinstance(source, FrozenEstimator):
         source = source.estimator
-    expected = "a fitted estimator of kerashp's, a keras.Model or the path of a .keras file"
+    expected = "a fitted estimator of kerashp, a keras.Model or the path of a .keras file"
     if not hasattr(source, "warm_start_from"):
         raise TypeError(
-            f"warm_start_from must be {expected}; got {source!r}. Of a pipeline take the last step, of a "
-            "search best_estimator_"
+            f"warm_start_from must be {expected}; got {source!r}. Pass the last step of a pipeline, or the "
+            "best_estimator_ of a search"
         )
     if not hasattr(source, "model_"):
         raise ValueError(
-            f"warm_start_from must be {expected}; got {source!r}, which is not fitted. Fit it first; where "
-            "something clones it, as a search does that searches warm_start_from, pass "
-            "sklearn.frozen.FrozenEstimator of it"
+            f"warm_start_from must be {expected}; got {source!r}, which is not fitted. Fit it first; if "
+            "it is cloned, as by a search over warm_start_from, wrap it in sklearn.frozen.FrozenEstimator"
         )
     return source.model_, getattr(source, "classes_", None)
 
 
 def _loaded(path: Path) -> Any:
     if not path.is_file() or path.suffix != ".keras":
-        raise ValueError(
-            f"warm_start_from must be the path of a .keras file that is there; got {str(path)!r}"
-        )
-    warn_of_known_holes()
+        raise ValueError(f"warm_start_from must be the path of an existing .keras file; got {str(path)!r}")
+    warn_of_vulnerable_keras()
     try:
-        known = path.stat()
-        _check_once(path, known.st_mtime_ns, known.st_size)
+        status = path.stat()
+        _check_once(path, status.st_mtime_ns, status.st_size)
         return load_model(path, compile=False)
     except Exception as error:
         raise ValueError(
             f"warm_start_from={str(path)!r} cannot be loaded ({type(error).__name__}: {error}). Pass a "
-            ".keras file that keras.Model.save wrote, whose own classes are registered with Keras"
+            ".keras file that keras.Model.save wrote, with custom classes registered with Keras"
         ) from error
 
 
 @lru_cache(maxsize=16)
-def _check_once(path: Path, *_changed: int) -> None:
-    """A search loads the same file for every fit."""
+def _check_once(path: Path, *_version: int) -> None:
+    """Check a file once in each version, since a search loads it for every fit."""
     check_archive(path)

@@ -11,13 +11,13 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier, is
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from kerashp._arguments import shown
+from kerashp._arguments import short_repr
 from kerashp._compat.sklearn import HasMethods, Interval, set_random_states, validating_parameters
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._mixins import ProbabilisticClassifierMixin
 from kerashp.estimators._mlp import KerasMLPClassifier, KerasMLPRegressor
 from kerashp.estimators._nesting import fit_argument, innermost
-from kerashp.estimators._training.joint_prediction import Jointly
+from kerashp.estimators._training.joint_prediction import JointPredictions
 from kerashp.model_selection._ensembles.refit import fitted
 from kerashp.model_selection._planning.plan import Group
 
@@ -91,7 +91,7 @@ class BaseKerasEnsemble(BaseEstimator):
         n_epochs = epochs or [None] * len(members)
         self.members_ = fitted(members, X, y, fit_params, n_epochs, earlier, type(self).__name__)
         self.weights_ = weights
-        self._jointly = Jointly()
+        self._jointly = JointPredictions()
         return self
 
     def _unfitted(self) -> list[Any]:
@@ -110,14 +110,15 @@ class BaseKerasEnsemble(BaseEstimator):
     def _member(self, index: int, candidate: Any) -> Any:
         if not isinstance(candidate, Mapping):
             raise TypeError(
-                f"candidates[{index}] must be a dict of parameters of the estimator; got {shown(candidate)}"
+                f"candidates[{index}] must be a dict of parameters of the estimator; "
+                f"got {short_repr(candidate)}"
             )
         member = clone(self._estimator()).set_params(**clone(dict(candidate), safe=False))
         kind, is_kind = ("classifier", is_classifier) if is_classifier(self) else ("regressor", is_regressor)
         if not isinstance(innermost(member), BaseKerasEstimator) or not is_kind(member):
             raise TypeError(
                 f"{type(self).__name__} takes a {kind} of kerashp, alone, at the end of a pipeline or in a "
-                f"TransformedTargetRegressor; member {index} is {shown(member)}"
+                f"TransformedTargetRegressor; member {index} is {short_repr(member)}"
             )
         return member
 

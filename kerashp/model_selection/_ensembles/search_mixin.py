@@ -11,7 +11,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
 
-from kerashp._arguments import Arguments, shown
+from kerashp._arguments import Arguments, short_repr
 from kerashp._compat.sklearn import (
     BaseSearchCV,
     MultimetricScorer,
@@ -139,7 +139,7 @@ class EnsemblingMixin(BaseSearchCV):
         X, y = indexable(inputs.X, inputs.y)
         scorer = self._scorer(scoring)
         predictions = out_of_fold(inputs.predictions, self._ranked(), row_count(X))
-        name = "The search's own score" if scoring is None else f"scoring={shown(scoring)}"
+        name = "The search's own score" if scoring is None else f"scoring={short_repr(scoring)}"
         selection = self._selection(predictions, scorer, name, X, y, n_members)
         picks = [predictions.candidates[pick] for pick in selection.picks]
         ensemble = self._averaged(picks, X, y)

@@ -16,7 +16,7 @@ from kerashp.estimators._data.models import check_compiled
 from kerashp.estimators._data.rows import Rows
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.arguments import FitArguments
-from kerashp.estimators._training.handover import EstimatorState, Fitting, Suspended, suspending
+from kerashp.estimators._training.handover import EstimatorState, FitSuspended, Fitting, suspending
 from kerashp.model_selection._fits.deadline import Deadline
 from kerashp.model_selection._fits.result import FitId
 from kerashp.model_selection._fits.task import Task
@@ -188,7 +188,7 @@ class FitPreparer:
         try:
             with suspending(models):
                 task.fit(estimator)
-        except Suspended as suspended:
+        except FitSuspended as suspended:
             self._keep_sample(task, suspended.fitting)
             return self._prepared_fit(task, suspended)
         return "it trains no Keras model"
@@ -201,8 +201,8 @@ class FitPreparer:
             self.sample.clear()
         self.sample.append((task, fitting))
 
-    def _prepared_fit(self, task: Task, suspended: Suspended) -> PreparedFit | str:
-        fitting, passed = suspended.fitting, suspended.passed
+    def _prepared_fit(self, task: Task, suspended: FitSuspended) -> PreparedFit | str:
+        fitting, passed = suspended.fitting, suspended.all_rows
         model, rows = fitting.state.model, fitting.rows
         data = {"x": rows.X, "y": rows.y, "sample_weight": rows.sample_weight}
         call = {**_DEFAULTS, **data, **fitting.arguments.to_mapping()}
@@ -253,7 +253,7 @@ class FitPreparer:
         held_out = fitting.validation
         if held_out is None:
             return train, None
-        if held_out.at is None:
+        if held_out.positions is None:
             other = self.pool.add(held_out.X, held_out.y)
             return train, RowSubset(other, _all_positions(self.pool.n_rows(other)), held_out.sample_weight)
         return train, RowSubset(block, _positions(held_out, n_passed), held_out.sample_weight)
@@ -307,7 +307,7 @@ def _why_not_shared(fitting: Fitting) -> str | None:
 
 def _positions(rows: Rows, n_passed: int) -> np.ndarray:
     """The positions of rows among those that were passed."""
-    return _all_positions(n_passed) if rows.at is None else rows.at.astype(np.int32)
+    return _all_positions(n_passed) if rows.positions is None else rows.positions.astype(np.int32)
 
 
 @lru_cache(maxsize=16)

@@ -10,7 +10,7 @@ from typing import Any
 import joblib
 from sklearn.pipeline import Pipeline
 
-from kerashp.estimators._nesting import around
+from kerashp.estimators._nesting import wrappers_of
 from kerashp.model_selection._fits.seeds import drawing_from, seed_of
 
 
@@ -59,13 +59,13 @@ class PreprocessingCache:
 
 def use_cache(estimator: Any, cache: PreprocessingCache) -> None:
     """Let the pipelines around the innermost estimator use the cache, except those with a memory."""
-    for outer in around(estimator):
+    for outer in wrappers_of(estimator):
         if isinstance(outer, Pipeline) and outer.memory is None:
             outer.memory = cache
 
 
 def remove_cache(estimator: Any) -> None:
     """The inverse of `use_cache`."""
-    for outer in around(estimator):
+    for outer in wrappers_of(estimator):
         if isinstance(getattr(outer, "memory", None), PreprocessingCache):
             outer.memory = None

@@ -12,8 +12,8 @@ from sklearn.utils import assert_all_finite, get_tags
 from kerashp._compat.sklearn import is_scorer, scorers_by_name
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.validation_rows import warn_of_unlike_rows
-from kerashp.estimators._nesting import around, innermost
-from kerashp.estimators._training.handover import Fitting, Resumed, resuming
+from kerashp.estimators._nesting import innermost, wrappers_of
+from kerashp.estimators._training.handover import Fitting, ResumedFit, resuming
 from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.prepare import FitPreparer
 from kerashp.training import without_warnings
@@ -34,7 +34,7 @@ def check_finite(estimator: Any, X: Any, y: Any) -> None:
     inner = innermost(estimator)
     if not isinstance(inner, BaseKerasEstimator) or get_tags(inner).input_tags.allow_nan:
         return
-    in_pipeline = any(isinstance(outer, Pipeline) for outer in around(estimator))
+    in_pipeline = any(isinstance(outer, Pipeline) for outer in wrappers_of(estimator))
     for name, values in ([] if in_pipeline else [("X", X)]) + [("y", y)]:
         array = values.tocsr().data if issparse(values) else _as_array(values)
         if array is not None and array.dtype.kind == "f":
@@ -125,7 +125,7 @@ def _check_rows(tasks: Sequence[Task], errors: Mapping[tuple[int, int], Exceptio
 def _warn_of_validation(sample: Sample) -> None:
     """Warn once of `validation_data` that is unlike the rows of the first fit."""
     for _, fitting in sample[:1]:
-        if fitting.validation is not None and fitting.validation.at is None:
+        if fitting.validation is not None and fitting.validation.positions is None:
             warn_of_unlike_rows(fitting.rows.X, fitting.validation.X)
 
 
@@ -140,7 +140,7 @@ def _scoring_error(scorer: Any, task: Task, fitting: Fitting) -> Exception | Non
         return targets[np.linspace(0, len(targets) - 1, len(X)).astype(int)]
 
     estimator, random_state = task.candidates_estimator(), np.random.get_state()
-    resumed = Resumed(fitting.state, replace(fitting.arguments, callbacks=[]), {"loss": [0.0]}, outputs)
+    resumed = ResumedFit(fitting.state, replace(fitting.arguments, callbacks=[]), {"loss": [0.0]}, outputs)
     with without_warnings(), resuming(resumed):  # the predictions are of no use
         try:
             task.fit(estimator)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerashp.estimators._data.models import outputs
-from kerashp.estimators._training.handover import Resumed
+from kerashp.estimators._training.handover import ResumedFit
 from kerashp.model_selection._fits.deadline import Stopped
 from kerashp.model_selection._fits.result import FitId
 from kerashp.model_selection._planning.data_pool import DataPool
@@ -115,13 +115,13 @@ class StackedTraining:
         share = self.compile_seconds / len(steps) + self.train_seconds * steps[position] / max(1, sum(steps))
         return self._fits[position].seconds + share
 
-    def resumed(self, position: int) -> Resumed:
+    def resumed(self, position: int) -> ResumedFit:
         """What a fit continues from; its model gets the weights of its member."""
         fit, trained = self._fits[position], self._trained[position]
         self._population.write(position)
         if fit.stopping is not None:
             fit.stopping.best_epoch = trained.best_epoch
-        return Resumed(fit.state, fit.arguments, trained.history, partial(self._outputs_for, position))
+        return ResumedFit(fit.state, fit.arguments, trained.history, partial(self._outputs_for, position))
 
     def _outputs_for(self, position: int, X: Any) -> Any:
         """The outputs of a member for rows X, which are predicted for all fits of the same training rows.

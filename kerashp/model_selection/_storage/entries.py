@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerashp._arguments import shown
+from kerashp._arguments import short_repr
 from kerashp.model_selection._fits.result import FitId, FitResult
 from kerashp.model_selection._planning.plan import Alone, Group, Plan
 from kerashp.training import Costs, Paused, Room
@@ -59,7 +59,7 @@ def plan_of_record(record: Any, fits: Iterable[FitId]) -> Plan:
     alone = [Alone(_fit_of_record(entry["fit"]), str(entry["reason"])) for entry in record["alone"]]
     planned = [fit for group in groups for fit in group.fits] + [entry.fit for entry in alone]
     if sorted(planned) != sorted(fits):
-        raise ValueError(f"its fits are {shown(planned)}, which are not those of the search")
+        raise ValueError(f"its fits are {short_repr(planned)}, which are not those of the search")
     costs = None if record["costs"] is None else Costs(**record["costs"])
     return Plan(tuple(groups), tuple(alone), costs)
 
@@ -96,7 +96,7 @@ def _fit_of_record(record: Any) -> FitId:
 
 def _check_entry(name: str, value: Any, is_valid: Callable[[Any], bool]) -> None:
     if not is_valid(value):
-        raise ValueError(f"its {name} is {shown(value)}")
+        raise ValueError(f"its {name} is {short_repr(value)}")
 
 
 def _is_count(value: Any) -> bool:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from kerashp._archives import read_arrays, write_arrays
-from kerashp._arguments import shown
-from kerashp._files import regular_file, written_beside
+from kerashp._arguments import short_repr
+from kerashp._files import atomic_write, regular_file
 
 _TABLE = """CREATE TABLE records (
     kind TEXT NOT NULL, key TEXT NOT NULL, content BLOB NOT NULL, digest BLOB NOT NULL,
@@ -46,7 +46,7 @@ class Records:
         self._lock = threading.Lock()  # one thread at a time may use a connection
         try:
             if not path.exists():
-                with written_beside(path, _create):
+                with atomic_write(path, _create):
                     pass
             self._connection = connected(path, _TIMEOUT)
         except (OSError, ValueError, sqlite3.Error) as error:
@@ -56,7 +56,7 @@ class Records:
                 connection.execute("PRAGMA synchronous = FULL")
                 schema = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
             if schema != _SCHEMA:
-                raise self.damaged(f" or not a journal of kerashp: it holds {shown(schema)}")
+                raise self.damaged(f" or not a journal of kerashp: it holds {short_repr(schema)}")
         except BaseException:
             self.close()
             raise

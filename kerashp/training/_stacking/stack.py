@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops, tree
 
 from kerashp._compat.keras import build_for, flatten_layers
-from kerashp._statistics import Statistics, normalization_of, take_statistics
+from kerashp._statistics import Statistics, normalization_of, update_normalization
 from kerashp.training._keras.layers import dropouts_of, is_plain
 from kerashp.training._keras.numbers import Number, numbers_of
 from kerashp.training._keras.optimizers import build_optimizer, slots_by_weight
@@ -154,7 +154,7 @@ class Stack:
         """Give a model of a member's widths this state of the template, except for the metrics."""
         for variable, value in self._unpadded(member, state[:3], self._mapping(model)):
             backend().assign([variable], [backend().put(value)])
-        take_statistics(model)
+        update_normalization(model)
 
     def _unpadded(
         self, member: int, state: Sequence[Sequence[Any]], mapping: dict[int, Any]

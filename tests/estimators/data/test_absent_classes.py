@@ -133,4 +133,4 @@ def test_the_other_classes_are_held_out_in_equal_shares(iris) -> None:
     train, valid = hold_out(Rows(X, y, None), 0.1, stratify=True, seed=0)
     assert np.bincount(valid.y).tolist() == [5, 5]
     assert np.bincount(train.y).tolist() == [45, 45, 1]
-    assert sorted([*train.at, *valid.at]) == list(range(101))
+    assert sorted([*train.positions, *valid.positions]) == list(range(101))

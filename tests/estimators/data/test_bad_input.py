@@ -539,7 +539,7 @@ WEIGHTS = [
     *rows(
         "class-weight-balanced-in-partial-fit",
         lambda e, y: e(class_weight="balanced").partial_fit(X, y),
-        r"class_weight='balanced' cannot be known from a part.*compute_class_weight.*dict",
+        r"class_weight='balanced' cannot be computed from a part.*compute_class_weight.*dict",
         of=CLASSIFIERS,
     ),
     *rows(
@@ -776,12 +776,12 @@ CONTINUED = [
     row(
         "warm-start-unknown-string",
         lambda: fitted("letters").fit(X, np.where(THREE == 2, "c", LETTERS)),
-        r"y holds the classes \['c'\], unknown to this classifier.*fitted with \['a', 'b'\].*fit anew",
+        r"y holds the classes \['c'\], unknown to this classifier.*fitted with \['a', 'b'\].*call fit again",
     ),
     row(
         "warm-start-unknown-number",
         lambda: fitted("three").fit(X, np.arange(20) % 4),
-        r"y holds the classes \[3\], unknown to this classifier.*fitted with \[0, 1, 2\].*fit anew",
+        r"y holds the classes \[3\], unknown to this classifier.*fitted with \[0, 1, 2\].*call fit again",
     ),
     row(
         "warm-start-other-features",
@@ -801,7 +801,7 @@ CONTINUED = [
     row(
         "warm-start-epochs-already-over",
         lambda: fitted("values").fit(X, VALUES, initial_epoch=1),
-        r"epochs=1 is where training ends and initial_epoch=1 .*pass more epochs",
+        r"epochs=1, where training ends, must be greater than initial_epoch=1, .*pass more epochs",
     ),
 ]
 
@@ -1088,7 +1088,7 @@ LOSSES = [
     row(
         "loss-sparse-for-labels",
         lambda: KerasClassifier(network(3, loss="sparse_categorical_crossentropy")).fit(X, LABELS),
-        r"loss 'sparse_categorical_crossentropy' takes one class a row, .*multilabel.*'binary_crossentropy'",
+        r"'sparse_categorical_crossentropy' takes one class for each row, .*multilabel.*'binary_cross",
     ),
     row(
         "loss-of-shares-for-other-targets",
@@ -1252,7 +1252,7 @@ CALLBACKS = [
     *rows(
         "callback-without-validation",
         lambda e, y: e(callbacks=[keras.callbacks.EarlyStopping("val_loss")]).fit(X, y),
-        r"EarlyStopping monitors 'val_loss', but this fit has no validation data, and no callback before it "
+        r"EarlyStopping monitors 'val_loss', but this fit has no validation data, and no earlier callback "
         r"that could add such a log; pass validation_data=",
     ),
     row(
@@ -1384,7 +1384,7 @@ PARAMETERS = [
     *rows(
         "initial-epoch-too-late",
         lambda e, y: e(epochs=3).fit(X, y, initial_epoch=3),
-        r"epochs=3 is where training ends and initial_epoch=3 where it begins.*pass more epochs",
+        r"epochs=3, where training ends, must be greater than initial_epoch=3, where it begins.*more",
     ),
     *rows(
         "batch-size-zero",
@@ -1549,7 +1549,7 @@ FOLDERS = [
     row(
         "load-other-class",
         lambda: KerasRegressor.load(saved(fitted("three"), "kept")),
-        r"kept holds a KerasMLPClassifier, not a KerasRegressor",
+        r"kept contains a KerasMLPClassifier, not a KerasRegressor",
         TypeError,
     ),
     row(
@@ -1570,7 +1570,7 @@ FOLDERS = [
     row(
         "save-mixed-labels",
         lambda: with_mixed_labels().save("kept"),
-        r"save keeps labels that are numbers or strings; got objects of type int, str",
+        r"save needs labels that are numbers or strings; got objects of type int, str",
         TypeError,
     ),
 ]

@@ -148,7 +148,7 @@ F1, SPARSE = keras.metrics.F1Score, "sparse_categorical_accuracy"
             lambda: network(1, "sigmoid"),
             BINARY,
             SPARSE,
-            r"'sparse_cat.* takes one class index a row.*'accuracy'",
+            r"'sparse_cat.* takes one class index for each row.*'accuracy'",
         ),
         (
             lambda: network(1, "sigmoid"),

@@ -220,11 +220,11 @@ def test_the_penalty_of_auto_follows_the_rows_of_partial_fit() -> None:
 def test_columns_that_keras_makes_too_small() -> None:
     rows = X.copy()
     rows[:, 2] = 1e-12 * RNG.normal(size=60)
-    with pytest.warns(UserWarning, match=r"that of 1 columns \(2\) is smaller, and the network"):
+    with pytest.warns(UserWarning, match=r"that of 1 columns \(2\) is smaller, so their"):
         mlp(epochs=1).fit(rows, Y)
-    with pytest.warns(UserWarning, match="is smaller, and the network") as caught:
+    with pytest.warns(UserWarning, match="is smaller, so their") as caught:
         GridSearchCV(mlp(epochs=1), {"l2": [0.0, 0.1]}, cv=2, refit=False).fit(rows, Y)
-    assert sum("is smaller, and the network" in str(warning.message) for warning in caught) == 1
+    assert sum("is smaller, so their" in str(warning.message) for warning in caught) == 1
     rows[:, 2] = 1e-12  # a constant has no deviation to divide by
     mlp(epochs=1).fit(rows, Y)
     rows[:, 2] = 1e-6 * RNG.normal(size=60)

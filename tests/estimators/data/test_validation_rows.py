@@ -120,5 +120,5 @@ def test_a_few_rows_to_validate_on_are_not_judged() -> None:
     X = np.random.default_rng(0).normal(size=(60, 1))
     for first in range(0, 56, 2):
         warn_of_unlike_rows(X, X[first : first + 2])
-    with pytest.warns(UserWarning, match="of another scale"):
+    with pytest.warns(UserWarning, match="has another scale"):
         warn_of_unlike_rows(X, 100 * X[:10])

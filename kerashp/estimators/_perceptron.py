@@ -1,0 +1,166 @@
+"""The base class of both multilayer perceptrons."""
+
+from collections.abc import Hashable
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from kerashp._arguments import Arguments, hidden_widths
+from kerashp._compat.sklearn import HasMethods, Interval, StrOptions
+from kerashp._memory import Footprint
+from kerashp._optimizers import optimizer_slots
+from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._data.rows import Rows
+from kerashp.estimators._data.standardization import input_statistics
+from kerashp.estimators._data.targets import data_arguments
+from kerashp.estimators._parameters.constraints import TRAINING_CONSTRAINTS
+from kerashp.estimators._training.convergence import AUTO
+from kerashp.models import build_model
+from kerashp.training._members.convergence import Convergence
+
+_CHECK = Arguments("build_model")
+# Copies of weights and optimizer state: the model's, those of a compiled call, and those in transfer.
+_COPIES = 4
+_MAX_AUTO_BATCH = 200  # as in scikit-learn's MLPs: min(200, n_samples)
+
+# The parameters that are passed to build_model.
+_NETWORK_CONSTRAINTS: dict[str, Any] = {
+    "n_hidden": [Interval(Integral, 0, None, closed="left")],
+    "n_neurons": [Interval(Integral, 1, None, closed="left"), StrOptions({"input"}), list, tuple, np.ndarray],
+    "learning_rate": [Interval(Real, 0, None, closed="neither"), HasMethods("get_config"), None],
+    "taper": [Interval(Real, 0, 1, closed="right")],
+    "activation": [str, callable],
+    "kernel_initializer": [str, callable],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "l1": [Interval(Real, 0, None, closed="left")],
+    "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+    "activity_l1": [Interval(Real, 0, None, closed="left")],
+    "batch_normalization": ["boolean"],
+    "optimizer": [str, HasMethods("apply_gradients")],
+    "momentum": [Interval(Real, 0, 1, closed="left"), None],
+    "beta_1": [Interval(Real, 0, 1, closed="left"), None],
+    "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+    "clipnorm": [Interval(Real, 0, None, closed="neither"), None],
+}
+
+
+def _effective_rows(rows: Rows) -> float:
+    """The number of rows, with integer weights as repetitions; at least the number of rows with a weight."""
+    if rows.sample_weight is None:
+        return float(len(rows.X))
+    return max(float(rows.sample_weight.sum()), float(np.count_nonzero(rows.sample_weight)), 1.0)
+
+
+def _row_signature(rows: Rows) -> bytes:
+    """Identifies the rows of a call; empty for a single row, which any stream may repeat."""
+    return rows.X[[0, -1]].tobytes() if len(rows.X) > 1 else b""
+
+
+class KerasMLP(BaseKerasEstimator):
+    """Builds its network by `build_model` with the values of its parameters."""
+
+    _takes_axes = False
+    _l2_of_one_row: ClassVar[float]  # l2="auto" divides it by the number of rows
+    _l2: float  # the penalty of a new model
+    _first_rows: bytes | None = b""  # the signature of a stream's first rows; None once they are repeated
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_NETWORK_CONSTRAINTS,
+        **TRAINING_CONSTRAINTS,
+        "normalize": ["boolean"],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "epochs": [*TRAINING_CONSTRAINTS["epochs"], StrOptions({AUTO})],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "dtype": [StrOptions({"float32", "float64"})],
+    }
+
+    n_hidden: int
+    n_neurons: Any
+    taper: float
+    l2: Any
+    normalize: bool
+    optimizer: Any
+    batch_size: Any
+    epochs: Any
+    tol: float | None
+    n_iter_no_change: int
+    shuffle: bool
+    warm_start_from: Any
+    dtype: str
+    verbose: Any
+
+    def __init__(self, **parameters: Any) -> None:  # the signatures of subclasses have the defaults
+        for name, value in parameters.items():
+            setattr(self, name, value)
+
+    def _dtype(self) -> str:
+        return self.dtype
+
+    def _build(self, X: np.ndarray) -> keras.Model:
+        self._check_memory(X)
+        network = {name: getattr(self, name) for name in _NETWORK_CONSTRAINTS}
+        return build_model(
+            **network | {"l2": self._l2},
+            **data_arguments(self.target_encoder_, X),
+            normalize=np.zeros((1, *X.shape[1:])) if self.normalize else None,  # see `_standardize`
+        )
+
+    def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
+        super()._start(rows, classes)
+        self._l2 = self._l2_of_one_row / _effective_rows(rows) if self.l2 == "auto" else self.l2
+        self._first_rows = _row_signature(rows)
+
+    def _continue_fit(self, rows: Rows, *, partial: bool) -> None:
+        super()._continue_fit(rows, partial=partial)
+        regularizers = [getattr(layer, "kernel_regularizer", None) for layer in self._network.layers]
+        penalties = [r for r in regularizers if isinstance(r, keras.regularizers.L1L2) and r.l2]
+        if self.l2 != "auto" or not penalties:
+            return
+        if partial and self._first_rows and self._first_rows == _row_signature(rows):
+            self._first_rows = None
+        if partial and self._first_rows is None:
+            return  # the rows of further epochs are counted already
+        n_previous = self._l2_of_one_row / float(penalties[0].l2) if partial else 0.0
+        for penalty in penalties:
+            penalty.l2 = self._l2_of_one_row / (n_previous + _effective_rows(rows))
+        # Keras traces penalties as constants.
+        self._network.train_function = self._network.test_function = None
+
+    def _build_key(self, rows: Rows, seed: int) -> Hashable:
+        return super()._build_key(rows, seed), self._l2
+
+    def _standardize(self, rows: Rows, all_rows: Rows) -> None:
+        # The model, which folds share, gets the statistics when it trains, or those of `warm_start_from`.
+        needs_statistics = self.normalize and self.warm_start_from is None
+        self._statistics = input_statistics(rows, self._floatx()) if needs_statistics else None
+
+    def _check_memory(self, X: np.ndarray) -> None:
+        """Refuse a network that does not fit in memory before it is built."""
+        try:
+            widths = hidden_widths(_CHECK, self.n_hidden, self.n_neurons, self.taper, X[0].size)
+        except (TypeError, ValueError):  # build_model raises it again
+            return
+        batch_size = int(self._fit_arguments(len(X))["batch_size"])
+        footprint = Footprint(
+            X[0].size,
+            self.target_encoder_.width_,
+            itemsize=np.dtype(self.dtype).itemsize,
+            copies=lambda: _COPIES * (1 + optimizer_slots(self.optimizer)),
+            batch_size=min(batch_size, len(X)),
+        )
+        footprint.check(Arguments(type(self).__name__), self.n_neurons, widths)
+
+    def _convergence(self) -> list[keras.callbacks.Callback]:
+        return [] if self.tol is None else [Convergence(self.tol, self.n_iter_no_change)]
+
+    def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
+        batch_size = max(1, min(_MAX_AUTO_BATCH, n_samples)) if self.batch_size == "auto" else self.batch_size
+        return {
+            "batch_size": batch_size,
+            "epochs": self.epochs,
+            "shuffle": self.shuffle,
+            "verbose": self.verbose,
+        }
