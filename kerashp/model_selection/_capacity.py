@@ -99,7 +99,7 @@ def grow_capacity(
 
     Parameters
     ----------
-    estimator : estimator of kerashp's, alone or in Pipelines and TransformedTargetRegressors
+    estimator : estimator of kerashp, alone or in Pipelines and TransformedTargetRegressors
         Cloned, never changed. It has all other parameters: learning rate, epochs, early stopping, and the
         width of the networks that grow deeper ("input", the number of features, is a good first choice).
     X : array-like of shape (n_samples, n_features) or (n_samples, ...)

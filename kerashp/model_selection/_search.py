@@ -85,7 +85,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
     momentum, penalties, dropout), hidden widths, rows, sample weights and early stopping. Then each fit
     continues to its score. A preprocessing that several candidates share is fitted once a split.
 
-    The estimator is one of kerashp's, alone, at the end of pipelines, or in a `TransformedTargetRegressor`.
+    The estimator is one of kerashp, alone, at the end of a pipeline, or in a `TransformedTargetRegressor`.
     Other estimators, fits with a callback other than `EarlyStopping` and `TerminateOnNaN`, and fits that
     `kerashp.fit` leaves to `Model.fit`, train one at a time in the same search: `explain()` lists them with
     the reasons.

@@ -23,7 +23,7 @@ def heldout_predictions(
 ) -> np.ndarray | None:
     """For the test rows, a classifier's probabilities `(n_rows, n_classes)` or a regressor's predictions.
 
-    None where the estimator is not one of kerashp's, or where it cannot predict.
+    None if the estimator is not one of kerashp, or cannot predict.
     """
     inner = innermost(estimator)
     if not isinstance(inner, BaseKerasEstimator) or not inner.__sklearn_is_fitted__():

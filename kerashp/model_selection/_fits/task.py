@@ -84,7 +84,7 @@ class Task:
 
     @property
     def n_epochs(self) -> int:
-        """How many epochs the fit trains at the most; 1 for an estimator that is none of kerashp's."""
+        """How many epochs the fit trains at the most; 1 for an estimator of another library."""
         estimator, parameters = innermost(self.estimator), self.keywords["parameters"]
         if not isinstance(estimator, BaseKerasEstimator):
             return 1

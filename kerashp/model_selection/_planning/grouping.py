@@ -76,7 +76,7 @@ def _on_cores(groups: Sequence[tuple[Group, Callable[[], Group] | None]], has_de
     """Let the groups train on all cores that would be at work when all others are done; with a deadline, all.
 
     A group that uses the program of an earlier one may have fewer blocks than there are cores. The function
-    beside it gives the group with a program of its own, which replaces it where that ends sooner.
+    beside it gives the group with a new program, which replaces it if that ends sooner.
     """
     share = sum(group.seconds for group, _ in groups) / n_cores()
     all_are_wide = has_deadline or len(groups) < n_cores()
@@ -104,7 +104,7 @@ def _buckets(
     by_shapes: dict[bytes, list[PreparedFit]] = {}
     for fit in fits:
         by_shapes.setdefault(fit.shapes.tobytes(), []).append(fit)
-    sizes = _merged(sorted(by_shapes.values(), key=lambda alike: _count_weights(alike[0].shapes)))
+    sizes = _merged_sizes(sorted(by_shapes.values(), key=lambda alike: _count_weights(alike[0].shapes)))
     workloads = [_Workload.of(alike) for alike in sizes]
     lowest: list[float] = [0.0]  # seconds of the sizes before
     choices: list[tuple[int, Group | None]] = [(0, None)]  # where the bucket that ends here begins
@@ -126,7 +126,7 @@ def _buckets(
     return buckets
 
 
-def _merged(sizes: list[list[PreparedFit]]) -> list[list[PreparedFit]]:
+def _merged_sizes(sizes: list[list[PreparedFit]]) -> list[list[PreparedFit]]:
     """Neighbouring sizes merged, so that all divisions of them can be compared in a moment."""
     step = -(-len(sizes) // _MOST_SIZES)
     return [
@@ -273,7 +273,7 @@ class _GroupDescription:
         data_bytes = self.pool.n_bytes(_data_blocks(fits))
         return Group(
             fits=tuple(fit.task.fit_id for fit in fits),
-            graph=_layer_names(max(fits, key=lambda fit: _count_weights(fit.shapes)).model),
+            graph=_graph_summary(max(fits, key=lambda fit: _count_weights(fit.shapes)).model),
             batch_size=workload.batch_size,
             n_weights=n_weights,
             padding=1 - needed / n_weights,
@@ -308,7 +308,7 @@ def _new_room(
     return room, n_weights, seconds_of_wider
 
 
-def _layer_names(model: Any) -> str:
+def _graph_summary(model: Any) -> str:
     layers = [layer for layer in flatten_layers(model) if layer is not model]
     words = [f"{type(layer).__name__} {getattr(layer, 'units', '')}".strip() for layer in layers]
     return ", ".join(word for word in words if word != "InputLayer")

@@ -249,14 +249,14 @@ class FitPreparer:
 
     def _row_subsets(self, fitting: Fitting, block: int, n_passed: int) -> tuple[RowSubset, RowSubset | None]:
         """The training rows in the block of all rows that were passed, and the rows to validate on."""
-        train = RowSubset(block, _positions(fitting.rows, n_passed), fitting.rows.sample_weight)
+        train = RowSubset(block, _row_positions(fitting.rows, n_passed), fitting.rows.sample_weight)
         held_out = fitting.validation
         if held_out is None:
             return train, None
         if held_out.positions is None:
             other = self.pool.add(held_out.X, held_out.y)
             return train, RowSubset(other, _all_positions(self.pool.n_rows(other)), held_out.sample_weight)
-        return train, RowSubset(block, _positions(held_out, n_passed), held_out.sample_weight)
+        return train, RowSubset(block, _row_positions(held_out, n_passed), held_out.sample_weight)
 
     def _shape(self, model: Any, rows: Rows) -> tuple[Hashable, bool, Mode]:
         """The graph shape, or the model if it has none; whether it computes row by row; and its mode."""
@@ -305,7 +305,7 @@ def _why_not_shared(fitting: Fitting) -> str | None:
     return None
 
 
-def _positions(rows: Rows, n_passed: int) -> np.ndarray:
+def _row_positions(rows: Rows, n_passed: int) -> np.ndarray:
     """The positions of rows among those that were passed."""
     return _all_positions(n_passed) if rows.positions is None else rows.positions.astype(np.int32)
 

@@ -272,7 +272,7 @@ class Evaluation:
         bar.advance(sum(task.n_epochs for task in tasks))
 
     def _keep_lost(self, tasks: Sequence[Task], error: Exception) -> None:
-        """Fits whose workers were killed have failed; they are not written unless the search goes on."""
+        """Fits whose workers were killed have failed; they are not written unless the search continues."""
         self._storage.results.update({task.fit_id: task.failed(error) for task in tasks})
         self._lost_fits += [task.fit_id for task in tasks]
 

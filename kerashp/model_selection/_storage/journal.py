@@ -115,7 +115,9 @@ class Journal:
         with self._records.understood("search"):
             differing = [name for name in fingerprints if fingerprints[name] != recorded.get(name)]
         if differing:
-            names = "; ".join(_difference(name, recorded.get(name), fingerprints[name]) for name in differing)
+            names = "; ".join(
+                _differing_entry(name, recorded.get(name), fingerprints[name]) for name in differing
+            )
             raise JournalError(
                 f"{self._folder} is the journal of another search, which differs in: {names}. Call the same "
                 "search, or pass another folder; nothing has been changed"
@@ -246,5 +248,5 @@ def _round_key(tasks: Sequence[Task]) -> str:
     return str(min(task.candidate for task in tasks))
 
 
-def _difference(name: str, recorded: Any, fingerprint: str) -> str:
+def _differing_entry(name: str, recorded: Any, fingerprint: str) -> str:
     return f"{name} ({recorded} then, {fingerprint} now)" if name == "the versions" else name

@@ -1,4 +1,4 @@
-"""What a search and its workers ask of whatever keeps results and states."""
+"""The interfaces of what keeps the results and states of a search."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
