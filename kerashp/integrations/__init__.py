@@ -1,1 +1,1 @@
-"""kerashp inside other libraries, each in a module that is imported by its name."""
+"""kerashp in other libraries, in modules that are imported by name."""

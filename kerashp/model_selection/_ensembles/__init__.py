@@ -1,1 +1,1 @@
-"""Ensembles of candidates: selection, training on all rows, and their estimators."""
+"""Ensembles of candidates. Predictions for held-out rows enter; fitted ensembles leave."""

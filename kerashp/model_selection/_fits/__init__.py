@@ -1,1 +1,1 @@
-"""One candidate on one split: what is asked for, until when, and what comes of it."""
+"""One candidate on one split. A task of scikit-learn enters; a `FitResult` leaves."""

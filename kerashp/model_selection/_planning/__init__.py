@@ -1,1 +1,1 @@
-"""From candidates and splits to groups that train together: preparation, data, keys and the plan."""
+"""Groups of fits that train together. Tasks enter; prepared fits, a pool of their rows and a `Plan` leave."""

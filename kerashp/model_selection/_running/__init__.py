@@ -1,1 +1,1 @@
-"""From a plan to results: in this process, in others and on clusters."""
+"""Evaluation of candidates. Tasks and a storage enter; the results of finished candidates leave."""

@@ -1,1 +1,1 @@
-"""Where results and states of a search are kept: in memory, or in a journal on disk."""
+"""Storage of a search. Plans, results and states enter; they leave in the same or in a later process."""
