@@ -13,28 +13,29 @@ from typing import Any, NamedTuple
 
 import cloudpickle
 import numpy as np
+from joblib.parallel import ParallelBackendBase
 
 _ATTEMPTS = 3
 _LARGE = 2**16  # bytes
 
 
-def is_dask(backend: Any) -> bool:
+def is_dask(backend: ParallelBackendBase) -> bool:
     """Whether this is joblib's backend for Dask."""
     return _is_of(backend, "joblib._dask", "DaskDistributedBackend")
 
 
-def is_ray(backend: Any) -> bool:
+def is_ray(backend: ParallelBackendBase) -> bool:
     """Whether this is Ray's backend for joblib."""
     return _is_of(backend, "ray.util.joblib.ray_backend", "RayBackend")
 
 
-def _is_of(backend: Any, module: str, name: str) -> bool:
+def _is_of(backend: ParallelBackendBase, module: str, name: str) -> bool:
     imported = sys.modules.get(module)  # who has such a backend has imported its module
     return imported is not None and isinstance(backend, getattr(imported, name))
 
 
 def by_dask(
-    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], backend: Any
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], backend: ParallelBackendBase
 ) -> Iterator[tuple[int, Any]]:
     """See `spread`. Dask decides how many workers there are, and repeats the jobs of a lost worker."""
     import dask
@@ -64,7 +65,7 @@ def by_dask(
 
 
 def by_ray(
-    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], n_jobs: int, backend: Any
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], n_jobs: int, backend: ParallelBackendBase
 ) -> Iterator[tuple[int, Any]]:
     """See `spread`."""
     import ray
@@ -93,7 +94,7 @@ def by_ray(
             ray.cancel(unfinished, force=True)
 
 
-def n_workers_of_ray(backend: Any, n_jobs: int | None) -> int:
+def n_workers_of_ray(backend: ParallelBackendBase, n_jobs: int | None) -> int:
     """How many workers Ray gives, all of them by default; Ray is started if it does not run."""
     import ray
 
@@ -103,7 +104,7 @@ def n_workers_of_ray(backend: Any, n_jobs: int | None) -> int:
     return number
 
 
-def n_workers_of_a_node(backend: Any, n_jobs: int) -> int:
+def n_workers_of_a_node(backend: ParallelBackendBase, n_jobs: int) -> int:
     """How many workers at the most share a machine of the cluster, and its memory."""
     if is_dask(backend):
         on_machines: Counter[str] = Counter()

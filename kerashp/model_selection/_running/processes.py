@@ -9,7 +9,7 @@ from threading import Event, Thread
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
-from joblib.parallel import get_active_backend
+from joblib.parallel import ParallelBackendBase, get_active_backend
 
 from kerashp._compat.joblib import ProcessPoolExecutor, is_loky, worker_environment
 from kerashp.model_selection._running.clusters import (
@@ -27,7 +27,7 @@ _TENSORFLOW_THREADS = "TF_NUM_INTRAOP_THREADS"
 _VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
-def workers(n_jobs: int | None) -> tuple[int, Any]:
+def workers(n_jobs: int | None) -> tuple[int, ParallelBackendBase | None]:
     """How many workers a search has, and joblib's backend of them; None if it runs in this process.
 
     Parameters
@@ -43,13 +43,13 @@ def workers(n_jobs: int | None) -> tuple[int, Any]:
     return number, None if is_local else backend
 
 
-def n_workers_of_a_machine(n_jobs: int, backend: Any) -> int:
+def n_workers_of_a_machine(n_jobs: int, backend: ParallelBackendBase) -> int:
     """How many workers at the most share a machine."""
     return n_workers_of_a_node(backend, n_jobs) if is_dask(backend) or is_ray(backend) else n_jobs
 
 
 def spread(
-    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], n_jobs: int, backend: Any
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], n_jobs: int, backend: ParallelBackendBase
 ) -> Generator[tuple[int, Any]]:
     """Call the function with the arguments of each job; yield (index, result) in the order in which jobs end.
 
@@ -136,7 +136,7 @@ def _end_with_client(client: int) -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def _environment(backend: Any, n_jobs: int) -> dict[str, str]:
+def _environment(backend: ParallelBackendBase, n_jobs: int) -> dict[str, str]:
     """The environment of each worker: joblib's, with its share of the cores or `inner_max_num_threads`."""
     share = str(backend.inner_max_num_threads or max(1, cpu_count() // n_jobs))
     threads = {"LOKY_MAX_CPU_COUNT": share, _TENSORFLOW_THREADS: os.environ.get(_TENSORFLOW_THREADS, share)}
