@@ -11,8 +11,11 @@ os.environ.setdefault(
     "--xla_cpu_parallel_codegen_split_count=1",
 )
 
-collect_ignore = [] if find_spec("jax") else ["kerashp/training/_runtime/jax.py"]
+collect_ignore = [
+    f"kerashp/{folder}/{backend}.py"
+    for backend in ("jax", "tensorflow")
+    if not find_spec(backend)
+    for folder in ("_compat", "training/_runtime")
+]
 if find_spec("tensorflow"):
     collect_ignore.append("tests/test_jax_alone.py")
-else:
-    collect_ignore.append("kerashp/training/_runtime/tensorflow.py")

@@ -199,7 +199,7 @@ def _datasets(weights: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
 
 def _check_proportion(archive: zipfile.ZipFile, n_stored: int, n_bytes: int) -> None:
     """Refuse a configuration whose layers have far more or far fewer weights than are stored."""
-    n_weights = _count_weights(json.loads(archive.read(_CONFIG)))
+    n_weights = _weights_of_config(json.loads(archive.read(_CONFIG)))
     if n_weights is None:
         return
     if n_weights > _TOLERANCE + _MAX_EXPANSION * n_stored:
@@ -208,7 +208,7 @@ def _check_proportion(archive: zipfile.ZipFile, n_stored: int, n_bytes: int) -> 
         raise ValueError(f"it has {n_bytes} bytes of weights, out of proportion to layers with {n_weights}")
 
 
-def _count_weights(config: dict[str, Any]) -> int | None:
+def _weights_of_config(config: dict[str, Any]) -> int | None:
     """The number of weights of a model with this configuration; None if Keras cannot make it."""
     # Keras registers stateless objects for the current thread, and would later create their variables there.
     with ThreadPoolExecutor(1) as thread:

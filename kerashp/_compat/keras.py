@@ -118,7 +118,7 @@ def training_argument(model: keras.Model, training: bool) -> dict[str, Any]:
     return {"training": training} if model._call_has_training_arg else {}
 
 
-def check_compiled(model: keras.Model, method: str) -> None:
+def assert_compiled(model: keras.Model, method: str) -> None:
     """Raise Keras' ValueError where a model is not compiled: `_assert_compile_called`."""
     model._assert_compile_called(method)
 

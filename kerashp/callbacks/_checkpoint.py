@@ -13,7 +13,7 @@ import numpy as np
 
 from kerashp._archives import check_archive, warn_of_vulnerable_keras
 from kerashp._arguments import Arguments
-from kerashp._compat.keras import check_compiled, initial_epoch, print_message, set_initial_epoch
+from kerashp._compat.keras import assert_compiled, initial_epoch, print_message, set_initial_epoch
 from kerashp._files import atomic_write, digest
 from kerashp.callbacks._architecture import architecture, check_architecture
 from kerashp.callbacks._filenames import Filenames
@@ -209,7 +209,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         kerashp.training.SecurityWarning
             Once, if the installed Keras is older than 3.14, which has known holes in loading.
         """
-        check_compiled(model, "resume")
+        assert_compiled(model, "resume")
         if not model.built:
             raise ValueError("resume: model must be built; got one that is not. Give it an Input")
         manifest = self._read()

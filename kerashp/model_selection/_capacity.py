@@ -204,8 +204,8 @@ def _parameter_names(estimator: Any, depth: Any, width: Any) -> ParameterNames:
     if depth is None and width is None:
         raise ValueError("grow_capacity: depth and width are both None, so nothing would grow; set one")
     return ParameterNames(
-        depth=_full_name(estimator, "depth", depth),
-        width=_full_name(estimator, "width", width),
+        depth=_parameter_name(estimator, "depth", depth),
+        width=_parameter_name(estimator, "width", width),
         seed=parameter_path(estimator, "random_state"),
     )
 
@@ -229,7 +229,7 @@ def _cross_validated(
     return Scores(test, train)
 
 
-def _full_name(estimator: Any, argument: str, name: Any) -> str | None:
+def _parameter_name(estimator: Any, argument: str, name: Any) -> str | None:
     """The full name of a parameter; None for None."""
     if name is None:
         return None

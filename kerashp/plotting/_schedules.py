@@ -121,7 +121,7 @@ class ScheduleDisplay:
             name: ScheduledRates(_callback(check, schedule, warmup, n_epochs), rate, n_steps).next(
                 n_epochs * n_steps
             )
-            for name, schedule in _by_name(schedules).items()
+            for name, schedule in _schedules_by_name(schedules).items()
         }
         return cls(rates, n_steps).plot(ax, **options)
 
@@ -158,7 +158,7 @@ class ScheduleDisplay:
         return self
 
 
-def _by_name(schedules: Any) -> dict[str, Any]:
+def _schedules_by_name(schedules: Any) -> dict[str, Any]:
     """The schedules by unique names."""
     if isinstance(schedules, Mapping):
         return {str(name): schedule for name, schedule in schedules.items()}

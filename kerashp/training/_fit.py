@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from kerashp._arguments import known_arguments
-from kerashp._compat.keras import build_for, check_compiled, initial_epoch, validates_after
+from kerashp._compat.keras import assert_compiled, build_for, initial_epoch, validates_after
 from kerashp.training._engine.assembly import single
 from kerashp.training._keras import data, hooks
 from kerashp.training._keras.learning_rates import initial_rate, schedule_among
@@ -150,7 +150,7 @@ def fit(
         raise ValueError(f"kerashp.fit: fallback must be 'warn' or 'error'; got {fallback!r}")
     call = {name: value for name, value in locals().items() if name not in ("model", "fallback")}
     check_fork()
-    check_compiled(model, "fit")
+    assert_compiled(model, "fit")
     if epochs <= initial_epoch:
         return model.fit(**call)
     try:

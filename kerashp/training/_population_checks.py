@@ -7,7 +7,7 @@ import numpy as np
 from keras.callbacks import EarlyStopping
 
 from kerashp._arguments import Arguments
-from kerashp._compat.keras import check_compiled
+from kerashp._compat.keras import assert_compiled
 from kerashp._statistics import normalization_of
 from kerashp.training._keras.modes import Mode
 from kerashp.training._keras.obstacles import of_model
@@ -107,7 +107,7 @@ def _check_models(models: Sequence[Any]) -> None:
         raise ValueError("Population: members must have at least one Member; got none")
     distinct = {id(model): (index, model) for index, model in reversed(list(enumerate(models)))}
     for index, model in distinct.values():
-        check_compiled(model, "fit")
+        assert_compiled(model, "fit")
         if not model.built:
             raise ValueError(
                 f"Population: members[{index}].model must be built; got one that is not: add a keras.Input"

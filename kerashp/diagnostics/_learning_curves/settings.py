@@ -10,7 +10,6 @@ from sklearn.base import is_classifier
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
-from kerashp._compat.keras import flatten_layers
 from kerashp._compat.keras_optimizers import rate_of
 from kerashp.callbacks import LearningRateWarmup
 from kerashp.diagnostics._learning_curves.findings import (
@@ -29,6 +28,7 @@ from kerashp.estimators._data.losses import loss_of
 from kerashp.estimators._nesting import innermost, wrappers_of
 from kerashp.schedules import LinearWarmup
 from kerashp.training._keras.hooks import flat_callbacks
+from kerashp.training._keras.layers import leaf_layers
 
 _SCALERS = (
     preprocessing.StandardScaler,
@@ -84,7 +84,7 @@ def settings_of(model: Any, outer: Any = None) -> Settings:
     callbacks = flat_callbacks(getattr(estimator, "callbacks", None))
     has_model = isinstance(model, keras.Model)
     optimizer = getattr(model, "optimizer", None)
-    layers = _leaf_layers(model) if has_model else []
+    layers = leaf_layers(model) if has_model else []
     return Settings(
         scaled_inputs=_scales_inputs(outer) or _begins_with_scaling(layers),
         scaled_targets=_scales_targets(outer)
@@ -153,10 +153,6 @@ def _regularisation_advice(settings: Settings) -> str:
         "fewer or narrower layers",
     ]
     return f"regularise: {', '.join(means)}"
-
-
-def _leaf_layers(model: Any) -> list[Any]:
-    return [layer for layer in flatten_layers(model) if not isinstance(layer, keras.Model)]
 
 
 def _has(callbacks: Sequence[Any], kind: type) -> bool:

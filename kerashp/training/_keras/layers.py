@@ -20,6 +20,11 @@ def is_of_layers(model: Any) -> bool:
     return is_plain(model) and all(isinstance(operation, keras.Layer) for operation in operations)
 
 
+def leaf_layers(model: Any) -> list[Any]:
+    """All layers inside a model, at any depth, that are no models."""
+    return [layer for layer in flatten_layers(model) if not isinstance(layer, keras.Model)]
+
+
 def has_batch_statistics(model: Any) -> bool:
     """Whether a layer computes with the mean of a batch's rows."""
     return any(type(layer) is keras.layers.BatchNormalization for layer in flatten_layers(model))

@@ -6,13 +6,12 @@ import keras
 from keras import tree
 
 from kerashp._compat.keras import (
-    flatten_layers,
     layer_family,
     losses_by_output,
     metrics_by_output,
     wrapped_function,
 )
-from kerashp.training._keras.layers import has_batch_statistics, is_plain
+from kerashp.training._keras.layers import has_batch_statistics, is_plain, leaf_layers
 
 _FAMILIES = (
     "activations",
@@ -71,17 +70,13 @@ def is_rowwise(model: Any) -> bool:
     """
     if not is_plain(model) or len(tree.flatten(model.outputs)) != 1 or not _criteria_weigh_rows(model):
         return False
-    separately = all(map(_treats_rows_separately, _leaf_layers(model)))
+    separately = all(map(_treats_rows_separately, leaf_layers(model)))
     return separately and (_mask_arrives(model) or not has_batch_statistics(model))
 
 
 def predicts_by_row(model: Any) -> bool:
     """Whether a prediction for a row does not depend on the other rows of its batch."""
-    return is_plain(model) and all(map(_computes_by_row, _leaf_layers(model)))
-
-
-def _leaf_layers(model: Any) -> list[Any]:
-    return [layer for layer in flatten_layers(model) if not isinstance(layer, keras.Model)]
+    return is_plain(model) and all(map(_computes_by_row, leaf_layers(model)))
 
 
 def _treats_rows_separately(layer: Any) -> bool:
