@@ -139,7 +139,7 @@ def validates_after(model: keras.Model, epoch: int, validation_freq: Any) -> boo
     return bool(model._should_eval(epoch, validation_freq))
 
 
-def initial_epoch(model: keras.Model) -> int | None:
+def first_epoch(model: keras.Model) -> int | None:
     """The epoch, counted from 0, that training begins with once callbacks have begun: `_initial_epoch`.
 
     None where it is the argument of `fit`.
@@ -148,8 +148,8 @@ def initial_epoch(model: keras.Model) -> int | None:
     return epoch
 
 
-def set_initial_epoch(model: keras.Model, epoch: int | None) -> None:
-    """Set what `initial_epoch` returns."""
+def set_first_epoch(model: keras.Model, epoch: int | None) -> None:
+    """Set what `first_epoch` returns."""
     model._initial_epoch = epoch
 
 

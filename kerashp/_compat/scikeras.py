@@ -8,8 +8,6 @@ from typing import Any
 import keras
 from sklearn.utils import Tags
 
-from kerashp._compat.sklearn import version
-
 _PATCHED = (keras.Model, keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer)
 _METHODS = ("__reduce__", "__deepcopy__")
 
@@ -48,9 +46,9 @@ def _sklearn_tags(self: Any) -> Tags:
     return super(BaseWrapper, self).__sklearn_tags__()
 
 
-# scikit-learn 1.6 warns of every class among an estimator's bases that has `_more_tags` without
-# `__sklearn_tags__`, whatever its subclasses have, and takes the former. It changes no tag.
-if version() < (1, 7) and "__sklearn_tags__" not in vars(BaseWrapper):
+# scikit-learn's checks refuse every class among an estimator's bases that has `_more_tags` without
+# `__sklearn_tags__`, whatever its subclasses have. It changes no tag.
+if "__sklearn_tags__" not in vars(BaseWrapper):
     BaseWrapper.__sklearn_tags__ = _sklearn_tags
 
 

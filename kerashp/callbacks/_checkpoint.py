@@ -13,7 +13,7 @@ import numpy as np
 
 from kerashp._archives import check_archive, warn_of_vulnerable_keras
 from kerashp._arguments import Arguments
-from kerashp._compat.keras import assert_compiled, initial_epoch, print_message, set_initial_epoch
+from kerashp._compat.keras import assert_compiled, first_epoch, print_message, set_first_epoch
 from kerashp._files import atomic_write, digest
 from kerashp.callbacks._architecture import architecture, check_architecture
 from kerashp.callbacks._filenames import Filenames
@@ -259,12 +259,12 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
                 callback._manifest = callback._read()
         restore_training(self._saved_callbacks, self._resumed[1])
         if self.stopped_early:  # Keras reads it after all callbacks have begun
-            self._keras_initial_epoch = initial_epoch(self.model)
-            set_initial_epoch(self.model, sys.maxsize)
+            self._keras_initial_epoch = first_epoch(self.model)
+            set_first_epoch(self.model, sys.maxsize)
 
     def on_train_end(self, logs: Any = None) -> None:
         if self._resumed is not None and self.stopped_early:
-            set_initial_epoch(self.model, self._keras_initial_epoch)
+            set_first_epoch(self.model, self._keras_initial_epoch)
         self._resumed = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

@@ -153,7 +153,7 @@ class PopulationSearchMixin(EnsemblingMixin):
             except BaseException as error:
                 if run.results is not None:
                     self.cv_results_ = run.results
-                    error.add_note("The search had ended before this error: see cv_results_")
+                    error.add_note("cv_results_ holds the candidates that ended before this error")
                 raise
             finally:
                 backend.release()

@@ -178,7 +178,7 @@ def parameters_of(caller: str, candidates: Candidates, parameters: Sequence[str]
     if parameters is None:
         return [name for name in searched if _differs(candidates, name)] or searched
     names = [parameters] if isinstance(parameters, str) else list(parameters)
-    if not names or not set(names) <= set(searched):
+    if not names or not all(name in searched for name in names):
         raise ValueError(
             f"{caller}: parameters must be among those of the search, {quoted(searched)}; got "
             f"{short_repr(parameters)}"

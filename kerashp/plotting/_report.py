@@ -59,7 +59,7 @@ _LIBRARIES = ("keras", "scikit-learn", "scipy", "numpy", "matplotlib")
 def write_report(
     search: Any, path: Any, *, title: str | None = None, metric: str | None = None, n_top: int = 20
 ) -> Path:
-    """Write the page; see `TogetherMixin.report`."""
+    """Write the page; see `PopulationSearchMixin.report`."""
     require(_CALLER)
     file = _checked_path(path)
     if title is not None and not isinstance(title, str):

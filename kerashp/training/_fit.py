@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from kerashp._arguments import known_arguments
-from kerashp._compat.keras import assert_compiled, build_for, initial_epoch, validates_after
+from kerashp._compat.keras import assert_compiled, build_for, first_epoch, validates_after
 from kerashp.training._engine.assembly import single
 from kerashp.training._keras import data, hooks
 from kerashp.training._keras.learning_rates import initial_rate, schedule_among
@@ -227,7 +227,7 @@ class _FitCall:
         model.stop_training = False
         logs = None
         callbacks.on_train_begin()
-        epoch = initial_epoch(model) or call["initial_epoch"]
+        epoch = first_epoch(model) or call["initial_epoch"]
         if self._schedule is not None:  # callbacks may have restored an earlier training
             rates = ScheduledRates(self._schedule, self._schedule.begin(), self._n_steps, epoch)
             self._engine.rates = Rates([rates])

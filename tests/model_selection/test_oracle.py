@@ -303,7 +303,7 @@ def test_a_batch_that_failed_does_not_end_a_search_by_functions(
     for name in means:
         np.testing.assert_array_equal(found.cv_results_[name][failed], expected)
         assert (found.cv_results_[name][~failed] != expected).all()
-    assert "_like" not in vars(found)
+    assert "_run" not in vars(found)
 
 
 def test_a_first_batch_that_failed_ends_a_search_by_a_function() -> None:

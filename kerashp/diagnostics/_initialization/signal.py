@@ -34,7 +34,7 @@ class LayerSignal:
 
 
 class _SignalRecorder:
-    """A tap that recorder the inputs and outputs of layers, and adds a tensor to each output."""
+    """A tap that records the inputs and outputs of layers, and adds a tensor to each output."""
 
     def __init__(self) -> None:
         self.places: list[Place] = []

@@ -19,7 +19,7 @@ class BatchBackend(ParallelBackendBase):
     Parameters
     ----------
     run : callable
-        Takes the tasks and returns results in the same order; those of the last tasks may be missing.
+        Takes the tasks and returns results in the same order; of a stopped search, those of finished tasks.
     """
 
     supports_sharedmem = True

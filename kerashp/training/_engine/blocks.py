@@ -34,7 +34,7 @@ class Block:
         Its first members are these; any more only fill it up.
     members : int array
         By index in the population.
-    best : list of (weights, others) or None, one a member
+    best : list of (weights, non_trainable) or None, one a member
         The best weights that other blocks have kept.
     """
 
@@ -82,7 +82,7 @@ class Blocks:
         Their learning rates, where the steps take theirs from outside.
     state : State
         Where the members begin; arrays of shape `(n_members, ...)`.
-    best : list of (weights, others) or None, one a member
+    best : list of (weights, non_trainable) or None, one a member
         The best weights before a pause.
     """
 

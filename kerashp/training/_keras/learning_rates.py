@@ -80,7 +80,7 @@ class LearningRateCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self.initial_learning_rate = initial_rate(self.model, self)
         self._begins = True
-        self._rates: ScheduledRates | None = None
+        self._step_rates: ScheduledRates | None = None
 
     def begin(self) -> float:
         """The rate from which the schedule starts, once all callbacks have begun.
@@ -90,7 +90,7 @@ class LearningRateCallback(keras.callbacks.Callback):
         """
         restored = step_count(self.model) != self._steps_before
         self.initial_learning_rate = self._rate_before if restored else initial_rate(self.model, self)
-        self._last_rate = learning_rate_of(self.model.optimizer)
+        self._last_step_rate = learning_rate_of(self.model.optimizer)
         self._begins = False
         return self.initial_learning_rate
 
@@ -100,16 +100,17 @@ class LearningRateCallback(keras.callbacks.Callback):
             self.begin()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if self._rates is None:
-            self._rates = ScheduledRates(self, self.initial_learning_rate, self._n_steps(), self._epoch)
+        if self._step_rates is None:
+            self._step_rates = ScheduledRates(self, self.initial_learning_rate, self._n_steps(), self._epoch)
         optimizer = self.model.optimizer
-        if learning_rate_of(optimizer) != self._last_rate:
+        if learning_rate_of(optimizer) != self._last_step_rate:
             raise ValueError(
                 f"{self.described()} sets the learning rate of every step, but other code changed it from "
-                f"{self._last_rate} to {learning_rate_of(optimizer)}; let one callback set the learning rate"
+                f"{self._last_step_rate} to {learning_rate_of(optimizer)}; let one callback set the "
+                "learning rate"
             )
-        optimizer.learning_rate = self._rates.next(1)[0]
-        self._last_rate = learning_rate_of(optimizer)
+        optimizer.learning_rate = self._step_rates.next(1)[0]
+        self._last_step_rate = learning_rate_of(optimizer)
 
     def on_train_end(self, logs: Any = None) -> None:
         if self._begins:

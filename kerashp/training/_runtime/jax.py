@@ -113,8 +113,8 @@ def value_and_grad(
     function: Callable[[list], tuple[Any, Any]], weights: list[jax.Array]
 ) -> tuple[jax.Array, Any, list[jax.Array]]:
     """`function(weights)`, a loss and other values, and the loss's gradients."""
-    (loss, values), gradients = jax.value_and_grad(function, has_aux=True)(weights)
-    return loss, values, gradients
+    (loss, auxiliary), gradients = jax.value_and_grad(function, has_aux=True)(weights)
+    return loss, auxiliary, gradients
 
 
 def repeat(times: Any, body: Callable[..., tuple], start: tuple) -> tuple:

@@ -151,10 +151,10 @@ def value_and_grad(
     """`function(weights)`, a loss and other values, and the loss's gradients."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(weights)
-        loss, values = function(weights)
+        loss, auxiliary = function(weights)
     gradients = tape.gradient(loss, weights)
     dense = [tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
-    return loss, values, dense
+    return loss, auxiliary, dense
 
 
 def repeat(times: Any, body: Callable[..., tuple], start: tuple) -> tuple:
