@@ -338,7 +338,7 @@ def test_statistics_that_a_model_does_not_take() -> None:
     with pytest.raises(ValueError, match=r"members\[1\].statistics must be None, since its model has no"):
         Population([Member(build_model()), Member(build_model(), statistics=statistics)], X, y)
     normalized = build_model(1, 8, 0.02, 6, normalize=X)
-    with pytest.raises(ValueError, match=r"of shape \(6,\), as its model's .*; got \[\(3,\), \(3,\)\]"):
+    with pytest.raises(ValueError, match=r"of shape \(6,\), as in its model's .*; got \[\(3,\), \(3,\)\]"):
         Population([Member(normalized, statistics=statistics)], X, y)
 
 
