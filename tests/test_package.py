@@ -45,6 +45,7 @@ _SUB_PACKAGES = {
     ],
 }
 _MOST_FILES = 12  # of a folder, beside its __init__
+_MOST_LINES = 400  # of a file, without docstrings of classes and functions
 
 
 def _run(code: str) -> str:
@@ -187,6 +188,15 @@ def test_sub_packages_import_only_from_lower_ones(layer: str) -> None:
 @pytest.mark.parametrize("folder", sorted({path.parent for path in _files()}), ids=lambda folder: folder.name)
 def test_a_folder_holds_at_most_a_dozen_files(folder: Path) -> None:
     assert len([*folder.glob("[!_]*.py"), *folder.glob("_[!_]*.py")]) <= _MOST_FILES
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(_PACKAGE)))
+def test_a_file_is_not_long(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    docstrings = [node.body[0] for node in nodes if ast.get_docstring(node)]
+    described = sum(node.end_lineno - node.lineno + 1 for node in docstrings)
+    assert len(text.splitlines()) - described <= _MOST_LINES
 
 
 @pytest.mark.parametrize(
