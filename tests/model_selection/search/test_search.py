@@ -798,7 +798,7 @@ def test_a_refit_that_fails_loses_no_results() -> None:
     search = GridSearchCV(Once(**mlp().get_params()), RATES, cv=2)
     with pytest.raises(RuntimeError, match="not on all rows") as caught:
         search.fit(X, Y)
-    assert "see cv_results_" in caught.value.__notes__[-1]
+    assert "cv_results_ holds the candidates" in caught.value.__notes__[-1]
     assert np.isfinite(scores(search)).all()
 
 
