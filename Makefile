@@ -38,7 +38,7 @@ test: $(VENV)/installed-test
 
 # Without the tests that are marked slow.
 test-fast: $(VENV)/installed-test
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+	$(call in_parts,$(BIN),1/2 2/2,-m "not slow")
 
 test-jax: $(VENV)/installed-test $(VENV)/installed-jax
 	KERAS_BACKEND=jax $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ENGINE)

@@ -80,6 +80,7 @@ def test_the_readmes_search_runs_and_its_pipeline_fits_its_space() -> None:
         assert clone(search.estimator).set_params(**candidate).get_params().items() >= candidate.items()
 
 
+@pytest.mark.slow
 def test_the_readmes_halving_runs() -> None:
     names = _rows(60)
     exec(_snippet("HalvingRandomSearchCV(").replace("81", "9"), names)

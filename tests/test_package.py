@@ -66,6 +66,7 @@ def test_import_loads_fewer_modules_than_sklearn() -> None:
     assert int(_run(count.format("kerashp"))) < int(_run(count.format("sklearn"))) / 5
 
 
+@pytest.mark.slow
 def test_importing_the_estimators_leaves_keras_and_the_process_alone() -> None:
     code = """
 import keras, random
@@ -108,6 +109,7 @@ for _ in range(2):
     assert _run(code).split("\n") == ["True", "True True", "False", "True True"]
 
 
+@pytest.mark.slow
 def test_scikeras_imported_by_the_user_stays_as_it_is() -> None:
     code = """
 import scikeras, keras

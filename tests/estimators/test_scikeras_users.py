@@ -183,6 +183,7 @@ def test_several_columns_of_classes_need_an_encoder() -> None:
         KerasClassifier().fit(X, PAIRS)
 
 
+@pytest.mark.slow
 def test_a_search_over_encoders_trains_together_with_the_scores_of_scikit_learns() -> None:
     estimator, grid = two_heads(epochs=4, batch_size=48), {"n_units": [2, 5]}
     ours = GridSearchCV(estimator, grid, cv=2, error_score="raise").fit(X, VALUES)

@@ -496,6 +496,7 @@ def test_no_model_is_kept_alive(data) -> None:
     assert [reference() for reference in references] == [None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
 def test_data_are_on_the_device_once() -> None:
     code = """

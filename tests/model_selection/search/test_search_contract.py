@@ -108,6 +108,7 @@ def averaging(**params: Any) -> KerasRegressor:
     return regressor("sgd", optimizer__use_ema=True, optimizer__ema_momentum=0.97, **params)
 
 
+@pytest.mark.slow
 def test_survivors_of_halving_have_the_scores_of_the_same_fit() -> None:
     rates = {"optimizer__learning_rate": [0.2, 0.05, 0.01, 0.002]}
     search = HalvingGridSearchCV(

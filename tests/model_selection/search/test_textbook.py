@@ -4,6 +4,7 @@
 
 import keras
 import numpy as np
+import pytest
 from scipy.stats import reciprocal
 from sklearn.datasets import load_diabetes, make_friedman1
 from sklearn.model_selection import RandomizedSearchCV, train_test_split
@@ -62,6 +63,7 @@ def test_the_textbook_snippet_runs_as_written() -> None:
     assert keras_reg.history_["val_loss"][keras_reg.best_epoch_] == min(keras_reg.history_["val_loss"])
 
 
+@pytest.mark.slow
 def test_the_textbook_search_runs_as_written() -> None:
     X_train, X_valid, X_test, y_train, y_valid, y_test = _housing_like()
     np.random.seed(42)

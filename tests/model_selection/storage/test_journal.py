@@ -42,6 +42,8 @@ from kerashp.model_selection._storage.journal import _FORMAT, Journal
 from kerashp.model_selection._storage.records import Records, RecordsError, from_bytes, to_bytes
 from kerashp.training import FallbackWarning, Population
 
+pytestmark = pytest.mark.slow
+
 X, Y = make_regression(60, 4, random_state=0)
 Y = Y / Y.std()
 FITS: list[float] = []
