@@ -19,6 +19,8 @@ from kerashp.model_selection import GridSearchCV
 from kerashp.model_selection._fits.heldout_predictions import heldout_predictions
 from kerashp.model_selection._planning.fingerprint import fingerprint
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 4)).astype("float32")
 VALUES = np.column_stack([X[:, 0] + X[:, 2], X[:, 1] - X[:, 3]]).astype("float32")
@@ -183,7 +185,6 @@ def test_several_columns_of_classes_need_an_encoder() -> None:
         KerasClassifier().fit(X, PAIRS)
 
 
-@pytest.mark.slow
 def test_a_search_over_encoders_trains_together_with_the_scores_of_scikit_learns() -> None:
     estimator, grid = two_heads(epochs=4, batch_size=48), {"n_units": [2, 5]}
     ours = GridSearchCV(estimator, grid, cv=2, error_score="raise").fit(X, VALUES)

@@ -27,6 +27,8 @@ from kerashp.model_selection import OracleSearchCV
 from kerashp.model_selection._oracle_adapter import FastGaussianProcess, OracleAdapter, new_oracle
 from kerashp.spaces import one_minus_loguniform, to_hyperparameters
 
+pytestmark = pytest.mark.slow
+
 X, Y = make_regression(60, 4, random_state=0)
 Y = Y / Y.std()
 SPACE = {"rate": loguniform(1e-6, 1.0), "kind": ["a", "b", "c"], "width": range(1, 100)}

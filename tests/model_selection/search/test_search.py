@@ -42,6 +42,8 @@ from kerashp.model_selection._running.processes import spread
 from kerashp.model_selection._running.progress import Bar
 from kerashp.training import Costs, FallbackWarning, Population, n_cores
 
+pytestmark = pytest.mark.slow
+
 X, Y = make_regression(120, 5, random_state=0)
 Y = Y / Y.std()
 RATES = {"learning_rate": [0.003, 0.03]}
@@ -425,7 +427,6 @@ def test_no_group_begins_that_cannot_be_compiled_in_time(monkeypatch: pytest.Mon
     assert [params["n_hidden"] for params in search.cv_results_["params"]] == [0, 0]
 
 
-@pytest.mark.slow
 def test_padding_is_weighed_against_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     free_compiles = plan_by(Costs(0, 0, 0, 0, 1e9), monkeypatch)
     assert [len(group.fits) for group in free_compiles.groups] == [2, 2, 2, 2]
@@ -585,7 +586,6 @@ def of_lambdas(n_hidden: int = 1) -> Any:
     return model
 
 
-@pytest.mark.slow
 def test_threads_leave_the_filters_of_warnings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     enter, changing = warnings.catch_warnings.__enter__, []
 
@@ -861,7 +861,6 @@ def test_what_says_how_to_validate_is_left_out_where_nothing_is_held_out() -> No
 # Workers.
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_workers_give_what_one_process_gives(backend: str) -> None:
     space = {"n_hidden": [0, 1], "n_neurons": [4, 6]}
@@ -906,7 +905,6 @@ def cores(_: int) -> tuple[int, str]:
     return n_cores(), os.environ["TF_NUM_INTRAOP_THREADS"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("inner", "expected"), [(None, 4), (3, 3)])
 def test_workers_share_the_cores(inner: int | None, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kerashp.model_selection._running.processes.cpu_count", lambda: 8)
@@ -923,7 +921,6 @@ def sleep_or_raise(seconds: float) -> None:
     time.sleep(seconds)
 
 
-@pytest.mark.slow
 def test_an_error_ends_the_other_workers() -> None:
     backend = joblib.parallel.get_active_backend()[0]
     began = time.perf_counter()
@@ -936,7 +933,6 @@ def die(_: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.slow
 def test_a_work_that_always_kills_its_worker_fails_alone() -> None:
     backend = joblib.parallel.get_active_backend()[0]
     works = list(spread(die, [(0,)], 2, backend))
@@ -976,7 +972,6 @@ class Mortal(KerasMLPRegressor):
         return super()._build(X)
 
 
-@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_its_own_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERASHP_TEST_FOLDER", str(tmp_path))
     monkeypatch.setenv("KERASHP_TEST_PARENT", str(os.getpid()))
