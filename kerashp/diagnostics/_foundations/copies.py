@@ -14,7 +14,7 @@ from kerashp._compat.keras_optimizers import rate_of
 from kerashp._statistics import update_normalization
 from kerashp.diagnostics._foundations.forward_pass import recurrent_states
 from kerashp.training import isolated, without_lambda_warnings
-from kerashp.training._keras.layers import is_plain
+from kerashp.training._keras.layers import is_of_keras, is_plain
 from kerashp.training._runtime.backend import backend, supported
 from kerashp.training._runtime.temporary_values import temporary_values
 
@@ -155,10 +155,7 @@ def _user_functions(layer: Any, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_user_function(value: Any) -> bool:
-    if not callable(value) or isinstance(value, type | keras.Layer):
-        return False
-    module = getattr(value, "__module__", None) or ""
-    return not module.startswith("keras.")
+    return callable(value) and not isinstance(value, type | keras.Layer) and not is_of_keras(value)
 
 
 def _layer_classes(layer: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import keras
 
 from kerashp._compat.keras import compiled_metrics, wrapped_function
 from kerashp.estimators._data.losses import Loss
+from kerashp.training._keras.layers import is_of_keras
 
 _INDICES = "one class index for each row"
 _ONE_HOT = "one-hot rows"
@@ -107,7 +108,7 @@ def _forms(metrics: Any) -> Iterator[tuple[str, str]]:
 def _form(metric: Any) -> str | None:
     """The form of targets that a metric or a function takes; None for a custom one."""
     function = wrapped_function(metric) or (None if _is_metric(metric) else metric)
-    if not _is_defined_by_keras(function or type(metric).update_state):
+    if not is_of_keras(function or type(metric).update_state):
         return None
     if function is not None:
         name = getattr(function, "__name__", "")
@@ -123,7 +124,3 @@ def _form(metric: Any) -> str | None:
 
 def _is_metric(metric: Any) -> bool:
     return isinstance(metric, keras.metrics.Metric)
-
-
-def _is_defined_by_keras(function: Any) -> bool:
-    return str(getattr(function, "__module__", "")).startswith("keras.")

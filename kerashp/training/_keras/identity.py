@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kerashp._compat.keras import flatten_layers, producer
-from kerashp.training._keras.layers import is_plain
+from kerashp.training._keras.layers import is_of_keras, is_plain
 from kerashp.training._keras.numbers import Number, left_out, shared_places
 from kerashp.training._keras.optimizers import (
     excluded_from_weight_decay,
@@ -66,7 +66,7 @@ def config_of(model: Any) -> dict[str, Any]:
 def _has_own_code(layer: Any) -> bool:
     """Whether an attribute is a function of the user's, which a config may name like one of Keras'."""
     functions = [value for value in vars(layer).values() if isinstance(value, FunctionType)]
-    return "call" in vars(layer) or not all(f.__module__.startswith("keras.") for f in functions)
+    return "call" in vars(layer) or not all(map(is_of_keras, functions))
 
 
 def names_by_place(model: Any, layers: Sequence[Any]) -> dict[str, str]:

@@ -7,11 +7,14 @@ import keras
 from kerashp._compat.keras import calls_of, flatten_layers
 
 
+def is_of_keras(item: Any) -> bool:
+    """Whether Keras defines a class, a function or the class of an object."""
+    return str(getattr(item, "__module__", "")).startswith("keras.")
+
+
 def is_plain(model: Any) -> bool:
     """Whether the model is a Sequential or a functional one, not of a class of the user's own."""
-    return type(model) is keras.Sequential or (
-        type(model).__module__.startswith("keras.") and bool(model.inputs)
-    )
+    return type(model) is keras.Sequential or (is_of_keras(type(model)) and bool(model.inputs))
 
 
 def is_of_layers(model: Any) -> bool:

@@ -11,7 +11,7 @@ from kerashp._compat.keras import (
     metrics_by_output,
     wrapped_function,
 )
-from kerashp.training._keras.layers import has_batch_statistics, is_plain, leaf_layers
+from kerashp.training._keras.layers import has_batch_statistics, is_of_keras, is_plain, leaf_layers
 
 _FAMILIES = (
     "activations",
@@ -111,8 +111,4 @@ def _criteria_weigh_rows(model: Any) -> bool:
     functions = [wrapped_function(criterion) for criterion in criteria]
     if any(function in _OF_BATCHES for function in functions):
         return False
-    return all(map(_is_of_keras, [*map(type, criteria), *functions]))
-
-
-def _is_of_keras(thing: Any) -> bool:
-    return thing is None or str(getattr(thing, "__module__", "")).startswith("keras.")
+    return all(item is None or is_of_keras(item) for item in [*map(type, criteria), *functions])
