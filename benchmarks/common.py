@@ -1,17 +1,26 @@
-"""What the benchmarks share: data, the machine, and runs of several sides in turn."""
+"""What the benchmarks share: data, processes, older revisions, and runs of several sides in turn."""
 
-import platform
+import io
+import json
+import os
 import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
 import time
-from collections.abc import Callable
-from importlib.metadata import distributions
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import keras
 import numpy as np
+import results
 
+ROOT = Path(__file__).parents[1]
 HOUSING = Path(__file__).parents[2] / "shared" / "data" / "housing.csv"
-PACKAGES = ("kerashp", "tensorflow", "jax", "keras", "scikit-learn", "numpy")
+# Programs that other processes have left on disk would take the compiling out of what is measured.
+os.environ.setdefault("KERASHP_CACHE", "off")
 
 
 def housing(n_rows: int = 7680, csv: Path = HOUSING) -> tuple[np.ndarray, np.ndarray, str]:
@@ -40,12 +49,6 @@ def housing(n_rows: int = 7680, csv: Path = HOUSING) -> tuple[np.ndarray, np.nda
     return ((X - X.mean(axis=0)) / X.std(axis=0)).astype("float32"), y.astype("float32"), csv.name
 
 
-def sgemm_rate(size: int = 2000, runs: int = 5) -> float:
-    """GFLOP/s of a matrix product in float32, the best of several runs."""
-    matrix = np.random.default_rng(0).random((size, size), "float32")
-    return max(2 * size**3 / 1e9 / seconds(lambda: matrix @ matrix) for _ in range(runs))
-
-
 def seconds(run: Callable[[], object]) -> float:
     """The wall time of one run."""
     began = time.perf_counter()
@@ -62,10 +65,29 @@ def in_turn(sides: dict[str, Callable[[], object]], runs: int) -> dict[str, floa
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def child(script: str, *arguments: Any, root: Path = ROOT, cache: Path | str = "off") -> dict[str, Any]:
+    """What a script prints as JSON in a new process, with kerashp and its programs from these folders."""
+    environment = os.environ | {"PYTHONPATH": str(root), "KERASHP_CACHE": str(cache)}
+    command = [sys.executable, script, *map(str, arguments)]
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if process.returncode:
+        sys.exit(process.stderr)
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+@contextmanager
+def checkout(revision: str) -> Iterator[Path]:
+    """A temporary folder with an older revision of kerashp."""
+    command = ["git", "-C", str(ROOT), "archive", "--format=tar", revision, "kerashp"]
+    archive = subprocess.run(command, capture_output=True, check=True).stdout
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            files.extractall(folder, filter="data")
+        yield Path(folder)
+
+
 def heading(runs: int, *about: str) -> str:
     """Versions, machine and runs, for the top of a table."""
-    installed = {distribution.name: distribution.version for distribution in distributions()}
-    versions = ", ".join(f"{name} {installed[name]}" for name in PACKAGES if name in installed)
-    python = f"Python {platform.python_version()}, backend {keras.backend.backend()}"
-    machine = f"{python}, sgemm {sgemm_rate():.0f} GFLOP/s"
-    return "\n".join([versions, f"{machine}; medians of {runs} runs in turn", *about])
+    measured = results.conditions(runs)
+    rate = f"backend {measured['backend']}, sgemm {measured['machine']['sgemm_gflops']} GFLOP/s"
+    return "\n".join([results.described(measured), f"{rate}; medians of {runs} runs in turn", *about])

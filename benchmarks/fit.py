@@ -13,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import results
 from common import heading, housing, in_turn
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
@@ -86,6 +87,7 @@ def steady(name: str, X: np.ndarray, y: np.ndarray, runs: int) -> None:
     for side, value in times.items():
         goal = f"  (reach: {reach[side]})" if reach.get(side) else ""
         print(f"  {side:32s} {value * 1e3:9.2f} ms  {value / times['kerashp.fit']:7.1f} times{goal}")
+    results.write("fit", name, figures(times), runs, rows=len(X))
 
 
 def whole(name: str, X: np.ndarray, y: np.ndarray, runs: int) -> None:
@@ -104,6 +106,12 @@ def whole(name: str, X: np.ndarray, y: np.ndarray, runs: int) -> None:
     for side, value in times.items():
         goal = "  (reach: 40)" if side == "Model.fit" else ""
         print(f"  {side:32s} {value:9.2f} s   {value / times['kerashp.fit']:7.1f} times{goal}")
+    results.write("fit", f"{name}, 100 epochs of a new model", figures(times), runs, rows=len(X))
+
+
+def figures(times: dict[str, float]) -> results.Figures:
+    """Seconds, and how often they are those of kerashp."""
+    return {side: {"seconds": value, "times": value / times["kerashp.fit"]} for side, value in times.items()}
 
 
 def main(runs: int = 5) -> None:

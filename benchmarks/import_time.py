@@ -6,7 +6,8 @@ python benchmarks/import_time.py [runs]
 import statistics
 import subprocess
 import sys
-from importlib.metadata import version
+
+import results
 
 _CODE = "import time; began = time.perf_counter(); import {}; print(time.perf_counter() - began)"
 
@@ -26,11 +27,15 @@ def main(runs: int = 11) -> None:
         for module in modules:
             times[module].append(seconds(module))
     medians = {module: statistics.median(values) for module, values in times.items()}
-    versions = " ".join(f"{name} {version(name)}" for name in ("kerashp", "scikit-learn"))
-    print(f"Python {sys.version.split()[0]} {versions}")
+    print(results.described(results.conditions(runs)))
     for module, median in medians.items():
         ratio = median / medians["sklearn"]
         print(f"import {module:15s} median of {runs}: {median * 1e3:7.1f} ms, {ratio:5.2f} of sklearn's")
+    found = {
+        module: {"seconds": median, "ratio": median / medians["sklearn"]}
+        for module, median in medians.items()
+    }
+    results.write("import_time", "imports", found, runs)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import keras_tuner
+import results
 from common import HOUSING, heading, housing, in_turn
 
 from kerashp.integrations.keras_tuner import MLPHyperModel
@@ -56,6 +57,8 @@ def main(runs: int = 3, csv: Path = HOUSING) -> None:
     print(heading(runs, f"{name}, {len(X)} rows; {TRIALS} trials of {EPOCHS} epochs, compiling included"))
     for side, seconds in times.items():
         print(f"{side:22s} {seconds:6.1f} s, {seconds / times['MLPHyperModel']:5.1f} times")
+    found = {side: {"seconds": took, "times": took / times["MLPHyperModel"]} for side, took in times.items()}
+    results.write("keras_tuner_trials", "random search", found, runs, trials=TRIALS, epochs=EPOCHS, data=name)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+import results
 from common import heading
 
 from kerashp import KerasMLPRegressor
@@ -39,6 +40,8 @@ def main(fits: int = 1000) -> None:
     grown = held[max(held)] - held[FIRST]
     slope = grown / (max(held) - FIRST)
     print(f"  from {FIRST} to {max(held)}: {grown:+.1f} MB (reach: under 200), {slope * 1e3:.0f} kB a fit")
+    found = {f"after {count} fits": {"MB": megabytes} for count, megabytes in held.items()}
+    results.write("memory", "fits", found | {"a fit": {"kB": slope * 1e3}}, 1, fits=fits)
 
 
 if __name__ == "__main__":

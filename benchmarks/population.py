@@ -14,7 +14,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from common import heading, housing, in_turn, sgemm_rate
+import results
+from common import heading, housing, in_turn
 from keras import ops
 
 from kerashp import build_model
@@ -111,9 +112,10 @@ def main(runs: int = 5, *sizes: int) -> None:
     """Print a table for each network."""
     X, y, source = housing()
     print(heading(runs, f"{len(X)} rows x {X.shape[1]} features ({source}), batches of {BATCH_SIZE}, SGD"))
-    rate = sgemm_rate()
+    rate = results.sgemm_rate()
     steps = len(X) // BATCH_SIZE
     for name, network in NETWORKS.items():
+        found: results.Figures = {}
         print(f"\n{name}: milliseconds a member and epoch of {steps} steps")
         print("    K  population   by hand  ratio   GFLOP/s  of sgemm       MB")
         for n_members in sizes or SIZES:
@@ -129,6 +131,14 @@ def main(runs: int = 5, *sizes: int) -> None:
                 f"{achieved:9.1f} {achieved / rate:9.0%} {memory:8.0f}",
                 flush=True,
             )
+            found[f"{n_members} members"] = {
+                "seconds": ours,
+                "by hand": theirs,
+                "GFLOP/s": achieved,
+                "of sgemm": achieved / rate,
+                "MB": memory,
+            }
+        results.write("population", name, found, runs, rows=len(X), steps=steps)
 
 
 if __name__ == "__main__":

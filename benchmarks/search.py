@@ -1,21 +1,25 @@
 """A whole search, from fit to the refitted best, compared with other libraries: time, memory and its parts.
 
 python benchmarks/search.py [--n-iter 10] [--epochs 100] [--data housing] [--sides kerashp ...] [--runs 1]
+    [--before REVISION]
 
 Each side runs in a process of its own, one after the other. The slow ones run some of the fits, spread evenly
-over candidates, and are scaled to all of them: the table says how many were run.
+over candidates, and are scaled to all of them: the table says how many were run. "kerashp" starts with an
+empty folder for its programs, and "cached" is a new process with that folder. `--before` adds an older
+revision of kerashp.
 """
 
 import argparse
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -23,7 +27,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from common import heading, housing, seconds
+import results
+from common import ROOT, checkout, child, heading, housing, seconds
 from scipy.stats import reciprocal
 from sklearn import model_selection
 from sklearn.datasets import load_digits
@@ -92,7 +97,11 @@ class Search:
         """Run some of the fits with their scoring, and scale the time to all fits."""
         fits = self.some(side)
         took = seconds(lambda: [run(candidate, rows) for candidate, rows in fits])
-        return {"seconds": took / len(fits) * self.n_fits, "run": f"{len(fits)} of {self.n_fits} fits"}
+        return self.result(took, len(fits))
+
+    def result(self, took: float, n_run: int) -> dict[str, Any]:
+        """The seconds of so many fits, scaled to all."""
+        return {"seconds": took / n_run * self.n_fits, "fits": n_run, "of": self.n_fits}
 
     def estimator(self) -> Any:
         wrapper = KerasRegressor if self.name == "housing" else KerasClassifier
@@ -105,12 +114,7 @@ def kerashp(search: Search) -> dict[str, Any]:
     )
     took = seconds(lambda: ours.fit(search.X, search.y))
     parts = ours.seconds_ | {"refit": ours.refit_time_}
-    return {
-        "seconds": took,
-        "run": f"{search.n_fits} of {search.n_fits} fits",
-        "plan": ours.explain(),
-        **parts,
-    }
+    return search.result(took, search.n_fits) | {"plan": ours.explain(), "parts": parts}
 
 
 def scikeras(search: Search) -> dict[str, Any]:
@@ -150,7 +154,7 @@ def keras_tuner(search: Search) -> dict[str, Any]:
             "validation_data": held_out,
         }
         took = seconds(lambda: tuner.search(search.X[train], search.y[train], **options))
-    return {"seconds": took / n_fits * search.n_fits, "run": f"{n_fits} of {search.n_fits} fits"}
+    return search.result(took, n_fits)
 
 
 def scikit_learn(search: Search) -> dict[str, Any]:
@@ -160,8 +164,7 @@ def scikit_learn(search: Search) -> dict[str, Any]:
         search.estimator(), SPACE, n_iter=n_iter, cv=N_FOLDS, random_state=SEED
     )
     took = seconds(lambda: theirs.fit(search.X, search.y))
-    run = n_iter * N_FOLDS + 1
-    return {"seconds": took / run * search.n_fits, "run": f"{run} of {search.n_fits} fits"}
+    return search.result(took, n_iter * N_FOLDS + 1)
 
 
 def mlp(search: Search) -> dict[str, Any]:
@@ -186,12 +189,12 @@ def mlp(search: Search) -> dict[str, Any]:
     ]
     theirs = model_selection.GridSearchCV(estimator, space, cv=N_FOLDS, n_jobs=2)
     took = seconds(lambda: theirs.fit(search.X, search.y))
-    run = n_iter * N_FOLDS + 1
-    return {"seconds": took / run * search.n_fits, "run": f"{run} of {search.n_fits} fits"}
+    return search.result(took, n_iter * N_FOLDS + 1)
 
 
 SIDES = {
     "kerashp": kerashp,
+    "cached": kerashp,
     "scikeras": scikeras,
     "keras-tuner": keras_tuner,
     "scikit-learn": scikit_learn,
@@ -199,7 +202,7 @@ SIDES = {
 }
 
 
-def child(side: str, options: argparse.Namespace) -> None:
+def run(side: str, options: argparse.Namespace) -> None:
     """Run one side and print its results as JSON."""
     warnings.simplefilter("ignore")
     began = time.perf_counter()
@@ -209,59 +212,74 @@ def child(side: str, options: argparse.Namespace) -> None:
     print(json.dumps(result))
 
 
-def measured(side: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Run one side in a separate process."""
-    arguments = [
-        "--n-iter",
-        options.n_iter,
-        "--epochs",
-        options.epochs,
-        "--data",
-        options.data,
-        "--child",
-        side,
-    ]
-    command = [sys.executable, __file__, *map(str, arguments)]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
-    if process.returncode:
-        sys.exit(process.stderr)
-    return json.loads(process.stdout.splitlines()[-1])
+def measured(options: argparse.Namespace, before: dict[str, Path]) -> dict[str, list[dict[str, Any]]]:
+    """The results of all sides in separate processes, in turn."""
+    arguments = ["--n-iter", options.n_iter, "--epochs", options.epochs, "--data", options.data]
+    found: dict[str, list[dict[str, Any]]] = {}
+
+    def note(side: str, child_side: str, root: Path = ROOT, cache: str = "off") -> None:
+        own = child(__file__, *arguments, "--child", child_side, root=root, cache=cache)
+        found.setdefault(side, []).append(own)
+        print(f"{side} {own['seconds']:.1f} s", file=sys.stderr, flush=True)
+
+    for _ in range(options.runs):
+        with tempfile.TemporaryDirectory() as cache:
+            for side in options.sides:
+                note(side, side, cache=cache)
+        for revision, root in before.items():
+            note(f"kerashp at {revision}", "kerashp", root=root)
+    return found
+
+
+def figures(found: dict[str, list[dict[str, Any]]]) -> results.Figures:
+    """By side: the median seconds, how often they are those of kerashp, the peak of memory, and the fits run."""
+    times = {side: median(own["seconds"] for own in runs) for side, runs in found.items()}
+    return {
+        side: {
+            "seconds": times[side],
+            "times": times[side] / times["kerashp"] if "kerashp" in times else None,
+            "MB": max(own["MB"] for own in runs),
+            "fits": runs[0]["fits"],
+            "of": runs[0]["of"],
+            **({"parts": runs[-1]["parts"]} if "parts" in runs[-1] else {}),
+        }
+        for side, runs in found.items()
+    }
+
+
+def show(found: results.Figures) -> None:
+    print(f"\n{'':20s}{'seconds':>10s}{'times ours':>12s}{'MB':>8s}  fits")
+    for side, own in found.items():
+        ratio = f"{own['times']:12.1f}" if own["times"] else f"{'':12s}"
+        print(f"{side:20s}{own['seconds']:10.1f}{ratio}{own['MB']:8.0f}  {own['fits']} of {own['of']}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--n-iter", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--data", choices=["housing", "digits"], default="housing")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--before", help="an older revision, which runs as well")
     parser.add_argument("--child", choices=SIDES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        child(options.child, options)
+        run(options.child, options)
         return
-    print(
-        heading(
-            options.runs,
-            f"{options.data}, {options.n_iter} candidates x {N_FOLDS} folds and a refit, "
-            f"{options.epochs} epochs each, batches of {BATCH_SIZE}",
-        )
-    )
-    results: dict[str, list[dict[str, Any]]] = {side: [] for side in options.sides}
-    for _ in range(options.runs):
-        for side in options.sides:
-            results[side].append(measured(side, options))
-            print(f"{side} {results[side][-1]['seconds']:.1f} s", file=sys.stderr, flush=True)
-    times = {side: median(run["seconds"] for run in runs) for side, runs in results.items()}
-    print(f"\n{'':14s}{'seconds':>10s}{'times ours':>12s}{'MB':>8s}  run")
-    for side, runs in results.items():
-        ratio = times[side] / times["kerashp"] if "kerashp" in times else float("nan")
-        peak = max(run["MB"] for run in runs)
-        print(f"{side:14s}{times[side]:10.1f}{ratio:12.1f}{peak:8.0f}  {runs[0]['run']}")
-    for run in results.get("kerashp", [])[-1:]:
-        print(
-            f"\nThe last run of kerashp, refit {run['refit']:.1f} s of {run['seconds']:.1f} s:\n{run['plan']}"
-        )
+    part = f"{options.data}, {options.n_iter} candidates, {options.epochs} epochs"
+    print(heading(options.runs, f"{part}; {N_FOLDS} folds and a refit, batches of {BATCH_SIZE}"))
+    with ExitStack() as stack:
+        before = {options.before: stack.enter_context(checkout(options.before))} if options.before else {}
+        found = measured(options, before)
+    show(figures(found))
+    for last in found.get("kerashp", [])[-1:]:
+        refit = f"refit {last['parts']['refit']:.1f} s of {last['seconds']:.1f} s"
+        print(f"\nThe last run of kerashp, {refit}:\n{last['plan']}")
+    source = housing()[2] if options.data == "housing" else options.data
+    results.write("search", part, figures(found), options.runs, data=source)
 
 
 if __name__ == "__main__":

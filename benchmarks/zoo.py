@@ -20,6 +20,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+import results
 from common import heading, seconds
 from sklearn import model_selection
 from zoo_networks import NETWORKS, USUAL, Network
@@ -145,12 +146,19 @@ def main() -> None:
     print(_ROW.format("\nnetwork", "part", "state", "ours, s", "peer's, s", "ratio"))
     slower = []
     for name in options.networks:
+        found: results.Figures = {}
         for row in measured(name, options):
             ratio = row["kerashp"] / row["peer"]
             own = f"{row['kerashp']:.3f}", f"{row['peer']:.3f}", f"{ratio:.2f}"
             print(_ROW.format(name, row["part"], row["state"], *own), flush=True)
+            found[f"{row['part']}, {row['state']}"] = {
+                "seconds": row["kerashp"],
+                "peer": row["peer"],
+                "ratio": ratio,
+            }
             if ratio > GOAL and (row["part"], row["state"]) != ("epoch", "cold"):
                 slower.append(f"{name}, {row['part']} {row['state']}: {ratio:.2f}")
+        results.write("zoo", name, found, options.runs)
     print(f"\nmore than {GOAL} times the peer's: {'; '.join(slower) or 'none'}")
 
 
