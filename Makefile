@@ -28,7 +28,7 @@ SELECTED := $(call named,\
 OTHERS := $(if $(SELECTION),$(SELECTED),$(WHOLE))
 PARTS := $(if $(SELECTION),1/1,1/3 2/3 3/3)
 
-.PHONY: demo test test-fast test-jax test-colab test-oldest test-jax-alone wheel-colab lint package clean
+.PHONY: demo bench-tables test test-fast test-jax test-colab test-oldest test-jax-alone wheel-colab lint package clean
 
 demo: $(VENV)/installed-plot
 	$(BIN)/python examples/textbook_search.py
@@ -70,6 +70,10 @@ wheel-colab: .venv-colab/bin/python
 		echo "kerashp's wheel changes the versions above, which Colab has" >&2; exit 1; fi
 	@echo "kerashp's wheel leaves Colab's versions as they are; it brings:"
 	@grep -vxFf .venv-colab/before.txt .venv-colab/after.txt
+
+# README's tables, and those beside the benchmarks, from the figures in benchmarks/results/.
+bench-tables: $(VENV)/installed-test
+	$(BIN)/python benchmarks/readme_tables.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -65,7 +65,7 @@ def in_turn(sides: dict[str, Callable[[], object]], runs: int) -> dict[str, floa
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def child(script: str, *arguments: Any, root: Path = ROOT, cache: Path | str = "off") -> dict[str, Any]:
+def run_script(script: str, *arguments: Any, root: Path = ROOT, cache: Path | str = "off") -> dict[str, Any]:
     """What a script prints as JSON in a new process, with kerashp and its programs from these folders."""
     environment = os.environ | {"PYTHONPATH": str(root), "KERASHP_CACHE": str(cache)}
     command = [sys.executable, script, *map(str, arguments)]
@@ -86,8 +86,9 @@ def checkout(revision: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def heading(runs: int, *about: str) -> str:
+def heading(runs: int = 1, *about: str) -> str:
     """Versions, machine and runs, for the top of a table."""
     measured = results.conditions(runs)
     rate = f"backend {measured['backend']}, sgemm {measured['machine']['sgemm_gflops']} GFLOP/s"
-    return "\n".join([results.described(measured), f"{rate}; medians of {runs} runs in turn", *about])
+    medians = f"; medians of {runs} runs in turn" if runs > 1 else ""
+    return "\n".join([results.described(measured), f"{rate}{medians}", *about])

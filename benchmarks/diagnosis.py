@@ -20,7 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import results
 from common import housing
+from diagnosis_tables import BASELINES, CLASSES, CURVES, table
 from sklearn.datasets import load_breast_cancer, load_digits, make_friedman1
 from sklearn.preprocessing import StandardScaler, scale
 
@@ -212,19 +214,16 @@ def halves(runs: list[Run], seed: int) -> dict[str, list[Run]]:
     return parts
 
 
-def table(runs: list[Run], sources: list[Any], baselines: list[float | None]) -> str:
-    """A confusion table of ailments and verdicts, and the share of right verdicts."""
+def counted(runs: list[Run], sources: list[Any], baselines: list[float | None]) -> results.Figures:
+    """The numbers of verdicts by ailment, and of those that are right."""
     verdicts = [
         diagnose(source, baseline=baseline).verdict
         for source, baseline in zip(sources, baselines, strict=True)
     ]
     counts = Counter(zip((run.ailment for run in runs), verdicts, strict=True))
-    lines = [" " * 22 + "".join(f"{name:>17}" for name in AILMENTS)]
-    lines += [
-        f"{ailment:22}" + "".join(f"{counts[ailment, name]:17d}" for name in AILMENTS) for ailment in EXPECTED
-    ]
-    agree = sum(counts[pair] for pair in EXPECTED.items())
-    return "\n".join([*lines, f"{agree} of {len(runs)} right: {agree / len(runs):.1%}"])
+    lines = {ailment: {name: counts[ailment, name] for name in AILMENTS} for ailment in EXPECTED}
+    right = sum(counts[pair] for pair in EXPECTED.items())
+    return {**lines, "all": {"right": right, "runs": len(runs)}}
 
 
 def main() -> None:
@@ -239,14 +238,16 @@ def main() -> None:
         runs = parts[half]
         models, curves = [run.history() for run in runs], [run.curves for run in runs]
         for information, (sources, baselines) in {
-            "with the model and the loss of a trivial prediction, from an estimator or from y": (
+            BASELINES: (
                 models,
                 [run.baseline for run in runs],
             ),
-            "with the model and the number of classes": (models, [run.of_classes for run in runs]),
-            "with the curves alone": (curves, [None] * len(runs)),
+            CLASSES: (models, [run.of_classes for run in runs]),
+            CURVES: (curves, [None] * len(runs)),
         }.items():
-            print(f"\n{half} half, {information}\n{table(runs, sources, baselines)}")
+            found, part = counted(runs, sources, baselines), f"{half} half, {information}"
+            print(f"\n{part}\n{table(found)}")
+            results.write("diagnosis", part, found, 1, seed=options.seed)
 
 
 if __name__ == "__main__":

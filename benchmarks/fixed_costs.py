@@ -1,6 +1,6 @@
 """What is not training: a first fit in a new process, a search of the recommended space, and an epoch.
 
-python benchmarks/fixed_costs.py [--parts fit search epoch] [--runs 5] [--before REVISION]
+python benchmarks/fixed_costs.py [--parts fit search epoch] [--runs N] [--before REVISION]
 
 fit: `KerasMLPRegressor().fit` on diabetes in a new process, whose imports are not counted: with an empty
 folder for its programs, and with the programs of the former process. search: 20 candidates of
@@ -23,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import results
-from common import checkout, child, heading, in_turn, seconds
+from common import checkout, heading, in_turn, run_script, seconds
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.preprocessing import scale
 
@@ -31,6 +31,7 @@ COLD, CACHED = "nothing cached", "programs cached"
 N_CANDIDATES = 20
 EPOCH_BATCH = 34  # 13 whole batches of 442 rows, so that both sides have the same steps
 EPOCHS = 100
+RUNS = {"fit": 5, "search": 3, "epoch": 11}
 ABOUT = {
     "fit": "KerasMLPRegressor().fit on diabetes in a new process",
     "search": f"{N_CANDIDATES} candidates of recommended_space on digits",
@@ -67,7 +68,7 @@ def in_processes(part: str, runs: int, before: dict[str, Path]) -> results.Figur
     found: results.Figures = {}
 
     def note(side: str, **options: Any) -> None:
-        own = child(__file__, "--child", part, **options)
+        own = run_script(__file__, "--child", part, **options)
         times.setdefault(side, []).append(own["seconds"])
         found[side] = own | {"seconds": median(times[side]), "least": min(times[side])}
 
@@ -112,7 +113,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--parts", nargs="+", choices=ABOUT, default=list(ABOUT))
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, help=f"by default {RUNS}")
     parser.add_argument("--before", help="an older revision, which runs as well")
     parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -120,17 +121,18 @@ def main() -> None:
         warnings.simplefilter("ignore")
         print(json.dumps(CHILDREN[options.child]()))
         return
-    print(heading(options.runs))
+    print(heading())
     with ExitStack() as stack:
         before = {options.before: stack.enter_context(checkout(options.before))} if options.before else {}
         for part in options.parts:
-            found = epoch(options.runs) if part == "epoch" else in_processes(part, options.runs, before)
-            print(f"\n{ABOUT[part]}")
+            runs = options.runs or RUNS[part]
+            found = epoch(runs) if part == "epoch" else in_processes(part, runs, before)
+            print(f"\n{ABOUT[part]}, medians of {runs} runs in turn")
             for side, own in found.items():
                 groups = f", {own['groups']} groups" if "groups" in own else ""
                 parts = ", ".join(f"{name} {took:.1f}" for name, took in own.get("parts", {}).items())
                 print(f"  {side:28s} {own['seconds']:9.4f} s{groups}  {parts}", flush=True)
-            results.write("fixed_costs", part, found, options.runs)
+            results.write("fixed_costs", part, found, runs)
 
 
 if __name__ == "__main__":

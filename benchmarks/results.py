@@ -17,8 +17,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-STORED = Path(__file__).parent / "results"
-FOLDER = Path(os.environ.get("KERASHP_BENCHMARK_RESULTS", STORED))
+FOLDER = Path(os.environ.get("KERASHP_BENCHMARK_RESULTS", Path(__file__).parent / "results"))
 PACKAGES = ("kerashp", "tensorflow", "jax", "keras", "scikit-learn", "scikeras", "keras-tuner", "numpy")
 Figures = dict[str, dict[str, Any]]  # by side and quantity
 
@@ -32,9 +31,9 @@ class Measurement:
     figures: Figures
 
 
-def read(benchmark: str, folder: Path = FOLDER) -> dict[str, Measurement]:
+def read(benchmark: str) -> dict[str, Measurement]:
     """All measurements of a benchmark by part."""
-    path = folder / f"{benchmark}.json"
+    path = FOLDER / f"{benchmark}.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return {part: Measurement(**fields) for part, fields in stored.items()}
 
@@ -51,9 +50,8 @@ def write(benchmark: str, part: str, figures: Figures, runs: int, **settings: An
     partial.replace(path)
 
 
-def read_rows(name: str, folder: Path = FOLDER) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a file with one JSON object a line."""
-    path = folder / f"{name}.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 

@@ -28,7 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import results
-from common import ROOT, checkout, child, heading, housing, seconds
+from common import ROOT, checkout, heading, housing, run_script, seconds
 from scipy.stats import reciprocal
 from sklearn import model_selection
 from sklearn.datasets import load_digits
@@ -218,7 +218,7 @@ def measured(options: argparse.Namespace, before: dict[str, Path]) -> dict[str, 
     found: dict[str, list[dict[str, Any]]] = {}
 
     def note(side: str, child_side: str, root: Path = ROOT, cache: str = "off") -> None:
-        own = child(__file__, *arguments, "--child", child_side, root=root, cache=cache)
+        own = run_script(__file__, *arguments, "--child", child_side, root=root, cache=cache)
         found.setdefault(side, []).append(own)
         print(f"{side} {own['seconds']:.1f} s", file=sys.stderr, flush=True)
 
@@ -232,7 +232,7 @@ def measured(options: argparse.Namespace, before: dict[str, Path]) -> dict[str, 
 
 
 def figures(found: dict[str, list[dict[str, Any]]]) -> results.Figures:
-    """By side: the median seconds, how often they are those of kerashp, the peak of memory, and the fits run."""
+    """By side: the median seconds, how often they are those of kerashp, the peak of memory, and the fits."""
     times = {side: median(own["seconds"] for own in runs) for side, runs in found.items()}
     return {
         side: {

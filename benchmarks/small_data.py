@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import results
-from common import checkout, child, heading, seconds
+from common import checkout, heading, run_script, seconds
 from scipy.stats import loguniform
 from sklearn import model_selection
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
@@ -105,7 +105,7 @@ def mlp(name: str) -> dict[str, Any]:
 
 def run(name: str, times: dict[str, list[float]], before: dict[str, Path]) -> dict[str, Any]:
     """Add the times of one run of all sides; return the parts of kerashp's."""
-    measured = lambda side, **options: child(__file__, "--child", side, "--data", name, **options)  # noqa: E731
+    measured = lambda side, **options: run_script(__file__, "--child", side, "--data", name, **options)  # noqa: E731
     note = lambda side, took: times.setdefault(side, []).append(took)  # noqa: E731
     with tempfile.TemporaryDirectory() as cache:
         ours = measured("kerashp", cache=cache)

@@ -1,0 +1,126 @@
+"""The figures in README and in the tables of the benchmarks are those that the benchmarks have stored."""
+
+import importlib
+import json
+import platform
+import re
+import shutil
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+_BENCHMARKS = _ROOT / "benchmarks"
+_STORED = sorted((_BENCHMARKS / "results").glob("*.json*"))
+_README = (_ROOT / "README.md").read_text(encoding="utf-8")
+# What a benchmark may have measured: seconds, ratios, memory, shares.
+_FIGURE = re.compile(r"\d(?:[\d.,]*\d)?\*? (?:s|ms|times|MB|GB)\b|\d%")
+
+
+@pytest.fixture(autouse=True)
+def _beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Benchmarks import each other from their folder, and use the figures that are stored there."""
+    monkeypatch.syspath_prepend(_BENCHMARKS)
+    monkeypatch.delenv("KERASHP_BENCHMARK_RESULTS", raising=False)
+
+
+@pytest.fixture
+def results() -> ModuleType:
+    return importlib.import_module("results")
+
+
+@pytest.fixture
+def tables() -> ModuleType:
+    return importlib.import_module("readme_tables")
+
+
+def _conditions(path: Path) -> list[dict[str, Any]]:
+    """Those of all measurements in a file."""
+    if path.suffix == ".json":
+        return [own["conditions"] for own in json.loads(path.read_text(encoding="utf-8")).values()]
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return [row["conditions"] for row in rows if "heading" in row]
+
+
+@pytest.mark.parametrize("name", ["README.md", "diagnosis.md", "quality.md", "defaults.md"])
+def test_tables_are_those_of_the_stored_figures(tables: ModuleType, name: str) -> None:
+    ((path, text),) = [(path, text) for path, text in tables.files().items() if path.name == name]
+    assert path.read_text(encoding="utf-8") == text, "run `make bench-tables`"
+
+
+@pytest.mark.parametrize("path", _STORED, ids=lambda path: path.stem)
+def test_another_figure_is_another_table(
+    tables: ModuleType,
+    results: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    path: Path,
+) -> None:
+    folder = tmp_path / "results"
+    shutil.copytree(_BENCHMARKS / "results", folder)
+    text = path.read_text(encoding="utf-8")
+    other = re.sub(r'("seconds": \[?|"right": |"winner": |"scores": \[)\d', r"\g<1>9", text)
+    assert other != text
+    (folder / path.name).write_text(other, encoding="utf-8")
+    monkeypatch.setattr(results, "FOLDER", folder)
+    assert any(text != file.read_text(encoding="utf-8") for file, text in tables.files().items())
+
+
+def test_readme_has_no_figure_of_a_benchmark_outside_its_tables(tables: ModuleType) -> None:
+    prose = tables.MARKED.sub("", re.sub(r"^```.*?^```$", "", _README, flags=re.DOTALL | re.MULTILINE))
+    budgets = {f"{budget:g} s" for budget in tables.quality_tables.BUDGETS}
+    assert set(_FIGURE.findall(prose)) <= budgets
+    assert _FIGURE.findall("1,030 s*, 81 times, 0.5 ms, 94% and 1.9 GB") != []
+
+
+def test_markers_are_complete(tables: ModuleType) -> None:
+    names = [name for _, _, name, *_ in tables.MARKED.findall(_README)]
+    assert sorted(names) == sorted(tables.README_PARTS)
+    assert _README.count("<!-- ") == 2 * len(names)
+
+
+def test_unknown_tables_are_refused(tables: ModuleType) -> None:
+    with pytest.raises(KeyError, match="unheard of"):
+        tables.filled("<!-- table: unheard of -->\n<!-- end -->", tables.README_PARTS)
+
+
+@pytest.mark.parametrize("path", _STORED, ids=lambda path: path.stem)
+def test_figures_have_a_date_and_a_machine_without_its_name(path: Path) -> None:
+    conditions = _conditions(path)
+    assert conditions
+    for own in conditions:
+        assert date.fromisoformat(own["date"]) <= date.today()
+        assert own["machine"]["cores"] >= 1
+        assert "versions" in own
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r'"/|\.py"', text)
+    assert platform.node() not in text
+
+
+def test_figures_are_stored_with_the_conditions(
+    results: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
+    for seconds in (1.0, 0.123456):
+        results.write("fit", "a part", {"kerashp": {"seconds": seconds, "fits": 3}}, runs=5, rows=10)
+    results.write("fit", "another", {"kerashp": {"seconds": 2.0}}, runs=1)
+    stored = results.read("fit")
+    assert list(stored) == ["a part", "another"]
+    assert stored["a part"].figures == {"kerashp": {"seconds": 0.1235, "fits": 3}}
+    assert stored["a part"].settings == {"rows": 10}
+    conditions = stored["a part"].conditions
+    assert conditions["runs"] == 5
+    assert conditions["versions"]["Python"] == platform.python_version()
+    assert conditions["machine"]["memory_gb"] > 0
+    assert results.read("memory") == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1030, "1,030 s"), (12.7, "13 s"), (9.96, "10 s"), (9.6, "9.6 s"), (8, "8 s"), (0.516, "516 ms")],
+)
+def test_durations_have_two_digits_or_whole_seconds(tables: ModuleType, seconds: float, text: str) -> None:
+    assert tables.duration(seconds) == text
