@@ -44,7 +44,7 @@ SPACE = {
     "n_neurons": list(range(1, 100)),
     "learning_rate": reciprocal(3e-4, 3e-2),
 }
-MOST_FITS = {"scikeras": 10, "keras-tuner": 3, "scikit-learn": 30, "MLP": 30}  # run by one side
+MOST_FITS = {"scikeras": 6, "keras-tuner": 3, "scikit-learn": 30, "MLP": 30}  # run by one side
 
 
 def perceptron(n_hidden: int = 1, n_neurons: int = 30, learning_rate: float = 3e-3) -> Any:

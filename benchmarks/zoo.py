@@ -1,6 +1,6 @@
 """Networks of many kinds: `kerashp.fit` compared with `Model.fit`, and kerashp's search with scikit-learn's.
 
-python benchmarks/zoo.py [--networks LSTM "Conv2D 16/32" ...] [--parts epoch search] [--runs 5]
+python benchmarks/zoo.py [--networks LSTM "Conv2D 16/32" ...] [--parts epoch search] [--runs 3]
 
 Each network has a process of its own, in which both sides run in turn. An epoch is warm, of a model that has
 trained before; cached, of a new model of a kind that has; or cold, where nothing has. A search is cached or
@@ -133,7 +133,7 @@ def main() -> None:
     )
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--child", choices=NETWORKS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -146,19 +146,17 @@ def main() -> None:
     print(_ROW.format("\nnetwork", "part", "state", "ours, s", "peer's, s", "ratio"))
     slower = []
     for name in options.networks:
-        found: results.Figures = {}
+        found: dict[str, results.Figures] = {part: {} for part in options.parts}
         for row in measured(name, options):
             ratio = row["kerashp"] / row["peer"]
             own = f"{row['kerashp']:.3f}", f"{row['peer']:.3f}", f"{ratio:.2f}"
             print(_ROW.format(name, row["part"], row["state"], *own), flush=True)
-            found[f"{row['part']}, {row['state']}"] = {
-                "seconds": row["kerashp"],
-                "peer": row["peer"],
-                "ratio": ratio,
-            }
+            figures = {"seconds": row["kerashp"], "peer": row["peer"], "ratio": ratio}
+            found[row["part"]][row["state"]] = figures
             if ratio > GOAL and (row["part"], row["state"]) != ("epoch", "cold"):
                 slower.append(f"{name}, {row['part']} {row['state']}: {ratio:.2f}")
-        results.write("zoo", name, found, options.runs)
+        for part, own in found.items():
+            results.write("zoo", f"{name}, {part}", own, options.runs)
     print(f"\nmore than {GOAL} times the peer's: {'; '.join(slower) or 'none'}")
 
 
