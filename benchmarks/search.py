@@ -45,6 +45,14 @@ SPACE = {
     "learning_rate": reciprocal(3e-4, 3e-2),
 }
 MOST_FITS = {"scikeras": 6, "keras-tuner": 3, "scikit-learn": 30, "MLP": 30}  # run by one side
+OLDER = "kerashp at"  # a revision
+REACH = {  # how often the seconds of a side are those of kerashp
+    "housing, 10 candidates, 100 epochs": {"MLP": 14, "scikeras": 100},
+    "housing, 100 candidates, 100 epochs": {"MLP": 18, "scikeras": 130},
+    "digits, 10 candidates, 100 epochs": {"scikeras": 50},
+    "housing, 1000 candidates, 10 epochs": {OLDER: 3},
+}
+MOST_MB = 2048  # of kerashp
 
 
 def perceptron(n_hidden: int = 1, n_neurons: int = 30, learning_rate: float = 3e-3) -> Any:
@@ -227,7 +235,7 @@ def measured(options: argparse.Namespace, before: dict[str, Path]) -> dict[str, 
             for side in options.sides:
                 note(side, side, cache=cache)
         for revision, root in before.items():
-            note(f"kerashp at {revision}", "kerashp", root=root)
+            note(f"{OLDER} {revision}", "kerashp", root=root)
     return found
 
 
@@ -247,11 +255,16 @@ def figures(found: dict[str, list[dict[str, Any]]]) -> results.Figures:
     }
 
 
-def show(found: results.Figures) -> None:
+def show(part: str, found: results.Figures) -> None:
+    """Print the table of a part, with what is to be reached."""
     print(f"\n{'':20s}{'seconds':>10s}{'times ours':>12s}{'MB':>8s}  fits")
     for side, own in found.items():
         ratio = f"{own['times']:12.1f}" if own["times"] else f"{'':12s}"
-        print(f"{side:20s}{own['seconds']:10.1f}{ratio}{own['MB']:8.0f}  {own['fits']} of {own['of']}")
+        goal = REACH.get(part, {}).get(OLDER if side.startswith(OLDER) else side)
+        reach = f"  (reach: {goal} times)" if goal else ""
+        reach += f"  (reach: under {MOST_MB:,} MB)" if side == "kerashp" else ""
+        fits = f"{own['fits']} of {own['of']}"
+        print(f"{side:20s}{own['seconds']:10.1f}{ratio}{own['MB']:8.0f}  {fits}{reach}")
 
 
 def main() -> None:
@@ -274,7 +287,7 @@ def main() -> None:
     with ExitStack() as stack:
         before = {options.before: stack.enter_context(checkout(options.before))} if options.before else {}
         found = measured(options, before)
-    show(figures(found))
+    show(part, figures(found))
     for last in found.get("kerashp", [])[-1:]:
         refit = f"refit {last['parts']['refit']:.1f} s of {last['seconds']:.1f} s"
         print(f"\nThe last run of kerashp, {refit}:\n{last['plan']}")

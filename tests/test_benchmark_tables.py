@@ -69,6 +69,43 @@ def test_another_figure_is_another_table(
     assert any(text != file.read_text(encoding="utf-8") for file, text in tables.files().items())
 
 
+def test_programs_cached_on_disk_are_a_column_once_they_are_measured(
+    tables: ModuleType, results: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def stored(**cached: Any) -> list[str]:
+        for count in (10, 100):
+            own = {"seconds": 13.0, "times": 1.0, "fits": 31, "of": 31, "MB": 900.0}
+            theirs = own | {"seconds": 1030.0, "times": 79.2, "fits": 6}
+            figures = {"kerashp": own, "scikeras": theirs} | cached
+            results.write("search", f"housing, {count} candidates, 100 epochs", figures, 1)
+        return tables.search().splitlines()[:3]
+
+    folder = tmp_path / "results"
+    shutil.copytree(_BENCHMARKS / "results", folder)
+    monkeypatch.setattr(results, "FOLDER", folder)
+    heads, _, line = stored()
+    assert "cached" not in heads
+    assert line.startswith("| 10 | **13 s** | 1,030 s*, **79 times** | | |")
+    heads, _, line = stored(cached={"seconds": 4.2, "times": 0.32, "fits": 31, "of": 31, "MB": 900.0})
+    assert heads.startswith("| candidates | kerashp | programs cached on disk | scikeras |")
+    assert line.startswith("| 10 | **13 s** | 4.2 s | 1,030 s*, **79 times** |")
+
+
+def test_small_data_has_lines_of_jax_once_they_are_measured(
+    tables: ModuleType, results: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "results"
+    shutil.copytree(_BENCHMARKS / "results", folder)
+    path = folder / "small_data.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored = {part: own for part, own in stored.items() if part.endswith("tensorflow")}
+    monkeypatch.setattr(results, "FOLDER", folder)
+    for jax in ({}, {part.replace("tensorflow", "jax"): own for part, own in stored.items()}):
+        path.write_text(json.dumps(stored | jax), encoding="utf-8")
+        lines = [line for line in tables.small_data().splitlines() if line.startswith("| kerashp on JAX")]
+        assert len(lines) == (3 if jax else 0)
+
+
 def test_readme_has_no_figure_of_a_benchmark_outside_its_tables(tables: ModuleType) -> None:
     prose = tables.MARKED.sub("", re.sub(r"^```.*?^```$", "", _README, flags=re.DOTALL | re.MULTILINE))
     budgets = {f"{budget:g} s" for budget in tables.quality_tables.BUDGETS}
