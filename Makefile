@@ -113,7 +113,7 @@ $(VENV)/installed-%: pyproject.toml constraints/newest.txt | $(VENV)/bin/python
 # TensorFlow is a dependency of kerashp: the others are named here.
 .venv-jax-alone/installed: pyproject.toml constraints/newest.txt | .venv-jax-alone/bin/python
 	.venv-jax-alone/bin/pip install --quiet --constraint constraints/newest.txt \
-		cloudpickle h5py jax joblib keras keras-tuner matplotlib numpy pytest pytest-xdist rich scikeras scikit-learn scipy \
+		cloudpickle h5py jax joblib keras keras-tuner matplotlib numpy platformdirs pytest pytest-xdist rich scikeras scikit-learn scipy \
 		threadpoolctl
 	.venv-jax-alone/bin/pip install --quiet --no-deps --editable .
 	touch $@

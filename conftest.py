@@ -10,6 +10,8 @@ os.environ.setdefault(
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
     "--xla_cpu_parallel_codegen_split_count=1",
 )
+# The user's own cache of programs must not matter.
+os.environ["KERASHP_CACHE"] = "off"
 
 collect_ignore = [
     f"kerashp/{folder}/{backend}.py"

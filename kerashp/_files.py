@@ -1,14 +1,16 @@
-"""Atomic writes of files, their digests, and checks of files that others may have written."""
+"""Atomic writes of files, their digests and formats, and checks of files that others may have written."""
 
 import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+_LENGTH = struct.Struct(">Q")
 _MAX_JSON_BYTES = 2**26  # a hundred thousand epochs with all their metrics need less
 
 
@@ -93,6 +95,28 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
     with atomic_write(path, write):
         pass
+
+
+def packed(head: Any, parts: Sequence[bytes]) -> bytes:
+    """A value of JSON and some parts as one string.
+
+    >>> unpacked(packed({"a": 1}, [b"x", b"yz"]))
+    ({'a': 1}, [b'x', b'yz'])
+    """
+    text = json.dumps([head, list(map(len, parts))]).encode()
+    return _LENGTH.pack(len(text)) + text + b"".join(parts)
+
+
+def unpacked(content: bytes) -> tuple[Any, list[bytes]]:
+    """The value and the parts that were packed."""
+    (length,) = _LENGTH.unpack_from(content)
+    begin = _LENGTH.size + length
+    head, sizes = json.loads(content[_LENGTH.size : begin])
+    parts = []
+    for size in sizes:
+        parts.append(content[begin : begin + size])
+        begin += size
+    return head, parts
 
 
 def _flush(path: Path, flags: int) -> None:

@@ -61,17 +61,17 @@ def diabetes() -> tuple[np.ndarray, np.ndarray]:
 def compiles(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """One entry for each function that is compiled."""
     from kerashp.training import clear_cache
-    from kerashp.training._engine import program
+    from kerashp.training._engine import compiled
 
     clear_cache()
     made: list[Any] = []
-    original = program.Compiled.__init__
+    original = compiled._traced
 
-    def counted(self: Any, *arguments: Any) -> None:
+    def counted(*arguments: Any) -> Any:
         made.append(arguments)
-        original(self, *arguments)
+        return original(*arguments)
 
-    monkeypatch.setattr(program.Compiled, "__init__", counted)
+    monkeypatch.setattr(compiled, "_traced", counted)
     return made
 
 

@@ -16,6 +16,7 @@ _LAYERS = [
     "_version",
     "_compat",
     "_files",
+    "_cache_folder",
     "spaces",
     "_arguments",
     "_archives",

@@ -14,6 +14,7 @@ from kerashp.training._keras.rowwise import is_rowwise
 from kerashp.training._members.member import Member, Paused, Trained
 from kerashp.training._members.room import Room, units_of
 from kerashp.training._population import Population
+from kerashp.training._runtime.backend import backend, supported
 from kerashp.training._runtime.devices import Devices, n_devices
 from kerashp.training._runtime.fallbacks import one_warning_a_cause
 from kerashp.training._runtime.forks import check_fork
@@ -24,6 +25,9 @@ from kerashp.training._runtime.isolation import (
     without_warnings,
 )
 from kerashp.training._stacking.template import graph_shape, roomier, weight_shapes
+
+if supported():
+    backend()  # before the process's first operation, at which TensorFlow reads the flags that it sets
 
 __all__ = [
     "Costs",

@@ -4,20 +4,23 @@ The function takes the batches of up to `steps` steps, gathered beforehand, and 
 epochs that they make up. Its shape depends neither on how many rows there are nor on how many epochs.
 """
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 from keras import ops, tree
 
+from kerashp.training._engine.compiled import Compiled, prepared
+from kerashp.training._engine.program_files import program_file
 from kerashp.training._keras.layers import dropouts_of
 from kerashp.training._keras.logs import Logs
 from kerashp.training._keras.numbers import numbers_of
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.forks import check_fork
-from kerashp.training._runtime.temporary_values import VALUES_LOCK
 from kerashp.training._stacking.padding import Padding
 from kerashp.training._stacking.step import Batch, State, Step
 
@@ -197,7 +200,9 @@ class Epochs:
 
     def _buffers(self, metrics: list[Any]) -> Logs:
         def zeros(log: Any) -> Any:
-            return ops.zeros((MOST_EPOCHS, *log.shape), log.dtype)
+            # By no operation: TensorFlow would fold it, and name the constant at random; see `SavedGraph`
+            dtype = keras.backend.standardize_dtype(log.dtype)
+            return ops.convert_to_tensor(np.zeros((MOST_EPOCHS, *log.shape), dtype))
 
         return tree.map_structure(zeros, self._results(metrics))
 
@@ -219,10 +224,12 @@ def _with(logs: Logs, epoch: Any, results: Logs) -> Logs:
 class Program:
     """The compiled functions of one graph shape. A model of that shape is needed to compile, and not kept."""
 
-    def __init__(self, layout: Layout, structures: tuple[Any, Any]):
+    def __init__(self, layout: Layout, structures: tuple[Any, Any], identity: str | None = None):
         self.layout = layout
         self._structures = structures
+        self._identity = identity  # by which other processes know the program
         self._compiled: dict[Any, Compiled] = {}
+        self._lock = threading.Lock()
 
     def run(
         self,
@@ -242,7 +249,8 @@ class Program:
         """
         arguments = (carry, constants, initial_metrics, train, validation, np.asarray(extent, np.int32))
         compiler = partial(backend().compiled, xla=self.layout.xla)
-        return self._call("epochs", model, lambda epochs: epochs.run, compiler, arguments)
+        no_epoch = (*arguments[:-1], np.zeros_like(arguments[-1]))
+        return self._call("epochs", model, lambda epochs: epochs.run, compiler, arguments, no_epoch)
 
     def last_batch(
         self, model: Any, carry: Carry, constants: list[Any], batch: Batches, *, train: bool
@@ -269,29 +277,20 @@ class Program:
             (state, constants, x),
         )
 
-    def _call(self, key: Any, model: Any, chosen: Callable, compiler: Callable, arguments: tuple) -> Any:
+    def _call(
+        self, key: Any, model: Any, chosen: Callable, compiler: Callable, arguments: tuple, idle: tuple = ()
+    ) -> Any:
+        """Call the function `chosen` from the model's `Epochs`; for `idle`, see `prepared`."""
         check_fork()
         if key not in self._compiled:
-            with VALUES_LOCK:  # tracing replaces values; and one thread compiles for all
+            with self._lock:  # one thread compiles for all
                 if key not in self._compiled:
-                    function = chosen(Epochs(model, self.layout, self._structures))
-                    self._compiled[key] = Compiled(function, compiler, arguments)
+                    file = program_file(self._identity, key, tree.flatten(arguments), (Carry, State))
+                    self._compiled[key] = prepared(
+                        lambda: chosen(Epochs(model, self.layout, self._structures)),
+                        compiler,
+                        arguments,
+                        idle or arguments,
+                        file,
+                    )
         return self._compiled[key](arguments)
-
-
-class Compiled:
-    """A function of nested arrays, compiled for arguments like these."""
-
-    def __init__(self, function: Callable[..., Any], compiler: Callable, arguments: Sequence[Any]):
-        self._result: Any = None
-
-        def of_leaves(*leaves: Any) -> list[Any]:
-            result = function(*tree.pack_sequence_as(arguments, leaves))
-            self._result = tree.map_structure(lambda _: 0, result)
-            return tree.flatten(result)
-
-        self._function = compiler(of_leaves, tree.flatten(arguments))
-
-    def __call__(self, arguments: Sequence[Any]) -> Any:
-        leaves = self._function(*tree.flatten(arguments))
-        return tree.pack_sequence_as(self._result, leaves)

@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from kerashp._cache_folder import cache_folder
 from kerashp._compat.keras import loss_tracker
 from kerashp.training._engine.program import Layout, Program
 from kerashp.training._keras.identity import identity
@@ -30,7 +31,7 @@ def program_for(model: Any, numbers: list[Number], layout: Layout, structures: t
     with _LOCK:
         if shape is None:
             return _programs_of(model).setdefault(key, Program(layout, structures))
-        program = _SHARED.setdefault((shape, key), Program(layout, structures))
+        program = _SHARED.setdefault((shape, key), Program(layout, structures, f"{shape} {key}"))
         _SHARED.move_to_end((shape, key))
         while len(_SHARED) > _MAX_PROGRAMS:
             _SHARED.popitem(last=False)
@@ -44,13 +45,20 @@ def _programs_of(model: Any) -> dict[Any, Program]:
     return _BY_MODEL[model][1]
 
 
-def clear_cache() -> None:
-    """Forget all compiled functions; each shape's next training compiles again.
+def clear_cache(*, disk: bool = False) -> None:
+    """Forget all compiled functions; each shape's next training loads or compiles again.
 
     This frees their memory, except for what TensorFlow keeps until the process ends: a few MB and some dozens
     of memory maps for each shape that was compiled. Before a process has no maps left (after some 700
     different shapes, by Linux's defaults), `kerashp.fit` leaves the training to `Model.fit`, with a
     `FallbackWarning`; many more shapes than that are work for several processes.
+
+    Parameters
+    ----------
+    disk : bool, default=False
+        Whether to empty the program cache on disk, too: what was kept for other processes, by any version.
+        It is in `$XDG_CACHE_HOME/kerashp`, else `~/.cache/kerashp`; the environment variable KERASHP_CACHE
+        names another folder, or "off".
 
     Examples
     --------
@@ -60,3 +68,6 @@ def clear_cache() -> None:
     with _LOCK:
         _SHARED.clear()
         _BY_MODEL.clear()
+    folder = cache_folder() if disk else None
+    if folder is not None:
+        folder.clear()

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from kerashp._cache_folder import cache_folder
 from kerashp._compat.keras import flatten_layers, layer_family, seed_generators
 from kerashp.training._keras.layers import dropouts_of, is_of_layers, is_plain
 from kerashp.training._runtime.backend import backend
@@ -32,6 +33,9 @@ _CONVOLUTIONS = (
 # Measured on a CPU over the networks of benchmarks/zoo.py: XLA compiles in 0.3 s more than TensorFlow traces,
 # and takes 0.1 ms less a step of most of them, 1 ms less of one with a loop.
 _PAYS_FROM, _LOOP_PAYS_FROM = 3000, 500  # steps
+# Where the program cache keeps what XLA compiles, it compiles once a machine. What the cache holds must not
+# matter: the first run has to give the numbers of the later ones.
+_KEPT_PAYS_FROM = 500
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,12 @@ def mode_of(model: Any, x: Any) -> Mode:
         reason = f"on a CPU, {kind} takes as long for many members at a time as for each in turn"
         return Mode(xla=False, reason=reason)
     slow = on_cpu and (_draws(model, layers) or any(map(_interpolates, layers)))
-    return Mode(xla=not slow, pays_from=_PAYS_FROM if on_cpu else 0)
+    return Mode(xla=not slow, pays_from=_least_steps() if on_cpu else 0)
+
+
+def _least_steps() -> int:
+    is_kept = cache_folder() is not None and backend().OBSTACLE_TO_COMPILED is None
+    return min(_KEPT_PAYS_FROM, _PAYS_FROM) if is_kept else _PAYS_FROM
 
 
 def _operations(model: Any, layers: list[Any], x: Any) -> frozenset[str]:

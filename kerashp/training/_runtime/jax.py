@@ -1,5 +1,6 @@
 """The operations that the engine needs of a backend, on JAX."""
 
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import serialize_executable
 
 from kerashp._compat.jax import backends_are_initialized
 from kerashp._compat.keras_state import types_in_32_bits
@@ -24,6 +26,8 @@ def float64() -> Iterator[None]:
 
 
 ANY_ROWS = False  # whether a function of `for_any_rows` serves any number of rows
+OBSTACLE_TO_COMPILED: str | None = None  # why other processes compile again what was compiled, if they do
+VERSION = jax.__version__
 ONLY_XLA = True  # whether XLA compiles everything, and all operations can be mapped
 
 
@@ -138,17 +142,81 @@ def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def compiled(
-    function: Callable[..., list], arguments: Sequence[Any], *, xla: bool = True
-) -> Callable[..., list]:
-    """The function compiled for arrays like these; the function itself is not kept."""
-    return jax.jit(function).lower(*arguments).compile()
+    function: Callable[..., list], arguments: Sequence[Any], *, xla: bool = True, name: str | None = None
+) -> "Executable":
+    """The function traced for arrays like these; the function itself is not kept."""
+    return Executable(lowered=jax.jit(function).lower(*arguments), is_kept=name is not None)
 
 
 def for_any_rows(
-    function: Callable[..., list], arguments: Sequence[Any], n_batch: int
-) -> Callable[..., list]:
-    """The function compiled for arrays like these: JAX compiles for each number of rows."""
-    return compiled(function, arguments)
+    function: Callable[..., list], arguments: Sequence[Any], n_batch: int, *, name: str | None = None
+) -> "Executable":
+    """The function traced for arrays like these: JAX compiles for each number of rows."""
+    return compiled(function, arguments, name=name)
+
+
+class Executable:
+    """A traced function of arrays, which `prepare` or the first call compiles.
+
+    Parameters
+    ----------
+    lowered : jax.stages.Lowered or None, default=None
+        The function as it was traced.
+    loaded : jax.stages.Compiled or None, default=None
+        The function as another process has compiled it.
+    is_kept : bool, default=False
+        Whether other processes are to load it.
+    """
+
+    def __init__(self, lowered: Any = None, loaded: Any = None, *, is_kept: bool = False):
+        self._lowered = lowered
+        self._compiled = loaded
+        self._is_kept = is_kept
+
+    def __call__(self, *arguments: Any) -> list[jax.Array]:
+        if self._compiled is None:
+            self.prepare(arguments)
+        results: list[jax.Array] = self._compiled(*arguments)
+        return results
+
+    def prepare(self, arguments: Sequence[Any]) -> tuple[bool, bytes | None]:
+        """Compile the function if it is not.
+
+        Returns
+        -------
+        compiled : bool
+            Whether it was compiled.
+        content : bytes or None
+            What another process needs to load the function; None if it has that.
+        """
+        if self._compiled is not None:
+            return False, None
+        self._compiled, self._lowered = self._lowered.compile(), None
+        return True, _serialized(self._compiled) if self._is_kept else None
+
+
+def _serialized(compiled: Any) -> bytes | None:
+    try:
+        return pickle.dumps(serialize_executable.serialize(compiled))
+    except (NotImplementedError, ValueError):  # some devices' executables cannot be
+        return None
+
+
+def loaded(content: bytes, name: str) -> Executable:
+    """The function of which `prepare` gave these bytes in another process."""
+    return Executable(loaded=serialize_executable.deserialize_and_load(*pickle.loads(content)))
+
+
+def settings() -> str:
+    """The settings of the process that change what is traced or compiled."""
+    devices = [str(device) for device in jax.local_devices()]
+    names = (
+        "jax_enable_x64",
+        "jax_default_matmul_precision",
+        "jax_default_prng_impl",
+        "jax_threefry_partitionable",
+    )
+    return repr((devices, [(name, getattr(jax.config, name)) for name in names], jax.default_backend()))
 
 
 def without_rows(array: jax.Array) -> jax.Array:

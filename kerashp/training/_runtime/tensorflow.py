@@ -22,10 +22,12 @@ from kerashp._compat.tensorflow import (
     add_vector_form_of_bitcast,
     flat_call,
     has_started,
+    is_op_determinism_enabled,
     optimization_barrier,
 )
 from kerashp.training._runtime.memory_maps import check_maps
 from kerashp.training._runtime.temporary_values import temporary_values
+from kerashp.training._runtime.tensorflow_graphs import OBSTACLE_TO_XLA_FILES, SavedGraph
 from kerashp.training._runtime.tensorflow_logs import without_log_messages
 
 # Optimizers with other numbers in compiled epochs than in Model.fit, since they need mutable variables:
@@ -42,6 +44,10 @@ def float64() -> AbstractContextManager[None]:
 
 
 ANY_ROWS = True  # whether a function of `for_any_rows` serves any number of rows
+OBSTACLE_TO_COMPILED = (
+    OBSTACLE_TO_XLA_FILES  # why other processes compile again what was compiled, if they do
+)
+VERSION = tf.__version__
 ONLY_XLA = False  # whether XLA compiles everything, and all operations can be mapped
 
 
@@ -183,13 +189,13 @@ def mapped(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def compiled(
-    function: Callable[..., list], arguments: Sequence[Any], *, xla: bool = True
-) -> Callable[..., list]:
+    function: Callable[..., list], arguments: Sequence[Any], *, xla: bool = True, name: str | None = None
+) -> "Executable":
     """The function compiled for arrays like these, by XLA or as a graph; the function itself is not kept."""
     if xla:
         check_maps()
     specs = [tf.TensorSpec(array.shape, array.dtype) for array in map(put, arguments)]
-    return _concrete(tf.function(function, jit_compile=xla, autograph=False), specs)
+    return _concrete(tf.function(function, jit_compile=xla, autograph=False), specs, name, xla=xla)
 
 
 def operations(model: Any, x: Any) -> frozenset[str]:
@@ -212,8 +218,8 @@ def operations(model: Any, x: Any) -> frozenset[str]:
 
 
 def for_any_rows(
-    function: Callable[..., list], arguments: Sequence[Any], n_batch: int
-) -> Callable[..., list]:
+    function: Callable[..., list], arguments: Sequence[Any], n_batch: int, *, name: str | None = None
+) -> "Executable":
     """The function compiled for arrays like these, the last `n_batch` of them with any number of rows.
 
     Those have the shape `(n_members, n_rows, ...)`, or `(n_members,)`.
@@ -222,18 +228,57 @@ def for_any_rows(
     for shape in shapes[len(shapes) - n_batch :]:
         shape[1:2] = [None] * len(shape[1:2])
     specs = [tf.TensorSpec(shape, put(array).dtype) for shape, array in zip(shapes, arguments, strict=True)]
-    return _concrete(tf.function(function, autograph=False), specs)
+    return _concrete(tf.function(function, autograph=False), specs, name, xla=False)
 
 
-def _concrete(function: Any, specs: list[tf.TensorSpec]) -> Callable[..., list]:
+def _concrete(function: Any, specs: list[tf.TensorSpec], name: str | None, *, xla: bool) -> "Executable":
     concrete = function.get_concrete_function(*specs)
     if any(tensor.dtype == tf.resource for tensor in concrete.captured_inputs):
         raise NotImplementedError(
             "the model reads variables that it does not track; make them attributes of a layer (for random "
             "numbers, a keras.random.SeedGenerator)"
         )
-    call = flat_call(concrete)
-    return lambda *arguments: call(*map(put, arguments))
+    if name is None or concrete.captured_inputs:
+        return Executable(flat_call(concrete), xla=xla)
+    return Executable(SavedGraph.traced(concrete, name, xla=xla), xla=xla)
+
+
+class Executable:
+    """A traced function of arrays.
+
+    Parameters
+    ----------
+    call : SavedGraph or callable
+    xla : bool, default=False
+        Whether XLA compiles it at its first call.
+    """
+
+    def __init__(self, call: SavedGraph | Callable[..., list[tf.Tensor]], *, xla: bool = False):
+        self._call = call
+        self._xla = xla
+
+    def __call__(self, *arguments: Any) -> list[tf.Tensor]:
+        return self._call(*map(put, arguments))
+
+    def prepare(self, arguments: Sequence[Any]) -> tuple[bool, bytes | None]:
+        """Compile the function, if XLA does; see `SavedGraph.prepare`."""
+        if isinstance(self._call, SavedGraph):
+            return self._call.prepare(list(map(put, arguments)))
+        if self._xla:
+            self(*arguments)
+        return self._xla, None
+
+
+def loaded(content: bytes, name: str) -> Executable:
+    """The function of that name of which `prepare` gave these bytes in another process."""
+    check_maps()
+    return Executable(SavedGraph.loaded(content, name))
+
+
+def settings() -> str:
+    """The settings of the process that change what is traced or compiled."""
+    devices = [device.name for device in tf.config.list_logical_devices()]
+    return repr((is_op_determinism_enabled(), devices))
 
 
 def without_rows(tensor: tf.Tensor) -> tf.Tensor:
