@@ -19,5 +19,7 @@ collect_ignore = [
     if not find_spec(backend)
     for folder in ("_compat", "training/_runtime")
 ]
+if not find_spec("tensorflow"):
+    collect_ignore.append("kerashp/training/_runtime/tensorflow_graphs.py")
 if find_spec("tensorflow"):
     collect_ignore.append("tests/test_jax_alone.py")
