@@ -215,6 +215,113 @@ def _set_unit_variance_of_constants(layer: Any, rows: np.ndarray) -> None:
     layer.finalize_state()  # the layer computes with copies of its weights
 
 
+@dataclass(frozen=True)
+class NetworkDesign:
+    """The checked arguments of `build_model`."""
+
+    factory: _LayerFactory
+    shape: tuple[int, ...]
+    widths: list[int]  # of the hidden layers
+    width_argument: Any
+    n_outputs: int
+    task: str
+    normalize: Any
+    optimizer: Any
+    optimizer_options: dict[str, Any]
+    metrics: list[Any] | None
+
+    @classmethod
+    def of(
+        cls,
+        n_hidden: int,
+        n_neurons: Any,
+        learning_rate: Any,
+        input_shape: Any,
+        *,
+        n_outputs: int,
+        task: str,
+        taper: float,
+        activation: Any,
+        kernel_initializer: Any,
+        dropout: float,
+        l1: float,
+        l2: float,
+        activity_l1: float,
+        batch_normalization: bool,
+        normalize: Any,
+        optimizer: Any,
+        momentum: float | None,
+        beta_1: float | None,
+        weight_decay: float | None,
+        clipnorm: float | None,
+        metrics: Any = None,
+    ) -> "NetworkDesign":
+        """Check the arguments of `build_model`."""
+        task = _CHECK.choice("task", task, _TASKS)
+        shape = _CHECK.shape("input_shape", input_shape)
+        widths = hidden_widths(_CHECK, n_hidden, n_neurons, taper, math.prod(shape))
+        n_outputs = checked_output_width(_CHECK, task, n_outputs)
+        options = optimizer_options(
+            _CHECK,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            beta_1=beta_1,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+        )
+        factory = _LayerFactory(
+            activation=activation_function(_CHECK, activation),
+            initializer=initializer_or_auto(_CHECK, kernel_initializer),
+            dropout=_CHECK.fraction("dropout", dropout),
+            l1=_CHECK.not_negative("l1", l1),
+            l2=_CHECK.not_negative("l2", l2),
+            activity_l1=_CHECK.not_negative("activity_l1", activity_l1),
+            batch_normalization=_CHECK.flag("batch_normalization", batch_normalization),
+            dtype=_layer_dtype(),
+        )
+        compiled_metrics = metrics_to_compile(_CHECK, metrics, task)
+        return cls(
+            factory,
+            shape,
+            widths,
+            n_neurons,
+            n_outputs,
+            task,
+            normalize,
+            optimizer,
+            options,
+            compiled_metrics,
+        )
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """The units of all Dense layers."""
+        return (*self.widths, self.n_outputs)
+
+    def layers(self) -> list[Any]:
+        """The hidden layers and the output layer, new and without weights."""
+        widths = enumerate(self.widths)
+        hidden = [layer for index, width in widths for layer in self.factory.hidden_layers(width, index)]
+        activation = _TASKS[self.task][0]
+        return [*hidden, self.factory.output_layer(self.n_outputs, activation, len(self.widths))]
+
+    def build(self) -> keras.Sequential:
+        """The compiled model."""
+        optimizer = compiled_optimizer(self.optimizer, self.optimizer_options)
+        footprint = Footprint(
+            math.prod(self.shape),
+            self.n_outputs,
+            itemsize=np.dtype(keras.config.floatx()).itemsize,
+            copies=lambda: _WEIGHT_AND_GRADIENT + optimizer_slots(optimizer),
+        )
+        footprint.check(_CHECK, self.width_argument, self.widths)
+        layers = self.layers()  # first, since they draw seeds
+        inputs = self.factory.input_layers(self.shape, self.normalize)
+        model = keras.Sequential([*inputs, *layers], name="mlp")
+        model.compile(optimizer=optimizer, loss=loss_for(self.task), metrics=self.metrics)
+        return model
+
+
 @known_arguments
 def build_model(
     n_hidden: int = 1,
@@ -341,39 +448,26 @@ def build_model(
     >>> [tuple(layer.output.shape) for layer in model.layers]
     [(None, 784), (None, 100), (None, 50), (None, 10)]
     """
-    task = _CHECK.choice("task", task, _TASKS)
-    shape = _CHECK.shape("input_shape", input_shape)
-    widths = hidden_widths(_CHECK, n_hidden, n_neurons, taper, math.prod(shape))
-    n_outputs = checked_output_width(_CHECK, task, n_outputs)
-    options = optimizer_options(
-        _CHECK,
-        learning_rate=learning_rate,
+    return NetworkDesign.of(
+        n_hidden,
+        n_neurons,
+        learning_rate,
+        input_shape,
+        n_outputs=n_outputs,
+        task=task,
+        taper=taper,
+        activation=activation,
+        kernel_initializer=kernel_initializer,
+        dropout=dropout,
+        l1=l1,
+        l2=l2,
+        activity_l1=activity_l1,
+        batch_normalization=batch_normalization,
+        normalize=normalize,
+        optimizer=optimizer,
         momentum=momentum,
         beta_1=beta_1,
         weight_decay=weight_decay,
         clipnorm=clipnorm,
-    )
-    factory = _LayerFactory(
-        activation=activation_function(_CHECK, activation),
-        initializer=initializer_or_auto(_CHECK, kernel_initializer),
-        dropout=_CHECK.fraction("dropout", dropout),
-        l1=_CHECK.not_negative("l1", l1),
-        l2=_CHECK.not_negative("l2", l2),
-        activity_l1=_CHECK.not_negative("activity_l1", activity_l1),
-        batch_normalization=_CHECK.flag("batch_normalization", batch_normalization),
-        dtype=_layer_dtype(),
-    )
-    new_optimizer = compiled_optimizer(optimizer, options)
-    compiled_metrics = metrics_to_compile(_CHECK, metrics, task)
-    footprint = Footprint(
-        math.prod(shape),
-        n_outputs,
-        itemsize=np.dtype(keras.config.floatx()).itemsize,
-        copies=lambda: _WEIGHT_AND_GRADIENT + optimizer_slots(new_optimizer),
-    )
-    footprint.check(_CHECK, n_neurons, widths)
-    hidden = [layer for index, width in enumerate(widths) for layer in factory.hidden_layers(width, index)]
-    output = factory.output_layer(n_outputs, _TASKS[task][0], len(widths))
-    model = keras.Sequential([*factory.input_layers(shape, normalize), *hidden, output], name="mlp")
-    model.compile(optimizer=new_optimizer, loss=loss_for(task), metrics=compiled_metrics)
-    return model
+        metrics=metrics,
+    ).build()

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from kerashp._arguments import known_arguments
 from kerashp._compat.sklearn import copy_metadata_request, validating_parameters
 from kerashp.estimators._data.losses import trivial_loss
-from kerashp.estimators._data.models import check_compiled, outputs, rows_of, weights_are_finite
+from kerashp.estimators._data.models import are_finite, check_compiled, outputs, rows_of
 from kerashp.estimators._data.rows import (
     checked_features,
     checked_rows,
@@ -41,6 +41,7 @@ from kerashp.estimators._training.handover import (
     suspend_if_requested,
     take_resumed_fit,
 )
+from kerashp.estimators._training.pending import weights_of
 from kerashp.training import (
     fit,
     isolated,
@@ -296,7 +297,7 @@ class BaseKerasEstimator(Persistent, FitPreparation):
         return name
 
     def _check_converged(self) -> None:
-        if weights_are_finite(self._network):
+        if are_finite(weights_of(vars(self)["model_"])):
             return
         losses = np.asarray(self.history_["loss"])
         epochs = np.flatnonzero(~np.isfinite(losses))
@@ -328,11 +329,11 @@ class BaseKerasEstimator(Persistent, FitPreparation):
 
     def _forward(self, X: Any) -> Any:
         has_few_rows = isinstance(X, np.ndarray) and X.ndim == 2 and len(X) < _MIN_ROWS
-        if has_few_rows and predicts_by_row(self._network):
+        if has_few_rows and predicts_by_row(self._architecture):
             # Few rows are multiplied by another routine, whose rounding differs from that for many rows.
             repeated = X[np.minimum(np.arange(_MIN_ROWS), len(X) - 1)]
             return rows_of(self._forward(repeated), 0, len(X))
-        substitute = substituted_outputs(self._network, X)
+        substitute = substituted_outputs(vars(self)["model_"], X)
         return outputs(self._network, X) if substitute is None else substitute
 
     def __sklearn_tags__(self) -> Tags:

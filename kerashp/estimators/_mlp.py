@@ -11,6 +11,7 @@ from kerashp.estimators._data.standardization import model_in_target_units, spli
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._perceptron import KerasMLP
 from kerashp.estimators._training.handover import build_once
+from kerashp.estimators._training.pending import model_of
 from kerashp.estimators._training.warm_start import units_from
 
 
@@ -490,7 +491,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         return model
 
     @model_.setter
-    def model_(self, network: keras.Model) -> None:
+    def model_(self, network: Any) -> None:
         self.__dict__["model_"] = network
 
     def _adopt(self, model: keras.Model) -> None:
@@ -499,8 +500,8 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         if parts is not None:
             self.target_encoder_.standardize(*parts[1:])
 
-    def _new_model_and_width(self, X: np.ndarray) -> tuple[keras.Model, int]:
-        model, width = super()._new_model_and_width(X)
+    def _new_model_and_width(self, X: np.ndarray, seed: int) -> tuple[Any, int]:
+        model, width = super()._new_model_and_width(X, seed)
         units = None if self.normalize_target else self._units_of_source(model)
         if units is not None:
             mean, deviation = units
@@ -508,18 +509,19 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
             model.layers[-1].set_weights([kernel * deviation, bias * deviation + mean])
         return model, width
 
-    def _units_of_source(self, network: keras.Model) -> tuple[np.ndarray, np.ndarray] | None:
+    def _units_of_source(self, network: Any) -> tuple[np.ndarray, np.ndarray] | None:
         """Call `units_from`, only once for folds that share a network, since the source may be a file."""
         source = self.warm_start_from
         if source is None:
             return None
+        network = model_of(network)
         return build_once(("units of source", id(network)), lambda: units_from(network, source))
 
     def _standardize(self, rows: Rows, all_rows: Rows) -> None:
         super()._standardize(rows, all_rows)
         if not self.normalize_target:
             return
-        units = self._units_of_source(self._network)
+        units = self._units_of_source(vars(self)["model_"])
         if units is None:
             # With all rows, fits that hold out different rows have equal targets, which a search stores once.
             units = target_units(all_rows)

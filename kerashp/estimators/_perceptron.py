@@ -17,7 +17,9 @@ from kerashp.estimators._data.standardization import input_statistics
 from kerashp.estimators._data.targets import data_arguments
 from kerashp.estimators._parameters.constraints import TRAINING_CONSTRAINTS
 from kerashp.estimators._training.convergence import AUTO
-from kerashp.models import build_model
+from kerashp.estimators._training.handover import is_suspending
+from kerashp.estimators._training.prototypes import pending_network
+from kerashp.models import NetworkDesign
 from kerashp.training._members.convergence import Convergence
 
 _CHECK = Arguments("build_model")
@@ -100,13 +102,24 @@ class KerasMLP(BaseKerasEstimator):
         return self.dtype
 
     def _build(self, X: np.ndarray) -> keras.Model:
+        return self._design(X).build()
+
+    def _design(self, X: np.ndarray) -> NetworkDesign:
         self._check_memory(X)
         network = {name: getattr(self, name) for name in _NETWORK_CONSTRAINTS}
-        return build_model(
+        return NetworkDesign.of(
             **network | {"l2": self._l2},
             **data_arguments(self.target_encoder_, X),
             normalize=np.zeros((1, *X.shape[1:])) if self.normalize else None,  # see `_standardize`
         )
+
+    def _new_model_and_width(self, X: np.ndarray, seed: int) -> tuple[Any, int]:
+        if is_suspending() and self.warm_start_from is None:
+            design = self._design(X)
+            network = pending_network(design, seed)
+            if network is not None:
+                return network, design.n_outputs
+        return super()._new_model_and_width(X, seed)
 
     def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
         super()._start(rows, classes)

@@ -30,6 +30,7 @@ from kerashp.estimators._parameters.schedules import named_schedule
 from kerashp.estimators._training.callbacks import check_monitors, copy_callbacks
 from kerashp.estimators._training.convergence import has_early_stopping, resolved_epochs
 from kerashp.estimators._training.handover import build_once, fixed_epochs, horizon
+from kerashp.estimators._training.pending import architecture_of, model_of
 from kerashp.estimators._training.warm_start import start_from
 from kerashp.training import Statistics, isolated
 
@@ -86,10 +87,27 @@ class FitPreparation(BaseEstimator):
         return None
 
     @property
+    def model_(self) -> keras.Model:
+        """The trained model."""
+        if "model_" not in vars(self):
+            raise AttributeError(f"This {type(self).__name__} is not fitted: it has no model_ yet")
+        return self._network
+
+    @model_.setter
+    def model_(self, network: Any) -> None:
+        self.__dict__["model_"] = network
+
+    @property
     def _network(self) -> keras.Model:
         """The network that trains and predicts: `model_` without the layers that a subclass adds."""
-        network: keras.Model = vars(self)["model_"]
+        network: keras.Model = model_of(vars(self)["model_"])
+        self.__dict__["model_"] = network
         return network
+
+    @property
+    def _architecture(self) -> keras.Model:
+        """A model of the network's layers, loss and metrics, whose widths and values may be others."""
+        return architecture_of(vars(self)["model_"])
 
     def _adopt(self, model: keras.Model) -> None:
         """Set the model that was loaded from a file."""
@@ -149,7 +167,7 @@ class FitPreparation(BaseEstimator):
         with isolated(seed, self._dtype()):
             if fresh:
                 key = self._build_key(all_rows, seed)
-                self.model_, width = build_once(key, lambda: self._new_model_and_width(all_rows.X))
+                self.model_, width = build_once(key, lambda: self._new_model_and_width(all_rows.X, seed))
             else:
                 width = self._width(self._network, all_rows.X)
             self._bind(all_rows, width)
@@ -163,16 +181,19 @@ class FitPreparation(BaseEstimator):
             )
             self._check_classes(rows, partial=partial)
             rows = self._encoded(rows)
-            check_inputs(self._network, rows.X)
-            check_optimizer(self._network)
+            check_inputs(self._architecture, rows.X)
+            check_optimizer(self._architecture)
         return rows, validation, arguments
 
     def _encoded(self, rows: Rows) -> Rows:
         """The rows in the form that the model takes, with encoded targets."""
         return rows._replace(X=self._model_input(rows.X), y=self.target_encoder_.transform(rows.y))
 
-    def _new_model_and_width(self, X: np.ndarray) -> tuple[keras.Model, int]:
-        """A new model, and the width of its output."""
+    def _new_model_and_width(self, X: np.ndarray, seed: int) -> tuple[Any, int]:
+        """A new network, which may be a PendingNetwork in a search, and the width of its output.
+
+        `seed` is what the caller has seeded the generators with.
+        """
         model = self._build(X)
         width = self._width(model, X)
         if self.warm_start_from is not None:
@@ -189,17 +210,17 @@ class FitPreparation(BaseEstimator):
 
     def _bind(self, rows: Rows, width: int) -> None:
         """Adapt the encoder to the model; refuse a model whose output or loss does not fit the target."""
-        encoder, loss = self.target_encoder_, loss_of(self._network)
+        encoder, loss = self.target_encoder_, loss_of(self._architecture)
         check_loss(loss, encoder.task_, width, encoder.width_)
         encoder.bind(width, loss)
         if encoder.task_ != "regression":
-            check_metrics(self._network, loss, encoder.task_, width, one_hot=encoder.one_hot_)
+            check_metrics(self._architecture, loss, encoder.task_, width, one_hot=encoder.one_hot_)
         self._check_values(rows)
 
     def _check_values(self, rows: Rows) -> None:
         if self.target_encoder_.task_ == "regression":
-            check_values(loss_of(self._network), rows.y)
-            check_targets(loss_of(self._network), rows.y)
+            check_values(loss_of(self._architecture), rows.y)
+            check_targets(loss_of(self._architecture), rows.y)
 
     def _split_rows(
         self, rows: Rows, validation_data: Any, call: dict[str, Any], *, stops: bool, seed: int

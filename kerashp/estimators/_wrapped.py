@@ -190,11 +190,11 @@ class _Wrapper(ContinuedFits, RoutedCalls):
         names = ("classes_", "n_classes_")
         return self._get_metadata() | {name: getattr(self, name) for name in names if hasattr(self, name)}
 
-    def _initial_model(self, X: np.ndarray) -> tuple[keras.Model, int]:
+    def _initial_model(self, X: np.ndarray, seed: int) -> tuple[keras.Model, int]:
         """The user's model if it can be used unchanged, otherwise a new one; and its output width."""
         model = self._function
         if not isinstance(model, keras.Model) or not model.compiled or self.warm_start_from is not None:
-            return self._new_model_and_width(X)
+            return self._new_model_and_width(X, seed)
         self._refuse_unused(model)
         return model, self._width(model, X)
 
@@ -217,8 +217,9 @@ class _Wrapper(ContinuedFits, RoutedCalls):
             rows = checked_rows(self, X, y, None, self._floatx(), reset=True)
             self._ndim_of_y = n_dims(y)
             self._start(rows, None)
-            with isolated(self._next_seed()):
-                self.model_, width = self._initial_model(rows.X)
+            seed = self._next_seed()
+            with isolated(seed):
+                self.model_, width = self._initial_model(rows.X, seed)
                 self._bind(rows, width)
             self._check_classes(rows, partial=False)
         self.history_, self.best_epoch_, self.stopped_early_ = {"loss": []}, 0, False

@@ -13,6 +13,7 @@ from kerashp.training._keras.obstacles import obstacle
 from kerashp.training._keras.rowwise import is_rowwise
 from kerashp.training._members.member import Member, Paused, Trained
 from kerashp.training._members.room import Room, units_of
+from kerashp.training._members.variant import Variant
 from kerashp.training._population import Population
 from kerashp.training._runtime.backend import backend, supported
 from kerashp.training._runtime.devices import Devices, n_devices
@@ -43,6 +44,7 @@ __all__ = [
     "SecurityWarning",
     "Statistics",
     "Trained",
+    "Variant",
     "block_size",
     "check_fork",
     "clear_cache",

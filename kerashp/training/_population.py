@@ -16,7 +16,7 @@ from kerashp.training._keras.modes import Mode, mode_of
 from kerashp.training._keras.obstacles import of_data, of_error, too_large
 from kerashp.training._members.member import Member, Paused, Progress, Trained, starting_model
 from kerashp.training._members.rates import ConstantRates, ScheduledRates
-from kerashp.training._members.room import Room, units_of
+from kerashp.training._members.room import Room
 from kerashp.training._population_checks import (
     CHECK,
     check_lengths,
@@ -128,9 +128,8 @@ class Population:
         self._members = list(members)
         self._device = pinned_device()
         check_members(self._members)
-        models = [member.model for member in self._members]
         if room is not None:
-            check_room(room, models)
+            check_room(room, self._members)
         refuse(of_data((x, y, sample_weight), validation_data))
         validates = room is not None and room.validates
         self._portions = Portions(
@@ -263,24 +262,24 @@ class Population:
         self, room: Room | None, batch: Any, n_steps: int, at_a_time: int
     ) -> tuple[Room, Mode]:
         """The widths of the program and the size of its blocks, and how it is compiled."""
-        models = [member.model for member in self._members]
         x, *_ = keras.utils.unpack_x_y_sample_weight(batch)
-        mode = mode_of(models[0], x)
+        mode = mode_of(self._members[0].model, x)
         if room is None:
-            one_by_one = mode.one_by_one(n_steps * len(models))
-            size = block_size(len(models), at_a_time, one_by_one)
-            room = Room.of([units_of(model) for model in models], size)
+            one_by_one = mode.one_by_one(n_steps * len(self._members))
+            size = block_size(len(self._members), at_a_time, one_by_one)
+            room = Room.of([member.units for member in self._members], size)
         check_stackable(room, mode)
-        return room, mode.of_steps(n_steps * room.n_blocks(len(models)))
+        return room, mode.of_steps(n_steps * room.n_blocks(len(self._members)))
 
     def _make_stack(self, batch: Any, room: Room) -> Stack:
         return Stack(
             [member.model for member in self._members],
             batch,
             [member.start for member in self._members],
-            [None if member.paused is None else member.paused.values for member in self._members],
+            [member.values for member in self._members],
             room,
             [member.statistics for member in self._members],
+            [member.variant for member in self._members],
         )
 
     def _first_progress(self) -> list[Progress]:

@@ -12,7 +12,7 @@ from kerashp._statistics import normalization_of
 from kerashp.training._keras.modes import Mode
 from kerashp.training._keras.obstacles import of_model
 from kerashp.training._members.member import Member, starting_model
-from kerashp.training._members.room import Room, dense_of, units_of
+from kerashp.training._members.room import Room, dense_of
 from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.portions import Portions
 from kerashp.training._stacking.step import variables_of
@@ -35,28 +35,29 @@ def check_members(members: Sequence[Member]) -> None:
     _check_statistics(members)
 
 
-def check_room(room: Any, models: Sequence[Any]) -> None:
-    """Refuse a room that these models have no place in."""
+def check_room(room: Any, members: Sequence[Member]) -> None:
+    """Refuse a room that these members have no place in."""
     if not isinstance(room, Room):
         raise CHECK.wrong_type("room", "a kerashp.training.Room or None", room)
     CHECK.integer("room.n_members", room.n_members, at_least=1)
-    layers = dense_of(models[0])
+    model = members[0].model
+    layers = dense_of(model)
     if not len(room.units) == len(room.spare) == len(layers):
         raise ValueError(
             f"Population: room must have units and spare for each of {len(layers)} Dense layers; got {room}"
         )
-    padded = paddable_layers(models[0]) if any(room.spare) and graph_shape(models[0]) else []
+    padded = paddable_layers(model) if any(room.spare) and graph_shape(model) else []
     for layer, spare in zip(layers, room.spare, strict=True):
         if spare and layer.name not in padded:
             raise ValueError(
                 f"Population: room must have no spare units in layer {layer.name!r}, whose outputs "
                 f"change where zeros are added; got {room}"
             )
-    for index, units in enumerate(map(units_of, models)):
-        if not room.holds(units):
+    for index, member in enumerate(members):
+        if not room.holds(member.units):
             raise ValueError(
                 f"Population: room must be as wide as all members, or wider where it has spare units; "
-                f"members[{index}].model has Dense layers of {units} units, got {room}"
+                f"members[{index}].model has Dense layers of {member.units} units, got {room}"
             )
 
 
@@ -83,7 +84,10 @@ def check_paused(members: Sequence[Member]) -> None:
     for index, member in enumerate(members):
         if member.paused is None:
             continue
-        shapes = [[tuple(v.shape) for v in group] for group in variables_of(starting_model(member))[:3]]
+        start = starting_model(member)
+        shapes = [[tuple(v.shape) for v in group] for group in variables_of(start)[:3]]
+        if member.variant is not None:
+            shapes = [[array.shape for array in group] for group in member.variant.values]
         received = [[array.shape for array in group] for group in member.paused.values]
         if received != shapes:
             raise ValueError(

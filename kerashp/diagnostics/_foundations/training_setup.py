@@ -11,6 +11,7 @@ from kerashp.diagnostics._foundations.forward_pass import as_keras_data
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import fit_argument, innermost
 from kerashp.estimators._training.handover import FitSuspended, Fitting, suspending, training_for
+from kerashp.estimators._training.pending import model_of
 from kerashp.training import set_statistics
 from kerashp.training._keras.data import n_rows
 
@@ -66,7 +67,7 @@ def _setup_of_estimator(
     check: Arguments, estimator: Any, X: Any, y: Any, sample_weight: Any, batch_size: int | None
 ) -> TrainingSetup:
     fitting = _suspended_fit(check, estimator, X, y, sample_weight)
-    model = fitting.state.model
+    model = model_of(fitting.state.network)
     set_statistics(model, fitting.statistics)
     return TrainingSetup(
         model=model,

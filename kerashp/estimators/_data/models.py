@@ -2,7 +2,7 @@
 
 import inspect
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,9 +123,9 @@ def rows_of(data: Any, start: int, end: int) -> Any:
     return keras.tree.map_structure(lambda array: array[start:end], data)
 
 
-def weights_are_finite(model: keras.Model) -> bool:
-    """Whether every weight is a finite number."""
-    return all(np.isfinite(weight).all() for weight in model.get_weights() if weight.dtype.kind == "f")
+def are_finite(arrays: Iterable[np.ndarray]) -> bool:
+    """Whether every float is a finite number."""
+    return all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
 
 
 def check_compiled(model: keras.Model, X: Any, y: Any) -> None:

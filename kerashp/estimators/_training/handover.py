@@ -17,6 +17,7 @@ import numpy as np
 
 from kerashp.estimators._data.rows import Rows
 from kerashp.estimators._training.arguments import FitArguments
+from kerashp.estimators._training.pending import architecture_of, model_of
 from kerashp.training import Statistics
 
 Outputs = Callable[[np.ndarray], np.ndarray]
@@ -29,9 +30,18 @@ class EstimatorState:
     attributes: dict[str, Any]
 
     @property
-    def model(self) -> Any:
-        """The network that is trained."""
+    def network(self) -> Any:
+        """The network that is trained: a model, or a PendingNetwork."""
         return self.attributes["model_"]
+
+    @property
+    def architecture(self) -> keras.Model:
+        """A model of the network's layers, loss and metrics, whose widths and values may be others."""
+        return architecture_of(self.network)
+
+    def with_network(self, network: Any) -> "EstimatorState":
+        """The state with another form of the network."""
+        return EstimatorState(self.attributes | {"model_": network})
 
     @property
     def target_encoder(self) -> Any:
@@ -114,9 +124,14 @@ def suspending(models: dict[Hashable, Any]) -> AbstractContextManager[None]:
     return _setting(_SHARED_MODELS, models)
 
 
+def is_suspending() -> bool:
+    """Whether the current fit will be suspended before its training."""
+    return _SHARED_MODELS.get() is not None
+
+
 def suspend_if_requested(fitting: Fitting, all_rows: Callable[[], Rows]) -> None:
     """Raise `FitSuspended` inside `suspending`."""
-    if _SHARED_MODELS.get() is not None:
+    if is_suspending():
         raise FitSuspended(fitting, all_rows())
 
 
@@ -133,13 +148,13 @@ def build_once(key: Hashable | None, build: Callable[[], Any]) -> Any:
 @contextmanager
 def resuming(resumed: ResumedFit) -> Iterator[None]:
     """Inside, the first fit resumes from `resumed`, and its model predicts the outputs in it."""
-    with _setting(_RESUMED_FIT, resumed), substituting_outputs(resumed.state.model, resumed.outputs):
+    with _setting(_RESUMED_FIT, resumed), substituting_outputs(resumed.state.network, resumed.outputs):
         yield
 
 
-def substituting_outputs(model: Any, outputs: Outputs) -> AbstractContextManager[None]:
-    """Inside, estimators call `outputs` instead of this model."""
-    return _setting(_SUBSTITUTE, (model, outputs))
+def substituting_outputs(network: Any, outputs: Outputs) -> AbstractContextManager[None]:
+    """Inside, estimators call `outputs` instead of this network."""
+    return _setting(_SUBSTITUTE, (network, outputs))
 
 
 def suspending_predictions() -> AbstractContextManager[None]:
@@ -154,16 +169,17 @@ def take_resumed_fit() -> ResumedFit | None:
     return resumed
 
 
-def substituted_outputs(model: Any, X: Any) -> Any:
-    """The outputs for X that `substituting_outputs` provides; None if the model has to compute them.
+def substituted_outputs(network: Any, X: Any) -> Any:
+    """The outputs for X that `substituting_outputs` provides; None if the network has to compute them.
 
     Predictions of models with several inputs or outputs are not suspended.
     """
+    model = architecture_of(network)
     n_outputs = len(getattr(model, "outputs", None) or [model])  # a custom model class has no outputs
     if _SUSPENDS_PREDICTIONS.get() and isinstance(X, np.ndarray) and n_outputs == 1:
-        raise PredictionSuspended(model, X)
+        raise PredictionSuspended(model_of(network), X)
     substitute = _SUBSTITUTE.get()
-    return substitute[1](X) if substitute is not None and substitute[0] is model else None
+    return substitute[1](X) if substitute is not None and substitute[0] is network else None
 
 
 def training_for(epochs: Callable[[], int | None] | None) -> AbstractContextManager[None]:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from keras.layers import Dense
 
 from kerashp._compat.keras import flatten_layers
 from kerashp.model_selection._planning.data_pool import DataPool
@@ -206,7 +207,7 @@ def _parts_that_fit(
     """The fits in parts of one size that fit in memory and in time; fits of one model stay together."""
     by_model: dict[int, list[PreparedFit]] = {}
     for fit in fits:
-        by_model.setdefault(id(fit.model), []).append(fit)
+        by_model.setdefault(id(fit.network), []).append(fit)
     memory = max(options.max_memory - pool.n_bytes(_data_blocks(fits)), 1)
     workload, n_members = _Workload.of(fits), len(fits)
     n_weights = workload.n_weights * (_ROOMIER if options.widths_vary else 1)
@@ -273,7 +274,7 @@ class _GroupDescription:
         data_bytes = self.pool.n_bytes(_data_blocks(fits))
         return Group(
             fits=tuple(fit.task.fit_id for fit in fits),
-            graph=_graph_summary(max(fits, key=lambda fit: _count_weights(fit.shapes)).model),
+            graph=_graph_summary(max(fits, key=lambda fit: _count_weights(fit.shapes))),
             batch_size=workload.batch_size,
             n_weights=n_weights,
             padding=1 - needed / n_weights,
@@ -308,7 +309,9 @@ def _new_room(
     return room, n_weights, seconds_of_wider
 
 
-def _graph_summary(model: Any) -> str:
-    layers = [layer for layer in flatten_layers(model) if layer is not model]
-    words = [f"{type(layer).__name__} {getattr(layer, 'units', '')}".strip() for layer in layers]
-    return ", ".join(word for word in words if word != "InputLayer")
+def _graph_summary(fit: PreparedFit) -> str:
+    units, words = iter(fit.units), []
+    for layer in flatten_layers(fit.model):
+        n_units = next(units) if type(layer) is Dense else getattr(layer, "units", "")
+        words.append(f"{type(layer).__name__} {n_units}".strip())
+    return ", ".join(word for word in words[1:] if word != "InputLayer")

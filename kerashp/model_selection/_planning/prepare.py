@@ -1,11 +1,12 @@
 """Fits that have stopped before their training: what trains, on which rows, and how."""
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from inspect import signature
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from kerashp.estimators._data.rows import Rows
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.arguments import FitArguments
 from kerashp.estimators._training.handover import EstimatorState, FitSuspended, Fitting, suspending
+from kerashp.estimators._training.pending import PendingNetwork
 from kerashp.model_selection._fits.deadline import Deadline
 from kerashp.model_selection._fits.result import FitId
 from kerashp.model_selection._fits.task import Task
@@ -25,6 +27,7 @@ from kerashp.model_selection._planning.preprocessing_cache import PreprocessingC
 from kerashp.training import (
     Mode,
     Statistics,
+    Variant,
     fit,
     graph_shape,
     is_only_a_schedule,
@@ -64,8 +67,19 @@ class PreparedFit:
     statistics: Statistics | None  # of the inputs, where its model standardizes them
 
     @property
+    def network(self) -> Any:
+        """A model, or a PendingNetwork."""
+        return self.state.network
+
+    @property
     def model(self) -> Any:
-        return self.state.model
+        """A model of its graph shape, whose numbers, widths and values may be others."""
+        return self.state.architecture
+
+    @property
+    def variant(self) -> Variant | None:
+        """The differences of its network from the model."""
+        return self.network.variant if isinstance(self.network, PendingNetwork) else None
 
     @property
     def row_subsets(self) -> list[RowSubset]:
@@ -104,13 +118,14 @@ class PreparedFit:
 
     @cached_property
     def units(self) -> tuple[int, ...]:
-        """The units of the Dense layers of its model."""
-        return units_of(self.model)
+        """The units of the Dense layers of its network."""
+        return units_of(self.model) if self.variant is None else self.variant.units
 
     @cached_property
     def shapes(self) -> np.ndarray:
         """The shapes of the trained weights, filled up with 1: `(n_weights, most axes)`."""
-        shapes = [tuple(weight.shape) for weight in self.model.trainable_variables]
+        weights = self.model.trainable_variables if self.variant is None else self.variant.values[0]
+        shapes = [tuple(weight.shape) for weight in weights]
         width = max(map(len, shapes))
         return np.array([shape + (1,) * (width - len(shape)) for shape in shapes])
 
@@ -145,8 +160,8 @@ class FitPreparer:
         self._candidate = -1  # the one in preparation
         self._models: dict[Hashable, Any] = {}  # of this candidate
         self._group_keys: dict[Any, Hashable] = {}  # by model, of this candidate
-        self._last_shape: tuple[Any, Any] = (None, None)  # the last model, and the result of `_shape` for it
         self._by_shape: dict[Hashable, tuple[bool, Mode]] = {}
+        self._properties: MutableMapping[Any, tuple[str | None, bool, Mode]] = WeakKeyDictionary()  # by model
 
     def prepared(self, tasks: Sequence[Task], deadline: Deadline) -> list[PreparedFit | str]:
         """The prepared fit of each task, or the reason why it cannot train with others.
@@ -173,7 +188,7 @@ class FitPreparer:
         try:
             prepared = self._suspended(task, estimator, self._models)
             if isinstance(prepared, PreparedFit):
-                key = self._group_keys.setdefault(prepared.model, prepared.group_key)
+                key = self._group_keys.setdefault(prepared.network, prepared.group_key)
                 if key != prepared.group_key:
                     # Its model belongs to fits of another group, which may train at the same time.
                     prepared = self._suspended(task, task.candidates_estimator(), {})
@@ -203,7 +218,7 @@ class FitPreparer:
 
     def _prepared_fit(self, task: Task, suspended: FitSuspended) -> PreparedFit | str:
         fitting, passed = suspended.fitting, suspended.all_rows
-        model, rows = fitting.state.model, fitting.rows
+        model, rows = fitting.state.architecture, fitting.rows
         data = {"x": rows.X, "y": rows.y, "sample_weight": rows.sample_weight}
         call = {**_DEFAULTS, **data, **fitting.arguments.to_mapping()}
         reason = obstacle(model, call) or _why_not_shared(fitting)
@@ -260,16 +275,17 @@ class FitPreparer:
 
     def _shape(self, model: Any, rows: Rows) -> tuple[Hashable, bool, Mode]:
         """The graph shape, or the model if it has none; whether it computes row by row; and its mode."""
-        if model is not self._last_shape[0]:
+        if model not in self._properties:
             shape = graph_shape(model)
             properties = self._by_shape.get(shape)
             if properties is None:
                 check_compiled(model, rows.X, rows.y)
                 properties = is_rowwise(model), mode_of(model, rows.X)
-            if shape is not None:  # otherwise the model would be kept
+            if shape is not None:
                 self._by_shape[shape] = properties
-            self._last_shape = model, (shape or model, *properties)
-        return self._last_shape[1]
+            self._properties[model] = shape, *properties
+        shape, is_by_row, mode = self._properties[model]
+        return shape or model, is_by_row, mode
 
 
 def _why_not_suspended(estimator: Any) -> str | None:
@@ -300,7 +316,7 @@ def _why_not_shared(fitting: Fitting) -> str | None:
     for name, value in _SHARED_ARGUMENTS.items():
         if getattr(arguments, name) != value:
             return f"{name}={getattr(arguments, name)!r} cannot be shared by a population"
-    if not fitting.state.model.trainable_variables:
+    if not fitting.state.architecture.trainable_variables:
         return "its model has no weights to train"
     return None
 

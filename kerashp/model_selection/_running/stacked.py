@@ -9,6 +9,7 @@ import numpy as np
 
 from kerashp.estimators._data.models import outputs
 from kerashp.estimators._training.handover import ResumedFit
+from kerashp.estimators._training.pending import PendingNetwork, model_of
 from kerashp.model_selection._fits.deadline import Stopped
 from kerashp.model_selection._fits.result import FitId
 from kerashp.model_selection._planning.data_pool import DataPool
@@ -39,7 +40,7 @@ class StackedTraining:
         members = [
             Member(
                 fits[0].model if fit.has_own_code else fit.model,
-                start=fit.model,
+                start=None if fit.variant is not None else fit.model,
                 rows=data.rows(fit.train),
                 validation_rows=data.rows(fit.validation),
                 random_state=fit.seed,
@@ -48,6 +49,7 @@ class StackedTraining:
                 schedule=fit.schedule,
                 paused=fit.task.paused,
                 statistics=fit.statistics,
+                variant=fit.variant,
             )
             for fit in fits
         ]
@@ -116,21 +118,33 @@ class StackedTraining:
         return self._fits[position].seconds + share
 
     def resumed(self, position: int) -> ResumedFit:
-        """What a fit continues from; its model gets the weights of its member."""
+        """What a fit continues from; its model gets the weights of its member when it is asked for."""
         fit, trained = self._fits[position], self._trained[position]
-        self._population.write(position)
+        network = PendingNetwork(
+            fit.model, partial(self._model, position), fit.variant, partial(self._weights, position)
+        )
         if fit.stopping is not None:
             fit.stopping.best_epoch = trained.best_epoch
-        return ResumedFit(fit.state, fit.arguments, trained.history, partial(self._outputs_for, position))
+        outputs = partial(self._outputs_for, position)
+        return ResumedFit(fit.state.with_network(network), fit.arguments, trained.history, outputs)
+
+    def _model(self, position: int) -> Any:
+        """The model of a fit, with the weights of its member."""
+        network = self._fits[position].network
+        return self._population.write(position, model_of(network))
+
+    def _weights(self, position: int) -> list[np.ndarray]:
+        state = self._population.state(position)
+        return [*state.weights, *state.non_trainable]
 
     def _outputs_for(self, position: int, X: Any) -> Any:
         """The outputs of a member for rows X, which are predicted for all fits of the same training rows.
 
-        A model of several inputs or outputs, which has the weights already, predicts by itself.
+        A model of several inputs or outputs predicts by itself.
         """
         model = self._fits[position].model
         if not isinstance(X, np.ndarray) or len(getattr(model, "outputs", None) or [model]) > 1:
-            return outputs(model, X)
+            return outputs(self._model(position), X)
         block = self._fits[position].train.block
         key = block, X.shape, X.dtype, hash(X.tobytes())
         fold = [index for index, fit in enumerate(self._fits) if fit.train.block == block]

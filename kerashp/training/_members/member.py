@@ -9,7 +9,9 @@ from keras.callbacks import EarlyStopping
 
 from kerashp._statistics import Statistics
 from kerashp.training._members.rates import Scheduler
+from kerashp.training._members.room import Units, units_of
 from kerashp.training._members.stopping import Watch
+from kerashp.training._members.variant import Variant
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Member:
     statistics : Statistics, default=None
         Means and variances of the inputs, in place of those of the model's Normalization: each fold of one
         model may have different ones.
+    variant : Variant, default=None
+        Widths, numbers and initial values of a network that is not built, in place of those of `model`.
 
     Examples
     --------
@@ -70,6 +74,19 @@ class Member:
     schedule: Scheduler | None = None
     paused: "Paused | None" = None
     statistics: Statistics | None = None
+    variant: Variant | None = None
+
+    @property
+    def units(self) -> Units:
+        """The units of the Dense layers of its network."""
+        return units_of(self.model) if self.variant is None else self.variant.units
+
+    @property
+    def values(self) -> list[list[np.ndarray]] | None:
+        """The values with which its training begins, where they are not those of a model."""
+        if self.paused is not None:
+            return self.paused.values
+        return None if self.variant is None else self.variant.values
 
 
 def starting_model(member: Member) -> Any:

@@ -14,6 +14,7 @@ from kerashp.training._keras.layers import dropouts_of, is_plain
 from kerashp.training._keras.numbers import Number, numbers_of
 from kerashp.training._keras.optimizers import build_optimizer, slots_by_weight
 from kerashp.training._members.room import Room, units_of
+from kerashp.training._members.variant import Variant
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.temporary_values import VALUES_LOCK
 from kerashp.training._stacking.padding import Padding, UnitMasks, pad, unpad
@@ -42,6 +43,8 @@ class Stack:
         The widths of the template; those of the widest model in each layer if None.
     statistics : list of Statistics or None, default=None
         Statistics in place of those of the models' Normalization.
+    variants : list of Variant or None, default=None
+        Networks that differ from the models.
 
     Attributes
     ----------
@@ -57,8 +60,10 @@ class Stack:
         values: Sequence[Values | None] | None = None,
         room: Room | None = None,
         statistics: Sequence[Statistics | None] | None = None,
+        variants: Sequence[Variant | None] | None = None,
     ):
         room = Room.of([units_of(model) for model in models], len(models)) if room is None else room
+        variants = variants or [None] * len(models)
         self.template = template_of(models, room.units)
         if batch is not None:
             build_for(self.template, batch)
@@ -67,7 +72,10 @@ class Stack:
         self._starts = [model if start is None else start for model, start in pairs]
         distinct = list({id(model): model for model in models}.values())
         layers = {id(model): align_layers(self.template, model) for model in distinct}
-        self._layers = [layers[id(model)] for model in models]
+        self._layers = [
+            layers[id(model)] if variant is None else variant.of_layers(layers[id(model)])
+            for model, variant in zip(models, variants, strict=True)
+        ]
         self._unit_masks = UnitMasks(self.template, self._layers, room.spare) if any(room.spare) else None
         self._references = slots_by_weight(self.template)
         self._mappings = {

@@ -1,0 +1,109 @@
+"""Perceptrons that a search need not build: one model serves for all of its graph shape."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import replace
+from functools import partial
+
+import keras
+
+from kerashp.estimators._training.handover import build_once
+from kerashp.estimators._training.pending import PendingNetwork
+from kerashp.models import NetworkDesign
+from kerashp.training import Variant, graph_shape, isolated
+from kerashp.training._stacking.padding import paddable_layers
+from kerashp.training._stacking.prototype import Prototype
+from kerashp.training._stacking.step import variables_of
+
+_MOST = 64
+_WIDTH = 2  # of a prototype's hidden layers
+# Numbers of the optimizer that are arguments of the compiled step.
+_LIFTED = ("momentum", "beta_1", "weight_decay")
+
+_PROTOTYPES: OrderedDict[Hashable, Prototype | None] = OrderedDict()
+_LOCK = threading.Lock()
+
+
+def pending_network(design: NetworkDesign, seed: int) -> PendingNetwork | None:
+    """The network of a design, with the weights that it would have if it were built now, under this seed.
+
+    None where it has to be built: where more than numbers and widths would tell it from a prototype.
+    """
+    rate = design.optimizer_options.get("learning_rate")
+    if not isinstance(rate, float) or not isinstance(design.optimizer, str) or design.metrics:
+        return None
+    prototype = _prototype(design)
+    if prototype is None:
+        return None
+    key = "initial values", seed, rate, tuple(design.widths), _key(design)
+    values = build_once(key, lambda: prototype.initial_values(design.layers(), rate))
+    variant = Variant(design.units, _numbers(design), values)
+    return PendingNetwork(prototype.model, partial(_built, design, variant, keras.config.floatx()), variant)
+
+
+def _built(design: NetworkDesign, variant: Variant, floatx: str) -> keras.Model:
+    with isolated(0, floatx):
+        model = design.build()
+    for variables, values in zip(variables_of(model), variant.values, strict=False):
+        for variable, value in zip(variables, values, strict=False):  # its optimizer is not built
+            variable.assign(value)
+    return model
+
+
+def _numbers(design: NetworkDesign) -> dict[tuple[str, ...], float]:
+    factory = design.factory
+    return {
+        ("rate",): factory.dropout,
+        ("kernel_regularizer", "l1"): factory.l1,
+        ("kernel_regularizer", "l2"): factory.l2,
+        ("activity_regularizer", "l1"): factory.activity_l1,
+        **{("optimizer", name): value for name, value in design.optimizer_options.items() if name in _LIFTED},
+    }
+
+
+def _prototype(design: NetworkDesign) -> Prototype | None:
+    key = _key(design)
+    with _LOCK:
+        if key not in _PROTOTYPES:
+            _PROTOTYPES[key] = _new_prototype(design)
+        _PROTOTYPES.move_to_end(key)
+        while len(_PROTOTYPES) > _MOST:
+            _PROTOTYPES.popitem(last=False)
+        return _PROTOTYPES[key]
+
+
+def _key(design: NetworkDesign) -> Hashable:
+    """What a network and its prototype have in common."""
+    factory = design.factory
+    numbers = {path: bool(value) for path, value in _numbers(design).items()}
+    others = {name: value for name, value in design.optimizer_options.items() if name not in _LIFTED}
+    return (
+        design.shape,
+        len(design.widths),
+        design.n_outputs,
+        design.task,
+        design.normalize is not None,
+        design.optimizer,
+        tuple(sorted(numbers.items())),
+        tuple(sorted((others | {"learning_rate": None}).items(), key=repr)),
+        factory.activation,
+        repr(None if factory.initializer is None else factory.initializer.get_config()),
+        type(factory.initializer),
+        factory.batch_normalization,
+        repr(factory.dtype),
+        keras.config.floatx(),
+        keras.config.epsilon(),
+        keras.config.image_data_format(),
+    )
+
+
+def _new_prototype(design: NetworkDesign) -> Prototype | None:
+    widths = [_WIDTH] * len(design.widths)
+    with isolated(0):  # so that the caller's generators draw the same whether there is a prototype or not
+        model = replace(design, widths=widths, width_argument=widths or _WIDTH).build()
+    hidden = [layer.name for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)]
+    if graph_shape(model) is None or paddable_layers(model) != hidden:
+        return None
+    prototype = Prototype(model)
+    return prototype if prototype.is_suitable else None
