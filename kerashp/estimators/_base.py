@@ -40,6 +40,7 @@ from kerashp.estimators._training.handover import (
     substituted_outputs,
     suspend_if_requested,
     take_resumed_fit,
+    trained_by_trainer,
 )
 from kerashp.estimators._training.pending import weights_of
 from kerashp.training import (
@@ -262,8 +263,9 @@ class BaseKerasEstimator(Persistent, FitPreparation):
             dtype=self._dtype(),
             state=EstimatorState(dict(vars(self))),
             statistics=self._statistics if fresh else None,
+            all_rows=lambda: all_rows._replace(X=self._model_input(all_rows.X)),
         )
-        suspend_if_requested(fitting, lambda: all_rows._replace(X=self._model_input(all_rows.X)))
+        suspend_if_requested(fitting)
         if validation is not None and validation.positions is None:
             warn_of_unlike_rows(rows.X, validation.X)
         return fitting
@@ -276,6 +278,9 @@ class BaseKerasEstimator(Persistent, FitPreparation):
             set_statistics(self._network, fitting.statistics)
             check_compiled(self._network, rows.X, rows.y)
             self.baseline_loss_ = trivial_loss(self._network, rows.y, rows.sample_weight)
+            history = trained_by_trainer(fitting)
+            if history is not None:
+                return history
             arguments = fitting.arguments.to_mapping()
             return fit(self._network, rows.X, rows.y, sample_weight=rows.sample_weight, **arguments).history
 

@@ -24,7 +24,7 @@ from kerashp._compat.sklearn import (
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import warn_of_convergence
-from kerashp.estimators._training.handover import scheduling_for, training_for
+from kerashp.estimators._training.handover import scheduling_for, training_by, training_for
 from kerashp.model_selection._ensembles.search_mixin import EnsembleInputs, EnsemblingMixin
 from kerashp.model_selection._fits.curves import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._fits.deadline import CTRL_C, Deadline, Stopped
@@ -145,6 +145,7 @@ class PopulationSearchMixin(EnsemblingMixin):
             try:
                 with (
                     training_for(epochs),
+                    training_by(run.train_best),
                     scheduling_for(horizon),
                     without_retracing_warnings(),
                     one_warning_a_cause(),
@@ -215,6 +216,7 @@ class PopulationSearchMixin(EnsemblingMixin):
             if run.results is None:
                 raise self._nothing_finished(run.deadline) from None
         assert run.results is not None
+        run.is_refitting = True
         if run.deadline.reason is not None:
             finished = run.evaluation.finished
             warnings.warn(

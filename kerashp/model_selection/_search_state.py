@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from kerashp.estimators._training.handover import Fitting
 from kerashp.model_selection._fits.deadline import Deadline
 from kerashp.model_selection._fits.heldout_predictions import SplitPredictions
 from kerashp.model_selection._fits.result import Scores
 from kerashp.model_selection._fits.task import Resource
 from kerashp.model_selection._ranking import Comparison
+from kerashp.model_selection._running.best_fit import fit_by_program_of
 from kerashp.model_selection._running.evaluation import Evaluation
 
 
@@ -33,6 +35,8 @@ class RunningSearch:
         The parameters of `fit`, as they are routed to estimator, splitter and scorer.
     example_scores : float, dict from str to float or None
         The scores of some fit that did not fail.
+    is_refitting : bool
+        Whether all candidates have ended.
     """
 
     evaluation: Evaluation
@@ -45,3 +49,10 @@ class RunningSearch:
     n_fits: int = 0
     routed_params: Any = None
     example_scores: Scores | None = None
+    is_refitting: bool = False
+
+    def train_best(self, fitting: Fitting) -> dict[str, list[float]] | None:
+        """Train the best candidate's network by a program of the search; see `training_by`."""
+        if not self.is_refitting:
+            return None
+        return fit_by_program_of(self.evaluation.trained, self.evaluation.max_memory, fitting)

@@ -67,6 +67,7 @@ class Fitting:
     seed: int  # for the order of the rows
     dtype: str | None  # Keras' float type, if the estimator sets it
     state: EstimatorState
+    all_rows: Callable[[], Rows]  # the checked rows that were passed to `fit`, as the model takes them
     statistics: Statistics | None = None  # of the inputs; the network gets them before it trains
 
 
@@ -81,15 +82,15 @@ class ResumedFit:
 
 
 class FitSuspended(BaseException):
-    """Ends a fit before its training. It is not an `Exception`, so that handlers of errors let it pass.
+    """Ends a fit before its training. It is not an `Exception`, so that handlers of errors let it pass."""
 
-    `all_rows` are the checked rows that were passed to `fit`; the rows of `fitting` are some of them.
-    """
-
-    def __init__(self, fitting: Fitting, all_rows: Rows):
+    def __init__(self, fitting: Fitting):
         super().__init__()
         self.fitting = fitting
-        self.all_rows = all_rows
+
+
+# Trains the network of a fit; None: the fit has to train it.
+Trainer = Callable[[Fitting], dict[str, list[float]] | None]
 
 
 class PredictionSuspended(BaseException):
@@ -106,6 +107,7 @@ _SHARED_MODELS: ContextVar[dict[Hashable, Any] | None] = ContextVar("shared_mode
 _RESUMED_FIT: ContextVar[ResumedFit | None] = ContextVar("resumed_fit", default=None)
 _SUBSTITUTE: ContextVar[tuple[Any, Outputs] | None] = ContextVar("substitute", default=None)
 _SUSPENDS_PREDICTIONS: ContextVar[bool] = ContextVar("suspends_predictions", default=False)
+_TRAINER: ContextVar[Trainer | None] = ContextVar("trainer", default=None)
 _HORIZON: ContextVar[int | None] = ContextVar("horizon", default=None)
 _FIXED_EPOCHS: ContextVar[Callable[[], int | None] | None] = ContextVar("fixed_epochs", default=None)
 
@@ -129,10 +131,10 @@ def is_suspending() -> bool:
     return _SHARED_MODELS.get() is not None
 
 
-def suspend_if_requested(fitting: Fitting, all_rows: Callable[[], Rows]) -> None:
+def suspend_if_requested(fitting: Fitting) -> None:
     """Raise `FitSuspended` inside `suspending`."""
     if is_suspending():
-        raise FitSuspended(fitting, all_rows())
+        raise FitSuspended(fitting)
 
 
 def build_once(key: Hashable | None, build: Callable[[], Any]) -> Any:
@@ -180,6 +182,17 @@ def substituted_outputs(network: Any, X: Any) -> Any:
         raise PredictionSuspended(model_of(network), X)
     substitute = _SUBSTITUTE.get()
     return substitute[1](X) if substitute is not None and substitute[0] is network else None
+
+
+def training_by(trainer: Trainer | None) -> AbstractContextManager[None]:
+    """Inside, fits let `trainer` train their network, if it does."""
+    return _setting(_TRAINER, trainer)
+
+
+def trained_by_trainer(fitting: Fitting) -> dict[str, list[float]] | None:
+    """The history of the training by the trainer of `training_by`; None where it does not train the fit."""
+    trainer = _TRAINER.get()
+    return None if trainer is None else trainer(fitting)
 
 
 def training_for(epochs: Callable[[], int | None] | None) -> AbstractContextManager[None]:

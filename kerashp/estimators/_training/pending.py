@@ -55,3 +55,9 @@ def weights_of(network: Any) -> Sequence[np.ndarray]:
         return network.weights()
     weights: Sequence[np.ndarray] = model_of(network).get_weights()
     return weights
+
+
+def make_model(estimator: Any) -> None:
+    """Let a fitted estimator hold its model, and not the training that it comes from."""
+    if "model_" in vars(estimator):
+        vars(estimator)["model_"] = model_of(vars(estimator)["model_"])

@@ -7,8 +7,10 @@ from typing import Any
 
 from sklearn.base import clone
 
+from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import collecting, warn_of_convergence
 from kerashp.estimators._training.handover import training_for
+from kerashp.estimators._training.pending import make_model
 from kerashp.model_selection._fits.deadline import Deadline, Stopped
 from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.task import Task
@@ -40,6 +42,7 @@ class _RefitTask(Task):
             error.add_note(self.described())
             raise
         remove_cache(estimator)
+        make_model(innermost(estimator))
         return FitResult(test_scores={}, estimator=estimator, unconverged=tuple(unconverged))
 
     def described(self) -> str:

@@ -205,7 +205,7 @@ class FitPreparer:
                 task.fit(estimator)
         except FitSuspended as suspended:
             self._keep_sample(task, suspended.fitting)
-            return self._prepared_fit(task, suspended)
+            return self.prepared_fit(task, suspended.fitting)
         return "it trains no Keras model"
 
     def _keep_sample(self, task: Task, fitting: Fitting) -> None:
@@ -216,8 +216,9 @@ class FitPreparer:
             self.sample.clear()
         self.sample.append((task, fitting))
 
-    def _prepared_fit(self, task: Task, suspended: FitSuspended) -> PreparedFit | str:
-        fitting, passed = suspended.fitting, suspended.all_rows
+    def prepared_fit(self, task: Task, fitting: Fitting) -> PreparedFit | str:
+        """The prepared fit of a fit that is ready to train, or the reason why it cannot train with others."""
+        passed = fitting.all_rows()
         model, rows = fitting.state.architecture, fitting.rows
         data = {"x": rows.X, "y": rows.y, "sample_weight": rows.sample_weight}
         call = {**_DEFAULTS, **data, **fitting.arguments.to_mapping()}

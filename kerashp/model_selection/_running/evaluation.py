@@ -65,6 +65,7 @@ class Evaluation:
 
     Attributes
     ----------
+    max_memory : int
     plan : Plan
         The plan of all candidates so far; None until there is one.
     finished : list of bool
@@ -95,7 +96,7 @@ class Evaluation:
         self.seconds = Seconds()
         self.epochs_saved = 0
         self.trained: list[Group] = []
-        self._max_memory = max_memory or _default_memory()
+        self.max_memory = max_memory or _default_memory()
         self._verbose = verbose
         self._n_jobs = n_jobs
         self._backend = backend
@@ -221,7 +222,7 @@ class Evaluation:
         longest = _LONGEST if end is None else max(1.0, (end - time.time()) / _PARTS)
         options = PlanningOptions(
             costs=measured(),
-            max_memory=self._max_memory // n_at_work,
+            max_memory=self.max_memory // n_at_work,
             longest=min(longest, _LONGEST),
             earlier=[*self._earlier, *(self.plan.groups if is_local and self.plan is not None else ())],
             has_deadline=end is not None,

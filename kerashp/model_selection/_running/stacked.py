@@ -121,16 +121,18 @@ class StackedTraining:
         """What a fit continues from; its model gets the weights of its member when it is asked for."""
         fit, trained = self._fits[position], self._trained[position]
         network = PendingNetwork(
-            fit.model, partial(self._model, position), fit.variant, partial(self._weights, position)
+            fit.model,
+            partial(self._model, position, fit.network),
+            fit.variant,
+            partial(self._weights, position),
         )
         if fit.stopping is not None:
             fit.stopping.best_epoch = trained.best_epoch
         outputs = partial(self._outputs_for, position)
         return ResumedFit(fit.state.with_network(network), fit.arguments, trained.history, outputs)
 
-    def _model(self, position: int) -> Any:
-        """The model of a fit, with the weights of its member."""
-        network = self._fits[position].network
+    def _model(self, position: int, network: Any) -> Any:
+        """The model of a fit's network, with the weights of its member."""
         return self._population.write(position, model_of(network))
 
     def _weights(self, position: int) -> list[np.ndarray]:
@@ -142,9 +144,9 @@ class StackedTraining:
 
         A model of several inputs or outputs predicts by itself.
         """
-        model = self._fits[position].model
-        if not isinstance(X, np.ndarray) or len(getattr(model, "outputs", None) or [model]) > 1:
-            return outputs(self._model(position), X)
+        fit = self._fits[position]
+        if not isinstance(X, np.ndarray) or len(getattr(fit.model, "outputs", None) or [fit.model]) > 1:
+            return outputs(self._model(position, fit.network), X)
         block = self._fits[position].train.block
         key = block, X.shape, X.dtype, hash(X.tobytes())
         fold = [index for index, fit in enumerate(self._fits) if fit.train.block == block]
