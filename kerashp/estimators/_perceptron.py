@@ -114,12 +114,10 @@ class KerasMLP(BaseKerasEstimator):
         )
 
     def _new_model_and_width(self, X: np.ndarray, seed: int) -> tuple[Any, int]:
-        if is_suspending() and self.warm_start_from is None:
-            design = self._design(X)
-            network = pending_network(design, seed)
-            if network is not None:
-                return network, design.n_outputs
-        return super()._new_model_and_width(X, seed)
+        if not is_suspending() or self.warm_start_from is not None:
+            return super()._new_model_and_width(X, seed)
+        design = self._design(X)  # once, since an initializer draws its seed
+        return pending_network(design, seed) or design.build(), design.n_outputs
 
     def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
         super()._start(rows, classes)

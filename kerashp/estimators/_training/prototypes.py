@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
+from types import FunctionType
 
 import keras
 
@@ -12,6 +13,7 @@ from kerashp.estimators._training.handover import build_once
 from kerashp.estimators._training.pending import PendingNetwork
 from kerashp.models import NetworkDesign
 from kerashp.training import Variant, graph_shape, isolated
+from kerashp.training._keras.layers import is_of_keras
 from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.prototype import Prototype
 from kerashp.training._stacking.step import variables_of
@@ -30,12 +32,10 @@ def pending_network(design: NetworkDesign, seed: int) -> PendingNetwork | None:
 
     None where it has to be built: where more than numbers and widths would tell it from a prototype.
     """
-    rate = design.optimizer_options.get("learning_rate")
-    if not isinstance(rate, float) or not isinstance(design.optimizer, str) or design.metrics:
-        return None
-    prototype = _prototype(design)
+    prototype = _prototype(design) if _is_describable(design) else None
     if prototype is None:
         return None
+    rate = design.optimizer_options["learning_rate"]
     key = "initial values", seed, rate, tuple(design.widths), _key(design)
     values = build_once(key, lambda: prototype.initial_values(design.layers(), rate))
     variant = Variant(design.units, _numbers(design), values)
@@ -49,6 +49,24 @@ def _built(design: NetworkDesign, variant: Variant, floatx: str) -> keras.Model:
         for variable, value in zip(variables, values, strict=False):  # its optimizer is not built
             variable.assign(value)
     return model
+
+
+def _is_describable(design: NetworkDesign) -> bool:
+    """Whether the key below tells the design from all others of other graph shapes."""
+    initializer = design.factory.initializer
+    return (
+        isinstance(design.optimizer_options.get("learning_rate"), float)
+        and isinstance(design.optimizer, str)
+        and isinstance(design.factory.activation, FunctionType)
+        and not design.metrics
+        and (
+            initializer is None
+            or (
+                is_of_keras(type(initializer))
+                and isinstance(initializer.get_config().get("seed"), int | None)
+            )
+        )
+    )
 
 
 def _numbers(design: NetworkDesign) -> dict[tuple[str, ...], float]:
@@ -88,7 +106,6 @@ def _key(design: NetworkDesign) -> Hashable:
         tuple(sorted(numbers.items())),
         tuple(sorted((others | {"learning_rate": None}).items(), key=repr)),
         factory.activation,
-        repr(None if factory.initializer is None else factory.initializer.get_config()),
         type(factory.initializer),
         factory.batch_normalization,
         repr(factory.dtype),

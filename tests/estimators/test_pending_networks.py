@@ -1,0 +1,193 @@
+"""Perceptrons that a search trains without building them."""
+
+import pickle
+
+import keras
+import numpy as np
+import pytest
+
+from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, build_model
+from kerashp.estimators._training.handover import FitSuspended, suspending
+from kerashp.estimators._training.pending import PendingNetwork
+from kerashp.model_selection import GridSearchCV, RandomizedSearchCV
+
+X = np.random.default_rng(0).normal(size=(60, 5))
+Y = X[:, 0] - X[:, 1] ** 2
+
+
+def suspended_network(estimator, y=Y):
+    """The network that a search would train."""
+    with pytest.raises(FitSuspended) as suspended, suspending({}):
+        estimator.fit(X, y)
+    return suspended.value.fitting.state.network
+
+
+def initial_values(network):
+    """The values of the network's variables before its training, and its learning rate."""
+    model = network.make() if isinstance(network, PendingNetwork) else network
+    arrays = [keras.ops.convert_to_numpy(v) for v in (*model.weights, *model.non_trainable_variables)]
+    return [*arrays, keras.ops.convert_to_numpy(model.optimizer.learning_rate)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("random_state", [0, 7])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"n_hidden": 0},
+        {"n_hidden": 3, "n_neurons": [7, 5, 3], "activation": "selu"},
+        {"n_hidden": 2, "n_neurons": 40, "taper": 0.5, "kernel_initializer": "he_uniform"},
+        {"n_hidden": 2, "dropout": 0.3, "batch_normalization": True, "optimizer": "sgd", "momentum": 0.8},
+        {
+            "kernel_initializer": "orthogonal",
+            "optimizer": "adamw",
+            "weight_decay": 0.1,
+            "l1": 1e-3,
+            "l2": 0.0,
+        },
+        {"kernel_initializer": "truncated_normal", "activity_l1": 1e-3, "beta_1": 0.7, "normalize": False},
+        {"kernel_initializer": "auto", "activation": "tanh", "optimizer": "nadam", "clipnorm": 1.0},
+    ],
+    ids=str,
+)
+def test_initial_weights_are_those_of_a_fit_bit_for_bit(monkeypatch, parameters, random_state, dtype):
+    """Whatever the initializers, layers and seeds."""
+    estimator = KerasMLPRegressor(**{"n_neurons": 9, **parameters}, random_state=random_state, dtype=dtype)
+    network = suspended_network(estimator)
+    assert isinstance(network, PendingNetwork)
+    monkeypatch.setattr("kerashp.estimators._perceptron.pending_network", lambda *_: None)
+    built = suspended_network(estimator)
+    assert isinstance(built, keras.Model)
+    for actual, expected in zip(initial_values(network), initial_values(built), strict=True):
+        assert actual.dtype == expected.dtype
+        np.testing.assert_array_equal(actual, expected)
+    for actual, weight in zip(network.variant.values[0], built.trainable_variables, strict=True):
+        np.testing.assert_array_equal(actual, keras.ops.convert_to_numpy(weight))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"optimizer": keras.optimizers.SGD(0.1)},
+        {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)},
+        {"optimizer": "adagrad"},  # its variables do not begin at zero
+        {"activation": lambda x: keras.ops.tanh(2 * x)},
+        {"warm_start_from": build_model(1, 30, input_shape=5)},
+    ],
+    ids=lambda parameters: next(iter(parameters)),
+)
+def test_other_networks_are_built(parameters):
+    """Where more than numbers and widths would tell them from a model of their graph shape."""
+    assert isinstance(suspended_network(KerasMLPRegressor(n_neurons=30, **parameters)), keras.Model)
+
+
+GRID = {"n_neurons": [4, 6], "dropout": [0.0, 0.2], "learning_rate": [0.01, 0.02]}
+
+
+def test_a_search_has_the_scores_that_built_networks_have(monkeypatch):
+    """The numbers do not depend on whether a network was built."""
+    search = GridSearchCV(KerasMLPClassifier(epochs=4, random_state=0), GRID, cv=2)
+    search.fit(X, Y > 0)
+    monkeypatch.setattr("kerashp.estimators._perceptron.pending_network", lambda *_: None)
+    built = GridSearchCV(KerasMLPClassifier(epochs=4, random_state=0), GRID, cv=2).fit(X, Y > 0)
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"], built.cv_results_["mean_test_score"], rtol=1e-6
+    )
+    np.testing.assert_allclose(search.predict_proba(X), built.predict_proba(X), rtol=1e-5)
+
+
+def predictions_by_model(estimator, X_test, y_test):
+    """A score that reads the model itself."""
+    predicted = estimator.model_.predict(X_test, verbose=0).ravel()
+    np.testing.assert_allclose(predicted, estimator.predict(X_test), rtol=1e-4, atol=1e-5)
+    return -float(np.mean((predicted - y_test) ** 2))
+
+
+@pytest.mark.parametrize("estimator", [KerasMLPRegressor(epochs=3), KerasClassifier(build_model, epochs=3)])
+def test_a_scorer_that_asks_for_the_model_gets_the_trained_one(estimator):
+    """Each fold its own, whether the network is ours or comes from a model function."""
+    estimator.set_params(random_state=0, epochs=3)
+    if isinstance(estimator, KerasClassifier):
+        y, scorer = (Y > 0).astype(int), probabilities_by_model
+    else:
+        y, scorer = Y, predictions_by_model
+    search = GridSearchCV(estimator, {"n_neurons": [4, 6]}, cv=3, scoring=scorer, error_score="raise")
+    assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
+
+
+def probabilities_by_model(estimator, X_test, y_test):
+    """A score that reads the model itself."""
+    predicted = estimator.model_.predict(X_test, verbose=0)
+    np.testing.assert_allclose(predicted[:, -1], estimator.predict_proba(X_test)[:, 1], rtol=1e-4, atol=1e-5)
+    return float(((predicted[:, -1] > 0.5) == y_test).mean())
+
+
+def pickled(estimator, X_test, y_test):
+    """A score of a copy."""
+    copy = pickle.loads(pickle.dumps(estimator))
+    np.testing.assert_allclose(copy.predict(X_test), estimator.predict(X_test), rtol=1e-5, atol=1e-6)
+    return copy.score(X_test, y_test)
+
+
+def test_a_scorer_may_pickle_the_estimator():
+    """The copy has a model of its own, with the trained weights."""
+    search = GridSearchCV(
+        KerasMLPRegressor(epochs=3, random_state=0), {"n_neurons": [4, 6]}, cv=2, scoring=pickled
+    )
+    by_score = GridSearchCV(KerasMLPRegressor(epochs=3, random_state=0), {"n_neurons": [4, 6]}, cv=2)
+    np.testing.assert_allclose(
+        search.fit(X, Y).cv_results_["mean_test_score"],
+        by_score.fit(X, Y).cv_results_["mean_test_score"],
+        rtol=1e-5,
+    )
+
+
+def test_model_is_no_attribute_before_fit():
+    """As in scikit-learn, learned attributes come with `fit`."""
+    for estimator in (KerasMLPClassifier(), KerasMLPRegressor(), KerasClassifier(build_model)):
+        assert not hasattr(estimator, "model_")
+        with pytest.raises(AttributeError, match="is not fitted: it has no model_ yet"):
+            _ = estimator.model_
+
+
+class TestRefit:
+    """The best candidate, by a program of the search."""
+
+    SEARCH = RandomizedSearchCV(
+        KerasMLPRegressor(epochs=40, batch_size=4, tol=None, random_state=0),
+        {"n_neurons": range(3, 9), "learning_rate": [1e-3, 3e-3]},
+        n_iter=6,
+        random_state=0,
+        cv=2,
+    )
+
+    def test_it_is_compiled_once(self, monkeypatch):
+        """`kerashp.fit` would compile another program for the refit."""
+        monkeypatch.setattr("kerashp.training._keras.modes._PAYS_FROM", 0)
+
+        def refuse(*_, **__):
+            raise AssertionError("the refit was trained by kerashp.fit")
+
+        monkeypatch.setattr("kerashp.estimators._base.fit", refuse)
+        search = self.SEARCH.fit(X, Y)
+        assert search.best_estimator_.baseline_loss_ > 0
+        assert len(search.best_estimator_.history_["loss"]) == 40
+
+    def test_it_has_the_numbers_of_a_fit(self, monkeypatch):
+        """The model, the curves and the predictions."""
+        monkeypatch.setattr("kerashp.training._keras.modes._PAYS_FROM", 0)
+        best = self.SEARCH.fit(X, Y).best_estimator_
+        alone = KerasMLPRegressor(**best.get_params()).fit(X, Y)
+        np.testing.assert_allclose(best.history_["loss"], alone.history_["loss"], rtol=1e-5)
+        np.testing.assert_allclose(best.predict(X), alone.predict(X), rtol=1e-4, atol=1e-5)
+        for weight, expected in zip(best.model_.get_weights(), alone.model_.get_weights(), strict=True):
+            np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-5)
+
+    def test_a_verbose_estimator_trains_by_itself(self, monkeypatch, capfd):
+        """A population has no progress bar of Keras'."""
+        monkeypatch.setattr("kerashp.training._keras.modes._PAYS_FROM", 0)
+        search = self.SEARCH
+        estimator = search.estimator.__class__(**{**search.estimator.get_params(), "verbose": 2, "epochs": 2})
+        RandomizedSearchCV(estimator, search.param_distributions, n_iter=2, cv=2, random_state=0).fit(X, Y)
+        assert "Epoch 2/2" in capfd.readouterr().out
