@@ -154,6 +154,10 @@ class _LayerFactory:
             block.append(keras.layers.Dropout(self.dropout, name=f"dropout_{index + 1}", dtype=self.dtype))
         return block
 
+    def kernel_initializer(self, next_activation: Callable, index: int) -> Any:
+        """A new initializer of the kernel of the Dense layer at this index."""
+        return _initializer_for_layer(self.initializer, next_activation, index)
+
     def output_layer(self, width: int, activation: str, index: int) -> Any:
         """The last layer."""
         function = keras.activations.get(activation)
@@ -185,7 +189,7 @@ class _LayerFactory:
         regularizer = keras.regularizers.L1L2(l1=self.l1, l2=self.l2) if self.l1 or self.l2 else None
         return keras.layers.Dense(
             width,
-            kernel_initializer=_initializer_for_layer(self.initializer, next_activation, index),
+            kernel_initializer=self.kernel_initializer(next_activation, index),
             kernel_regularizer=regularizer,
             dtype=self.dtype,
             **options,
@@ -298,12 +302,20 @@ class NetworkDesign:
         """The units of all Dense layers."""
         return (*self.widths, self.n_outputs)
 
-    def layers(self) -> list[Any]:
-        """The hidden layers and the output layer, new and without weights."""
-        widths = enumerate(self.widths)
-        hidden = [layer for index, width in widths for layer in self.factory.hidden_layers(width, index)]
-        activation = _TASKS[self.task][0]
-        return [*hidden, self.factory.output_layer(self.n_outputs, activation, len(self.widths))]
+    def initializers(self) -> list[tuple[Any, Any]]:
+        """For each Dense layer its kernel's initializer, and the seeds of the Dropout after it or None.
+
+        They are drawn in the order in which `build` draws them, for activations that are functions.
+        """
+        hidden = [
+            (
+                self.factory.kernel_initializer(self.factory.activation, index),
+                keras.random.SeedGenerator() if self.factory.dropout else None,
+            )
+            for index in range(len(self.widths))
+        ]
+        output_activation = keras.activations.get(_TASKS[self.task][0])
+        return [*hidden, (self.factory.kernel_initializer(output_activation, len(self.widths)), None)]
 
     def build(self) -> keras.Sequential:
         """The compiled model."""
@@ -315,9 +327,11 @@ class NetworkDesign:
             copies=lambda: _WEIGHT_AND_GRADIENT + optimizer_slots(optimizer),
         )
         footprint.check(_CHECK, self.width_argument, self.widths)
-        layers = self.layers()  # first, since they draw seeds
+        widths, n_hidden = enumerate(self.widths), len(self.widths)
+        hidden = [layer for index, width in widths for layer in self.factory.hidden_layers(width, index)]
+        output = self.factory.output_layer(self.n_outputs, _TASKS[self.task][0], n_hidden)
         inputs = self.factory.input_layers(self.shape, self.normalize)
-        model = keras.Sequential([*inputs, *layers], name="mlp")
+        model = keras.Sequential([*inputs, *hidden, output], name="mlp")
         model.compile(optimizer=optimizer, loss=loss_for(self.task), metrics=self.metrics)
         return model
 

@@ -1,11 +1,11 @@
 """Names of scikit-learn that are private, or that not all supported versions have."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import sklearn
-from sklearn.base import _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._search_successive_halving import (
@@ -193,3 +193,19 @@ __all__ = [
     "validating_parameters",
     "version",
 ]
+
+
+class KnownParameterNames(BaseEstimator):
+    """An estimator whose class has its parameters' names read once: `BaseEstimator._get_param_names`.
+
+    scikit-learn reads the signature of `__init__` at every `get_params`, some ten times for each fit of a
+    search.
+    """
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        if "_parameter_names" not in vars(cls):
+            cls._parameter_names = super()._get_param_names()
+        return list(cls._parameter_names)
+
+    _parameter_names: ClassVar[list[str]]

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kerashp._arguments import Arguments, hidden_widths
-from kerashp._compat.sklearn import HasMethods, Interval, StrOptions
+from kerashp._compat.sklearn import HasMethods, Interval, KnownParameterNames, StrOptions
 from kerashp._memory import Footprint
 from kerashp._optimizers import optimizer_slots
 from kerashp.estimators._base import BaseKerasEstimator
@@ -60,7 +60,7 @@ def _row_signature(rows: Rows) -> bytes:
     return rows.X[[0, -1]].tobytes() if len(rows.X) > 1 else b""
 
 
-class KerasMLP(BaseKerasEstimator):
+class KerasMLP(KnownParameterNames, BaseKerasEstimator):
     """Builds its network by `build_model` with the values of its parameters."""
 
     _takes_axes = False

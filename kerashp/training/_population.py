@@ -269,7 +269,9 @@ class Population:
             size = block_size(len(self._members), at_a_time, one_by_one)
             room = Room.of([member.units for member in self._members], size)
         check_stackable(room, mode)
-        return room, mode.of_steps(n_steps * room.n_blocks(len(self._members)))
+        if room.n_members == 1:
+            mode = mode.of_steps(n_steps * len(self._members))
+        return room, mode  # many at a time take several times as long without XLA
 
     def _make_stack(self, batch: Any, room: Room) -> Stack:
         return Stack(

@@ -164,7 +164,6 @@ class TestRefit:
 
     def test_it_is_compiled_once(self, monkeypatch):
         """`kerashp.fit` would compile another program for the refit."""
-        monkeypatch.setattr("kerashp.training._keras.modes._PAYS_FROM", 0)
 
         def refuse(*_, **__):
             raise AssertionError("the refit was trained by kerashp.fit")
@@ -174,9 +173,8 @@ class TestRefit:
         assert search.best_estimator_.baseline_loss_ > 0
         assert len(search.best_estimator_.history_["loss"]) == 40
 
-    def test_it_has_the_numbers_of_a_fit(self, monkeypatch):
+    def test_it_has_the_numbers_of_a_fit(self):
         """The model, the curves and the predictions."""
-        monkeypatch.setattr("kerashp.training._keras.modes._PAYS_FROM", 0)
         best = self.SEARCH.fit(X, Y).best_estimator_
         alone = KerasMLPRegressor(**best.get_params()).fit(X, Y)
         np.testing.assert_allclose(best.history_["loss"], alone.history_["loss"], rtol=1e-5)
@@ -184,9 +182,8 @@ class TestRefit:
         for weight, expected in zip(best.model_.get_weights(), alone.model_.get_weights(), strict=True):
             np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-5)
 
-    def test_a_verbose_estimator_trains_by_itself(self, monkeypatch, capfd):
+    def test_a_verbose_estimator_trains_by_itself(self, capfd):
         """A population has no progress bar of Keras'."""
-        monkeypatch.setattr("kerashp.training._keras.modes._PAYS_FROM", 0)
         search = self.SEARCH
         estimator = search.estimator.__class__(**{**search.estimator.get_params(), "verbose": 2, "epochs": 2})
         RandomizedSearchCV(estimator, search.param_distributions, n_iter=2, cv=2, random_state=0).fit(X, Y)

@@ -37,7 +37,7 @@ def pending_network(design: NetworkDesign, seed: int) -> PendingNetwork | None:
         return None
     rate = design.optimizer_options["learning_rate"]
     key = "initial values", seed, rate, tuple(design.widths), _key(design)
-    values = build_once(key, lambda: prototype.initial_values(design.layers(), rate))
+    values = build_once(key, lambda: prototype.initial_values(design.units, design.initializers(), rate))
     variant = Variant(design.units, _numbers(design), values)
     return PendingNetwork(prototype.model, partial(_built, design, variant, keras.config.floatx()), variant)
 

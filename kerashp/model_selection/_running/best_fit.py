@@ -50,7 +50,8 @@ def fit_by_program_of(groups: Sequence[Group], max_memory: int, fitting: Fitting
         widths_vary=False,
     )
     (group,) = planned([fit], [], preparer.pool, options).groups
-    if group.room not in [earlier.room for earlier in groups if earlier.kind == group.kind]:
+    stacked = [(earlier.kind, earlier.room) for earlier in groups if earlier.one_by_one is None]
+    if (group.kind, group.room) not in stacked:
         return None
     with without_retracing_warnings():
         training = StackedTraining([fit], preparer.pool, group.room)

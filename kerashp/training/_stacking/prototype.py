@@ -1,6 +1,6 @@
 """A model that is built once for many networks of its graph shape, which are arrays alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,7 @@ from keras import ops
 
 from kerashp._compat.keras_optimizers import rate_of
 from kerashp.training._keras.optimizers import slots_by_weight
+from kerashp.training._members.room import Units
 from kerashp.training._runtime.backend import backend
 from kerashp.training._stacking.step import variables_of
 
@@ -43,12 +44,20 @@ class Prototype:
             slot.shape == weight.shape and not self._values[id(slot)].any() for slot, weight in slots
         )
 
-    def initial_values(self, layers: Sequence[Any], learning_rate: float) -> list[list[np.ndarray]]:
-        """The values that a network of these hidden and output layers, not built yet, would have if it were.
+    def initial_values(
+        self, units: Units, initializers: Sequence[tuple[Any, Any]], learning_rate: float
+    ) -> list[list[np.ndarray]]:
+        """The values that a network, not built, would have if it were; see `Variant.values`.
 
-        See `Variant.values`.
+        Parameters
+        ----------
+        units : tuple of int
+            The units of its Dense layers.
+        initializers : list of (keras.Initializer, keras.random.SeedGenerator or None)
+            Of the kernels of these layers, and of the Dropout layers after them.
+        learning_rate : float
         """
-        arrays = dict(self._initial_arrays({layer.name: layer for layer in layers}))
+        arrays = dict(self._initial_arrays(units, initializers))
         weights = self.model.trainable_variables
         for (index, _), slot in self._slots.items():
             if index is not None:
@@ -57,23 +66,23 @@ class Prototype:
         arrays[id(rate)] = np.asarray(learning_rate, self._values[id(rate)].dtype)
         return [[arrays.get(id(v), self._values[id(v)]) for v in group] for group in self._groups]
 
-    def _initial_arrays(self, new_layers: Mapping[str, Any]) -> Iterator[tuple[int, np.ndarray]]:
-        """The initial values of the variables of these layers, by the ids of the model's."""
-        width = 0
+    def _initial_arrays(
+        self, units: Units, initializers: Sequence[tuple[Any, Any]]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """The initial values of variables from the first Dense layer on, by the ids of the model's."""
+        parts = iter(zip(units, initializers, strict=True))
+        width, seeds = 0, None
         for layer in self.model.layers:
-            new = new_layers.get(layer.name)
-            if isinstance(new, keras.layers.Dense):
+            if isinstance(layer, keras.layers.Dense):
                 n_inputs = width or layer.kernel.shape[0]
-                width = new.units
-                dtype = layer.kernel.dtype
-                kernel = new.kernel_initializer((n_inputs, width), dtype=dtype)
+                width, (initializer, seeds) = next(parts)
+                kernel = initializer((n_inputs, width), dtype=layer.kernel.dtype)
                 yield id(layer.kernel), ops.convert_to_numpy(kernel)
                 if layer.bias is not None:
                     yield id(layer.bias), self._filled(layer.bias, width)
-            elif new is not None and _is_dropout(layer):
-                state = new.seed_generator.state
-                yield id(layer.seed_generator.state), backend().fetched(backend().values([state])[0])
-            elif new is not None:
+            elif seeds is not None and _is_dropout(layer):
+                yield id(layer.seed_generator.state), backend().fetched(backend().values([seeds.state])[0])
+            elif width:
                 yield from ((id(v), self._filled(v, width)) for v in layer.variables)
 
     def _filled(self, variable: Any, width: int) -> np.ndarray:
