@@ -15,7 +15,7 @@ from kerashp.training._keras.logs import flat_logs, native, validation_logs
 from kerashp.training._keras.modes import Mode, mode_of
 from kerashp.training._keras.obstacles import of_data, of_error, too_large
 from kerashp.training._members.member import Member, Paused, Progress, Trained, starting_model
-from kerashp.training._members.rates import ConstantRates, ScheduledRates
+from kerashp.training._members.rates import ConstantRates, ScheduledRates, Scheduler
 from kerashp.training._members.room import Room
 from kerashp.training._population_checks import (
     CHECK,
@@ -278,7 +278,7 @@ class Population:
             [member.model for member in self._members],
             batch,
             [member.start for member in self._members],
-            [member.values for member in self._members],
+            [None if member.paused is None else member.paused.values for member in self._members],
             room,
             [member.statistics for member in self._members],
             [member.variant for member in self._members],
@@ -303,7 +303,7 @@ class Population:
         if not any(callbacks):
             return None
         first = next(filter(None, callbacks))
-        rates = [initial_rate(starting_model(member), member.schedule or first) for member in self._members]
+        rates = [_initial_rate(member, member.schedule or first) for member in self._members]
         n_steps = [-(-len(rows) // batch_size) for rows in self._portions.train_rows]
         return [
             ConstantRates(rate) if callback is None else ScheduledRates(callback, rate, steps, past.n_epochs)
@@ -371,3 +371,8 @@ class Population:
         if member >= len(self._members):
             raise IndexError(f"Population: member must be below {len(self._members)}; got {member}")
         return self._blocks.snapshot(member)
+
+
+def _initial_rate(member: Member, callback: Scheduler) -> float:
+    rate = initial_rate(starting_model(member), callback)
+    return rate if member.variant is None else member.variant.learning_rate

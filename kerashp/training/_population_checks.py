@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras.callbacks import EarlyStopping
 
@@ -33,6 +34,7 @@ def check_members(members: Sequence[Member]) -> None:
     _check_models([member.model for member in members])
     _check_starts(members)
     _check_statistics(members)
+    _check_variants(members)
 
 
 def check_room(room: Any, members: Sequence[Member]) -> None:
@@ -137,6 +139,22 @@ def _check_starts(members: Sequence[Member]) -> None:
                 f"Population: members[{index}].start must have the architecture of its model, weights of "
                 f"shapes {shapes} and {type(member.model.optimizer).__name__}; got {received} and "
                 f"{type(member.start.optimizer).__name__}"
+            )
+
+
+def _check_variants(members: Sequence[Member]) -> None:
+    for index, member in enumerate(members):
+        if member.variant is None:
+            continue
+        groups = variables_of(member.model)
+        expected = [(len(v.shape), keras.backend.standardize_dtype(v.dtype)) for v in groups.weights]
+        received = [(array.ndim, str(array.dtype)) for array in member.variant.values[0]]
+        n_dense = len(dense_of(member.model))
+        if received != expected or len(member.variant.units) != n_dense:
+            raise ValueError(
+                f"Population: members[{index}].variant must have the units of {n_dense} Dense layers, and "
+                f"weights of these numbers of axes and types: {expected}; got the units "
+                f"{member.variant.units} and {received}"
             )
 
 

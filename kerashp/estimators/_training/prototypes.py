@@ -35,10 +35,10 @@ def pending_network(design: NetworkDesign, seed: int) -> PendingNetwork | None:
     prototype = _prototype(design) if _is_describable(design) else None
     if prototype is None:
         return None
-    rate = design.optimizer_options["learning_rate"]
-    key = "initial values", seed, rate, tuple(design.widths), _key(design)
+    rate = prototype.learning_rate(design.optimizer_options["learning_rate"])
+    key = "initial values", seed, float(rate), tuple(design.widths), _key(design)
     values = build_once(key, lambda: prototype.initial_values(design.units, design.initializers(), rate))
-    variant = Variant(design.units, _numbers(design), values)
+    variant = Variant(design.units, _numbers(design), values, float(rate))
     return PendingNetwork(prototype.model, partial(_built, design, variant, keras.config.floatx()), variant)
 
 

@@ -81,13 +81,6 @@ class Member:
         """The units of the Dense layers of its network."""
         return units_of(self.model) if self.variant is None else self.variant.units
 
-    @property
-    def values(self) -> list[list[np.ndarray]] | None:
-        """The values with which its training begins, where they are not those of a model."""
-        if self.paused is not None:
-            return self.paused.values
-        return None if self.variant is None else self.variant.values
-
 
 def starting_model(member: Member) -> Any:
     """The model whose weights a member's training begins with."""

@@ -24,6 +24,8 @@ class Variant:
         if, it is on the model.
     values : list of list of ndarray
         The values of its trainable variables, its other variables and its optimizer's, in Keras' order.
+    learning_rate : float
+        The value of its optimizer's learning rate among these.
 
     Examples
     --------
@@ -31,8 +33,9 @@ class Variant:
     >>> from kerashp import build_model
     >>> from kerashp.training import Member, Population
     >>> X, model = np.ones((64, 2), "float32"), build_model(1, 4, 0.1, input_shape=2)
-    >>> weights = [np.ones((2, 3)), np.zeros(3), np.ones((3, 1)), np.zeros(1)]
-    >>> variant = Variant((3, 1), {}, [weights, [], [np.array(0), np.array(0.01)]])
+    >>> weights = [np.zeros(shape, "float32") for shape in ((2, 3), (3,), (3, 1), (1,))]
+    >>> optimizer = [np.array(0), np.array(0.01, "float32")]
+    >>> variant = Variant((3, 1), {}, [weights, [], optimizer], 0.01)
     >>> trained = Population([Member(model), Member(model, variant=variant)], X, X[:, 0]).train(epochs=2)
     >>> [member.n_epochs for member in trained]
     [2, 2]
@@ -41,6 +44,7 @@ class Variant:
     units: Units
     numbers: Mapping[tuple[str, ...], float]
     values: list[list[np.ndarray]]
+    learning_rate: float
 
     def of_layers(self, layers: Sequence[Any]) -> list[Any]:
         """The model's layers as the network has them; None stays None."""

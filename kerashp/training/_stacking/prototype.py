@@ -44,8 +44,12 @@ class Prototype:
             slot.shape == weight.shape and not self._values[id(slot)].any() for slot, weight in slots
         )
 
+    def learning_rate(self, rate: float) -> np.ndarray:
+        """A learning rate in the type of the model's."""
+        return np.asarray(rate, self._values[id(rate_of(self.model.optimizer))].dtype)
+
     def initial_values(
-        self, units: Units, initializers: Sequence[tuple[Any, Any]], learning_rate: float
+        self, units: Units, initializers: Sequence[tuple[Any, Any]], learning_rate: np.ndarray
     ) -> list[list[np.ndarray]]:
         """The values that a network, not built, would have if it were; see `Variant.values`.
 
@@ -55,15 +59,15 @@ class Prototype:
             The units of its Dense layers.
         initializers : list of (keras.Initializer, keras.random.SeedGenerator or None)
             Of the kernels of these layers, and of the Dropout layers after them.
-        learning_rate : float
+        learning_rate : array of shape ()
+            In the type of the variable.
         """
         arrays = dict(self._initial_arrays(units, initializers))
         weights = self.model.trainable_variables
         for (index, _), slot in self._slots.items():
             if index is not None:
                 arrays[id(slot)] = np.zeros_like(arrays[id(weights[index])])
-        rate = rate_of(self.model.optimizer)
-        arrays[id(rate)] = np.asarray(learning_rate, self._values[id(rate)].dtype)
+        arrays[id(rate_of(self.model.optimizer))] = learning_rate
         return [[arrays.get(id(v), self._values[id(v)]) for v in group] for group in self._groups]
 
     def _initial_arrays(

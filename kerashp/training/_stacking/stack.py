@@ -63,7 +63,7 @@ class Stack:
         variants: Sequence[Variant | None] | None = None,
     ):
         room = Room.of([units_of(model) for model in models], len(models)) if room is None else room
-        variants = variants or [None] * len(models)
+        self._variants = variants or [None] * len(models)
         self.template = template_of(models, room.units)
         if batch is not None:
             build_for(self.template, batch)
@@ -74,7 +74,7 @@ class Stack:
         layers = {id(model): align_layers(self.template, model) for model in distinct}
         self._layers = [
             layers[id(model)] if variant is None else variant.of_layers(layers[id(model)])
-            for model, variant in zip(models, variants, strict=True)
+            for model, variant in zip(models, self._variants, strict=True)
         ]
         self._unit_masks = UnitMasks(self.template, self._layers, room.spare) if any(room.spare) else None
         self._references = slots_by_weight(self.template)
@@ -125,9 +125,10 @@ class Stack:
         """
         start = self._starts[member]
         mapping, replacements = self._mappings[id(start)], dict[int, np.ndarray]()
-        if values is not None:
-            pairs = zip(variables_of(start)[: len(values)], values, strict=True)
-            replacements = {id(v): array for group in pairs for v, array in zip(*group, strict=True)}
+        variant = self._variants[member]
+        for arrays in (None if variant is None else variant.values, values):
+            pairs = zip(variables_of(start)[: len(arrays or ())], arrays or (), strict=True)
+            replacements |= {id(v): array for group in pairs for v, array in zip(*group, strict=True)}
         statistics = self._statistics[member]
         if statistics is not None:
             layer = normalization_of(start)

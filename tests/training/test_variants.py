@@ -1,0 +1,84 @@
+"""Members whose networks are not built."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kerashp import build_model
+from kerashp.training import Member, Population, Variant
+
+X = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
+Y = X[:, 0]
+
+
+def network(n_neurons: int, rate: float, **options: Any) -> Any:
+    """A network for X."""
+    keras.utils.set_random_seed(n_neurons)
+    options = {"optimizer": "adam", "l2": 0.01, "dropout": 0.2, "momentum": None} | options
+    return build_model(2, n_neurons, rate, input_shape=3, **options)
+
+
+def variant_of(model: Any, **numbers: float) -> Variant:
+    """The variant that describes a model."""
+    model.optimizer.build(model.trainable_variables)
+    groups = model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
+    values = [[keras.ops.convert_to_numpy(variable) for variable in group] for group in groups]
+    units = tuple(layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense))
+    paths = {"l2": ("kernel_regularizer", "l2"), "dropout": ("rate",), "beta_1": ("optimizer", "beta_1")}
+    rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    return Variant(units, {paths[name]: value for name, value in numbers.items()}, values, rate)
+
+
+def test_a_variant_trains_as_its_model_does() -> None:
+    """Alone, together with others, and after `write`."""
+    numbers = [{"l2": 0.03, "dropout": 0.4, "beta_1": 0.8}, {"l2": 0.001, "dropout": 0.1, "beta_1": 0.7}]
+    models = [network(5, 0.02, **numbers[0]), network(8, 0.01, **numbers[1])]
+    built = Population([Member(model, random_state=1) for model in models], X, Y)
+    expected = built.train(epochs=3)
+    prototype = network(2, 0.5)
+    members = [
+        Member(prototype, random_state=1, variant=variant_of(model, **values))
+        for model, values in zip(models, numbers, strict=True)
+    ]
+    population = Population(members, X, Y)
+    for actual, member in zip(population.train(epochs=3), expected, strict=True):
+        np.testing.assert_allclose(actual.history["loss"], member.history["loss"], rtol=1e-6)
+    np.testing.assert_allclose(population.predict(X, [0, 1]), built.predict(X, [0, 1]), rtol=1e-5, atol=1e-6)
+    for index, model in enumerate(models):
+        clone = network(model.layers[0].units, 0.5)
+        population.write(index, clone)
+        built.write(index)
+        for weight, value in zip(clone.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_allclose(weight, value, rtol=1e-5, atol=1e-7)
+        assert float(clone.optimizer.learning_rate) == float(model.optimizer.learning_rate)
+    alone = Population(members[:1], X, Y).train(epochs=3)
+    np.testing.assert_allclose(alone[0].history["loss"], expected[0].history["loss"], rtol=1e-5)
+    assert network(2, 0.5).get_weights()[0].shape == prototype.get_weights()[0].shape  # as it was
+
+
+def test_a_paused_variant_continues() -> None:
+    """With its own shapes."""
+    model = network(5, 0.02)
+    prototype, variant = network(2, 0.5), variant_of(model, l2=0.01, dropout=0.2)
+    stopping = keras.callbacks.EarlyStopping("loss", patience=9, restore_best_weights=True)
+    member = Member(prototype, random_state=1, variant=variant, early_stopping=stopping)
+    at_once = Population([member], X, Y).train(epochs=4)[0]
+    first = Population([member], X, Y)
+    first.train(epochs=2)
+    paused = first.paused(0)
+    assert [array.shape for array in paused.values[0]] == [array.shape for array in variant.values[0]]
+    member = Member(prototype, random_state=1, variant=variant, early_stopping=stopping, paused=paused)
+    later = Population([member], X, Y).train(epochs=4)[0]
+    np.testing.assert_allclose(later.history["loss"], at_once.history["loss"], rtol=1e-6)
+
+
+def test_a_variant_of_another_architecture_is_refused() -> None:
+    """Before anything trains."""
+    deeper = variant_of(build_model(3, 4, input_shape=3, optimizer="adam"))
+    with pytest.raises(ValueError, match=r"members\[0\].variant must have the units of 3 Dense layers"):
+        Population([Member(network(2, 0.1), variant=deeper)], X, Y)
+    doubles = Variant((2, 2, 1), {}, [[np.zeros((3, 2))]], 0.1)
+    with pytest.raises(ValueError, match=r"and types: .*'float32'.*; got the units \(2, 2, 1\)"):
+        Population([Member(network(2, 0.1), variant=doubles)], X, Y)
