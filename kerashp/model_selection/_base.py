@@ -45,7 +45,12 @@ from kerashp.model_selection._storage.journal import Journal
 from kerashp.model_selection._storage.memory import MemoryStorage
 from kerashp.model_selection._storage.protocol import SearchStorage
 from kerashp.spaces._search_space import search_space
-from kerashp.training import check_fork, one_warning_a_cause, without_retracing_warnings
+from kerashp.training import (
+    check_fork,
+    one_warning_a_cause,
+    program_cache_description,
+    without_retracing_warnings,
+)
 
 CONSTRAINTS: dict[str, Any] = {
     "refit_epochs": [StrOptions({"cv"}), None],
@@ -172,6 +177,7 @@ class PopulationSearchMixin(EnsemblingMixin):
         )
         if evaluation.plan is not None:
             self.plan_, self.seconds_ = evaluation.plan, dict(evaluation.seconds)
+            self.preparation_ = evaluation.preparation
         if run.resource is not None:
             self.epochs_saved_ = evaluation.epochs_saved
 
@@ -292,12 +298,14 @@ class PopulationSearchMixin(EnsemblingMixin):
         -------
         str
             A table of the groups; for each, how it differs from the group that is most like it; a line for
-            each reason why fits were not stacked; and the seconds, summed over threads and workers that run
-            at the same time, so that they may exceed the elapsed time.
+            each reason why fits were not stacked; the seconds, summed over threads and workers that run at
+            the same time, so that they may exceed the elapsed time; and how many functions were traced,
+            compiled, or loaded from the program cache.
         """
         check_is_fitted(self, "plan_")
         times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds_.items())
-        return f"{self.plan_}\nseconds, summed over threads and workers: {times}"
+        lines = (self.plan_, f"seconds, summed over threads and workers: {times}", self.preparation_)
+        return "\n".join(map(str, (*lines, program_cache_description())))
 
     def report(
         self, path: Any, *, title: str | None = None, metric: str | None = None, n_top: int = 20

@@ -72,6 +72,8 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         Which fits trained together and which did not.
     seconds_ : dict from str to float
         Where the time went until the refit, summed over all threads: preparing, compiling, training, scoring.
+    preparation_ : kerashp.training.Preparation
+        How many functions were traced, compiled, or loaded from the program cache, and the seconds of each.
 
     Raises
     ------

@@ -5,7 +5,8 @@ from kerashp._statistics import Statistics, set_statistics
 from kerashp.training._costs import Costs, measured
 from kerashp.training._engine.blocks import block_size, n_cores
 from kerashp.training._engine.outputs import Predictor, predicting_shape
-from kerashp.training._engine.program_cache import clear_cache
+from kerashp.training._engine.preparation import Preparation, preparation_so_far
+from kerashp.training._engine.program_cache import clear_cache, program_cache_description
 from kerashp.training._fit import FallbackWarning, fit
 from kerashp.training._keras.learning_rates import LearningRateCallback, is_only_a_schedule
 from kerashp.training._keras.modes import Mode, mode_of
@@ -40,6 +41,7 @@ __all__ = [
     "Paused",
     "Population",
     "Predictor",
+    "Preparation",
     "Room",
     "SecurityWarning",
     "Statistics",
@@ -60,6 +62,8 @@ __all__ = [
     "obstacle",
     "one_warning_a_cause",
     "predicting_shape",
+    "preparation_so_far",
+    "program_cache_description",
     "roomier",
     "set_statistics",
     "units_of",

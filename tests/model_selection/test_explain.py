@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from scipy.stats import loguniform
 from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.model_selection import KFold
@@ -17,7 +18,8 @@ from kerashp.model_selection._planning.grouping import planned
 from kerashp.model_selection._planning.traits import _of_graph, differences, in_words
 from kerashp.model_selection._running import evaluation
 from kerashp.spaces import recommended_space
-from kerashp.training import Costs, graph_shape
+from kerashp.training import Costs, clear_cache, graph_shape
+from kerashp.training._runtime.backend import backend
 
 MLP = KerasMLPClassifier(epochs=1, random_state=0)
 
@@ -144,3 +146,47 @@ def test_parts_that_are_others_altogether_are_named_alone() -> None:
     ours, theirs = [own | {"batch_size": size} for own, size in zip(widths, ("80", "87"), strict=True)]
     assert differences(ours, theirs) == ["batch_size 80 instead of 87"]
     assert differences({"batch_size": "80"}, {"batch_size": "87"}) == ["batch_size 80 instead of 87"]
+
+
+def _settled(search: GridSearchCV) -> tuple[int, int]:
+    """How many functions were made, and how many came from the cache."""
+    traced, loaded = re.search(r"(\d+) functions traced in .*, (\d+) loaded from", search.explain()).groups()
+    assert (int(traced), int(loaded)) == (search.preparation_.traced, search.preparation_.loaded)
+    return int(traced), int(loaded)
+
+
+def test_explain_says_what_was_traced_and_what_came_from_the_cache(iris, tmp_path, monkeypatch) -> None:
+    search = GridSearchCV(MLP, {"learning_rate": [0.1, 0.01]}, cv=2, refit=False)
+    clear_cache()
+    traced, loaded = _settled(search.fit(*iris))
+    assert traced >= 1
+    assert loaded == 0
+    assert search.explain().endswith("the program cache is turned off by KERASHP_CACHE=off")
+    assert _settled(search.fit(*iris)) == (0, 0)
+    monkeypatch.setenv("KERASHP_CACHE", str(tmp_path))
+    for expected in ((traced, 0), (0, traced)):
+        clear_cache()
+        assert _settled(search.fit(*iris)) == expected
+    assert f"programs are kept in {tmp_path}" in search.explain()
+
+
+def test_explain_says_why_programs_are_not_kept(iris, tmp_path, monkeypatch) -> None:
+    search = GridSearchCV(MLP, {"learning_rate": [0.1]}, cv=2, refit=False).fit(*iris)
+    monkeypatch.setenv("KERASHP_CACHE", str(tmp_path))
+    monkeypatch.setattr(backend(), "OBSTACLE_TO_COMPILED", "TF_XLA_FLAGS is set")
+    assert search.explain().endswith("traced, not as XLA compiles them: TF_XLA_FLAGS is set")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KERASHP_CACHE", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="does not keep compiled programs"):
+        assert search.explain().endswith("not kept for other processes: there is no folder for them")
+
+
+@pytest.mark.slow
+def test_explain_counts_what_workers_prepare(iris, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("KERASHP_CACHE", str(tmp_path))
+    search = GridSearchCV(MLP, {"activation": ["relu", "tanh"]}, cv=2, refit=False, n_jobs=2)
+    traced, loaded = _settled(search.fit(*iris))
+    assert traced >= 2
+    assert loaded == 0
+    get_reusable_executor().shutdown()
+    assert _settled(search.fit(*iris)) == (0, traced)

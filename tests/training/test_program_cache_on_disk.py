@@ -18,7 +18,7 @@ import kerashp
 from kerashp import _cache_folder, build_model
 from kerashp.training import clear_cache
 from kerashp.training._engine import program_files
-from kerashp.training._engine.preparation import Preparation, total
+from kerashp.training._engine.preparation import Preparation, preparation_so_far
 from kerashp.training._runtime.backend import backend
 
 ROWS = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
@@ -37,9 +37,9 @@ def _trained(model: Any) -> tuple[list[np.ndarray], Preparation]:
     """The weights after a short training from the same weights, and what it prepared."""
     for weight in model.weights:
         weight.assign(np.full(weight.shape, 0.1))
-    before = total()
+    before = preparation_so_far()
     kerashp.fit(model, ROWS, TARGETS, epochs=2, batch_size=16, shuffle=False, verbose=0)
-    return model.get_weights(), total() - before
+    return model.get_weights(), preparation_so_far() - before
 
 
 def _model() -> keras.Model:
@@ -189,7 +189,7 @@ import keras
 import numpy as np
 from kerashp import build_model
 from kerashp.training import Population, Member, clear_cache
-from kerashp.training._engine.preparation import total
+from kerashp.training._engine.preparation import preparation_so_far
 from kerashp.training._keras import modes
 assert os.environ.get("TF_XLA_FLAGS") == before
 modes._KEPT_PAYS_FROM = modes._PAYS_FROM = 0
@@ -209,7 +209,7 @@ digest = hashlib.sha256()
 for model in models:
     for weight in model.get_weights():
         digest.update(weight.tobytes())
-total = total()
+total = preparation_so_far()
 print(json.dumps([digest.hexdigest(), total.traced, total.compiled, total.loaded]))
 """
 

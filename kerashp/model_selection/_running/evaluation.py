@@ -31,7 +31,7 @@ from kerashp.model_selection._running.processes import n_workers_of_a_machine, s
 from kerashp.model_selection._running.progress import Bar
 from kerashp.model_selection._running.worker import GroupOutcome, complete_groups, run_group
 from kerashp.model_selection._storage.protocol import SearchStorage
-from kerashp.training import measured
+from kerashp.training import Preparation, measured, preparation_so_far
 
 _SHARE_OF_MEMORY = 0.5
 _LONGEST = 60.0  # seconds of one core that a group trains, roughly, so that some groups end before others
@@ -94,6 +94,8 @@ class Evaluation:
         self.plan: Plan | None = None
         self.finished: list[bool] = []
         self.seconds = Seconds()
+        self._prepared_before = preparation_so_far()
+        self._prepared_by_workers = Preparation()
         self.epochs_saved = 0
         self.trained: list[Group] = []
         self.max_memory = max_memory or _default_memory()
@@ -108,6 +110,11 @@ class Evaluation:
         self._preflight = preflight
         self._continuation = Continuation(storage, resource)
         self._lost_fits: list[FitId] = []
+
+    @property
+    def preparation(self) -> Preparation:
+        """What was traced, compiled and loaded since this evaluation began, in all processes."""
+        return preparation_so_far() - self._prepared_before + self._prepared_by_workers
 
     def results(self, tasks: Sequence[Task]) -> list[FitResult]:
         """The results of the candidates that are finished.
@@ -256,6 +263,8 @@ class Evaluation:
                     self._keep_lost(of_job, outcome)
                     outcome = GroupOutcome({}, {}, None, {})
                 self.seconds.add(outcome.seconds)
+                if outcome.process != os.getpid():
+                    self._prepared_by_workers += outcome.preparation
                 if group is not None and outcome.reason is not None:
                     divided.append((group, outcome.reason))
                 self._keep(of_job, outcome, bar)

@@ -1,7 +1,8 @@
 """The work of a worker: one group, or fits that train separately."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kerashp.estimators._training.handover import training_for
 from kerashp.model_selection._fits.deadline import Deadline, Stopped
@@ -14,7 +15,7 @@ from kerashp.model_selection._running.local import Divided, LocalRunner, Seconds
 from kerashp.model_selection._running.progress import Bar
 from kerashp.model_selection._running.stacked import States
 from kerashp.model_selection._storage.protocol import Storage
-from kerashp.training import n_cores
+from kerashp.training import Preparation, n_cores, preparation_so_far
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,20 @@ class GroupOutcome:
     seconds: dict[str, float]
     reason: str | None  # why the fits did not train together
     states: States
+    preparation: Preparation = field(default_factory=Preparation)
+    process: int = field(default_factory=os.getpid)
 
 
 def run_group(
     tasks: Sequence[Task], group: Group | None, storage: Storage, end: float | None
 ) -> GroupOutcome:
     """Train and score the tasks of a group; if there is none, each task separately."""
+    before = preparation_so_far()
+    outcome = _outcome(tasks, group, storage, end)
+    return replace(outcome, preparation=preparation_so_far() - before)
+
+
+def _outcome(tasks: Sequence[Task], group: Group | None, storage: Storage, end: float | None) -> GroupOutcome:
     seconds, deadline = Seconds(), Deadline(end)
     tasks = [replace(task, paused=storage.state(task.fit_id) or task.paused) for task in tasks]
     runner = LocalRunner(storage, deadline, Bar(False, 0), seconds)

@@ -54,6 +54,6 @@ def record(preparation: Preparation) -> None:
         _total += preparation
 
 
-def total() -> Preparation:
-    """What this process has prepared so far."""
+def preparation_so_far() -> Preparation:
+    """What this process has prepared since it began."""
     return _total

@@ -6,11 +6,12 @@ from collections.abc import MutableMapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from kerashp._cache_folder import cache_folder
+from kerashp._cache_folder import cache_folder, is_off
 from kerashp._compat.keras import loss_tracker
 from kerashp.training._engine.program import Layout, Program
 from kerashp.training._keras.identity import identity
 from kerashp.training._keras.numbers import Number
+from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.devices import pinned_device
 
 _MAX_PROGRAMS = 64
@@ -71,3 +72,15 @@ def clear_cache(*, disk: bool = False) -> None:
     folder = cache_folder() if disk else None
     if folder is not None:
         folder.clear()
+
+
+def program_cache_description() -> str:
+    """Where programs are kept for other processes, and what is not kept, in one line."""
+    folder, obstacle = cache_folder(), backend().OBSTACLE_TO_COMPILED
+    if is_off():
+        return "the program cache is turned off by KERASHP_CACHE=off"
+    if folder is None:
+        return "programs are not kept for other processes: there is no folder for them"
+    if obstacle is not None:
+        return f"programs are kept in {folder.path} as they are traced, not as XLA compiles them: {obstacle}"
+    return f"programs are kept in {folder.path}"
