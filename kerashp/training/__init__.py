@@ -13,7 +13,7 @@ from kerashp.training._keras.modes import Mode, mode_of
 from kerashp.training._keras.obstacles import obstacle
 from kerashp.training._keras.rowwise import is_rowwise
 from kerashp.training._members.member import Member, Paused, Trained
-from kerashp.training._members.room import Room, units_of
+from kerashp.training._members.room import Room, deepened, dense_of, last_hidden_weights, units_of
 from kerashp.training._members.variant import Variant
 from kerashp.training._population import Population
 from kerashp.training._runtime.backend import backend, supported
@@ -50,11 +50,14 @@ __all__ = [
     "block_size",
     "check_fork",
     "clear_cache",
+    "deepened",
+    "dense_of",
     "fit",
     "graph_shape",
     "is_only_a_schedule",
     "is_rowwise",
     "isolated",
+    "last_hidden_weights",
     "measured",
     "mode_of",
     "n_cores",

@@ -13,11 +13,11 @@ from kerashp._statistics import normalization_of
 from kerashp.training._keras.modes import Mode
 from kerashp.training._keras.obstacles import of_model
 from kerashp.training._members.member import Member, starting_model
-from kerashp.training._members.room import Room, dense_of
+from kerashp.training._members.room import Room, dense_of, missing_layers
 from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.portions import Portions
 from kerashp.training._stacking.step import variables_of
-from kerashp.training._stacking.template import graph_shape
+from kerashp.training._stacking.template import graph_shape, n_repeated
 
 CHECK = Arguments("Population")
 
@@ -42,12 +42,11 @@ def check_room(room: Any, members: Sequence[Member]) -> None:
     if not isinstance(room, Room):
         raise CHECK.wrong_type("room", "a kerashp.training.Room or None", room)
     CHECK.integer("room.n_members", room.n_members, at_least=1)
-    model = members[0].model
+    CHECK.integer("room.spare_layers", room.spare_layers, at_least=0)
+    model = max((member.model for member in members), key=lambda model: len(dense_of(model)))
     layers = dense_of(model)
-    if not len(room.units) == len(room.spare) == len(layers):
-        raise ValueError(
-            f"Population: room must have units and spare for each of {len(layers)} Dense layers; got {room}"
-        )
+    _check_depth(room, model, len(layers))
+    layers = [*layers[:-1], *layers[-2:-1] * (len(room.units) - len(layers)), *layers[-1:]]
     padded = paddable_layers(model) if any(room.spare) and graph_shape(model) else []
     for layer, spare in zip(layers, room.spare, strict=True):
         if spare and layer.name not in padded:
@@ -61,6 +60,23 @@ def check_room(room: Any, members: Sequence[Member]) -> None:
                 f"Population: room must be as wide as all members, or wider where it has spare units; "
                 f"members[{index}].model has Dense layers of {member.units} units, got {room}"
             )
+
+
+def _check_depth(room: Room, model: Any, n_layers: int) -> None:
+    """Refuse a room that is less deep than a model, or deeper where models cannot lack hidden layers."""
+    n_more, n_missing = len(room.units) - n_layers, room.spare_layers
+    least = 0 if n_more == n_missing == 0 else n_layers - n_repeated(model) + 1
+    is_deep_enough = n_more == 0 or (n_more > 0 and least <= n_layers)
+    if len(room.units) != len(room.spare) or not is_deep_enough:
+        raise ValueError(
+            f"Population: room must have units and spare for each of {n_layers} Dense layers; got {room}"
+        )
+    missing = missing_layers(len(room.units), n_missing)
+    if len(room.units) - n_missing < least or not all(room.spare[index] for index in missing):
+        raise ValueError(
+            "Population: room.spare_layers must count hidden layers with spare units that models of this "
+            f"graph shape may lack; got {room}"
+        )
 
 
 def check_stackable(room: Room, mode: Mode) -> None:

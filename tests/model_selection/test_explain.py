@@ -41,8 +41,8 @@ def own_code(units: int = 3) -> keras.Model:
         ({"batch_size": [30, 40, 41]}, ["batch_size 30 instead of 41", "batch_size 40 instead of 30"]),
         ({"activation": ["relu", "tanh"]}, ["group 0 differs from group 1: activation relu instead of tanh"]),
         (
-            {"n_hidden": [1, 2], "optimizer": ["sgd"]},
-            [": layers InputLayer, Normalization, Dense, Dense, Dense instead of"],
+            {"n_hidden": [0, 1], "optimizer": ["sgd"]},
+            [": layers InputLayer, Normalization, Dense, Dense instead of"],
         ),
         ({"optimizer": ["sgd", "adam"]}, ["optimizer Adam instead of SGD", "optimizer SGD instead of Adam"]),
         ({"clipnorm": [1.0, None]}, ["clipnorm 1.0 instead of None", "clipnorm None instead of 1.0"]),
@@ -60,6 +60,15 @@ def test_each_group_says_what_separates_it_from_the_one_most_like_it(
     for words in message:
         assert words in text
     assert sum(line.startswith("group ") for line in text.splitlines()[1:]) == len(search.plan_.groups)
+
+
+def test_a_group_of_several_depths_says_which(iris) -> None:
+    space = {"n_hidden": [2, 3, 1], "n_neurons": [4, 6]}
+    search = GridSearchCV(MLP, space, cv=2, refit=False).fit(*iris)
+    (group,) = search.plan_.groups
+    assert group.graph == "Normalization, Dense 6, Dense 6, Dense 6, Dense 3 (2 to 4 Dense)"
+    assert group.n_weights == 135
+    assert group.padding == pytest.approx(1 - np.mean([35, 51, 55, 93, 75, 135]) / 135)
 
 
 COSTS = Costs(1.5, 0.75, 4e-5, 5e-6, 4e10)  # those of a machine, so that others plan alike

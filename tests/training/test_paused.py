@@ -27,19 +27,21 @@ def data() -> tuple[np.ndarray, np.ndarray]:
     return X, np.tanh(X[:, :1] - X[:, 1:2])
 
 
-def mlp(n_neurons: int, rate: float, dropout: float) -> Any:
+def mlp(n_neurons: int, rate: float, dropout: float, n_hidden: int = 1) -> Any:
     keras.utils.set_random_seed(n_neurons)
-    return build_model(1, n_neurons, rate, 4, optimizer="adam", dropout=dropout, batch_normalization=True)
+    return build_model(
+        n_hidden, n_neurons, rate, 4, optimizer="adam", dropout=dropout, batch_normalization=True
+    )
 
 
 def varied() -> list[Member]:
-    """Widths, dropout, statistics, Adam's state, rows, early stopping, schedules, the order of the rows."""
+    """Widths, depths, dropout, statistics, Adam's state, rows, stopping, schedules, the order of the rows."""
     stopping = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
     halves = {"rows": np.arange(40), "validation_rows": np.arange(40, N_ROWS)}
     return [
         Member(mlp(5, 0.01, 0.2), random_state=0, **halves, early_stopping=stopping),
         Member(mlp(9, 0.3, 0.1), random_state=1, **halves, early_stopping=stopping),
-        Member(mlp(9, 0.02, 0.3), random_state=2, **halves, schedule=CosineRestarts(2)),
+        Member(mlp(9, 0.02, 0.3, 2), random_state=2, **halves, schedule=CosineRestarts(2)),
         Member(mlp(4, 0.01, 0.2), random_state=np.random.default_rng(3), **halves),
     ]
 

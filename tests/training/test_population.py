@@ -20,6 +20,7 @@ EPOCHS = 4
 WITHIN = 1e-5
 RATES = (0.02, 0.01, 0.004)
 WIDTHS = (5, 9)
+ORTHOGONAL = keras.regularizers.OrthogonalRegularizer(mode="columns")
 
 
 @pytest.fixture(autouse=True)
@@ -277,6 +278,137 @@ def test_populations_of_one_room_share_one_program(compiles: list[Any]) -> None:
         population = Population(members, *table(), batch_size=BATCH_SIZE, room=room)
         assert [len(trained.history["loss"]) for trained in population.train(2)] == [2] * len(widths)
     assert len(compiles) == 1
+
+
+# Depths.
+
+SGD = keras.optimizers.SGD
+DEPTHS = ((5,), (9, 6, 7), (7, 8))  # a member that lacks layers may be wider than these
+
+
+def of_depths(part: Callable[[int], list[Any]], optimizer: Callable[[float], Any]) -> list[Callable[[], Any]]:
+    """Models of hidden layers with these parts."""
+
+    def maker(widths: tuple[int, ...], rate: float) -> Any:
+        return compiled(stack(*[layer for width in widths for layer in part(width)]), optimizer(rate))
+
+    return [lambda own=own: maker(*own) for own in zip(DEPTHS, RATES, strict=True)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_depths_under_every_optimizer(name: str) -> None:
+    makers = of_depths(lambda n: [layers.Dense(n, "tanh")], OPTIMIZERS[name])
+    check(makers, table(), [{"rows": rows} for rows in folds(3)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for names in ACTIVATIONS for name in names])
+def test_depths_under_every_activation(name: str) -> None:
+    initializer = keras.initializers.RandomNormal(stddev=0.1)  # three exponentials overflow soon
+    check(of_depths(lambda n: [layers.Dense(n, name, kernel_initializer=initializer)], SGD), table())
+
+
+PARTS: dict[str, Callable[[int], list[Any]]] = {
+    "plain": lambda n: [layers.Dense(n, "tanh")],
+    "an activation by itself": lambda n: [layers.Dense(n, use_bias=False), layers.Activation("selu")],
+    "batch normalization": lambda n: [
+        layers.Dense(n, use_bias=False),
+        layers.BatchNormalization(),
+        layers.Activation("tanh"),
+        layers.Dropout(0.02 * n),
+    ],
+    "layer normalization": lambda n: [layers.Dense(n, "sigmoid"), layers.LayerNormalization()],
+    "dropout": lambda n: [layers.Dense(n, "sigmoid"), layers.Dropout(0.02 * n)],
+    "penalties": lambda n: [
+        layers.Dense(
+            n,
+            "tanh",
+            kernel_regularizer=keras.regularizers.L1(n / 1e3),
+            bias_regularizer=keras.regularizers.L2(n / 1e2),
+            activity_regularizer=keras.regularizers.L2(n / 1e2),
+        )
+    ],
+    "penalties of activations": lambda n: [
+        layers.Dense(n),
+        layers.Activation("tanh", activity_regularizer=keras.regularizers.L1(n / 1e3)),
+    ],
+    "constraints": lambda n: [layers.Dense(n, "tanh", kernel_constraint="unit_norm")],
+    "frozen": lambda n: [layers.Dense(n, "tanh", trainable=False), layers.LayerNormalization()],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PARTS)
+def test_depths_of_every_part(name: str) -> None:
+    makers = of_depths(PARTS[name], lambda rate: keras.optimizers.AdamW(rate / 2, weight_decay=0.1))
+    check(makers, table(), [{"rows": rows[:140]} for rows in folds(3)], epochs=2)
+
+
+@pytest.mark.slow
+def test_depths_in_double_precision() -> None:
+    with isolated(dtype="float64"):
+        X, y = table()
+        makers = of_depths(PARTS["batch normalization"], keras.optimizers.Adam)
+        check(makers, (X.astype("float64"), y.astype("float64")), within=1e-10)
+
+
+def test_depths_with_early_stopping() -> None:
+    data = rng().normal(size=(N_ROWS, 6)), rng().normal(size=(N_ROWS, 1))  # nothing to learn
+    makers = of_depths(PARTS["dropout"], keras.optimizers.Adam)
+    rows = {"rows": np.arange(60), "validation_rows": np.arange(60, N_ROWS)}
+    trained = check(makers, data, [rows | {"early_stopping": stopping()}] * 3, epochs=25)
+    assert len({member.n_epochs for member in trained}) > 1
+
+
+def test_depths_after_layers_unlike_the_others() -> None:
+    X = rng().normal(size=(N_ROWS, 4, 3)).astype("float32")
+
+    def maker(depth: int) -> Any:
+        hidden = [layers.Dense(4 + depth, "tanh") for _ in range(depth)]
+        return compiled(stack(layers.Dense(6, "softmax"), layers.Flatten(), *hidden, shape=(4, 3)))
+
+    check([lambda depth=depth: maker(depth) for depth in (1, 3)], (X, X.mean(axis=(1, 2))[:, None]))
+
+
+def test_depths_of_sequences() -> None:
+    X = rng().normal(size=(N_ROWS, 4, 3)).astype("float32")
+    makers = [
+        lambda depth=depth: compiled(
+            stack(*[layers.Dense(4 + depth, "tanh") for _ in range(depth)], shape=(4, 3))
+        )
+        for depth in (1, 2)
+    ]
+    check(makers, (X, X.mean(axis=2, keepdims=True)))
+
+
+@pytest.mark.parametrize("name", ["plain", "batch normalization", "dropout", "penalties"])
+def test_a_room_deeper_than_all(name: str) -> None:
+    room = Room(3, (9, 9, 8, 8, 1), (True, True, True, True, False), spare_layers=3)
+    check(of_depths(PARTS[name], keras.optimizers.Adam)[::2], table(), epochs=2, room=room)
+
+
+def test_a_room_for_other_depths_that_no_member_has() -> None:
+    makers = [lambda width=width: build_model(2, width, 0.02, 6) for width in (9, 9)]
+    check(makers, table(), room=Room(2, (9, 9, 1), (True, True, False), spare_layers=1))
+
+
+def test_populations_of_other_depths_share_one_program(compiles: list[Any]) -> None:
+    room = Room.of([(9, 1), (5, 6, 7, 1)], n_members=2)
+    for depths in ((1, 3), (2,), (1, 1, 1)):
+        models = made([lambda depth=depth: build_model(depth, 5, 0.02, 6) for depth in depths])
+        population = Population([Member(model) for model in models], *table(), batch_size=16, room=room)
+        assert [trained.n_epochs for trained in population.train(2)] == [2] * len(depths)
+    assert len(compiles) == 1
+
+
+def test_members_of_other_depths_predict_what_their_models_would() -> None:
+    X, y = table()
+    models = made(of_depths(PARTS["batch normalization"], keras.optimizers.SGD))
+    population = Population([Member(model) for model in models], X, y)
+    population.train(3)
+    for index, outputs in enumerate(population.predict(X, [0, 1, 2])):
+        np.testing.assert_allclose(outputs, population.write(index).predict(X, verbose=0), atol=1e-6)
 
 
 # What is only a number.
@@ -704,7 +836,9 @@ def test_rates_of_dropouts_that_draw_for_themselves_split() -> None:
         ({}, {"dropout": 0.5, "l1": 0.1, "l2": 0.1, "n_neurons": 3}, True),
         ({"activation": "softmax"}, {"activation": "softmax", "n_neurons": 3}, True),
         ({"n_neurons": (4, 5)}, {"n_neurons": (5, 4)}, True),
-        ({}, {"n_hidden": 2}, False),
+        ({}, {"n_hidden": 3, "n_neurons": 4, "dropout": 0.2}, True),
+        ({"batch_normalization": True}, {"batch_normalization": True, "n_hidden": 2}, True),
+        ({}, {"n_hidden": 0}, False),
         ({}, {"activation": "tanh"}, False),
         ({}, {"optimizer": "adam"}, False),
         ({}, {"clipnorm": 1.0}, False),
@@ -713,11 +847,39 @@ def test_rates_of_dropouts_that_draw_for_themselves_split() -> None:
         ({"optimizer": "muon"}, {"optimizer": "muon", "learning_rate": 0.5}, True),
         ({"optimizer": "muon"}, {"optimizer": "muon", "n_neurons": 3}, False),
         ({"optimizer": "adafactor"}, {"optimizer": "adafactor", "n_neurons": 3}, False),
+        ({"optimizer": "adafactor"}, {"optimizer": "adafactor", "n_hidden": 2}, False),
     ],
 )
 def test_graph_shapes(one: dict[str, Any], other: dict[str, Any], alike: bool) -> None:
     shapes = [graph_shape(build_model(**{"n_hidden": 1, **own})) for own in (one, other)]
     assert (shapes[0] == shapes[1]) is alike
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        (["relu"], ["relu"] * 3, True),
+        (["tanh", "relu"], ["tanh", "relu", "relu"], True),
+        (["tanh", "relu"], ["relu"], False),
+        (["tanh", "relu"], ["tanh", "relu", "tanh"], False),
+    ],
+)
+def test_graph_shapes_of_hidden_layers(one: list[str], other: list[str], alike: bool) -> None:
+    shapes = [graph_shape(compiled(stack(*[layers.Dense(4, name) for name in own]))) for own in (one, other)]
+    assert (shapes[0] == shapes[1]) is alike
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.Dense(4, kernel_regularizer=ORTHOGONAL),
+        lambda: layers.Dense(4, "glu"),
+        lambda: layers.Dropout(0.1, noise_shape=(None, 6)),
+    ],
+)
+def test_depths_that_cannot_be_masked_split(layer: Callable[[], Any]) -> None:
+    shapes = [graph_shape(compiled(stack(*[layer() for _ in range(depth)]))) for depth in (1, 2)]
+    assert shapes[0] != shapes[1]
 
 
 def test_code_of_ones_own_has_no_graph_shape() -> None:
@@ -733,9 +895,6 @@ def test_widths_of_outputs_split_and_hidden_ones_do_not() -> None:
 
     assert shape(4, 3) == shape(7, 3)
     assert shape(4, 3) != shape(4, 5)
-
-
-ORTHOGONAL = keras.regularizers.OrthogonalRegularizer(mode="columns")
 
 
 @pytest.mark.parametrize(
@@ -760,7 +919,7 @@ def test_widths_that_cannot_be_padded_split(layer: Callable[[int], Any]) -> None
     ("members", "options", "message"),
     [
         (list, {}, "members must have at least one Member"),
-        (lambda: [Member(m) for m in (*made(mlps(0.1)), build_model(2, 8, 0.1, 6))], {}, "one graph shape"),
+        (lambda: [Member(m) for m in (*made(mlps(0.1)), build_model(0, 8, 0.1, 6))], {}, "one graph shape"),
         (lambda: [Member(made(mlps(0.1))[0], rows=[0, 999])], {}, "rows must be from 0 to 209; got 0 to 999"),
         (lambda: [Member(made(mlps(0.1))[0], rows=[])], {}, "rows must be indices of rows"),
         (lambda: [Member(made(mlps(0.1))[0], rows=[True] * N_ROWS)], {}, "rows must be indices of rows"),
@@ -789,6 +948,31 @@ def test_widths_that_cannot_be_padded_split(layer: Callable[[int], Any]) -> None
             lambda: [Member(made(mlps(0.1))[0])],
             {"room": Room(1, (8, 1), (False,))},
             "room must have units and spare for each of 2 Dense layers; got",
+        ),
+        (
+            lambda: [Member(build_model(2, 8, input_shape=6))],
+            {"room": Room(1, (8, 1), (True, False))},
+            "room must have units and spare for each of 3 Dense layers; got",
+        ),
+        (
+            lambda: [Member(build_model(2, (8, 9), input_shape=6, optimizer="adafactor"))],
+            {"room": Room(1, (8, 9, 9, 1), (False, False, False, False))},
+            "room must have units and spare for each of 3 Dense layers; got",
+        ),
+        (
+            lambda: [Member(build_model(2, 8, input_shape=6))],
+            {"room": Room(1, (8, 8, 1), (True, True, False), spare_layers=2)},
+            "room.spare_layers must count hidden layers with spare units that models of this graph shape may",
+        ),
+        (
+            lambda: [Member(build_model(2, 8, input_shape=6))],
+            {"room": Room(1, (8, 8, 1), (False, False, False), spare_layers=1)},
+            "room.spare_layers must count hidden layers with spare units that models of this graph shape may",
+        ),
+        (
+            lambda: [Member(build_model(1, 8, input_shape=6))],
+            {"room": Room(1, (8, 8, 1), (True, True, False))},
+            r"members\[0\].model has Dense layers of \(8, 1\) units",
         ),
         (
             lambda: [Member(_sparing("bias"))],

@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
-from keras.layers import Dense
 
 from kerashp._compat.keras import flatten_layers
 from kerashp.model_selection._planning.data_pool import DataPool
@@ -15,13 +14,16 @@ from kerashp.model_selection._planning.fingerprint import fingerprint
 from kerashp.model_selection._planning.plan import Alone, Group, Plan
 from kerashp.model_selection._planning.prepare import PreparedFit
 from kerashp.model_selection._planning.traits import traits_of
-from kerashp.training import Costs, Room, n_cores, roomier, weight_shapes
+from kerashp.model_selection._planning.workload import Workload, count_weights
+from kerashp.training import Costs, Room, dense_of, n_cores, roomier, weight_shapes
 
 _MOST_SIZES = 128
 _ITEM = 4  # bytes of a number
 _FULL = 16  # members that a core trains as fast as it can
 _COPIES = 4  # of a member's weights: themselves, gradients, the best so far, and those in transfer
 _ROOMIER = 2  # a room of widths that are rounded up has at most so many times the weights
+
+_Bucket = tuple[list[PreparedFit], Group | None]  # fits, and the earlier group whose program trains them
 
 
 @dataclass(frozen=True)
@@ -94,19 +96,28 @@ def _on_cores(groups: Sequence[tuple[Group, Callable[[], Group] | None]], has_de
     return placed
 
 
-def _buckets(
-    fits: list[PreparedFit], costs: Costs, programs: Sequence[Group]
-) -> list[tuple[list[PreparedFit], Group | None]]:
-    """Fits of one graph shape in buckets of similar widths: the cheapest division of those sorted by size.
+def _buckets(fits: list[PreparedFit], costs: Costs, programs: Sequence[Group]) -> list[_Bucket]:
+    """Fits of one graph shape in buckets of similar sizes: the cheapest division.
 
-    A bucket computes every member as wide as its widest, and costs a compile; or it is trained by the program
-    of an earlier group that has room for it.
+    A bucket computes every member as wide and as deep as its widest and deepest, and costs a compile; or it
+    is trained by the program of an earlier group that has room for it.
     """
     by_shapes: dict[bytes, list[PreparedFit]] = {}
     for fit in fits:
         by_shapes.setdefault(fit.shapes.tobytes(), []).append(fit)
-    sizes = _merged_sizes(sorted(by_shapes.values(), key=lambda alike: _count_weights(alike[0].shapes)))
-    workloads = [_Workload.of(alike) for alike in sizes]
+    by_size = sorted(by_shapes.values(), key=lambda alike: count_weights(alike[0].shapes))
+    by_depth = sorted(by_size, key=lambda alike: len(alike[0].units))
+    orders = [by_size] if by_depth == by_size else [by_size, by_depth]
+    divisions = [_cheapest_division(order, costs, programs) for order in orders]
+    return min(divisions, key=lambda division: division[0])[1]
+
+
+def _cheapest_division(
+    sizes: list[list[PreparedFit]], costs: Costs, programs: Sequence[Group]
+) -> tuple[float, list[_Bucket]]:
+    """The seconds of the cheapest division of fits in this order, and its buckets."""
+    sizes = _merged_sizes(sizes)
+    workloads = [Workload.of(alike) for alike in sizes]
     lowest: list[float] = [0.0]  # seconds of the sizes before
     choices: list[tuple[int, Group | None]] = [(0, None)]  # where the bucket that ends here begins
     for end in range(1, len(sizes) + 1):
@@ -124,7 +135,7 @@ def _buckets(
         begin, program = choices[end]
         buckets.append(([fit for alike in sizes[begin:end] for fit in alike], program))
         end = begin
-    return buckets
+    return lowest[-1], buckets
 
 
 def _merged_sizes(sizes: list[list[PreparedFit]]) -> list[list[PreparedFit]]:
@@ -136,71 +147,6 @@ def _merged_sizes(sizes: list[list[PreparedFit]]) -> list[list[PreparedFit]]:
     ]
 
 
-class _Workload(NamedTuple):
-    """What fits need if they train as one group."""
-
-    shapes: np.ndarray  # of the weights of the widest member
-    units: np.ndarray  # of the Dense layers of the widest member
-    fewest: np.ndarray  # of these units
-    n_members: int
-    n_steps: int  # of all members
-    batch_size: int
-    validates: bool
-
-    @classmethod
-    def of(cls, fits: Sequence[PreparedFit]) -> "_Workload":
-        n_steps = sum(fit.n_epochs * fit.n_steps for fit in fits)
-        shapes = np.max([fit.shapes for fit in fits], axis=0)
-        units = np.array([fit.units for fit in fits], int)
-        batch_size = max(fit.batch_size for fit in fits)
-        validates = any(fit.validation is not None for fit in fits)
-        return cls(shapes, units.max(axis=0), units.min(axis=0), len(fits), n_steps, batch_size, validates)
-
-    def joined(self, other: "_Workload") -> "_Workload":
-        return _Workload(
-            np.maximum(self.shapes, other.shapes),
-            np.maximum(self.units, other.units),
-            np.minimum(self.fewest, other.fewest),
-            self.n_members + other.n_members,
-            self.n_steps + other.n_steps,
-            max(self.batch_size, other.batch_size),
-            self.validates or other.validates,
-        )
-
-    @property
-    def n_weights(self) -> int:
-        return _count_weights(self.shapes)
-
-    @property
-    def n_layers(self) -> int:
-        return int((np.count_nonzero(self.shapes > 1, axis=1) > 1).sum())
-
-    def seconds(self, costs: Costs, n_weights: int | None = None) -> float:
-        """To compile and to train, with `n_weights` a member if that is more than the widest needs."""
-        steps, n_weights = self.n_steps / self.n_members, n_weights or self.n_weights
-        training = costs.training(self.n_members, self.n_layers, n_weights, self.batch_size, steps)
-        return costs.compiling(self.n_layers) + training
-
-    def seconds_by(self, program: Group, costs: Costs) -> float:
-        """To train by an earlier group's program, whose blocks are filled up; infinite if it has no room."""
-        room = program.room
-        has_room = room.holds(tuple(self.units.tolist())) and room.holds(tuple(self.fewest.tolist()))
-        if not has_room or self.batch_size != program.batch_size or self.validates > room.validates:
-            return math.inf
-        size, steps = room.n_members, self.n_steps / self.n_members
-        n_members = room.n_blocks(self.n_members) * size
-        return costs.training(n_members, self.n_layers, program.n_weights, self.batch_size, steps, size)
-
-    def fastest(self, costs: Costs, programs: Sequence[Group]) -> tuple[float, Group | None]:
-        """The seconds by a new program (None), or by that of an earlier group if that takes less."""
-        options = [(self.seconds_by(program, costs), program) for program in programs]
-        return min([(self.seconds(costs), None), *options], key=lambda option: option[0])
-
-
-def _count_weights(shapes: np.ndarray) -> int:
-    return int(shapes.prod(axis=1).sum())
-
-
 def _parts_that_fit(
     fits: list[PreparedFit], program: Group | None, pool: DataPool, options: PlanningOptions
 ) -> list[list[PreparedFit]]:
@@ -209,7 +155,7 @@ def _parts_that_fit(
     for fit in fits:
         by_model.setdefault(id(fit.network), []).append(fit)
     memory = max(options.max_memory - pool.n_bytes(_data_blocks(fits)), 1)
-    workload, n_members = _Workload.of(fits), len(fits)
+    workload, n_members = Workload.of(fits), len(fits)
     n_weights = workload.n_weights * (_ROOMIER if options.widths_vary else 1)
     if program is not None:
         n_weights = program.n_weights
@@ -228,7 +174,7 @@ def _data_blocks(fits: Sequence[PreparedFit]) -> set[int]:
 def _member_bytes(fits: Sequence[PreparedFit], n_weights: int, pool: DataPool) -> int:
     model = fits[0].model
     slots = len(model.optimizer.variables) / max(1, len(model.trainable_variables))
-    workload = _Workload.of(fits)
+    workload = Workload.of(fits)
     outputs = workload.batch_size * int(workload.shapes[:, -1].sum())
     is_weighted = any(subset.weight is not None for fit in fits for subset in fit.row_subsets)
     n_rows = sum(map(pool.n_rows, _data_blocks(fits)))
@@ -264,8 +210,8 @@ class _GroupDescription:
 
     def group(self, fits: list[PreparedFit], program: Group | None) -> Group:
         """The group of these fits; it has the room of the earlier group whose program trains it, if any."""
-        workload = _Workload.of(fits)
-        needed = float(np.mean([_count_weights(fit.shapes) for fit in fits]))
+        workload = Workload.of(fits)
+        needed = float(np.mean([count_weights(fit.shapes) for fit in fits]))
         costs = self.options.costs
         if program is None:
             room, n_weights, seconds = _new_room(fits, workload, self.options)
@@ -274,7 +220,7 @@ class _GroupDescription:
         data_bytes = self.pool.n_bytes(_data_blocks(fits))
         return Group(
             fits=tuple(fit.task.fit_id for fit in fits),
-            graph=_graph_summary(max(fits, key=lambda fit: _count_weights(fit.shapes))),
+            graph=_graph_summary(fits, workload),
             batch_size=workload.batch_size,
             n_weights=n_weights,
             padding=1 - needed / n_weights,
@@ -285,12 +231,12 @@ class _GroupDescription:
             kind=self.kind,
             one_by_one=self.one_by_one,
             stackable=self.stackable,
-            traits=traits_of(fits[0], tuple(workload.units.tolist())),
+            traits=traits_of(fits[0], workload.units),
         )
 
 
 def _new_room(
-    fits: list[PreparedFit], workload: _Workload, options: PlanningOptions
+    fits: list[PreparedFit], workload: Workload, options: PlanningOptions
 ) -> tuple[Room, int, float]:
     """The room of a new program, the weights of a member in it, and the seconds to compile and to train.
 
@@ -300,7 +246,7 @@ def _new_room(
     seconds = workload.seconds(options.costs)
     if not options.widths_vary or fits[0].has_own_code:
         return exact, workload.n_weights, seconds
-    model = max(fits, key=lambda fit: _count_weights(fit.shapes)).model
+    model = _deepest_model(fits)
     room = roomier(model, exact)
     n_weights = sum(map(math.prod, weight_shapes(model, room)))
     seconds_of_wider = workload.seconds(options.costs, n_weights)
@@ -309,9 +255,17 @@ def _new_room(
     return room, n_weights, seconds_of_wider
 
 
-def _graph_summary(fit: PreparedFit) -> str:
-    units, words = iter(fit.units), []
-    for layer in flatten_layers(fit.model):
-        n_units = next(units) if type(layer) is Dense else getattr(layer, "units", "")
-        words.append(f"{type(layer).__name__} {n_units}".strip())
-    return ", ".join(word for word in words[1:] if word != "InputLayer")
+def _deepest_model(fits: Sequence[PreparedFit]) -> Any:
+    """The model with most layers, of those the one with most weights."""
+    return max(fits, key=lambda fit: (len(fit.units), count_weights(fit.shapes))).model
+
+
+def _graph_summary(fits: Sequence[PreparedFit], workload: Workload) -> str:
+    """The layers of the deepest model, with the units of the widest in each."""
+    model, widths = _deepest_model(fits), iter(workload.units)
+    layers = [layer for layer in flatten_layers(model) if layer is not model]
+    units = [next(widths) if layer in dense_of(model) else getattr(layer, "units", "") for layer in layers]
+    words = [f"{type(layer).__name__} {n}".strip() for layer, n in zip(layers, units, strict=True)]
+    text = ", ".join(word for word in words if word != "InputLayer")
+    deepest = len(workload.units)
+    return text if workload.shallowest == deepest else f"{text} ({workload.shallowest} to {deepest} Dense)"

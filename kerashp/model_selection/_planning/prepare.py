@@ -33,6 +33,7 @@ from kerashp.training import (
     is_only_a_schedule,
     is_rowwise,
     isolated,
+    last_hidden_weights,
     mode_of,
     obstacle,
     units_of,
@@ -120,6 +121,11 @@ class PreparedFit:
     def units(self) -> tuple[int, ...]:
         """The units of the Dense layers of its network."""
         return units_of(self.model) if self.variant is None else self.variant.units
+
+    @property
+    def last_hidden(self) -> slice:
+        """Which of the trained weights are of the last hidden layer."""
+        return last_hidden_weights(self.model)
 
     @cached_property
     def shapes(self) -> np.ndarray:

@@ -74,9 +74,16 @@ def state_of_record(record: Any) -> Paused:
 def _group_of_record(record: dict[str, Any]) -> Group:
     """A group, whose tuples are lists in the record."""
     room = record["room"]
-    room = Room(room["n_members"], tuple(room["units"]), tuple(room["spare"]), room["validates"])
+    room = Room(**room | {"units": tuple(room["units"]), "spare": tuple(room["spare"])})
     group = Group(**record | {"fits": tuple(map(_fit_of_record, record["fits"])), "room": room})
-    counts = (group.batch_size, group.n_weights, group.n_cores, room.n_members, *room.units)
+    counts = (
+        group.batch_size,
+        group.n_weights,
+        group.n_cores,
+        room.n_members,
+        room.spare_layers,
+        *room.units,
+    )
     _check_entry("counts of a group", counts, lambda numbers: all(map(_is_count, numbers)))
     _check_entry("one_by_one", group.one_by_one, lambda reason: reason is None or _is_text(reason))
     _check_entry(

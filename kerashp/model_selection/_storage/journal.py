@@ -28,7 +28,7 @@ from kerashp.model_selection._storage.records import Records, RecordsError, conn
 from kerashp.training import Paused
 
 # Rises with what records hold, and with modules of kerashp that move: fingerprints contain their names.
-_FORMAT = 4
+_FORMAT = 5
 
 
 class JournalError(Exception):

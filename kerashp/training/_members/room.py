@@ -13,10 +13,10 @@ Units = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Room:
-    """How large a population's program is: how many members a block has, and how wide they are.
+    """How large a population's program is: how many members a block has, and how wide and deep they are.
 
-    Populations of one room share one program, whatever the widths of their members, if all else is alike: see
-    `Population`.
+    Populations of one room share one program, whatever the widths and depths of their members, if all else is
+    alike: see `Population`.
 
     Parameters
     ----------
@@ -28,6 +28,9 @@ class Room:
         In which of these layers members may have fewer units.
     validates : bool, default=False
         Whether the program can validate, even if no member does.
+    spare_layers : int, default=0
+        How many of the last hidden Dense layers members may lack; these have spare units. A layer that a
+        member lacks passes on the outputs of the member's last hidden layer, and is as wide as that or wider.
 
     Examples
     --------
@@ -36,25 +39,35 @@ class Room:
     ((50, 1), (True, False))
     >>> room.holds((40, 1)), room.holds((60, 1)), room.holds((40, 2))
     (True, False, False)
+    >>> room = Room.of([(30, 1), (50, 20, 1)], n_members=6)
+    >>> room.units, room.spare_layers
+    ((50, 30, 1), 1)
+    >>> room.holds((30, 1)), room.holds((40, 1)), room.holds((9, 9, 9, 1))
+    (True, False, False)
     """
 
     n_members: int
     units: Units
     spare: tuple[bool, ...]
     validates: bool = False
+    spare_layers: int = 0
 
     @classmethod
     def of(cls, units: Sequence[Units], n_members: int, validates: bool = False) -> "Room":
         """The least room for members of these widths."""
-        layers = list(zip(*units, strict=True))
-        spare = tuple(len(set(widths)) > 1 for widths in layers)
-        return cls(n_members, tuple(map(max, layers)), spare, validates)
+        n_layers = max(map(len, units))
+        spare_layers = n_layers - min(map(len, units))
+        layers = list(zip(*[deepened(own_units, n_layers) for own_units in units], strict=True))
+        missing = missing_layers(n_layers, spare_layers)
+        spare = tuple(len(set(widths)) > 1 or index in missing for index, widths in enumerate(layers))
+        return cls(n_members, tuple(map(max, layers)), spare, validates, spare_layers)
 
     def holds(self, units: Units) -> bool:
         """Whether a member of these widths can be trained by such a program."""
-        return len(units) == len(self.units) and all(
+        n_layers = len(self.units)
+        return 0 <= n_layers - len(units) <= self.spare_layers and all(
             width == widest or (spare and width < widest)
-            for width, widest, spare in zip(units, self.units, self.spare, strict=True)
+            for width, widest, spare in zip(deepened(units, n_layers), self.units, self.spare, strict=True)
         )
 
     def n_blocks(self, n_members: int) -> int:
@@ -70,3 +83,37 @@ def units_of(model: Any) -> Units:
 def dense_of(model: Any) -> list[Any]:
     """The model's Dense layers, in its order."""
     return [layer for layer in flatten_layers(model) if type(layer) is keras.layers.Dense]
+
+
+def last_hidden_weights(model: Any) -> slice:
+    """Which of a model's trainable weights are of the last Dense before the output, and what follows it.
+
+    >>> from kerashp import build_model
+    >>> last_hidden_weights(build_model(3, 30))
+    slice(4, 6, None)
+    """
+    layers, dense = flatten_layers(model), dense_of(model)
+    if len(dense) < 2:
+        return slice(0, 0)
+    last_hidden = layers[layers.index(dense[-2]) : layers.index(dense[-1])]
+    own_weights = {id(variable) for layer in last_hidden for variable in layer.variables}
+    places = [index for index, v in enumerate(model.trainable_variables) if id(v) in own_weights]
+    return slice(places[0], places[-1] + 1) if places else slice(0, 0)
+
+
+def deepened(units: Units, n_layers: int) -> Units:
+    """The units of so many Dense layers, where those that a member lacks are as wide as its last hidden one.
+
+    >>> deepened((50, 20, 1), 5)
+    (50, 20, 20, 20, 1)
+    """
+    return units[:-1] + units[-2:-1] * (n_layers - len(units)) + units[-1:]
+
+
+def missing_layers(n_layers: int, n_missing: int) -> range:
+    """Which of the Dense layers are missing where the last `n_missing` hidden ones are.
+
+    >>> list(missing_layers(5, 2))
+    [2, 3]
+    """
+    return range(n_layers - 1 - n_missing, n_layers - 1)

@@ -1,9 +1,9 @@
-"""Hidden widths that differ by member: masks of the units that each has, and zeros in place of the others."""
+"""Hidden widths and depths that differ by member: masks of the units that each has, zeros for the others."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from typing import Any
 
 import keras
@@ -12,8 +12,9 @@ from keras import ops
 
 from kerashp._compat.keras import calls_of, flatten_layers
 from kerashp.training._keras.optimizers import excluded_from_weight_decay, ignores_padding
-from kerashp.training._members.room import dense_of
-from kerashp.training._runtime.temporary_values import temporary_values
+from kerashp.training._members.room import Room, dense_of
+from kerashp.training._runtime.temporary_values import Change, temporary_values
+from kerashp.training._stacking.repeated_layers import layers_that_can_be_missing
 
 PADDED = (
     keras.layers.Activation,
@@ -35,11 +36,13 @@ Axes = tuple[int | None, ...]  # for each axis the index of a mask, or None wher
 class Padding:
     """Which outputs of layers and which trainable weights of a model are padded, by the index of a mask.
 
-    The masks themselves, of shape `(n_members, width)`, differ by member.
+    The masks themselves, of shape `(n_members, width)`, differ by member. A hidden layer that a member lacks
+    passes on the outputs of the one before: they are not zero, but its weights are.
     """
 
     layers: tuple[tuple[int, int, float], ...]  # the layer's index in the model, the mask's, see `fill_of`
     weights: tuple[Axes, ...]
+    gates: tuple[tuple[int, int, int], ...]  # first and last layer of a hidden one, and the mask of its units
 
 
 class UnitMasks:
@@ -51,18 +54,23 @@ class UnitMasks:
         As wide as the widest member in every layer.
     members : list of lists of layers
         Each member's layers in the order of the model's, None for one that it lacks.
-    spare : list of bool
-        Whether members may have fewer units than the model in a Dense layer, even if none of these has.
+    room : Room
+        In which Dense layers members may have fewer units than the model, and which they may lack, even if
+        none of these has or does.
     """
 
-    def __init__(self, model: Any, members: Sequence[Sequence[Any]], spare: Sequence[bool]):
+    def __init__(self, model: Any, members: Sequence[Sequence[Any]], room: Room):
         self.masks: list[np.ndarray] = []
-        dense = zip(dense_of(model), spare, strict=True)
+        dense = zip(dense_of(model), room.spare, strict=True)
         self._spare = {id(layer) for layer, is_spare in dense if is_spare}
+        gated = layers_that_can_be_missing(model, room.spare_layers)
+        self._gated = {id(first) for first, _ in gated}
         self._layers = flatten_layers(model)
         self._members = members
+        self._widths = np.zeros(len(members), int)  # of the members' last Dense layers so far
         self._of_tensor: dict[int, int | None] = {}
         self._of_layer: dict[int, int] = {}
+        self._present: dict[int, int] = {}  # the masks of units that have weights, by the masks of outputs
         self._axes: dict[int, Axes] = {}
         for node in calls_of(model):
             self._follow(node)
@@ -72,6 +80,14 @@ class UnitMasks:
                 for layer, mask in self._of_layer.items()
             ),
             weights=tuple(map(self.axes, model.trainable_variables)),
+            gates=tuple(
+                (
+                    index := self._layers.index(first),
+                    self._layers.index(last),
+                    self._present[self._of_layer[index]],
+                )
+                for first, last in gated
+            ),
         )
 
     def axes(self, variable: Any) -> Axes:
@@ -88,25 +104,36 @@ class UnitMasks:
         input_mask = self._of_tensor.get(id(node.input_tensors[0])) if node.input_tensors else None
         mask = self._output_mask(layer, input_mask, node)
         self._of_tensor[id(output)] = mask
+        present = mask
         if mask is not None:
             self._of_layer[self._layers.index(layer)] = mask
+            present = self._present.get(mask, mask)
         for variable in layer.variables:
             if type(layer) is keras.layers.Dense:
-                self._axes[id(variable)] = (input_mask, mask)[-len(variable.shape) :]
+                self._axes[id(variable)] = (input_mask, present)[-len(variable.shape) :]
             elif type(layer) in _NORMALIZING and mask is not None:
-                self._axes[id(variable)] = (mask,)
+                self._axes[id(variable)] = (present,)
 
     def _output_mask(self, layer: Any, input_mask: int | None, node: Any) -> int | None:
         if type(layer) is keras.layers.Dense:
-            if id(layer) not in self._spare:
-                return None
-            index = self._layers.index(layer)
-            widths = np.array([layers[index].units for layers in self._members])
-            return self._add(np.arange(layer.units) < widths[:, None])
+            return self._mask_of_dense(layer)
         if type(layer) is keras.layers.Flatten and input_mask is not None:
             times = node.outputs[0].shape[-1] // self.masks[input_mask].shape[-1]
             return self._add(np.tile(self.masks[input_mask], times))
         return input_mask
+
+    def _mask_of_dense(self, layer: Any) -> int | None:
+        index = self._layers.index(layer)
+        own_layers = [layers[index] for layers in self._members]
+        pairs = zip(own_layers, self._widths, strict=True)
+        self._widths = np.array([width if own is None else own.units for own, width in pairs])
+        if id(layer) not in self._spare:
+            return None
+        mask = self._add(np.arange(layer.units) < self._widths[:, None])
+        if id(layer) in self._gated:
+            exists = np.array([own is not None for own in own_layers])
+            self._present[mask] = self._add(self.masks[mask] & exists[:, None])
+        return mask
 
     def _add(self, mask: np.ndarray) -> int:
         self.masks.append(mask)
@@ -142,11 +169,15 @@ def _unit_positions(shape: Sequence[int], masks: Sequence[np.ndarray | None]) ->
 # While a step is traced.
 
 
-def outputs_masked(model: Any, padding: Padding, masks: Sequence[Any]) -> AbstractContextManager[None]:
-    """Inside, the outputs of missing units are zero, and statistics do not count them."""
+@contextmanager
+def outputs_masked(model: Any, padding: Padding, masks: Sequence[Any]) -> Iterator[None]:
+    """Inside, missing units have outputs of zero and no part in statistics; missing layers pass inputs on."""
     layers = flatten_layers(model)
     changes = [_change(layers[layer], masks[mask], fill) for layer, mask, fill in padding.layers]
-    return temporary_values(*[change for change in changes if change])
+    with temporary_values(*[change for change in changes if change]):
+        gates = [_gated(layers[first], layers[last], masks[mask][0]) for first, last, mask in padding.gates]
+        with temporary_values(*[change for gate in gates for change in gate]):
+            yield
 
 
 def mask_weights(weights: Sequence[Any], padding: Padding, masks: Sequence[Any]) -> list[Any]:
@@ -170,6 +201,31 @@ def _change(layer: Any, mask: Any, fill: float) -> Any:
     if isinstance(layer, keras.layers.LayerNormalization):
         return vars(layer), "call", _normalized(layer, mask)
     return None
+
+
+def _gated(first: Any, last: Any, exists: Any) -> list[Change]:
+    """Calls of the layers of a hidden one by which it passes on its inputs where it does not exist.
+
+    Its weights are zeros then, and what they compute is finite: its gradients are zeros.
+    """
+    calls = {layer: layer.call for layer in (first, last)}
+    passed: list[Any] = []
+
+    def call(layer: Any, x: Any, *arguments: Any, **options: Any) -> Any:
+        if layer is first:
+            passed[:] = [x]
+        outputs = calls[layer](x, *arguments, **options)
+        if layer is not last:
+            return outputs
+        return ops.where(exists, outputs, _fitted(passed.pop(), outputs.shape[-1]))
+
+    return [(vars(layer), "call", partial(call, layer)) for layer in calls]
+
+
+def _fitted(x: Any, width: int) -> Any:
+    """The units of x, of which those beyond `width` are missing, or with zeros up to it."""
+    n_more = width - x.shape[-1]
+    return ops.pad(x, [*[(0, 0)] * (len(x.shape) - 1), (0, n_more)]) if n_more > 0 else x[..., :width]
 
 
 def _active(activation: Callable, mask: Any, fill: float) -> Callable:

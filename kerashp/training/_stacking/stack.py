@@ -40,7 +40,7 @@ class Stack:
     batch : structure of keras.KerasTensor, default=None
         A batch of (x, y, sample_weight), to build the metrics and the optimizer if they are not built.
     room : Room, default=None
-        The widths of the template; those of the widest model in each layer if None.
+        The widths of the template; those of the deepest and, in each layer, widest model if None.
     statistics : list of Statistics or None, default=None
         Statistics in place of those of the models' Normalization.
     variants : list of Variant or None, default=None
@@ -49,7 +49,7 @@ class Stack:
     Attributes
     ----------
     template : keras.Model
-        It has every number that any of the models has, and the widths of the room.
+        It has every number that any of the models has, and the widths and the depth of the room.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Stack:
             layers[id(model)] if variant is None else variant.of_layers(layers[id(model)])
             for model, variant in zip(models, self._variants, strict=True)
         ]
-        self._unit_masks = UnitMasks(self.template, self._layers, room.spare) if any(room.spare) else None
+        self._unit_masks = UnitMasks(self.template, self._layers, room) if any(room.spare) else None
         self._references = slots_by_weight(self.template)
         self._mappings = {
             id(start): self._mapping(start) for start in {id(s): s for s in self._starts}.values()
@@ -121,7 +121,8 @@ class Stack:
     def state_of(self, member: int, values: Values | None) -> State:
         """The template's state with a member's values: these, its statistics, otherwise its model's.
 
-        What a model lacks (a seed, the optimizer's velocities) is as in the template.
+        What a model lacks (a seed, the optimizer's velocities) is as in the template, but for the weights of
+        missing layers, which are zeros.
         """
         start = self._starts[member]
         mapping, replacements = self._mappings[id(start)], dict[int, np.ndarray]()
@@ -138,11 +139,12 @@ class Stack:
             }
 
         def value(variable: Any) -> np.ndarray:
-            source = mapping.get(id(variable))
+            source, masks = mapping.get(id(variable)), self._masks(member, variable)
             if source is None:
-                return self._defaults[id(variable)]
-            array = replacements[id(source)] if id(source) in replacements else _numpy_value(source)
-            return pad(array, self._masks(member, variable))
+                array = unpad(self._defaults[id(variable)], masks)
+            else:
+                array = replacements[id(source)] if id(source) in replacements else _numpy_value(source)
+            return pad(array, masks)
 
         return State(*[list(map(value, variables)) for variables in self._variables])
 
@@ -191,9 +193,18 @@ class Stack:
             if layer is not None and not isinstance(template_layer, keras.Model):
                 pairs = zip(template_layer.variables, layer.variables, strict=False)  # rate 0 has no seed
                 mapping |= {id(v): variable for v, variable in pairs}
-        slots = slots_by_weight(model)
-        of_optimizer = {id(v): slots[key] for key, v in self._references.items() if key in slots}
-        return mapping | of_optimizer
+        return mapping | self._mapping_of_slots(model, mapping)
+
+    def _mapping_of_slots(self, model: Any, mapping: dict[int, Any]) -> dict[int, Any]:
+        """The variables of the model's optimizer, by the ids of the template's."""
+        slots, weights = slots_by_weight(model), self._variables.weights
+        indices = {id(weight): index for index, weight in enumerate(model.trainable_variables)}
+        of_optimizer: dict[int, Any] = {}
+        for (weight, name), variable in self._references.items():
+            index = None if weight is None else indices.get(id(mapping.get(id(weights[weight]))))
+            if (weight is None or index is not None) and (index, name) in slots:
+                of_optimizer[id(variable)] = slots[index, name]
+        return of_optimizer
 
     def _masks(self, member: int, variable: Any) -> _Masks:
         if self._unit_masks is None:

@@ -26,8 +26,16 @@ from kerashp.training._keras.numbers import (
     numbers_of,
 )
 from kerashp.training._keras.optimizers import HYPERPARAMETERS, excluded_from_weight_decay, is_optimizer
-from kerashp.training._members.room import Room, Units, dense_of, units_of
+from kerashp.training._members.room import Room, Units, dense_of, missing_layers, units_of
 from kerashp.training._stacking.padding import paddable_layers
+from kerashp.training._stacking.repeated_layers import (
+    NUMBER,
+    WIDTH,
+    hidden_layers_of,
+    numbered_layers,
+    repeated_layers,
+    with_repetitions,
+)
 
 _REGULARIZERS = [regularizer.__name__ for regularizer in REGULARIZERS]
 
@@ -37,7 +45,9 @@ def graph_shape(model: Any) -> str | None:
 
     It contains no numbers, zero or not, and no hidden widths where these can be padded: where the layers are
     Dense, Activation, Dropout, BatchNormalization, LayerNormalization, Normalization and Flatten, and
-    activations, penalties, constraints and the optimizer have the same values with zeros added.
+    activations, penalties, constraints and the optimizer have the same values with zeros added. Nor does it
+    contain how many hidden layers a Sequential has, from one up, where all from one on to the last are alike
+    but for numbers and widths.
 
     Parameters
     ----------
@@ -55,32 +65,60 @@ def graph_shape(model: Any) -> str | None:
     >>> from kerashp import build_model
     >>> from kerashp.training import graph_shape
     >>> one, wider, deeper = build_model(1, 30), build_model(1, 50, 0.1, dropout=0.2), build_model(2, 30)
-    >>> graph_shape(one) == graph_shape(wider)
+    >>> graph_shape(one) == graph_shape(wider) == graph_shape(deeper)
     True
-    >>> graph_shape(one) == graph_shape(deeper)
+    >>> graph_shape(one) == graph_shape(build_model(1, 30, activation="tanh"))
     False
     """
     exact = identity(model, numbers_of(model))
     if exact is None or any(excluded_from_weight_decay(model)):
         return exact  # a template would not know which weights are excluded
     config = _config(model)
+    layers, repeated = _layers_of_shape(model, config)
+    repetitions = [layer for hidden_layer in repeated[1:] for layer in hidden_layer]
+    left_out = _layer_names(_layer_configs(config)) - _layer_names(layers) | _layer_names(repetitions)
+    config["model"]["layers"] = [layer for layer in layers if layer not in repetitions]
+    rates = _has_controllable_rates(model)
+    for part in _compiled_parts(config):
+        part["config"] |= dict.fromkeys(_numbers_in(part, rates), NUMBER)
+    placed_layers = [layer for layer in flatten_layers(model) if layer.name not in left_out]
+    names = names_by_place(model, placed_layers)
+    config["model"] = _without_widths(renamed(config["model"], names)) | {"name": None}
+    return json.dumps(without_initial_values(config), sort_keys=True, default=repr)
+
+
+def n_repeated(model: Any) -> int:
+    """How many of the last hidden layers are alike: models of this graph shape have at least one of them.
+
+    0 if all models of this graph shape have the same number of layers.
+    """
+    if graph_shape(model) is None or any(excluded_from_weight_decay(model)):
+        return 0
+    return len(_layers_of_shape(model, _config(model))[1])
+
+
+def _layers_of_shape(
+    model: Any, config: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[list[dict[str, Any]]]]:
+    """The configs of layers that a model has whatever its rates, and the last hidden ones that are alike.
+
+    They contain no numbers and no widths.
+    """
     layers = _without_dropout(model, _layer_configs(config))
-    dropouts = _layer_names(_layer_configs(config)) - _layer_names(layers)
     padded = paddable_layers(model)
     rates = _has_controllable_rates(model)
     for layer in layers:
         options = layer["config"]
         for name in _numbers_in(layer, rates):
-            options[name] = "a number"
+            options[name] = NUMBER
         if options["name"] in padded:
-            options["units"] = "a width"
-    config["model"]["layers"] = layers
-    for part in _compiled_parts(config):
-        part["config"] |= dict.fromkeys(_numbers_in(part, rates), "a number")
-    placed_layers = [layer for layer in flatten_layers(model) if layer.name not in dropouts]
-    names = names_by_place(model, placed_layers)
-    config["model"] = _without_widths(renamed(config["model"], names)) | {"name": None}
-    return json.dumps(without_initial_values(config), sort_keys=True, default=repr)
+            options["units"] = WIDTH
+    return layers, repeated_layers(layers) if _is_chain(model) else []
+
+
+def _is_chain(model: Any) -> bool:
+    """Whether the model is a Sequential whose Dropout layers another of its graph shape may lack."""
+    return type(model) is keras.Sequential and _has_controllable_rates(model)
 
 
 def _without_widths(config: Any) -> Any:
@@ -95,11 +133,12 @@ def _without_widths(config: Any) -> Any:
 
 
 def template_of(models: Sequence[Any], units: Units) -> Any:
-    """The model of which these, of one graph shape, are special cases: some numbers zero, some units missing.
+    """The model of which these, of one graph shape, are special cases.
 
-    `units` are the widths of its Dense layers: those of the widest model, or more.
+    They have zero for some of its numbers, and lack some units and some of the last hidden layers. `units`
+    are the widths of its Dense layers: those of the widest and deepest model, or more.
     """
-    models = list({id(model): model for model in models}.values())
+    models = sorted({id(model): model for model in models}.values(), key=lambda model: -len(units_of(model)))
     wide_enough = units_of(models[0]) == units
     if wide_enough and len(models) == 1:
         return models[0]
@@ -108,11 +147,13 @@ def template_of(models: Sequence[Any], units: Units) -> Any:
         return models[0]
     configs = [_config(model) for model in models]
     merged = configs[0]
-    merged["model"]["layers"] = _merged_layers(models[0], [_layer_configs(config) for config in configs])
-    widths = {layer.name: width for layer, width in zip(dense_of(models[0]), units, strict=True)}
-    for layer in _layer_configs(merged):
-        options = layer["config"]
-        options |= {"units": widths[options["name"]]} if options["name"] in widths else {}
+    layers = _merged_layers(models[0], [_layer_configs(config) for config in configs])
+    if not wide_enough:
+        layers = with_repetitions(layers, len(units)) if _is_chain(models[0]) else layers
+        dense = [layer["config"] for layer in layers if layer["class_name"] == "Dense"]
+        for options, width in zip(dense, units, strict=True):
+            options["units"] = width
+    merged["model"]["layers"] = layers
     for parts in zip(*map(_compiled_parts, configs), strict=True):
         parts[0]["config"] |= _merged_numbers(parts, rates=False)
     template = type(models[0]).from_config(merged["model"])
@@ -121,13 +162,15 @@ def template_of(models: Sequence[Any], units: Units) -> Any:
 
 
 def roomier(model: Any, room: Room) -> Room:
-    """A room that is a little wider where a model's units can be padded.
+    """A room that is a little wider where a model's units can be padded, and takes members of less depth.
 
-    Its widths are rounded up to powers of the square root of 2, so that many populations share one room.
+    Its widths are rounded up to powers of the square root of 2, so that many populations share one room. The
+    model is as deep as the room.
 
     >>> from kerashp import build_model
-    >>> roomier(build_model(2, 40), Room.of([(40, 40, 1)], 3)).units
-    (46, 46, 1)
+    >>> room = roomier(build_model(2, 40), Room.of([(40, 40, 1)], 3))
+    >>> room.units, room.holds((9, 1))
+    ((46, 46, 1), True)
     """
     names = paddable_layers(model)
     spare = tuple(layer.name in names for layer in dense_of(model))
@@ -137,21 +180,29 @@ def roomier(model: Any, room: Room) -> Room:
         return next(width for width in widths if width >= units)
 
     units = [rounded(width) if is_spare else width for width, is_spare in zip(room.units, spare, strict=True)]
-    return replace(room, units=tuple(units), spare=spare)
+    return replace(room, units=tuple(units), spare=spare, spare_layers=max(0, n_repeated(model) - 1))
 
 
 def weight_shapes(model: Any, room: Room) -> list[tuple[int, ...]]:
-    """The shapes of the trainable weights of a model as wide as the room."""
+    """The shapes of the trainable weights of a model as wide and deep as the room."""
     return [tuple(weight.shape) for weight in template_of([model], room.units).trainable_variables]
 
 
 def align_layers(template: Any, model: Any) -> list[Any]:
-    """The model's layers in the order of the template's; None for a Dropout that it lacks."""
+    """The model's layers in the order of the template's.
+
+    None stands for a Dropout that it lacks, and for the layers of the hidden ones that it lacks.
+    """
+    n_dense = len(dense_of(template))
+    missing = missing_layers(n_dense, n_dense - len(dense_of(model)))
     layers = iter([*flatten_layers(model), None])
     layer = next(layers)
     aligned_layers: list[Any] = []
-    for template_layer in flatten_layers(template):
-        is_missing = type(template_layer) is keras.layers.Dropout and type(layer) is not keras.layers.Dropout
+    for number, template_layer in numbered_layers(template):
+        lacks_dropout = (
+            type(template_layer) is keras.layers.Dropout and type(layer) is not keras.layers.Dropout
+        )
+        is_missing = number in missing or lacks_dropout
         aligned_layers.append(None if is_missing else layer)
         layer = layer if is_missing else next(layers)
     return aligned_layers
@@ -215,22 +266,25 @@ def _is_optional(layer: dict[str, Any]) -> bool:
 
 def _without_dropout(model: Any, layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The layers that a model has whatever its rates: those of a Sequential without its Dropout layers."""
-    if type(model) is not keras.Sequential or not _has_controllable_rates(model):
-        return layers
-    return [layer for layer in layers if not _is_optional(layer)]
+    return [layer for layer in layers if not _is_optional(layer)] if _is_chain(model) else layers
 
 
 def _merged_layers(model: Any, lists: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The layers of configs of which the first is the deepest."""
     rates = _has_controllable_rates(model)
-    if type(model) is not keras.Sequential or not rates:
+    if not _is_chain(model):
         return [_merged(layers, rates) for layers in zip(*lists, strict=True)]
-    merged = []
-    queues = [deque(layers) for layers in lists]
-    while any(queues):
-        with_dropout = [queue for queue in queues if queue and _is_optional(queue[0])]
-        merged.append(_merged([queue.popleft() for queue in with_dropout or queues], rates))
-        if with_dropout:
-            merged[-1]["config"]["name"] = f"dropout_before_layer_{len(merged)}"  # unlike any other name
+    parts = [hidden_layers_of(layers) for layers in lists]
+    n_parts = len(parts[0])
+    aligned = [[*own[:-1], *[[]] * (n_parts - len(own)), own[-1]] for own in parts]
+    merged: list[dict[str, Any]] = []
+    for alike in zip(*aligned, strict=True):
+        queues = [deque(part) for part in alike if part]
+        while any(queues):
+            with_dropout = [queue for queue in queues if queue and _is_optional(queue[0])]
+            merged.append(_merged([queue.popleft() for queue in with_dropout or queues], rates))
+            if with_dropout:
+                merged[-1]["config"]["name"] = f"dropout_before_layer_{len(merged)}"  # unlike any other name
     return merged
 
 

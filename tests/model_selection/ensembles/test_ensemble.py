@@ -456,8 +456,8 @@ def test_networks_of_one_graph_shape_predict_in_one_call(monkeypatch: pytest.Mon
         {"kerasmlpregressor__n_neurons": 3},
         {"kerasmlpregressor__n_neurons": 6, "standardscaler": MinMaxScaler()},
         {"kerasmlpregressor__n_hidden": 2},
-        {"kerasmlpregressor__dropout": 0.2},
-        {"kerasmlpregressor__n_hidden": 2, "kerasmlpregressor__n_neurons": 5},
+        {"kerasmlpregressor__dropout": 0.2, "kerasmlpregressor__activation": "tanh"},
+        {"kerasmlpregressor__n_hidden": 2, "kerasmlpregressor__activation": "tanh"},
     ]
     found = KerasEnsembleRegressor(pipeline, candidates, weights=[1, 2, 3, 4, 5]).fit(X, np.c_[Y, -Y])
     assert found.predict(X).shape == (90, 2)

@@ -410,7 +410,10 @@ def test_with_a_timeout_most_candidates_a_second_come_first(
     monkeypatch.setattr(
         "kerashp.model_selection._running.evaluation.measured", lambda: Costs(1, 1, 0, 0, 1e9)
     )
-    space = [{"n_hidden": [1], "learning_rate": [0.01, 0.02, 0.03]}, {"n_hidden": [2]}]
+    space = [
+        {"n_hidden": [1], "learning_rate": [0.01, 0.02, 0.03]},
+        {"n_hidden": [2], "activation": ["tanh"]},
+    ]
     search = GridSearchCV(mlp(epochs=1), space, cv=2, refit=False, timeout=timeout).fit(X, Y)
     assert [group.graph.count("Dense") - 1 for group in search.plan_.groups] == [first, 3 - first]
     assert [group.compile_seconds for group in search.plan_.groups] == [1.0 + first, 4.0 - first]
