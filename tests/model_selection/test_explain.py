@@ -104,7 +104,7 @@ def test_the_recommended_space_has_few_groups_and_each_says_why(
         search.fit(X, y)
     (plan,) = plans
     assert not plan.alone
-    assert len(plan.groups) <= 8
+    assert len(plan.groups) <= 5
     reasons = [line for line in str(plan).splitlines() if " differs from group " in line]
     assert len(reasons) == len(plan.groups)
     apart = re.compile(

@@ -370,7 +370,7 @@ def test_the_plan_says_what_trained_together_and_what_did_not() -> None:
 
     space = [
         {"n_neurons": [4, 8], "learning_rate": [0.01, 0.03]},
-        {"n_hidden": [2]},
+        {"n_hidden": [0]},
         {"callbacks": [[Own()]]},
     ]
     search = GridSearchCV(mlp(), space, cv=2).fit(X, Y)
