@@ -7,6 +7,7 @@ processes may read and write.
 
 import hashlib
 import os
+import platform
 import stat
 import tempfile
 import threading
@@ -191,3 +192,13 @@ def _content(name: str, stored: bytes) -> bytes | None:
 
 def _checksum(name: str, compressed: bytes) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + compressed).digest()
+
+
+@cache
+def processor() -> str:
+    """The kind of processor and what it can do, where the system says so."""
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return platform.processor()
+    first = path.read_text().split("\n\n")[0].splitlines()
+    return "\n".join(line for line in first if line.startswith(("model name", "flags", "Features")))

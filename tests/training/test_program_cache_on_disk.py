@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def test_what_cannot_be_loaded_is_traced_and_kept_anew(folder: Path, damage: Cal
     [
         lambda patch: patch.setattr(keras, "__version__", "0"),
         lambda patch: patch.setattr(backend(), "VERSION", "0"),
-        lambda patch: patch.setattr(program_files, "_processor", lambda: "another"),
+        lambda patch: patch.setattr(program_files, "processor", lambda: "another"),
         lambda patch: patch.setattr(program_files, "_code", lambda: "another"),
         lambda patch: patch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"] + " "),
     ],
@@ -279,3 +280,72 @@ def test_damaged_compiled_code_is_compiled_again(filled, tmp_path: Path) -> None
     assert _run(damaged)[0] == digest
     assert _run(damaged)[0] == digest
     assert _run(damaged) == (digest, (0, 0, n_functions))
+
+
+# JAX: what it compiles one by one, such as Keras' initializers, is kept by its own cache, in our folder.
+
+_JAX_CODE = """
+import os, sys
+import jax
+if "user" in sys.argv:
+    jax.config.update("jax_compilation_cache_dir", sys.argv[2])
+import kerashp.training
+if "later" in sys.argv:
+    jax.config.update("jax_compilation_cache_dir", sys.argv[2])
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+print(float(jax.jit(lambda x: 2 * x)(1.5)), jax.config.jax_compilation_cache_dir)
+"""
+
+
+def _run_jax(folder: Path | str, *arguments: str) -> list[str]:
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", _JAX_CODE, *arguments],
+        env={**os.environ, "KERAS_BACKEND": "jax", "KERASHP_CACHE": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return result.stdout.split()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("jax"), reason="needs JAX")
+def test_jax_keeps_what_it_compiles_in_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    assert _run_jax(folder)[0] == "3.0"
+    (path,) = folder.iterdir()
+    written = path.stat().st_mtime_ns
+    content = path.read_bytes()
+    os.utime(path, (0, 0))
+    assert _run_jax(folder)[0] == "3.0"
+    assert path.stat().st_mtime_ns > written  # it was used,
+    assert path.read_bytes() == content  # and not written again
+    path.write_bytes(content[:-1])
+    assert _run_jax(folder)[0] == "3.0"
+    assert len(path.read_bytes()) >= len(content)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("jax"), reason="needs JAX")
+@pytest.mark.parametrize("moment", ["user", "later"])
+def test_a_folder_that_the_user_gives_jax_is_respected(tmp_path: Path, moment: str) -> None:
+    assert _run_jax(tmp_path / "cache", moment, str(tmp_path / "own")) == ["3.0", str(tmp_path / "own")]
+    assert not (tmp_path / "cache").exists()
+    assert moment == "user" or list((tmp_path / "own").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("jax"), reason="needs JAX")
+def test_turned_off_jax_keeps_nothing() -> None:
+    assert _run_jax("off") == ["3.0", "None"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_spec("jax"), reason="needs JAX")
+def test_on_jax_another_process_neither_traces_nor_compiles(tmp_path: Path) -> None:
+    digest, (n_functions, compiled, loaded) = _run(tmp_path, KERAS_BACKEND="jax")
+    assert compiled == n_functions
+    assert loaded == 0
+    assert _run(tmp_path, "2", KERAS_BACKEND="jax") == (digest, (0, 0, n_functions))

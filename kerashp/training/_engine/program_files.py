@@ -18,7 +18,7 @@ from typing import Any
 import keras
 
 import kerashp
-from kerashp._cache_folder import CacheFolder, cache_folder
+from kerashp._cache_folder import CacheFolder, cache_folder, processor
 from kerashp._files import packed, unpacked
 from kerashp.training._runtime.backend import backend
 
@@ -123,7 +123,7 @@ def _environment() -> str:
         backend().VERSION,
         platform.python_version(),
         platform.platform(),
-        _processor(),
+        processor(),
         [os.environ.get(name) for name in _FLAGS],
     ]
     return json.dumps(parts)
@@ -135,12 +135,3 @@ def _code() -> str:
     for path in sorted(Path(kerashp.__file__).parent.rglob("*.py")):
         code.update(path.read_bytes())
     return code.hexdigest()
-
-
-def _processor() -> str:
-    """The kind of processor and what it can do, where the system says so."""
-    path = Path("/proc/cpuinfo")
-    if not path.exists():
-        return platform.processor()
-    first = path.read_text().split("\n\n")[0].splitlines()
-    return "\n".join(line for line in first if line.startswith(("model name", "flags", "Features")))

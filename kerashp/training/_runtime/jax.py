@@ -1,5 +1,6 @@
 """The operations that the engine needs of a backend, on JAX."""
 
+import hashlib
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import serialize_executable
 
-from kerashp._compat.jax import backends_are_initialized
+from kerashp._cache_folder import cache_folder, is_off, processor
+from kerashp._compat.jax import CompilationCache, backends_are_initialized, use_compilation_cache
 from kerashp._compat.keras_state import types_in_32_bits
 from kerashp.training._runtime.temporary_values import temporary_values
 
@@ -34,6 +36,28 @@ ONLY_XLA = True  # whether XLA compiles everything, and all operations can be ma
 def started() -> bool:
     """Whether JAX has been used in this process, and so has threads."""
     return backends_are_initialized()
+
+
+# Compiled operations: JAX compiles those of Keras' initializers one by one, for each shape.
+
+
+def _entry_name(key: str) -> str:
+    return f"jax_{hashlib.sha256(f'{key} {processor()}'.encode()).hexdigest()[:40]}"
+
+
+def _read(key: str) -> bytes | None:
+    folder = cache_folder()
+    return None if folder is None else folder.read(_entry_name(key))
+
+
+def _write(key: str, content: bytes) -> None:
+    folder = cache_folder()
+    if folder is not None:
+        folder.write(_entry_name(key), content)
+
+
+if not is_off():
+    use_compilation_cache(CompilationCache("kerashp", _read, _write))
 
 
 # Placement.
