@@ -1,5 +1,6 @@
 """A factory of Keras models whose arguments are the hyperparameters to tune."""
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -237,11 +238,11 @@ class NetworkDesign:
     @classmethod
     def of(
         cls,
+        *,
         n_hidden: int,
         n_neurons: Any,
         learning_rate: Any,
         input_shape: Any,
-        *,
         n_outputs: int,
         task: str,
         taper: float,
@@ -463,10 +464,10 @@ def build_model(
     [(None, 784), (None, 100), (None, 50), (None, 10)]
     """
     return NetworkDesign.of(
-        n_hidden,
-        n_neurons,
-        learning_rate,
-        input_shape,
+        n_hidden=n_hidden,
+        n_neurons=n_neurons,
+        learning_rate=learning_rate,
+        input_shape=input_shape,
         n_outputs=n_outputs,
         task=task,
         taper=taper,
@@ -485,3 +486,9 @@ def build_model(
         clipnorm=clipnorm,
         metrics=metrics,
     ).build()
+
+
+def designed(**arguments: Any) -> NetworkDesign:
+    """What `build_model` builds for these arguments."""
+    parameters = inspect.signature(build_model).parameters
+    return NetworkDesign.of(**{name: arguments.get(name, p.default) for name, p in parameters.items()})

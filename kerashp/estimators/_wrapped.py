@@ -29,7 +29,10 @@ from kerashp.estimators._parameters.signatures import (
     takes_any,
 )
 from kerashp.estimators._routing import PredictionCalls, ProbabilityCalls, RoutedCalls
-from kerashp.models import loss_for
+from kerashp.estimators._training.handover import is_suspending
+from kerashp.estimators._training.pending import architecture_of
+from kerashp.estimators._training.prototypes import pending_network
+from kerashp.models import build_model, designed, loss_for
 from kerashp.training import isolated
 
 _COMPILE_ROUTES = ("optimizer__", "loss__", "metrics__", "compile__")
@@ -67,6 +70,18 @@ class _Wrapper(ContinuedFits, RoutedCalls):
         elif not self._compiled_by_parameters(model, offers.get("compile_kwargs")):
             self._refuse_unused(model)
         return model
+
+    def _new_model_and_width(self, X: np.ndarray, seed: int) -> tuple[Any, int]:
+        can_be_described = self._function is build_model and not self._has_build_method()
+        if not is_suspending() or not can_be_described or self.warm_start_from is not None:
+            return super()._new_model_and_width(X, seed)
+        design = designed(**self._model_arguments(X))
+        network = pending_network(design, seed) if design.shape == X.shape[1:] else None
+        if network is None:
+            network = design.build()
+        self._refuse_unused(architecture_of(network))
+        width = self._width(network, X) if isinstance(network, keras.Model) else design.n_outputs
+        return network, width
 
     def _compiled_by_parameters(self, model: keras.Model, offer: dict[str, Any] | None) -> bool:
         """Whether the model function compiled the model with the `compile_kwargs` that were passed to it.

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, build_model
+from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor, build_model
 from kerashp.estimators._training.handover import FitSuspended, suspending
 from kerashp.estimators._training.pending import PendingNetwork
 from kerashp.model_selection import GridSearchCV, RandomizedSearchCV
@@ -80,6 +80,41 @@ def test_initial_weights_are_those_of_a_fit_bit_for_bit(monkeypatch, parameters,
 def test_other_networks_are_built(parameters):
     """Where more than numbers and widths would tell them from a model of their graph shape."""
     assert isinstance(suspended_network(KerasMLPRegressor(n_neurons=30, **parameters)), keras.Model)
+
+
+def test_a_wrapper_of_build_model_trains_without_building(monkeypatch):
+    """Its numbers are those of built networks."""
+    estimator = KerasRegressor(build_model, n_hidden=2, optimizer="adam", epochs=4, random_state=0)
+    assert isinstance(suspended_network(estimator), PendingNetwork)
+    grid = {"n_neurons": [4, 6], "learning_rate": [0.01, 0.02]}
+    search = GridSearchCV(estimator, grid, cv=2).fit(X, Y)
+    monkeypatch.setattr("kerashp.estimators._wrapped.pending_network", lambda *_: None)
+    built = GridSearchCV(estimator, grid, cv=2).fit(X, Y)
+    for name in ("mean_test_score", "std_test_score"):
+        np.testing.assert_allclose(search.cv_results_[name], built.cv_results_[name], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"input_shape": 4}, r"The model takes rows of shape \(4,\), but those of X have shape \(5,\)"),
+        ({"n_outputs": 2}, "has width 2, but a regression target .* needs 1"),
+        ({"optimizer__momentum": 0.9}, "optimizer__momentum cannot be honoured"),
+    ],
+)
+def test_a_wrapper_of_build_model_is_checked_in_a_search(parameters, message):
+    """As where its model is built."""
+    estimator = KerasRegressor(build_model, epochs=1, **parameters)
+    with pytest.raises(ValueError, match=message):
+        GridSearchCV(estimator, {"n_neurons": [4]}, cv=2, error_score="raise").fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(X, Y)
+
+
+def test_a_normalization_of_given_rows_is_built():
+    """The rows' statistics are the user's."""
+    rows = np.array([[0.0] * 5, [2.0] * 5])
+    assert isinstance(suspended_network(KerasRegressor(build_model, normalize=rows)), keras.Model)
 
 
 GRID = {"n_neurons": [4, 6], "dropout": [0.0, 0.2], "learning_rate": [0.01, 0.02]}

@@ -8,6 +8,7 @@ from functools import partial
 from types import FunctionType
 
 import keras
+import numpy as np
 
 from kerashp.estimators._training.handover import build_once
 from kerashp.estimators._training.pending import PendingNetwork
@@ -59,6 +60,7 @@ def _is_describable(design: NetworkDesign) -> bool:
         and isinstance(design.optimizer, str)
         and isinstance(design.factory.activation, FunctionType)
         and not design.metrics
+        and (design.normalize is None or not np.any(design.normalize))
         and (
             initializer is None
             or (
