@@ -9,7 +9,7 @@ of several predictions in the same way.
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -134,7 +134,8 @@ def is_suspending() -> bool:
 def suspend_if_requested(fitting: Fitting) -> None:
     """Raise `FitSuspended` inside `suspending`."""
     if is_suspending():
-        raise FitSuspended(fitting)
+        rows = fitting.all_rows()  # while the estimator has its encoders
+        raise FitSuspended(replace(fitting, all_rows=lambda: rows))
 
 
 def build_once(key: Hashable | None, build: Callable[[], Any]) -> Any:
