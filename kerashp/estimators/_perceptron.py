@@ -114,7 +114,8 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
         )
 
     def _new_model_and_width(self, X: np.ndarray, seed: int) -> tuple[Any, int]:
-        if not is_suspending() or self.warm_start_from is not None:
+        is_overridden = type(self)._build is not KerasMLP._build
+        if not is_suspending() or self.warm_start_from is not None or is_overridden:
             return super()._new_model_and_width(X, seed)
         design = self._design(X)  # once, since an initializer draws its seed
         return pending_network(design, seed) or design.build(), design.n_outputs

@@ -72,7 +72,8 @@ class _Wrapper(ContinuedFits, RoutedCalls):
         return model
 
     def _new_model_and_width(self, X: np.ndarray, seed: int) -> tuple[Any, int]:
-        can_be_described = self._function is build_model and not self._has_build_method()
+        is_overridden = type(self)._build is not _Wrapper._build or self._has_build_method()
+        can_be_described = self._function is build_model and not is_overridden
         if not is_suspending() or not can_be_described or self.warm_start_from is not None:
             return super()._new_model_and_width(X, seed)
         design = designed(**self._model_arguments(X))
