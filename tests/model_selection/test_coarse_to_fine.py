@@ -145,7 +145,7 @@ def test_later_rounds_train_by_the_programs_of_earlier_ones_where_that_is_quicke
     rounds = CoarseToFineSearchCV(mlp, {"n_neurons": range(33, 46)}, **arguments).fit(X, Y)
     rooms = [group.room for group in rounds.plan_.groups]
     widths = {params["n_neurons"] for params in rounds.cv_results_["params"]}
-    n_trained = sum("n_batch" not in compiler.keywords for _, compiler, _ in compiles)
+    n_trained = sum("n_batch" not in compiler.keywords for _, compiler, *_ in compiles)
     if compiling:  # by the first round's, which has room for more than its widest
         assert rooms == [rooms[0]] * 3
         assert rooms[0].units == (46, 1)

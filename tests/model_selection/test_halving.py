@@ -265,7 +265,7 @@ def test_later_iterations_train_by_the_programs_of_the_first(
     search = halving(KerasMLPRegressor(**MLP), {"n_neurons": [3, 4, 5, 6]}, cv=2).fit(X, Y)
     assert search.n_candidates_ == [4, 2, 1]
     rooms = [group.room for group in search.plan_.groups]
-    predicting = [compiler for _, compiler, _ in compiles if "n_batch" in compiler.keywords]
+    predicting = [compiler for _, compiler, *_ in compiles if "n_batch" in compiler.keywords]
     assert len(set(rooms)) == n_compiled == len(compiles) - len(predicting)
 
 
