@@ -23,7 +23,7 @@ MANY = 60  # candidates
 def n_candidates(budget: float) -> int:
     """About the number of candidates of a random search on two slow cores; `timeout` ends longer searches.
 
-    More than in proportion to the time, since each depth is compiled once.
+    More than in proportion to the time, since some depths are compiled separately.
     """
     return round(12 * (budget / 15) ** 1.35)
 

@@ -41,8 +41,8 @@ _BATCH_SIZES = (16, 128)  # limits of the middle between the two batch sizes
 def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any = "adam") -> dict[str, Any]:
     """A recommended first search space for `KerasMLPClassifier` and `KerasMLPRegressor`.
 
-    Depth and batch size have few values, since each combination of them is compiled separately. Learning
-    rates, penalties, dropout rates (including 0) and widths have many.
+    Batch size has few values, since each is compiled separately. Learning rates, penalties, dropout rates
+    (including 0) and widths have many.
 
     | parameter | values |
     |---|---|

@@ -44,7 +44,7 @@ class Population:
     learning rate and other numbers, rows, an order of them, random draws, early stopping and best weights.
     How they compare with `Model.fit`, see `kerashp.fit`. Members may differ in numbers (learning rate,
     momentum, betas, weight decay, L1 and L2, dropout, label smoothing; zero or not) and, where layers can be
-    padded with zeros, in the widths of hidden layers.
+    padded with zeros, in the widths of hidden layers and, where these are alike, in their number.
 
     Parameters
     ----------
@@ -66,16 +66,17 @@ class Population:
     blocks_at_a_time : int, default=None
         The members are divided into this number of blocks or a multiple of it; None: one for each core.
     room : kerashp.training.Room, default=None
-        The widths of the program and the size of its blocks, whatever `blocks_at_a_time`; the least that
-        these members need if None. Another population with the same room is not compiled again, if it also
-        has the same graph shape, batch sizes, types of rows, numbers that are zero, and the same use of
+        The widths and depth of the program and the size of its blocks, whatever `blocks_at_a_time`; the least
+        that these members need if None. Another population with the same room is not compiled again, if it
+        also has the same graph shape, batch sizes, types of rows, numbers that are zero, and the same use of
         sample weights and schedules.
 
     Raises
     ------
     ValueError
-        If members differ in graph shape or are wider than the room, the room has spare units in a layer that
-        cannot be padded, a row is not among the data, or early stopping monitors a name that the logs lack.
+        If members differ in graph shape or have no place in the room, the room has spare units in a layer
+        that cannot be padded, a row is not among the data, or early stopping monitors a name that the logs
+        lack.
     RuntimeError
         If training cannot be compiled; see `kerashp.fit` for the causes.
 

@@ -57,7 +57,7 @@ def check_room(room: Any, members: Sequence[Member]) -> None:
     for index, member in enumerate(members):
         if not room.holds(member.units):
             raise ValueError(
-                f"Population: room must be as wide as all members, or wider where it has spare units; "
+                f"Population: room must be as wide and deep as all members, or more where it is spare; "
                 f"members[{index}].model has Dense layers of {member.units} units, got {room}"
             )
 
@@ -140,8 +140,8 @@ def _check_models(models: Sequence[Any]) -> None:
         if model is not models[0] and (first is None or graph_shape(model) != first):
             raise ValueError(
                 f"Population: members must have one graph shape; members[0].model and members[{index}].model "
-                "differ in more than numbers and widths, or have code of your own in them. Make a population "
-                "of each shape"
+                "differ in more than numbers, widths and the number of hidden layers that are alike, or have "
+                "code of your own in them. Make a population of each shape"
             )
 
 

@@ -937,7 +937,7 @@ def test_widths_that_cannot_be_padded_split(layer: Callable[[int], Any]) -> None
         (
             lambda: [Member(made(mlps(0.1))[0])],
             {"room": Room(1, (7, 1), (True, False))},
-            r"room must be as wide as all members, .*; members\[0\].model has Dense layers of \(8, 1\) units",
+            r"room must be as wide and deep as all members, .*; members\[0\].model has Dense layers of",
         ),
         (
             lambda: [Member(made(mlps(0.1))[0])],

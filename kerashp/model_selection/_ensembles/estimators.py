@@ -214,7 +214,7 @@ class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
 
     Notes
     -----
-    Members with one graph shape train as a population, whatever their numbers, widths and preprocessing, and
+    Members with one graph shape train as a population, whatever their numbers, sizes and preprocessing, and
     predict as one. Members that cannot be compiled train, and predict, separately.
 
     References

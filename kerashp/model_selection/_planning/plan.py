@@ -19,13 +19,13 @@ class Group:
     ----------
     fits : tuple of (candidate, split)
     graph : str
-        The layers, with the widths of the widest.
+        The layers of the deepest, with the widths of the widest, and how many Dense layers members have.
     batch_size : int
         The number of rows of a step.
     n_weights : int
-        The number of weights of each member, which is computed as wide as the widest.
+        The number of weights of each member, which is computed as deep and wide as the deepest and widest.
     padding : float in [0, 1)
-        The share of the members' arithmetic that is spent on zeros that fill up narrower members.
+        The share of the members' arithmetic that is spent on the units and layers that they lack.
     n_bytes : int
         The memory that data and members need, roughly.
     seconds : float

@@ -126,10 +126,14 @@ def test_a_result_of_no_fit(folder: Path, records: Records, key: str) -> None:
         searched(folder)
 
 
+ROOM = {"n_members": 2, "units": [4, 1], "spare": [True, False], "validates": False}
+
+
 @pytest.mark.parametrize(
     ("part", "message"),
     [
         ({"batch_size": -3}, r"its counts of a group is \(-3, "),
+        ({"room": ROOM | {"spare_layers": -1}}, r"its counts of a group is \(.*, -1, 4, 1\)"),
         ({"one_by_one": 7}, "its one_by_one is 7"),
         ({"traits": {"batch_size": 20}}, r"its traits is {'batch_size': 20}"),
     ],
