@@ -25,6 +25,7 @@ from kerashp._compat.tensorflow import (
     without_constant_folding,
 )
 from kerashp._files import packed, unpacked
+from kerashp.training._runtime.tensorflow_logs import without_lines_on_stderr
 
 _FLAGS = "TF_XLA_FLAGS"
 # XLA's files go to TensorFlow's file system in memory: there no disk is full, and no process shares them.
@@ -98,7 +99,9 @@ class SavedGraph:
         """
         if not self._xla:
             return False, self._content({}) if self._kept is None else None
-        with without_constant_folding():  # it names constants at random, and XLA would miss its files
+        # Constants that TensorFlow folds have random names, by which XLA would miss its files. XLA takes two
+        # preferences of its own code for abilities that the processor lacks (openxla/xla#44565).
+        with without_constant_folding(), without_lines_on_stderr(b"cpu_aot_loader.cc"):
             self(*tensors)
         files = _take(self._functions.name)
         kept = self._kept or set()

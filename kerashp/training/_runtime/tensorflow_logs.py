@@ -1,8 +1,13 @@
 """TensorFlow's log messages, some of which are left out."""
 
 import logging
+import os
+import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @contextmanager
@@ -22,3 +27,56 @@ def without_log_messages(text: str) -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(keep)
+
+
+@dataclass
+class _Stderr:
+    """The file that stands for stderr while lines are left out, and stderr itself."""
+
+    lock: Any = field(default_factory=threading.Lock)
+    n_inside: int = 0
+    file: Any = None
+    descriptor: int = -1
+
+
+_STDERR = _Stderr()
+
+
+@contextmanager
+def without_lines_on_stderr(text: bytes) -> Iterator[None]:
+    """Inside, lines with this text on the process's stderr are left out; the others come at the end.
+
+    TensorFlow's compiled code logs there. Several threads may be inside, with one text.
+    """
+    with _STDERR.lock:
+        if _STDERR.n_inside == 0:
+            _divert()
+        _STDERR.n_inside += 1
+    try:
+        yield
+    finally:
+        with _STDERR.lock:
+            _STDERR.n_inside -= 1
+            if _STDERR.n_inside == 0:
+                _restore(text)
+
+
+def _divert() -> None:
+    with suppress(OSError):  # such as no stderr, or a full disk
+        _STDERR.file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by _restore
+        descriptor = os.dup(2)
+        os.dup2(_STDERR.file.fileno(), 2)
+        _STDERR.descriptor = descriptor
+
+
+def _restore(text: bytes) -> None:
+    if _STDERR.descriptor < 0:
+        return
+    os.dup2(_STDERR.descriptor, 2)
+    os.close(_STDERR.descriptor)
+    _STDERR.descriptor = -1
+    with _STDERR.file, suppress(OSError):
+        _STDERR.file.seek(0)
+        for line in _STDERR.file:
+            if text not in line:
+                os.write(2, line)
