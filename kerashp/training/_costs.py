@@ -1,14 +1,17 @@
 """Estimates of training time on this machine, by which wider models are weighed against another compile."""
 
+import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from keras import ops
 
+from kerashp._cache_folder import cache_folder
 from kerashp.training._engine.blocks import n_blocks
+from kerashp.training._engine.program_files import entry_name
 from kerashp.training._runtime.backend import backend
 
 # Measured on one machine over 27 populations of perceptrons: all other compiling and computing takes these
@@ -74,7 +77,22 @@ class Costs:
 
 @lru_cache(maxsize=1)
 def measured() -> Costs:
-    """The costs on this machine, measured by a probe that runs once a process, in tenths of a second."""
+    """The costs on this machine, measured by a probe in tenths of a second.
+
+    Where the program cache is on, they are measured once a machine: plans that follow from them, and so the
+    programs and their rounding, stay the same from process to process.
+    """
+    folder, name = cache_folder(), entry_name("costs", backend().settings())
+    stored = None if folder is None else folder.read(name)
+    if stored is not None:
+        return Costs(**json.loads(stored))
+    costs = _probed()
+    if folder is not None:
+        folder.write(name, json.dumps(asdict(costs)).encode())
+    return costs
+
+
+def _probed() -> Costs:
     rng = np.random.default_rng(0)
     x, kernel = rng.normal(size=_SHAPE), rng.normal(size=(_SHAPE[0], _SHAPE[2], _SHAPE[2]))
     arguments = [array.astype("float32") for array in (x, kernel)]

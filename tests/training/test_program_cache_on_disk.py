@@ -17,7 +17,7 @@ import pytest
 
 import kerashp
 from kerashp import _cache_folder, build_model
-from kerashp.training import clear_cache
+from kerashp.training import Costs, _costs, clear_cache, measured
 from kerashp.training._engine import program_files
 from kerashp.training._engine.preparation import Preparation, preparation_so_far
 from kerashp.training._runtime.backend import backend
@@ -176,6 +176,20 @@ def test_a_folder_that_cannot_be_written_to_breaks_nothing(monkeypatch) -> None:
     weights, preparation = _trained(_model())
     np.testing.assert_equal(weights, expected)
     assert preparation.traced
+
+
+@pytest.mark.usefixtures("folder")
+def test_costs_are_measured_once_a_folder(monkeypatch) -> None:
+    monkeypatch.setattr(_costs, "_probed", lambda: Costs(0.1, 0.2, 0.3, 0.4, 0.5))
+    _costs.measured.cache_clear()
+    assert measured() == Costs(0.1, 0.2, 0.3, 0.4, 0.5)
+    monkeypatch.setattr(_costs, "_probed", lambda: Costs(1, 1, 1, 1, 1))
+    _costs.measured.cache_clear()
+    assert measured() == Costs(0.1, 0.2, 0.3, 0.4, 0.5)
+    clear_cache(disk=True)
+    _costs.measured.cache_clear()
+    assert measured() == Costs(1, 1, 1, 1, 1)
+    _costs.measured.cache_clear()
 
 
 # Other processes: what XLA compiles is kept from TensorFlow's first operation on, if at all.
