@@ -178,6 +178,24 @@ def test_a_folder_that_cannot_be_written_to_breaks_nothing(monkeypatch) -> None:
     assert preparation.traced
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+@pytest.mark.usefixtures("folder")
+def test_what_keeps_compiled_code_from_the_cache_is_named(monkeypatch) -> None:
+    from kerashp.training._runtime import tensorflow_graphs
+
+    keras.ops.ones(1)
+    monkeypatch.setattr(tensorflow_graphs, "_GPUS", ())
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    assert "TensorFlow was used before" in tensorflow_graphs._obstacle_to_xla_files()
+    assert "TF_XLA_FLAGS" not in os.environ
+    monkeypatch.setattr(tensorflow_graphs, "_GPUS", (os.devnull,))
+    assert "has a GPU" in tensorflow_graphs._obstacle_to_xla_files()
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_max_cluster_size=10")
+    assert tensorflow_graphs._obstacle_to_xla_files() == "TF_XLA_FLAGS is set"
+    monkeypatch.setenv("KERASHP_CACHE", "off")
+    assert tensorflow_graphs._obstacle_to_xla_files() == "KERASHP_CACHE=off"
+
+
 @pytest.mark.usefixtures("folder")
 def test_costs_are_measured_once_a_folder(monkeypatch) -> None:
     monkeypatch.setattr(_costs, "_probed", lambda: Costs(0.1, 0.2, 0.3, 0.4, 0.5))

@@ -54,13 +54,14 @@ def prepared(
     file : ProgramFile or None
         From where it is loaded if it is there, and where it is kept otherwise.
     """
-    loaded = None
-    if file is not None:
-        try:
-            loaded = _loaded(file, idle)
-        except Exception:  # whatever is wrong with the file: the function can be traced without it
-            file.remove()
-            file = None
+    if file is None:
+        return _traced(function, compiler, arguments, idle, None)
+    try:
+        loaded = _loaded(file, idle)
+    except Exception:  # whatever is wrong with the file: if tracing works, it is of no use
+        traced = _traced(function, compiler, arguments, idle, None)
+        file.remove()
+        return traced
     return loaded or _traced(function, compiler, arguments, idle, file)
 
 
@@ -72,9 +73,12 @@ def _loaded(file: ProgramFile, idle: Sequence[Any]) -> Compiled | None:
         return None
     structure, content = found
     loaded = Compiled(backend().loaded(content, file.name), structure)
+    is_compiled = _prepare(loaded, idle, file)
     seconds = time.perf_counter() - began
-    record(Preparation(loaded=1, loading_seconds=seconds))
-    _prepare(loaded, idle, file)
+    if is_compiled:
+        record(Preparation(loaded=1, compiled=1, compiling_seconds=seconds))
+    else:
+        record(Preparation(loaded=1, loading_seconds=seconds))
     return loaded
 
 
@@ -99,18 +103,15 @@ def _traced(
         executable = compiler(of_leaves, tree.flatten(arguments), name=None if file is None else file.name)
         record(Preparation(traced=1, tracing_seconds=time.perf_counter() - began))
     traced = Compiled(executable, structure)
-    _prepare(traced, idle, file)
+    began = time.perf_counter()
+    if _prepare(traced, idle, file):
+        record(Preparation(compiled=1, compiling_seconds=time.perf_counter() - began))
     return traced
 
 
-def _prepare(compiled: Compiled, idle: Sequence[Any], file: ProgramFile | None) -> None:
-    """Compile the function by a first call, and keep it."""
-    began = time.perf_counter()
+def _prepare(compiled: Compiled, idle: Sequence[Any], file: ProgramFile | None) -> bool:
+    """Make the first call of a function, and keep what is new; whether it was compiled for that."""
     is_compiled, content = compiled.function.prepare(tree.flatten(idle))
     if file is not None and content is not None:
         file.write(compiled.structure, content)
-    seconds = time.perf_counter() - began
-    if is_compiled:
-        record(Preparation(compiled=1, compiling_seconds=seconds))
-    else:
-        record(Preparation(loading_seconds=seconds))
+    return bool(is_compiled)

@@ -233,7 +233,7 @@ def loaded(content: bytes, name: str) -> Executable:
 
 def settings() -> str:
     """The settings of the process that change what is traced or compiled."""
-    devices = [str(device) for device in jax.local_devices()]
+    devices = [f"{device} {device.device_kind}" for device in jax.local_devices()]
     names = (
         "jax_enable_x64",
         "jax_default_matmul_precision",
