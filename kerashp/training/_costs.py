@@ -14,9 +14,10 @@ from kerashp.training._engine.blocks import n_blocks
 from kerashp.training._engine.program_files import entry_name
 from kerashp.training._runtime.backend import backend
 
-# Measured on one machine over 27 populations of perceptrons: all other compiling and computing takes these
-# multiples of the seconds in which the probe below is compiled, and products reach this share of its rate.
-_COMPILE, _COMPILE_LAYER = 6.0, 3.0
+# Measured on one machine over populations of perceptrons (27 in training; 24 in all that a search does with a
+# new program: training, validation, predictions): all other compiling and computing takes these multiples of
+# the seconds in which the probe below is compiled, and products reach this share of its rate.
+_COMPILE, _COMPILE_LAYER = 10.0, 3.0
 _BLOCK_LAYER, _MEMBER_LAYER = 1.5e-4, 2e-5
 _SHARE = 0.6
 _PRODUCTS, _SHAPE = 200, (8, 32, 64)
