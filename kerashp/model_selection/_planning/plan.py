@@ -29,8 +29,8 @@ class Group:
     n_bytes : int
         The memory that data and members need, roughly.
     seconds : float
-        The seconds of one core, to compile (unless an earlier group has) and to train, estimated by
-        `Plan.costs`; where members may stop early, they are expected to train half of their epochs.
+        The seconds of one core, to compile (unless an earlier group has) and to train without early stopping,
+        estimated by `Plan.costs`.
     compile_seconds : float
         Those of `seconds` that pass before the training.
     room : kerashp.training.Room

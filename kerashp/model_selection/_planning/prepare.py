@@ -46,9 +46,6 @@ _SHARED_CALLBACKS = (_STOPPING, EarlyStopping, Convergence, keras.callbacks.Term
 _DEFAULTS = {p.name: p.default for p in signature(fit).parameters.values() if p.default is not p.empty}
 _SHARED_ARGUMENTS = {"initial_epoch": 0, "validation_freq": 1}  # with other values a fit trains separately
 _BATCH_SIZE = 32  # as in Keras
-# Of the epochs of a fit that may stop early. In the recommended space on the digits, fits train a third of
-# 200 epochs, but some all of them, and these keep others computing.
-_LIKELY_SHARE = 0.5
 _FAILED = "its fit fails before the training"
 
 
@@ -119,14 +116,6 @@ class PreparedFit:
         """How many epochs it trains at the most, without those before a pause."""
         n_done = 0 if self.task.paused is None else self.task.paused.n_epochs
         return max(0, int(self.arguments.epochs) - n_done)
-
-    @property
-    def likely_epochs(self) -> float:
-        """How many epochs it is likely to train, which are fewer than `n_epochs` if it may stop early."""
-        may_stop = any(
-            isinstance(callback, (_STOPPING, Convergence)) for callback in self.arguments.callbacks
-        )
-        return self.n_epochs * (_LIKELY_SHARE if may_stop else 1)
 
     @cached_property
     def units(self) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ class Workload(NamedTuple):
     fewest: Units  # of these units, as deep
     shallowest: int  # the least number of Dense layers
     n_members: int
-    n_steps: float  # of all members
+    n_steps: int  # of all members
     batch_size: int
     validates: bool
 
@@ -44,7 +44,7 @@ class Workload(NamedTuple):
             tuple(map(min, widths)),
             len(widths),
             len(fits),
-            sum(fit.likely_epochs * fit.n_steps for fit in fits),
+            sum(fit.n_epochs * fit.n_steps for fit in fits),
             max(fit.batch_size for fit in fits),
             any(fit.validation is not None for fit in fits),
         )

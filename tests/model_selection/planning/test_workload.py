@@ -14,10 +14,10 @@ from kerashp.model_selection._planning.workload import Workload
 from kerashp.training import Costs, Mode, Room, weight_shapes
 
 
-def prepared(*widths: int, epochs: int = 5, callbacks: tuple[Any, ...] = (), **options: Any) -> PreparedFit:
+def prepared(*widths: int, **options: Any) -> PreparedFit:
     model = build_model(len(widths), widths or 1, input_shape=6, **options)
     state: Any = SimpleNamespace(architecture=model, network=model)
-    arguments: Any = SimpleNamespace(batch_size=16, epochs=epochs, callbacks=callbacks)
+    arguments: Any = SimpleNamespace(batch_size=16, epochs=5)
     task: Any = SimpleNamespace(paused=None)
     return PreparedFit(
         task=task,
@@ -88,10 +88,3 @@ def test_depths_are_divided_where_that_takes_less_time() -> None:
     assert divided(0.0) == [[(20,)], [(20, 20, 20)], [(40,)], [(40, 40, 40)]]
     assert divided(1e3) == [sorted(shallow + deep)]
     assert divided(5.0) == [shallow, deep]
-
-
-def test_fits_that_may_stop_early_are_expected_to() -> None:
-    from kerashp.callbacks import EarlyStopping
-
-    assert prepared(3, epochs=8).likely_epochs == 8
-    assert prepared(3, epochs=8, callbacks=(EarlyStopping(),)).likely_epochs == 4
