@@ -55,8 +55,12 @@ class Draws:
         for member, (seed, count) in enumerate(self._seeds[layer]):
             rows = np.flatnonzero(steps[:, member])
             mask = np.ones(width, bool) if masks is None else masks[member]
+            rate = self._rates[layer][member]
+            if rate == 0:  # or it lacks the layer
+                kept_units[rows, member] = mask
+                continue
             shape = (n_rows, *axes, int(mask.sum()))
-            draw = draw_kept_units(seed, count, len(rows), shape, self._rates[layer][member])
+            draw = draw_kept_units(seed, count, len(rows), shape, rate)
             kept_units[rows, member] = draw if mask.all() else _among_missing_units(draw, mask)
         self._seeds[layer][:, 1] += steps.sum(axis=0)
         return kept_units
