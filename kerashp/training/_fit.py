@@ -125,8 +125,8 @@ def fit(
     -----
     A compiled function serves every model of the same graph shape (architecture, optimizer class, loss,
     metrics, batch size, float type), whatever its weights, learning rate, other rates and penalties, and
-    whatever the number of rows; see `kerashp.training.clear_cache`. Models with code of your own are compiled
-    one by one.
+    whatever the number of rows, and is kept on disk for other processes; see `kerashp.training.clear_cache`.
+    Models with code of your own are compiled one by one, and not kept.
 
     A loss that is not finite does not end training by itself.
 

@@ -25,6 +25,8 @@ from kerashp.training._runtime.backend import backend
 ROWS = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
 TARGETS = ROWS.sum(axis=1, keepdims=True)
 
+on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -178,7 +180,7 @@ def test_a_folder_that_cannot_be_written_to_breaks_nothing(monkeypatch) -> None:
     assert preparation.traced
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+@on_tensorflow
 @pytest.mark.usefixtures("folder")
 def test_what_keeps_compiled_code_from_the_cache_is_named(monkeypatch) -> None:
     from kerashp.training._runtime import tensorflow_graphs
@@ -276,6 +278,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, int]:
 
 
 @pytest.mark.slow
+@on_tensorflow
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_another_process_neither_traces_nor_compiles(filled, seed: str) -> None:
     folder, digest, n_functions = filled
@@ -284,6 +287,7 @@ def test_another_process_neither_traces_nor_compiles(filled, seed: str) -> None:
 
 
 @pytest.mark.slow
+@on_tensorflow
 def test_where_xla_has_begun_or_the_user_has_set_its_flags_only_traces_are_kept(filled, tmp_path) -> None:
     folder, digest, n_functions = filled
     found, (traced, compiled, loaded) = _run(folder, "0", "tensorflow first")
@@ -296,6 +300,7 @@ def test_where_xla_has_begun_or_the_user_has_set_its_flags_only_traces_are_kept(
 
 
 @pytest.mark.slow
+@on_tensorflow
 def test_processes_may_fill_one_folder_at_once(filled, tmp_path: Path) -> None:
     _, digest, n_functions = filled
     with ThreadPoolExecutor() as pool:
@@ -306,6 +311,7 @@ def test_processes_may_fill_one_folder_at_once(filled, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@on_tensorflow
 def test_damaged_compiled_code_is_compiled_again(filled, tmp_path: Path) -> None:
     folder, digest, n_functions = filled
     damaged = Path(shutil.copytree(folder, tmp_path / "cache"))
