@@ -10,8 +10,8 @@ from kerashp.training._runtime.tensorflow_logs import without_lines_on_stderr
 
 
 def test_lines_with_the_text_are_left_out_and_others_kept(capfd: pytest.CaptureFixture[str]) -> None:
-    with without_lines_on_stderr(b"noise"):
-        os.write(2, b"first\nsome noise\nlast\n")
+    with without_lines_on_stderr(b"noise", b"more"):
+        os.write(2, b"first\nsome noise\nsome more\nlast\n")
     os.write(2, b"noise afterwards\n")
     assert capfd.readouterr().err == "first\nlast\nnoise afterwards\n"
 

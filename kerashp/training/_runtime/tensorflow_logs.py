@@ -43,10 +43,10 @@ _STDERR = _Stderr()
 
 
 @contextmanager
-def without_lines_on_stderr(text: bytes) -> Iterator[None]:
-    """Inside, lines with this text on the process's stderr are left out; the others come at the end.
+def without_lines_on_stderr(*texts: bytes) -> Iterator[None]:
+    """Inside, lines with one of these texts on the process's stderr are left out; the others come at the end.
 
-    TensorFlow's compiled code logs there. Several threads may be inside, with one text.
+    TensorFlow's compiled code logs there. Several threads may be inside, with the same texts.
     """
     with _STDERR.lock:
         if _STDERR.n_inside == 0:
@@ -58,7 +58,7 @@ def without_lines_on_stderr(text: bytes) -> Iterator[None]:
         with _STDERR.lock:
             _STDERR.n_inside -= 1
             if _STDERR.n_inside == 0:
-                _restore(text)
+                _restore(texts)
 
 
 def _divert() -> None:
@@ -69,7 +69,7 @@ def _divert() -> None:
         _STDERR.descriptor = descriptor
 
 
-def _restore(text: bytes) -> None:
+def _restore(texts: tuple[bytes, ...]) -> None:
     if _STDERR.descriptor < 0:
         return
     os.dup2(_STDERR.descriptor, 2)
@@ -78,5 +78,5 @@ def _restore(text: bytes) -> None:
     with _STDERR.file, suppress(OSError):
         _STDERR.file.seek(0)
         for line in _STDERR.file:
-            if text not in line:
+            if not any(text in line for text in texts):
                 os.write(2, line)
