@@ -103,7 +103,7 @@ class SavedGraph:
         if not self._xla:
             return False, self._content({}) if self._kept is None else None
         # Constants that TensorFlow folds have random names, by which XLA would miss its files. XLA takes two
-        # preferences of its own code for abilities that the processor lacks (openxla/xla#44565); TensorFlow 2.20
+        # preferences of its own code for abilities that the processor lacks (openxla/xla#44565); version 2.20
         # reads its files as text before it reads them as they are.
         noise = b"cpu_aot_loader.cc", b"XlaSerializedCacheEntry"
         with without_constant_folding(), without_lines_on_stderr(*noise):

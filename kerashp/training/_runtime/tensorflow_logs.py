@@ -62,11 +62,14 @@ def without_lines_on_stderr(*texts: bytes) -> Iterator[None]:
 
 
 def _divert() -> None:
-    with suppress(OSError):  # such as no stderr, or a full disk
-        _STDERR.file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by _restore
+    with suppress(OSError):  # such as no stderr
         descriptor = os.dup(2)
-        os.dup2(_STDERR.file.fileno(), 2)
-        _STDERR.descriptor = descriptor
+        with suppress(OSError):  # such as a full disk
+            _STDERR.file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by _restore
+            os.dup2(_STDERR.file.fileno(), 2)
+            _STDERR.descriptor = descriptor
+            return
+        os.close(descriptor)
 
 
 def _restore(texts: tuple[bytes, ...]) -> None:
