@@ -55,4 +55,4 @@ class RunningSearch:
         """Train the best candidate's network by a program of the search; see `training_by`."""
         if not self.is_refitting:
             return None
-        return fit_by_program_of(self.evaluation.trained, self.evaluation.max_memory, fitting)
+        return fit_by_program_of(self.evaluation.trained, fitting)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -56,6 +56,14 @@ class Costs:
     def compiling(self, n_layers: int) -> float:
         """Seconds to compile a model with this number of products."""
         return self.compile_seconds + n_layers * self.layer_compile_seconds
+
+    def shared_by(self, n_uses: int) -> "Costs":
+        """The costs of one of several uses of a program, which is compiled once."""
+        return replace(
+            self,
+            compile_seconds=self.compile_seconds / n_uses,
+            layer_compile_seconds=self.layer_compile_seconds / n_uses,
+        )
 
     def training(
         self,

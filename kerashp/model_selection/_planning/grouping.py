@@ -44,6 +44,8 @@ class PlanningOptions:
         Whether the search may end before all fits have trained.
     widths_vary : bool
         Whether candidates of other widths may come later.
+    n_uses : int, default=1
+        How often a program will be used, in this process and in others: what compiling it may cost.
     """
 
     costs: Costs
@@ -52,6 +54,7 @@ class PlanningOptions:
     earlier: Sequence[Group]
     has_deadline: bool
     widths_vary: bool
+    n_uses: int = 1
 
 
 def planned(
@@ -64,7 +67,9 @@ def planned(
     groups: list[tuple[Group, Callable[[], Group] | None]] = []
     for alike in by_key.values():
         description = _GroupDescription.of(alike, pool, options)
-        for bucket, program in _buckets(alike, options.costs, description.programs(options.earlier)):
+        programs = description.programs(options.earlier)
+        costs = options.costs if programs else options.costs.shared_by(options.n_uses)
+        for bucket, program in _buckets(alike, costs, programs):
             for part in _parts_that_fit(bucket, program, pool, options):
                 group = description.group(part, program)
                 groups.append((group, partial(description.group, part, None) if program else None))
@@ -73,6 +78,13 @@ def planned(
         key=lambda group: group.seconds / group.n_candidates if options.has_deadline else -group.seconds
     )
     return Plan(tuple(placed), tuple(alone), options.costs)
+
+
+def program_for(fit: PreparedFit, groups: Sequence[Group], costs: Costs) -> Group | None:
+    """The group whose program trains a fit soonest; None where a new program takes less time."""
+    kind = fingerprint(fit.kind)
+    alike = [group for group in groups if group.kind == kind and group.one_by_one is None]
+    return None if fit.has_own_code else Workload.of([fit]).fastest(costs, alike)[1]
 
 
 def _on_cores(groups: Sequence[tuple[Group, Callable[[], Group] | None]], has_deadline: bool) -> list[Group]:

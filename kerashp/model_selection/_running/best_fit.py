@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kerashp.estimators._training.handover import Fitting
 from kerashp.estimators._training.pending import model_of
 from kerashp.model_selection._fits.task import Task
-from kerashp.model_selection._planning.grouping import PlanningOptions, planned
+from kerashp.model_selection._planning.grouping import program_for
 from kerashp.model_selection._planning.plan import Group
 from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
 from kerashp.model_selection._running.stacked import StackedTraining
@@ -19,15 +19,13 @@ _NO_TASK = Task(
 )
 
 
-def fit_by_program_of(groups: Sequence[Group], max_memory: int, fitting: Fitting) -> History | None:
+def fit_by_program_of(groups: Sequence[Group], fitting: Fitting) -> History | None:
     """Train the network of a fit by the program of one of these groups, where that saves time.
 
     Parameters
     ----------
     groups : list of Group
         They have trained in this process.
-    max_memory : int
-        Bytes that the training may take.
     fitting : Fitting
 
     Returns
@@ -41,17 +39,8 @@ def fit_by_program_of(groups: Sequence[Group], max_memory: int, fitting: Fitting
     fit = preparer.prepared_fit(_NO_TASK, fitting)
     if not isinstance(fit, PreparedFit):
         return None
-    options = PlanningOptions(
-        costs=measured(),
-        max_memory=max_memory,
-        longest=float("inf"),
-        earlier=groups,
-        has_deadline=False,
-        widths_vary=False,
-    )
-    (group,) = planned([fit], [], preparer.pool, options).groups
-    stacked = [(earlier.kind, earlier.room) for earlier in groups if earlier.one_by_one is None]
-    if (group.kind, group.room) not in stacked:
+    group = program_for(fit, groups, measured())
+    if group is None:
         return None
     with without_retracing_warnings():
         training = StackedTraining([fit], preparer.pool, group.room)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from joblib.parallel import ParallelBackendBase
 
+from kerashp._cache_folder import cache_folder
 from kerashp._compat.joblib import is_loky
 from kerashp.estimators._training.handover import training_for
 from kerashp.model_selection._fits.deadline import CTRL_C, TIMEOUT, Deadline, Stopped
@@ -34,6 +35,7 @@ from kerashp.model_selection._storage.protocol import SearchStorage
 from kerashp.training import Preparation, measured, preparation_so_far
 
 _SHARE_OF_MEMORY = 0.5
+_USES = 3  # of a program that is kept for other processes, at a guess
 _LONGEST = 60.0  # seconds of one core that a group trains, roughly, so that some groups end before others
 _PARTS = 8  # of the time until the deadline: no group takes longer than one of them
 
@@ -65,7 +67,6 @@ class Evaluation:
 
     Attributes
     ----------
-    max_memory : int
     plan : Plan
         The plan of all candidates so far; None until there is one.
     finished : list of bool
@@ -98,7 +99,7 @@ class Evaluation:
         self._prepared_by_workers = Preparation()
         self.epochs_saved = 0
         self.trained: list[Group] = []
-        self.max_memory = max_memory or _default_memory()
+        self._max_memory = max_memory or _default_memory()
         self._verbose = verbose
         self._n_jobs = n_jobs
         self._backend = backend
@@ -229,11 +230,12 @@ class Evaluation:
         longest = _LONGEST if end is None else max(1.0, (end - time.time()) / _PARTS)
         options = PlanningOptions(
             costs=measured(),
-            max_memory=self.max_memory // n_at_work,
+            max_memory=self._max_memory // n_at_work,
             longest=min(longest, _LONGEST),
             earlier=[*self._earlier, *(self.plan.groups if is_local and self.plan is not None else ())],
             has_deadline=end is not None,
             widths_vary=is_local and self._widths_vary,
+            n_uses=_USES if cache_folder() is not None else 1,
         )
         return planned(fits, alone, preparer.pool, options)
 
