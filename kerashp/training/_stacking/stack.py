@@ -1,25 +1,22 @@
 """Many models of one graph shape as one template, whose variables take each model's values."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops, tree
 
-from kerashp._compat.keras import build_for, flatten_layers
+from kerashp._compat.keras import flatten_layers
 from kerashp._statistics import Statistics, normalization_of, update_normalization
-from kerashp.training._keras.layers import dropouts_of, is_plain
+from kerashp.training._keras.layers import dropouts_of
 from kerashp.training._keras.numbers import Number, numbers_of
-from kerashp.training._keras.optimizers import build_optimizer, slots_by_weight
 from kerashp.training._members.room import Room, units_of
 from kerashp.training._members.variant import Variant
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.temporary_values import VALUES_LOCK
 from kerashp.training._stacking.padding import Padding, UnitMasks, pad, unpad
+from kerashp.training._stacking.shared_template import Template, numpy_value, shared_template
 from kerashp.training._stacking.step import State, variables_of
-from kerashp.training._stacking.template import align_layers, template_of
 
 # The values of a model's variables, in the groups of `variables_of`, or in the first of these.
 Values = list[list[np.ndarray]]
@@ -64,23 +61,19 @@ class Stack:
     ):
         room = Room.of([units_of(model) for model in models], len(models)) if room is None else room
         self._variants = variants or [None] * len(models)
-        self.template = template_of(models, room.units)
-        if batch is not None:
-            build_for(self.template, batch)
-        self._variables = variables_of(self.template)
+        are_prototypes = all(variant is not None for variant in self._variants)
+        self._template = (shared_template if are_prototypes else Template)(models, room.units, batch)
+        self.template = self._template.model
+        self._variables = self._template.variables
         pairs = zip(models, starts or [None] * len(models), strict=True)
         self._starts = [model if start is None else start for model, start in pairs]
-        distinct = list({id(model): model for model in models}.values())
-        layers = {id(model): align_layers(self.template, model) for model in distinct}
+        layers = zip(map(self._template.layers, models), self._variants, strict=True)
         self._layers = [
-            layers[id(model)] if variant is None else variant.of_layers(layers[id(model)])
-            for model, variant in zip(models, self._variants, strict=True)
+            aligned if variant is None else variant.of_layers(aligned) for aligned, variant in layers
         ]
         self._unit_masks = UnitMasks(self.template, self._layers, room) if any(room.spare) else None
-        self._references = slots_by_weight(self.template)
-        self._mappings = {
-            id(start): self._mapping(start) for start in {id(s): s for s in self._starts}.values()
-        }
+        distinct_starts = {id(start): start for start in self._starts}
+        self._mappings = {key: self._template.mapping(start) for key, start in distinct_starts.items()}
         self._values = values or [None] * len(models)
         self._statistics = statistics or [None] * len(models)
 
@@ -141,9 +134,9 @@ class Stack:
         def value(variable: Any) -> np.ndarray:
             source, masks = mapping.get(id(variable)), self._masks(member, variable)
             if source is None:
-                array = unpad(self._defaults[id(variable)], masks)
+                array = unpad(self._template.values[id(variable)], masks)
             else:
-                array = replacements[id(source)] if id(source) in replacements else _numpy_value(source)
+                array = replacements[id(source)] if id(source) in replacements else numpy_value(source)
             return pad(array, masks)
 
         return State(*[list(map(value, variables)) for variables in self._variables])
@@ -154,7 +147,7 @@ class Stack:
         pairs = self._unpadded(member, state, self._mappings[id(start)])
         values = {id(variable): np.asarray(value) for variable, value in pairs}
         groups = variables_of(start)[: len(state)]
-        return [[values[id(v)] if id(v) in values else _numpy_value(v) for v in group] for group in groups]
+        return [[values[id(v)] if id(v) in values else numpy_value(v) for v in group] for group in groups]
 
     def restored(self) -> list[bool]:
         """Which of the non-trainable variables early stopping restores: Keras' weights, all but seeds."""
@@ -163,7 +156,7 @@ class Stack:
 
     def write(self, member: int, state: State, model: Any) -> None:
         """Give a model of a member's widths this state of the template, except for the metrics."""
-        for variable, value in self._unpadded(member, state[:3], self._mapping(model)):
+        for variable, value in self._unpadded(member, state[:3], self._template.mapping(model)):
             backend().assign([variable], [backend().put(value)])
         update_normalization(model)
 
@@ -177,43 +170,8 @@ class Stack:
                 if target is not None:
                     yield target, unpad(ops.convert_to_numpy(value), self._masks(member, variable))
 
-    @cached_property
-    def _defaults(self) -> dict[int, np.ndarray]:
-        return {id(variable): _numpy_value(variable) for group in self._variables for variable in group}
-
-    def _mapping(self, model: Any) -> dict[int, Any]:
-        """The model's variables, by the ids of the template's."""
-        if model is self.template or not is_plain(model):
-            build_optimizer(model)
-            groups = zip(self._variables[:3], variables_of(model)[:3], strict=True)
-            return {id(v): variable for group in groups for v, variable in zip(*group, strict=True)}
-        mapping: dict[int, Any] = {}
-        layers = zip(flatten_layers(self.template), align_layers(self.template, model), strict=True)
-        for template_layer, layer in layers:
-            if layer is not None and not isinstance(template_layer, keras.Model):
-                pairs = zip(template_layer.variables, layer.variables, strict=False)  # rate 0 has no seed
-                mapping |= {id(v): variable for v, variable in pairs}
-        return mapping | self._mapping_of_slots(model, mapping)
-
-    def _mapping_of_slots(self, model: Any, mapping: dict[int, Any]) -> dict[int, Any]:
-        """The variables of the model's optimizer, by the ids of the template's."""
-        slots, weights = slots_by_weight(model), self._variables.weights
-        indices = {id(weight): index for index, weight in enumerate(model.trainable_variables)}
-        of_optimizer: dict[int, Any] = {}
-        for (weight, name), variable in self._references.items():
-            index = None if weight is None else indices.get(id(mapping.get(id(weights[weight]))))
-            if (weight is None or index is not None) and (index, name) in slots:
-                of_optimizer[id(variable)] = slots[index, name]
-        return of_optimizer
-
     def _masks(self, member: int, variable: Any) -> _Masks:
         if self._unit_masks is None:
             return [None] * len(variable.shape)
-        slot = next((key for key, v in self._references.items() if v is variable), (None, ""))
-        weight = variable if slot[0] is None else self.template.trainable_variables[slot[0]]
-        axes = self._unit_masks.axes(weight)
+        axes = self._unit_masks.axes(self._template.weight_of(variable))
         return [None if axis is None else self._unit_masks.masks[axis][member] for axis in axes]
-
-
-def _numpy_value(variable: Any) -> np.ndarray:
-    return ops.convert_to_numpy(backend().values([variable])[0])
