@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerashp import build_model
-from kerashp.training import Member, Population, Variant
+from kerashp.training import Member, Population, Variant, graph_shape
 
 X = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
 Y = X[:, 0]
@@ -82,3 +82,21 @@ def test_a_variant_of_another_architecture_is_refused() -> None:
     doubles = Variant((2, 2, 1), {}, [[np.zeros((3, 2))]], 0.1)
     with pytest.raises(ValueError, match=r"and types: .*'float32'.*; got the units \(2, 2, 1\)"):
         Population([Member(network(2, 0.1), variant=doubles)], X, Y)
+
+
+def test_models_with_a_lambda_are_not_merged() -> None:
+    """Keras loads no lambda, so that no template of two models could be made."""
+
+    def compiled_with_lambda(n_neurons: int) -> Any:
+        model = build_model(1, n_neurons, input_shape=3)
+        model.compile(
+            "sgd", "mse", metrics=[lambda y, outputs: keras.ops.mean(keras.ops.abs(y - outputs), -1)]
+        )
+        return model
+
+    models = [compiled_with_lambda(n_neurons) for n_neurons in (4, 4, 5)]
+    first, second, wider = map(graph_shape, models)
+    assert first == second != wider
+    assert graph_shape(build_model(1, 4, input_shape=3)) == graph_shape(build_model(2, 5, input_shape=3))
+    trained = Population([Member(model, random_state=0) for model in models[:2]], X, Y).train(epochs=2)
+    assert [member.n_epochs for member in trained] == [2, 2]

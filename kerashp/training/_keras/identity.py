@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kerashp._compat.keras import flatten_layers, producer
+from kerashp._compat.keras import compile_config, flatten_layers, producer
 from kerashp.training._keras.layers import is_of_keras, is_plain
 from kerashp.training._keras.numbers import Number, left_out, shared_places
 from kerashp.training._keras.optimizers import (
@@ -61,6 +61,17 @@ def config_of(model: Any) -> dict[str, Any]:
     """The configs of the model and of the arguments of `compile`."""
     with without_lambda_warnings():
         return {"model": model.get_config(), "compile": model.get_compile_config()}
+
+
+def can_be_made_from_config(model: Any) -> bool:
+    """Whether a model made from this model's config is like it.
+
+    It is not where weights are excluded from weight decay, nor where `compile` got a lambda, which Keras does
+    not load.
+    """
+    compiled = keras.tree.flatten(compile_config(model))
+    has_lambda = any(getattr(argument, "__name__", None) == "<lambda>" for argument in compiled)
+    return not has_lambda and not any(excluded_from_weight_decay(model))
 
 
 def _has_own_code(layer: Any) -> bool:

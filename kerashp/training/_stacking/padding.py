@@ -11,7 +11,8 @@ import numpy as np
 from keras import ops
 
 from kerashp._compat.keras import calls_of, flatten_layers
-from kerashp.training._keras.optimizers import excluded_from_weight_decay, ignores_padding
+from kerashp.training._keras.identity import can_be_made_from_config
+from kerashp.training._keras.optimizers import ignores_padding
 from kerashp.training._members.room import Room, dense_of
 from kerashp.training._runtime.temporary_values import Change, temporary_values
 from kerashp.training._stacking.repeated_layers import layers_that_can_be_missing
@@ -258,10 +259,10 @@ def _normalized(layer: Any, mask: Any) -> Callable:
 def paddable_layers(model: Any) -> list[str]:
     """The names of the Dense layers that can be padded without a change of any other value.
 
-    Those are all but the layers that outputs come from; or none at all, such as where weights are excluded
-    from weight decay, which a model made from configs would not know.
+    Those are all but the layers that outputs come from; or none at all, such as where a model made from
+    the config would not be like this one.
     """
-    if any(excluded_from_weight_decay(model)):
+    if not can_be_made_from_config(model):
         return []
     calls = calls_of(model)
     if not _can_be_padded(model, [node.operation for node in calls]):

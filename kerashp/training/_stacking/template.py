@@ -12,6 +12,7 @@ import keras
 
 from kerashp._compat.keras import flatten_layers
 from kerashp.training._keras.identity import (
+    can_be_made_from_config,
     config_of,
     identity,
     names_by_place,
@@ -25,7 +26,7 @@ from kerashp.training._keras.numbers import (
     REGULARIZERS,
     numbers_of,
 )
-from kerashp.training._keras.optimizers import HYPERPARAMETERS, excluded_from_weight_decay, is_optimizer
+from kerashp.training._keras.optimizers import HYPERPARAMETERS, is_optimizer
 from kerashp.training._members.room import Room, Units, dense_of, missing_layers, units_of
 from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.repeated_layers import (
@@ -71,8 +72,8 @@ def graph_shape(model: Any) -> str | None:
     False
     """
     exact = identity(model, numbers_of(model))
-    if exact is None or any(excluded_from_weight_decay(model)):
-        return exact  # a template would not know which weights are excluded
+    if exact is None or not can_be_made_from_config(model):
+        return exact
     config = _config(model)
     layers, repeated = _layers_of_shape(model, config)
     repetitions = [layer for hidden_layer in repeated[1:] for layer in hidden_layer]
@@ -92,7 +93,7 @@ def n_repeated(model: Any) -> int:
 
     0 if all models of this graph shape have the same number of layers.
     """
-    if graph_shape(model) is None or any(excluded_from_weight_decay(model)):
+    if graph_shape(model) is None or not can_be_made_from_config(model):
         return 0
     return len(_layers_of_shape(model, _config(model))[1])
 
