@@ -168,7 +168,7 @@ class EncoderMixin(BaseKerasEstimator):
 
     def _bind(self, rows: Rows, width: int) -> None:
         if self._encodes_targets:
-            check_losses(self.model_)
+            check_losses(self._architecture)
         else:
             super()._bind(rows, width)
 

@@ -58,7 +58,7 @@ class RoutedCalls(BaseKerasEstimator, ParameterNamespace):
         """The full name of a metric that was passed to `compile` by a short name, as in scikeras."""
         prefix = "val_" if name.startswith("val_") else ""
         metric = name.removeprefix(prefix)
-        metrics = keras.tree.flatten(compiled_metrics(self.model_)[:1])
+        metrics = keras.tree.flatten(compiled_metrics(self._architecture)[:1])
         names = [item for item in metrics if isinstance(item, str)]
         return prefix + _full_name(metric) if metric in names else name
 

@@ -119,6 +119,15 @@ def test_a_normalization_of_given_rows_is_built():
     assert isinstance(suspended_network(KerasRegressor(build_model, normalize=rows)), keras.Model)
 
 
+def two_layers(n_neurons=4):
+    """A model function of a user's."""
+    model = keras.Sequential(
+        [keras.Input((5,)), keras.layers.Dense(n_neurons, "relu"), keras.layers.Dense(1)]
+    )
+    model.compile("sgd", "mse", metrics=["mae"])
+    return model
+
+
 GRID = {"n_neurons": [4, 6], "dropout": [0.0, 0.2], "learning_rate": [0.01, 0.02]}
 
 
@@ -178,6 +187,21 @@ def test_a_scorer_may_pickle_the_estimator():
         by_score.fit(X, Y).cv_results_["mean_test_score"],
         rtol=1e-5,
     )
+
+
+@pytest.mark.parametrize(
+    "estimator", [KerasMLPRegressor(), KerasRegressor(build_model), KerasRegressor(two_layers)]
+)
+def test_no_weights_are_written_where_nobody_asks_for_a_model(monkeypatch, estimator):
+    """Predictions, finite weights and names of curves need no model."""
+
+    def refuse(*_, **__):
+        raise AssertionError("a model got the weights of its member")
+
+    monkeypatch.setattr("kerashp.training.Population.write", refuse)
+    estimator.set_params(epochs=3, random_state=0)
+    search = GridSearchCV(estimator, {"n_neurons": [4, 6]}, cv=2, refit=False, error_score="raise")
+    assert np.isfinite(search.fit(X, Y).cv_results_["mean_test_score"]).all()
 
 
 def test_model_is_no_attribute_before_fit():
