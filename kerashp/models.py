@@ -463,29 +463,7 @@ def build_model(
     >>> [tuple(layer.output.shape) for layer in model.layers]
     [(None, 784), (None, 100), (None, 50), (None, 10)]
     """
-    return NetworkDesign.of(
-        n_hidden=n_hidden,
-        n_neurons=n_neurons,
-        learning_rate=learning_rate,
-        input_shape=input_shape,
-        n_outputs=n_outputs,
-        task=task,
-        taper=taper,
-        activation=activation,
-        kernel_initializer=kernel_initializer,
-        dropout=dropout,
-        l1=l1,
-        l2=l2,
-        activity_l1=activity_l1,
-        batch_normalization=batch_normalization,
-        normalize=normalize,
-        optimizer=optimizer,
-        momentum=momentum,
-        beta_1=beta_1,
-        weight_decay=weight_decay,
-        clipnorm=clipnorm,
-        metrics=metrics,
-    ).build()
+    return NetworkDesign.of(**locals()).build()  # the arguments: there is no other name yet
 
 
 def designed(**arguments: Any) -> NetworkDesign:
