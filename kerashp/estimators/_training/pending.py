@@ -32,11 +32,7 @@ class PendingNetwork:
     weights: Callable[[], Sequence[np.ndarray]] | None = None
 
     def __reduce__(self) -> Any:
-        return _same, (self.make(),)
-
-
-def _same(model: keras.Model) -> keras.Model:
-    return model
+        return model_of, (self.make(),)  # of a model, that model
 
 
 def architecture_of(network: Any) -> keras.Model:
