@@ -31,7 +31,7 @@ from kerashp.estimators._parameters.signatures import (
 from kerashp.estimators._routing import PredictionCalls, ProbabilityCalls, RoutedCalls
 from kerashp.estimators._training.handover import is_suspending
 from kerashp.estimators._training.pending import architecture_of
-from kerashp.estimators._training.prototypes import pending_network
+from kerashp.estimators._training.prototypes import network_like, pending_network
 from kerashp.models import build_model, designed, loss_for
 from kerashp.training import isolated
 
@@ -74,8 +74,11 @@ class _Wrapper(ContinuedFits, RoutedCalls):
     def _new_model_and_width(self, X: np.ndarray, seed: int) -> tuple[Any, int]:
         is_overridden = type(self)._build is not _Wrapper._build or self._has_build_method()
         can_be_described = self._function is build_model and not is_overridden
-        if not is_suspending() or not can_be_described or self.warm_start_from is not None:
+        if not is_suspending() or self.warm_start_from is not None:
             return super()._new_model_and_width(X, seed)
+        if not can_be_described:
+            model, width = super()._new_model_and_width(X, seed)
+            return network_like(model) or model, width
         design = designed(**self._model_arguments(X))
         network = pending_network(design, seed) if design.shape == X.shape[1:] else None
         if network is None:

@@ -1,6 +1,8 @@
 """Perceptrons that a search trains without building them."""
 
+import gc
 import pickle
+import weakref
 
 import keras
 import numpy as np
@@ -128,6 +130,115 @@ def two_layers(n_neurons=4):
     return model
 
 
+def of_many_kinds(n_neurons=4, rate=0.2, momentum=0.9, learning_rate=0.01):
+    """A model function with layers that have numbers, seeds and statistics."""
+    layers = [
+        keras.Input((5,)),
+        keras.layers.Dense(n_neurons, "relu", kernel_regularizer=keras.regularizers.L2(1e-3)),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dropout(rate),
+        keras.layers.Dense(n_neurons + 3, "tanh", kernel_initializer="orthogonal"),
+        keras.layers.Dense(1),
+    ]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.SGD(learning_rate, momentum=momentum), "mse")
+    return model
+
+
+def functional(n_neurons=4):
+    """A model function that makes a graph of layers."""
+    inputs = keras.Input((5,))
+    hidden = keras.layers.Dense(n_neurons, "relu")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Concatenate()([inputs, hidden])))
+    model.compile("adam", "mse")
+    return model
+
+
+FUNCTIONS = [two_layers, of_many_kinds, functional]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_model_of_a_function_is_kept_as_arrays(monkeypatch, function):
+    """Its initial values are those that the function gave it, and it is made from its config where needed."""
+    estimator = KerasRegressor(function, n_neurons=7, random_state=3)
+    network = suspended_network(estimator)
+    assert isinstance(network, PendingNetwork)
+    monkeypatch.setattr("kerashp.estimators._wrapped.network_like", lambda *_: None)
+    built, made = suspended_network(estimator), network.make()
+    assert [layer.name.split("_")[0] for layer in made.layers] == [
+        layer.name.split("_")[0] for layer in built.layers
+    ]
+    assert made.optimizer.get_config() | {"name": ""} == built.optimizer.get_config() | {"name": ""}
+    for actual, expected in zip(initial_values(network), initial_values(built), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+    for actual, weight in zip(network.variant.values[0], built.trainable_variables, strict=True):
+        np.testing.assert_array_equal(actual, keras.ops.convert_to_numpy(weight))
+
+
+def test_models_of_a_function_are_released():
+    """A search keeps those that it could not make again."""
+    models = []
+
+    def function(n_neurons=4):
+        models.append(weakref.ref(model := two_layers(n_neurons)))
+        return model
+
+    networks = [suspended_network(KerasRegressor(function, n_neurons=n)) for n in (4, 6)]
+    gc.collect()
+    assert [model() for model in models] == [None, None]
+    assert networks[0].architecture is networks[1].architecture
+
+
+def trained_before():
+    model = two_layers()
+    model.fit(X, Y, verbose=0)
+    return model
+
+
+def with_attribute():
+    model = two_layers()
+    model.hyperparameters = {"n_neurons": 4}
+    return model
+
+
+def compiled(optimizer, activation="relu"):
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, activation), keras.layers.Dense(1)])
+    model.compile(optimizer, "mse")
+    return model
+
+
+def with_schedule():
+    return compiled(keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)))
+
+
+def with_own_activation():
+    return compiled("sgd", lambda x: keras.ops.tanh(2 * x))
+
+
+def with_slots_of_ones():
+    return compiled(keras.optimizers.Adagrad(initial_accumulator_value=1.0))
+
+
+@pytest.mark.parametrize(
+    "function", [trained_before, with_attribute, with_schedule, with_own_activation, with_slots_of_ones]
+)
+def test_a_model_that_could_not_be_made_again_is_kept(function):
+    """It has state, attributes or code that its config does not describe."""
+    assert isinstance(suspended_network(KerasRegressor(function)), keras.Model)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_search_has_the_scores_that_kept_models_have(monkeypatch, function):
+    """The numbers do not depend on how a network is kept."""
+    estimator = KerasRegressor(function, epochs=4, random_state=0)
+    search = GridSearchCV(estimator, {"n_neurons": [4, 6]}, cv=2).fit(X, Y)
+    monkeypatch.setattr("kerashp.estimators._wrapped.network_like", lambda *_: None)
+    kept = GridSearchCV(estimator, {"n_neurons": [4, 6]}, cv=2).fit(X, Y)
+    for name in ("mean_test_score", "std_test_score"):
+        np.testing.assert_allclose(search.cv_results_[name], kept.cv_results_[name], rtol=1e-6)
+    np.testing.assert_allclose(search.predict(X), kept.predict(X), rtol=1e-5)
+
+
 GRID = {"n_neurons": [4, 6], "dropout": [0.0, 0.2], "learning_rate": [0.01, 0.02]}
 
 
@@ -150,7 +261,15 @@ def predictions_by_model(estimator, X_test, y_test):
     return -float(np.mean((predicted - y_test) ** 2))
 
 
-@pytest.mark.parametrize("estimator", [KerasMLPRegressor(epochs=3), KerasClassifier(build_model, epochs=3)])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        KerasMLPRegressor(),
+        KerasClassifier(build_model),
+        KerasRegressor(of_many_kinds),
+        KerasRegressor(functional),
+    ],
+)
 def test_a_scorer_that_asks_for_the_model_gets_the_trained_one(estimator):
     """Each fold its own, whether the network is ours or comes from a model function."""
     estimator.set_params(random_state=0, epochs=3)

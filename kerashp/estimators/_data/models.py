@@ -15,6 +15,7 @@ import numpy as np
 from kerashp._compat.keras import build_for, compiled_metrics, flatten_layers
 from kerashp._compat.keras_optimizers import rate_of
 from kerashp.training import without_warnings
+from kerashp.training._keras.layers import is_of_layers
 
 # Ends of the names of a layer's attributes that may be custom functions or objects.
 _PARTS = ("activation", "initializer", "regularizer", "constraint")
@@ -195,7 +196,9 @@ def outputs_for(model: keras.Model, X: Any) -> Any:
 
 
 def output_width(model: keras.Model, X: Any) -> int:
-    """The width of the model's output for rows like those of X; the model is called with one row.
+    """The width of the model's output for rows like those of X.
+
+    The model is called with one row, unless its graph takes rows of exactly this shape.
 
     Raises
     ------
@@ -203,7 +206,9 @@ def output_width(model: keras.Model, X: Any) -> int:
         If the model does not accept such rows, has several outputs, or an output of another shape than
         (n_samples, width).
     """
-    output = outputs_for(model, X)
+    output = _output_of_graph(model, X)
+    if output is None:
+        output = outputs_for(model, X)
     if isinstance(output, list | tuple | dict):
         raise ValueError(
             f"The model has {len(output)} outputs; an estimator takes one output of shape (n_samples, width) "
@@ -217,6 +222,15 @@ def output_width(model: keras.Model, X: Any) -> int:
             "a keras.layers.Flatten or Dense layer"
         )
     return output.shape[1]
+
+
+def _output_of_graph(model: keras.Model, X: Any) -> Any:
+    """The symbolic output of a model whose graph has one input of the shape of X, and one output."""
+    if not is_of_layers(model) or not isinstance(X, np.ndarray):
+        return None
+    inputs, outputs = keras.tree.flatten(model.inputs), keras.tree.flatten(model.outputs)
+    is_of_shape = [tuple(tensor.shape) for tensor in inputs] == [(None, *X.shape[1:])]
+    return outputs[0] if is_of_shape and len(outputs) == 1 and None not in outputs[0].shape[1:] else None
 
 
 def _check_batch_axis(model: keras.Model) -> None:

@@ -111,10 +111,14 @@ class ParameterNamespace(BaseWrapper):
             self._params[name] = value
 
     def _value_of(self, name: str) -> Any:
-        for source in (self._params, defaults_of(self._function), self._defaults):
-            if name in source:
-                return source[name]
+        values = self._values()
+        if name in values:
+            return values[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _values(self) -> dict[str, Any]:
+        """The values of all parameters but `model`."""
+        return {**self._defaults, **defaults_of(self._function), **self._params}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters and their values.
@@ -129,9 +133,8 @@ class ParameterNamespace(BaseWrapper):
         dict
             `model`, the parameters of the estimator and of the model function, and routed parameters.
         """
-        return {
-            name: self.model if name == "model" else self._value_of(name) for name in self._get_param_names()
-        }
+        values = {**self._values(), "model": self.model}
+        return {name: values[name] for name in self._get_param_names()}
 
     def _get_param_names(self) -> list[str]:
         return sorted({"model", *self._defaults, *defaults_of(self._function), *self._params})

@@ -1,8 +1,8 @@
-"""Perceptrons that a search need not build: one model serves for all of its graph shape."""
+"""Networks that a search need not keep as models: one model serves for all of its graph shape."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import partial
 from types import FunctionType
@@ -10,11 +10,13 @@ from types import FunctionType
 import keras
 import numpy as np
 
+from kerashp._compat.keras_optimizers import rate_of
 from kerashp.estimators._training.handover import build_once
 from kerashp.estimators._training.pending import PendingNetwork
 from kerashp.models import NetworkDesign
-from kerashp.training import Variant, graph_shape, isolated
+from kerashp.training import Variant, graph_shape, isolated, units_of
 from kerashp.training._keras.layers import is_of_keras
+from kerashp.training._stacking.description import Description
 from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.prototype import Prototype
 from kerashp.training._stacking.step import variables_of
@@ -33,7 +35,7 @@ def pending_network(design: NetworkDesign, seed: int) -> PendingNetwork | None:
 
     None where it has to be built: where more than numbers and widths would tell it from a prototype.
     """
-    prototype = _prototype(design) if _is_describable(design) else None
+    prototype = _prototype(_key(design), lambda: _new_prototype(design)) if _is_describable(design) else None
     if prototype is None:
         return None
     rate = prototype.learning_rate(design.optimizer_options["learning_rate"])
@@ -45,9 +47,46 @@ def pending_network(design: NetworkDesign, seed: int) -> PendingNetwork | None:
 
 def _built(design: NetworkDesign, variant: Variant, floatx: str) -> keras.Model:
     with isolated(0, floatx):
-        model = design.build()
+        return _with_values(design.build(), variant)
+
+
+def network_like(model: keras.Model) -> PendingNetwork | None:
+    """A network that the model can be made from again, so that it need not be kept; it is not trained.
+
+    None where it has to be kept: where no other model would be exactly like it.
+    """
+    rate = rate_of(model.optimizer)
+    if not isinstance(rate, keras.Variable) or model.optimizer.built:
+        return None
+    description = Description.of(model)
+    prototype = None if description is None else _prototype(description.family, partial(_like, description))
+    if description is None or prototype is None:
+        return None
+    values = prototype.values_of(model)
+    variant = Variant(units_of(model), {}, values, float(keras.ops.convert_to_numpy(rate)))
+    make = partial(_made, description, variant, keras.config.floatx())
+    return PendingNetwork(prototype.model, make, variant)
+
+
+def _made(description: Description, variant: Variant, floatx: str) -> keras.Model:
+    with isolated(0, floatx):
+        return _with_values(description.made(), variant)
+
+
+def _like(description: Description) -> Prototype | None:
+    """The prototype of a model's family; None where a model made from its config is of another."""
+    with isolated(0):
+        model = description.made()
+    made = Description.of(model)
+    if made is None or made.family != description.family:
+        return None
+    prototype = Prototype(model)
+    return prototype if prototype.slots_begin_at_zero else None
+
+
+def _with_values(model: keras.Model, variant: Variant) -> keras.Model:
     for variables, values in zip(variables_of(model), variant.values, strict=False):
-        for variable, value in zip(variables, values, strict=False):  # its optimizer is not built
+        for variable, value in zip(variables, values, strict=False):  # its optimizer may not be built
             variable.assign(value)
     return model
 
@@ -82,11 +121,10 @@ def _numbers(design: NetworkDesign) -> dict[tuple[str, ...], float]:
     }
 
 
-def _prototype(design: NetworkDesign) -> Prototype | None:
-    key = _key(design)
+def _prototype(key: Hashable, make: Callable[[], Prototype | None]) -> Prototype | None:
     with _LOCK:
         if key not in _PROTOTYPES:
-            _PROTOTYPES[key] = _new_prototype(design)
+            _PROTOTYPES[key] = make()
         _PROTOTYPES.move_to_end(key)
         while len(_PROTOTYPES) > _MOST:
             _PROTOTYPES.popitem(last=False)

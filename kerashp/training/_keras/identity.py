@@ -32,29 +32,38 @@ def identity(model: Any, numbers: list[Number]) -> str | None:
 
     None where its config does not describe them, because the model contains code of the user's own.
     """
-    if not is_plain(model) or any(map(_has_own_code, flatten_layers(model))):
-        return None
-    try:
-        with left_out(model, numbers):
-            config = config_of(model)
-    except (NotImplementedError, OSError, TypeError, ValueError):
-        return None
-    if not _has_only_keras_classes(config):
+    with left_out(model, numbers):
+        config = config_without_own_code(model)
+    if config is None:
         return None
     config["model"] = renamed(config["model"], names_by_place(model, flatten_layers(model)))
     variables = [
         (tuple(v.shape), v.dtype, v.trainable) for v in (*model.variables, *model.optimizer.variables)
     ]
-    parts = [
-        without_initial_values(config),
-        variables,
+    parts = [without_initial_values(config), variables, *beside_config(model, numbers)]
+    return json.dumps(parts, sort_keys=True, default=repr)
+
+
+def beside_config(model: Any, numbers: list[Number]) -> list[Any]:
+    """What the config of a model does not say of its graph, and the settings of the process."""
+    return [
         shared_places(model, numbers),
         excluded_from_weight_decay(model),
         keras.config.floatx(),
         keras.config.epsilon(),
         keras.config.image_data_format(),
     ]
-    return json.dumps(parts, sort_keys=True, default=repr)
+
+
+def config_without_own_code(model: Any) -> dict[str, Any] | None:
+    """The configs as `config_of` gives them; None where there is code of the user's own in the model."""
+    if not is_plain(model) or any(map(_has_own_code, flatten_layers(model))):
+        return None
+    try:
+        config = config_of(model)
+    except (NotImplementedError, OSError, TypeError, ValueError):
+        return None
+    return config if _has_only_keras_classes(config) else None
 
 
 def config_of(model: Any) -> dict[str, Any]:

@@ -35,14 +35,19 @@ class Prototype:
     @cached_property
     def is_suitable(self) -> bool:
         """Whether the initial values of all networks of the graph shape are known."""
+        if not self.slots_begin_at_zero:
+            return False
         kernels = {id(layer.kernel) for layer in self.model.layers if isinstance(layer, keras.layers.Dense)}
         seeds = {id(layer.seed_generator.state) for layer in self.model.layers if _is_dropout(layer)}
         others = [array for key, array in self._values.items() if key not in kernels | seeds]
+        return all(np.all(array == array.flat[0]) for array in others if array.size)
+
+    @cached_property
+    def slots_begin_at_zero(self) -> bool:
+        """Whether each variable that the optimizer has for a weight is of its shape, and zero at first."""
         weights = self.model.trainable_variables
         slots = [(slot, weights[index]) for (index, _), slot in self._slots.items() if index is not None]
-        return all(np.all(array == array.flat[0]) for array in others if array.size) and all(
-            slot.shape == weight.shape and not self._values[id(slot)].any() for slot, weight in slots
-        )
+        return all(slot.shape == weight.shape and not self._values[id(slot)].any() for slot, weight in slots)
 
     def learning_rate(self, rate: float) -> np.ndarray:
         """A learning rate in the type of the model's."""
@@ -62,7 +67,19 @@ class Prototype:
         learning_rate : array of shape ()
             In the type of the variable.
         """
-        arrays = dict(self._initial_arrays(units, initializers))
+        return self._completed(dict(self._initial_arrays(units, initializers)), learning_rate)
+
+    def values_of(self, model: Any) -> list[list[np.ndarray]]:
+        """The values of a model of the same layers, whose optimizer is not built; see `Variant.values`."""
+        pairs = zip(self._groups[:2], variables_of(model)[:2], strict=True)
+        variables = [pair for groups in pairs for pair in zip(*groups, strict=True)]
+        rate, *values = backend().fetched(
+            backend().values([rate_of(model.optimizer), *[variable for _, variable in variables]])
+        )
+        return self._completed({id(v): value for (v, _), value in zip(variables, values, strict=True)}, rate)
+
+    def _completed(self, arrays: dict[int, np.ndarray], learning_rate: np.ndarray) -> list[list[np.ndarray]]:
+        """These arrays, by the ids of the model's variables, with the optimizer's as they begin."""
         weights = self.model.trainable_variables
         for (index, _), slot in self._slots.items():
             if index is not None:

@@ -84,7 +84,7 @@ def graph_shape(model: Any) -> str | None:
         part["config"] |= dict.fromkeys(_numbers_in(part, rates), NUMBER)
     placed_layers = [layer for layer in flatten_layers(model) if layer.name not in left_out]
     names = names_by_place(model, placed_layers)
-    config["model"] = _without_widths(renamed(config["model"], names)) | {"name": None}
+    config["model"] = without_widths(renamed(config["model"], names)) | {"name": None}
     return json.dumps(without_initial_values(config), sort_keys=True, default=repr)
 
 
@@ -122,15 +122,15 @@ def _is_chain(model: Any) -> bool:
     return type(model) is keras.Sequential and _has_controllable_rates(model)
 
 
-def _without_widths(config: Any) -> Any:
+def without_widths(config: Any) -> Any:
     """The config without the shapes of the tensors between layers."""
     if isinstance(config, list):
-        return [_without_widths(value) for value in config]
+        return [without_widths(value) for value in config]
     if not isinstance(config, dict):
         return config
     if config.get("class_name") == "__keras_tensor__":
         return config["config"]["keras_history"]
-    return {key: _without_widths(value) for key, value in config.items()}
+    return {key: without_widths(value) for key, value in config.items()}
 
 
 def template_of(models: Sequence[Any], units: Units) -> Any:
