@@ -226,7 +226,7 @@ def output_width(model: keras.Model, X: Any) -> int:
 
 def _output_of_graph(model: keras.Model, X: Any) -> Any:
     """The symbolic output of a model whose graph has one input of the shape of X, and one output."""
-    if not is_of_layers(model) or not isinstance(X, np.ndarray):
+    if not is_of_layers(model) or not isinstance(X, np.ndarray) or not model.layers:
         return None
     inputs, outputs = keras.tree.flatten(model.inputs), keras.tree.flatten(model.outputs)
     is_of_shape = [tuple(tensor.shape) for tensor in inputs] == [(None, *X.shape[1:])]
