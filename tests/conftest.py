@@ -13,6 +13,8 @@ import pytest
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import scale
 
+_COMPILED_BY_XLA = tuple(Path(__file__).with_name(name) for name in ("training", "callbacks"))
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """A process keeps all that TensorFlow compiles in it: some MB for each program of many thousand tests."""
@@ -32,8 +34,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: spare the garbage collector from looking through it at every turn."""
+    """Have the garbage collector look seldom, and at nothing that is imported by now: tracing makes much."""
     gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.fixture(scope="session")
@@ -92,20 +95,22 @@ def predict_calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(autouse=True)
-def long_training(monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
-    """Compile as for a long training: those of the tests are short. `short_training` undoes it."""
+def long_training(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stack members as in a long training: those of the tests are short. `short_training` undoes it.
+
+    XLA compiles a model that trains alone only in the tests of training and callbacks. Elsewhere it is
+    compiled as for a user, whose training would be as short: without XLA, in half the time.
+    """
     from kerashp.training._keras import modes
 
-    own = modes._PAYS_FROM, modes._LOOP_PAYS_FROM
-    monkeypatch.setattr(modes, "_PAYS_FROM", 0)
-    monkeypatch.setattr(modes, "_LOOP_PAYS_FROM", 0)
-    return own
+    if "short_training" in request.fixturenames:
+        return
+    monkeypatch.setattr(modes.Mode, "one_by_one", lambda mode, _: mode.reason)
+    if set(_COMPILED_BY_XLA) & set(request.path.parents):
+        monkeypatch.setattr(modes, "_PAYS_FROM", 0)
+        monkeypatch.setattr(modes, "_LOOP_PAYS_FROM", 0)
 
 
 @pytest.fixture
-def short_training(monkeypatch: pytest.MonkeyPatch, long_training: tuple[int, int]) -> None:
+def short_training() -> None:
     """Compile as for what it is, as a user does."""
-    from kerashp.training._keras import modes
-
-    monkeypatch.setattr(modes, "_PAYS_FROM", long_training[0])
-    monkeypatch.setattr(modes, "_LOOP_PAYS_FROM", long_training[1])
