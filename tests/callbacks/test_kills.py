@@ -1,14 +1,18 @@
 """A training that is killed at any moment and resumed gives the results of an uninterrupted one."""
 
 import multiprocessing
+import os
 import runpy
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from kerashp.training import clear_cache
 
 pytestmark = pytest.mark.slow
 
@@ -17,6 +21,15 @@ _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["keras", "kerashp.callbacks", "kerashp.models", "kerashp.training"])
 _KILLS = 20
 _NEVER = -1
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep programs for all processes, as for a user: each that is killed would trace them again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERASHP_CACHE", str(tmp_path_factory.mktemp("programs")))
+        clear_cache()
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +55,7 @@ class Victim:
     def __init__(self, folder: Path, kill_at: int = _NEVER):
         self._messages, sender = _PROCESSES.Pipe(duplex=False)
         names = {"folder": str(folder), "kill_at": kill_at, "sender": sender}
+        names["cache"] = os.environ["KERASHP_CACHE"]
         self._process = _PROCESSES.Process(target=runpy.run_path, args=(_TRAINING, names, "__run__"))
         self._process.start()
         sender.close()

@@ -64,6 +64,7 @@ def _kill_in_a_write(folder: str, at: int) -> list[int]:
 
 
 if __name__ == "__run__":
+    os.environ["KERASHP_CACHE"] = globals()["cache"]
     folder, kill_at, sender = globals()["folder"], globals()["kill_at"], globals()["sender"]
     operations = _kill_in_a_write(folder, kill_at)
     train(folder, lambda: sender.send("epoch"))

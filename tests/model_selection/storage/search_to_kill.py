@@ -10,7 +10,7 @@ from kerashp import KerasMLPRegressor
 from kerashp.model_selection import RandomizedSearchCV
 from kerashp.model_selection._storage.records import Records
 
-N_CANDIDATES, N_SPLITS, EPOCHS = 6, 2, 24
+N_CANDIDATES, N_SPLITS, EPOCHS = 6, 2, 12
 
 
 def searched(folder: str, n_jobs: int | None = None) -> Any:
@@ -21,7 +21,7 @@ def searched(folder: str, n_jobs: int | None = None) -> Any:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 4)).astype("float32")
     y = X[:, 0] - X[:, 1] + 0.3 * rng.normal(size=60).astype("float32")
-    estimator = KerasMLPRegressor(1, 6, dropout=0.2, epochs=EPOCHS, early_stopping=True, patience=6)
+    estimator = KerasMLPRegressor(1, 6, dropout=0.2, epochs=EPOCHS, early_stopping=True, patience=3)
     search = RandomizedSearchCV(
         estimator,
         {"learning_rate": np.geomspace(0.003, 0.1, 50)},
@@ -55,6 +55,7 @@ def _tell_and_kill(told: Any, kill_at: int) -> None:
 
 if __name__ == "__run__":
     os.setsid()  # a terminal of its own
+    os.environ["KERASHP_CACHE"] = globals()["cache"]
     folder, kill_at, told, n_jobs = (globals()[name] for name in ("folder", "kill_at", "told", "n_jobs"))
     _tell_and_kill(told, kill_at)
     searched(folder, n_jobs)

@@ -5,6 +5,7 @@ import os
 import runpy
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from kerashp.model_selection._running import local
 from kerashp.model_selection._storage.journal import Journal
 from kerashp.model_selection._storage.records import Records
+from kerashp.training import clear_cache
 
 pytestmark = pytest.mark.slow
 
@@ -23,6 +25,15 @@ _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["keras", "kerashp.estimators", "kerashp.model_selection"])
 _KILLS, _IN_ONE, _WITH_WORKERS = 25, 10, 4
 _NEVER = -1
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep programs for all processes, as for a user: each that is killed would trace them again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERASHP_CACHE", str(tmp_path_factory.mktemp("programs")))
+        clear_cache()
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +62,7 @@ class Victim:
     def __init__(self, folder: Path, kill_at: int = _NEVER, n_jobs: int | None = None):
         self._told, told = _PROCESSES.Pipe(duplex=False)
         names = {"folder": str(folder), "kill_at": kill_at, "told": told, "n_jobs": n_jobs}
+        names["cache"] = os.environ["KERASHP_CACHE"]
         self._process = _PROCESSES.Process(target=runpy.run_path, args=(_SEARCH, names, "__run__"))
         self._process.start()
         told.close()
