@@ -1,16 +1,15 @@
 """The data that a population shares, and each member's portion of them."""
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
-from sklearn.utils import check_random_state
 
 from kerashp.training._keras import data
 from kerashp.training._keras.data import Data
 from kerashp.training._members.member import Member
+from kerashp.training._members.shuffling import generators_of, state_of
 from kerashp.training._runtime.backend import backend
 
 
@@ -54,7 +53,7 @@ class Portions:
             for index, member in enumerate(members)
         ]
         self.test_rows = self._validation_rows(members, n_rows, validates)
-        generators = [_generator_of(member) for member in members]
+        generators = generators_of(members, list(map(len, self.train_rows)))
         self.generators = generators if shuffle else None
 
     @property
@@ -89,12 +88,7 @@ class Portions:
 
     def order(self, member: int) -> dict[str, Any] | None:
         """The state of the generator that shuffles a member's rows; None without shuffling."""
-        if self.generators is None:
-            return None
-        generator = self.generators[member]
-        if isinstance(generator, np.random.Generator):
-            return dict(copy.deepcopy(generator.bit_generator.state))
-        return dict(generator.get_state(legacy=False))
+        return None if self.generators is None else state_of(self.generators[member])
 
     @property
     def validates_on_training_data(self) -> bool:
@@ -141,23 +135,3 @@ def _checked_rows(name: str, rows: Any, n_rows: int) -> np.ndarray:
             f"Population: {name} must be from 0 to {n_rows - 1}; got {array.min()} to {array.max()}"
         )
     return array.astype(np.int32, copy=False)
-
-
-def _generator_of(member: Member) -> Any:
-    generator = _new_generator(member.random_state)
-    order = None if member.paused is None else member.paused.order
-    if order is None:
-        return generator
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = order
-    else:
-        generator.set_state(order)
-    return generator
-
-
-def _new_generator(random_state: Any) -> Any:
-    if random_state is None:
-        return np.random.default_rng(np.random.randint(2**31))  # np.random.seed decides it
-    if isinstance(random_state, np.random.Generator):
-        return copy.deepcopy(random_state)
-    return copy.deepcopy(check_random_state(random_state))
