@@ -85,6 +85,7 @@ def test_members_of_one_seed_train_and_pause_as_alone() -> None:
             trained[index].history["loss"], alone.train(4)[0].history["loss"], rtol=1e-5, atol=1e-6
         )
         order, of_alone = population.paused(index).order, alone.paused(0).order
-        assert order is not None and of_alone is not None
+        assert order is not None
+        assert of_alone is not None
         assert order["state"]["pos"] == of_alone["state"]["pos"]
         np.testing.assert_array_equal(order["state"]["key"], of_alone["state"]["key"])

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,10 @@ class StackedTraining:
         )
         self._trained: list[Trained] = []
         self._outputs: dict[Any, np.ndarray] = {}
+        self._folds: dict[int, dict[int, int]] = {}  # by training rows: the place of each of their fits
+        for position, fit in enumerate(fits):
+            fold = self._folds.setdefault(fit.train.block, {})
+            fold[position] = len(fold)
         self.compile_seconds = time.perf_counter() - began
         self.train_seconds = 0.0
 
@@ -110,12 +114,17 @@ class StackedTraining:
 
     def fit_seconds(self, position: int) -> float:
         """The seconds of a fit: an equal share of compiling, a share of training by steps, preparation."""
-        steps = [
+        steps = self._steps
+        share = self.compile_seconds / len(steps) + self.train_seconds * steps[position] / max(1, sum(steps))
+        return self._fits[position].seconds + share
+
+    @cached_property
+    def _steps(self) -> list[int]:
+        """The number of steps that each fit has trained."""
+        return [
             (trained.n_epochs - (fit.task.paused.n_epochs if fit.task.paused else 0)) * fit.n_steps
             for trained, fit in zip(self._trained, self._fits, strict=True)
         ]
-        share = self.compile_seconds / len(steps) + self.train_seconds * steps[position] / max(1, sum(steps))
-        return self._fits[position].seconds + share
 
     def resumed(self, position: int) -> ResumedFit:
         """What a fit continues from; its model gets the weights of its member when it is asked for."""
@@ -147,12 +156,11 @@ class StackedTraining:
         fit = self._fits[position]
         if not isinstance(X, np.ndarray) or len(getattr(fit.model, "outputs", None) or [fit.model]) > 1:
             return outputs(self._model(position, fit.network), X)
-        block = self._fits[position].train.block
-        key = block, X.shape, X.dtype, hash(X.tobytes())
-        fold = [index for index, fit in enumerate(self._fits) if fit.train.block == block]
+        key = fit.train.block, X.shape, X.dtype, hash(X.tobytes())
+        fold = self._folds[fit.train.block]
         if key not in self._outputs:
-            self._outputs[key] = self._population.predict(X, fold)
-        return self._outputs[key][fold.index(position)]
+            self._outputs[key] = self._population.predict(X, list(fold))
+        return self._outputs[key][fold[position]]
 
 
 def _weights(fits: Sequence[PreparedFit], members: Sequence[Member], n_rows: int) -> np.ndarray | None:
