@@ -1,6 +1,6 @@
 """Names of Keras' models, layers and callbacks that are private, or that not all versions have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,6 +8,7 @@ import keras
 from keras.src.backend.common import masking
 from keras.src.initializers import random_initializers
 from keras.src.models import Functional
+from keras.src.regularizers import regularizers
 from keras.src.saving.serialization_lib import SafeModeScope
 from keras.src.utils import io_utils, naming, python_utils
 
@@ -78,6 +79,11 @@ def own_variables(layer: keras.Layer) -> list[keras.Variable]:
 def seed_generators(layer: keras.Layer) -> list[keras.random.SeedGenerator]:
     """The seed generators of a layer, not of the layers inside it: `_seed_generators`."""
     return list(layer._seed_generators)
+
+
+def place_of_ops_of_regularizers() -> tuple[MutableMapping[str, Any], str]:
+    """The namespace and the name by which Keras' regularizers look up `keras.ops`."""
+    return vars(regularizers), "ops"
 
 
 def calls_of(model: keras.Model) -> list[Any]:

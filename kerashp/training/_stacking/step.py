@@ -23,6 +23,7 @@ from kerashp.training._keras.optimizers import updated
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.temporary_values import temporary_values
 from kerashp.training._stacking.padding import Padding, mask_weights, outputs_masked
+from kerashp.training._stacking.penalties import fast_penalties
 
 
 class State(NamedTuple):
@@ -124,7 +125,8 @@ class Step:
             stack.enter_context(_dropping(self._dropouts, batch.kept_units if training else None))
             rows = None if batch.n_rows is None else _mask(x, batch.n_rows)
             outputs = _outputs(model, x, rows, training=training)
-            loss = computed_loss(model, x, y, outputs, sample_weight, training=training)
+            with fast_penalties():
+                loss = computed_loss(model, x, y, outputs, sample_weight, training=training)
             count = _n_rows(x) if rows is None else batch.n_rows
             loss_tracker(model).update_state(loss, sample_weight=count)
             if rows is None:

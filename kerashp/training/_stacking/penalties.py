@@ -1,0 +1,27 @@
+"""Keras' penalties on weights, by operations that XLA computes faster on a CPU."""
+
+from contextlib import AbstractContextManager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+from keras import ops
+
+from kerashp._compat.keras import place_of_ops_of_regularizers
+from kerashp.training._runtime.backend import backend
+from kerashp.training._runtime.temporary_values import temporary_values
+
+
+def fast_penalties() -> AbstractContextManager[None]:
+    """Inside, on a CPU, Keras' regularizers sum by products. An accelerator may round those."""
+    if backend().device_memory() is not None:
+        return nullcontext()
+    module, name = place_of_ops_of_regularizers()
+    return temporary_values((module, name, SimpleNamespace(**{**vars(module[name]), "sum": _sum})))
+
+
+def _sum(x: Any) -> Any:
+    """The sum of all elements. XLA adds those of a matrix one after the other; it vectorizes products."""
+    if len(x.shape) < 2:
+        return ops.sum(x)
+    matrix = ops.reshape(x, (-1, x.shape[-1]))
+    return ops.sum(ops.matmul(ops.ones((1, ops.shape(matrix)[0]), dtype=x.dtype), matrix))
