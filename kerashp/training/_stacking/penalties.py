@@ -1,5 +1,6 @@
 """Keras' penalties on weights, by operations that XLA computes faster on a CPU."""
 
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +13,19 @@ from kerashp.training._runtime.temporary_values import temporary_values
 
 
 def fast_penalties() -> AbstractContextManager[None]:
-    """Inside, on a CPU, Keras' regularizers sum by products. An accelerator may round those."""
+    """Inside, in this thread and on a CPU, Keras' regularizers sum by products.
+
+    An accelerator may round those.
+    """
     if backend().device_memory() is not None:
         return nullcontext()
     module, name = place_of_ops_of_regularizers()
-    return temporary_values((module, name, SimpleNamespace(**{**vars(module[name]), "sum": _sum})))
+    own_thread = threading.get_ident()
+
+    def total(x: Any) -> Any:
+        return _sum(x) if threading.get_ident() == own_thread else ops.sum(x)
+
+    return temporary_values((module, name, SimpleNamespace(**{**vars(module[name]), "sum": total})))
 
 
 def _sum(x: Any) -> Any:
