@@ -29,6 +29,7 @@ from kerashp.training._population_checks import (
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.devices import pinned_device, placement
 from kerashp.training._runtime.forks import check_fork
+from kerashp.training._runtime.temporary_values import VALUES_LOCK
 from kerashp.training._stacking.finalization import final_state
 from kerashp.training._stacking.portions import Portions
 from kerashp.training._stacking.stack import Stack
@@ -128,9 +129,10 @@ class Population:
         at_a_time = CHECK.integer("blocks_at_a_time", at_a_time, at_least=1)
         self._members = list(members)
         self._device = pinned_device()
-        check_members(self._members)
-        if room is not None:
-            check_room(room, self._members)
+        with VALUES_LOCK:
+            check_members(self._members)
+            if room is not None:
+                check_room(room, self._members)
         refuse(of_data((x, y, sample_weight), validation_data))
         validates = room is not None and room.validates
         self._portions = Portions(
@@ -140,8 +142,9 @@ class Population:
         batch = self._portions.batch(batch_size)
         longest = max(map(len, self._portions.train_rows))
         n_steps = sys.maxsize if epochs is None else epochs * -(-longest // batch_size)
-        room, mode = self._room_and_mode(room, batch, n_steps, at_a_time)
-        self._stack = self._make_stack(batch, room)
+        with VALUES_LOCK:
+            room, mode = self._room_and_mode(room, batch, n_steps, at_a_time)
+            self._stack = self._make_stack(batch, room)
         check_paused(self._members)
         self._progress = self._first_progress()
         sizes = batch_size, validation_batch_size

@@ -1,5 +1,6 @@
 """Members whose networks are not built."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -7,17 +8,17 @@ import numpy as np
 import pytest
 
 from kerashp import build_model
-from kerashp.training import Member, Population, Variant, graph_shape
+from kerashp.training import Member, Population, Room, Variant, graph_shape
 
 X = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
 Y = X[:, 0]
 
 
-def network(n_neurons: int, rate: float, **options: Any) -> Any:
+def network(n_neurons: int, rate: float, n_hidden: int = 2, **options: Any) -> Any:
     """A network for X."""
     keras.utils.set_random_seed(n_neurons)
     options = {"optimizer": "adam", "l2": 0.01, "dropout": 0.2, "momentum": None} | options
-    return build_model(2, n_neurons, rate, input_shape=3, **options)
+    return build_model(n_hidden, n_neurons, rate, input_shape=3, **options)
 
 
 def variant_of(model: Any, **numbers: float) -> Variant:
@@ -72,6 +73,19 @@ def test_a_paused_variant_continues() -> None:
     member = Member(prototype, random_state=1, variant=variant, early_stopping=stopping, paused=paused)
     later = Population([member], X, Y).train(epochs=4)[0]
     np.testing.assert_allclose(later.history["loss"], at_once.history["loss"], rtol=1e-6)
+
+
+def test_groups_in_other_threads_share_a_prototype() -> None:
+    """Each reads its config, for which others replace its numbers for a moment."""
+    prototype, deeper = network(2, 0.5), network(2, 0.5, n_hidden=3)
+    members = [
+        Member(model, variant=variant_of(network(width, 0.01, n_hidden=depth)))
+        for model, depth, width in ((prototype, 2, 5), (deeper, 3, 8))
+    ]
+    room = Room(2, (8, 8, 8, 1), (True, True, True, False), validates=False, spare_layers=1)
+    with ThreadPoolExecutor(3) as threads:
+        populations = list(threads.map(lambda _: Population(members, X, Y, room=room), range(24)))
+    assert len(populations) == 24
 
 
 def test_a_variant_of_another_architecture_is_refused() -> None:

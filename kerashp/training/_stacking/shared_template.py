@@ -1,6 +1,5 @@
 """The template of some models, and where it has their layers and variables."""
 
-import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from functools import cached_property
@@ -15,6 +14,7 @@ from kerashp.training._keras.layers import is_plain
 from kerashp.training._keras.optimizers import build_optimizer, slots_by_weight
 from kerashp.training._members.room import Units
 from kerashp.training._runtime.backend import backend
+from kerashp.training._runtime.temporary_values import VALUES_LOCK
 from kerashp.training._stacking.step import variables_of
 from kerashp.training._stacking.template import align_layers, template_of
 
@@ -97,7 +97,6 @@ class Template:
 
 
 _SHARED: OrderedDict[Hashable, Template] = OrderedDict()
-_LOCK = threading.Lock()
 
 
 def shared_template(models: Sequence[Any], units: Units, batch: Any) -> Template:
@@ -105,11 +104,10 @@ def shared_template(models: Sequence[Any], units: Units, batch: Any) -> Template
     tensors = [tensor for tensor in tree.flatten(batch) if tensor is not None]
     types = tuple((tuple(tensor.shape), str(tensor.dtype)) for tensor in tensors)
     key = tuple(dict.fromkeys(map(id, models))), units, types, keras.config.floatx()
-    with _LOCK:
+    with VALUES_LOCK:
         if key not in _SHARED:
-            _SHARED[key] = Template(
-                models, units, batch
-            )  # it holds the models, so that their ids stay theirs
+            # It holds the models, so that their ids stay theirs.
+            _SHARED[key] = Template(models, units, batch)
         _SHARED.move_to_end(key)
         while len(_SHARED) > _MOST:
             _SHARED.popitem(last=False)
