@@ -2,7 +2,7 @@
 
 from kerashp._archives import SecurityWarning
 from kerashp._statistics import Statistics, set_statistics
-from kerashp.training._costs import Costs, measured
+from kerashp.training._costs import Costs, measured, n_uses
 from kerashp.training._engine.blocks import block_size, n_cores
 from kerashp.training._engine.outputs import Predictor, predicting_shape
 from kerashp.training._engine.preparation import Preparation, preparation_so_far
@@ -62,6 +62,7 @@ __all__ = [
     "mode_of",
     "n_cores",
     "n_devices",
+    "n_uses",
     "obstacle",
     "one_warning_a_cause",
     "predicting_shape",

@@ -22,6 +22,8 @@ _BLOCK_LAYER, _MEMBER_LAYER = 1.5e-4, 2e-5
 _SHARE = 0.6
 _PRODUCTS, _SHAPE = 200, (8, 32, 64)
 
+_USES = 3  # of a program that is kept for other processes, at a guess
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -82,6 +84,11 @@ class Costs:
         count = n_blocks(n_members, 1) if block_size is None else -(-n_members // block_size)
         blocks = count * n_layers * self.block_seconds
         return n_steps * (blocks + n_members * (n_layers * self.member_seconds + products))
+
+
+def n_uses() -> int:
+    """How often a program is used, in this process and in others: what compiling it may cost."""
+    return 1 if cache_folder() is None else _USES
 
 
 @lru_cache(maxsize=1)

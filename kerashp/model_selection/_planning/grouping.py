@@ -81,7 +81,7 @@ def planned(
 
 
 def program_for(fit: PreparedFit, groups: Sequence[Group], costs: Costs) -> Group | None:
-    """The group whose program trains a fit soonest; None where a new program takes less time."""
+    """The group whose program trains a fit soonest; None where one of its own takes less time."""
     kind = fingerprint(fit.kind)
     alike = [group for group in groups if group.kind == kind and group.one_by_one is None]
     return None if fit.has_own_code else Workload.of([fit]).fastest(costs, alike)[1]

@@ -9,7 +9,7 @@ from kerashp.model_selection._planning.grouping import program_for
 from kerashp.model_selection._planning.plan import Group
 from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
 from kerashp.model_selection._running.stacked import StackedTraining
-from kerashp.training import measured, without_retracing_warnings
+from kerashp.training import measured, n_uses, without_retracing_warnings
 
 History = dict[str, list[float]]
 _NO_TASK = Task(
@@ -39,7 +39,7 @@ def fit_by_program_of(groups: Sequence[Group], fitting: Fitting) -> History | No
     fit = preparer.prepared_fit(_NO_TASK, fitting)
     if not isinstance(fit, PreparedFit):
         return None
-    group = program_for(fit, groups, measured())
+    group = program_for(fit, groups, measured().shared_by(n_uses()))
     if group is None:
         return None
     with without_retracing_warnings():

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 from joblib.parallel import ParallelBackendBase
 
-from kerashp._cache_folder import cache_folder
 from kerashp._compat.joblib import is_loky
 from kerashp.estimators._training.handover import training_for
 from kerashp.model_selection._fits.deadline import CTRL_C, TIMEOUT, Deadline, Stopped
@@ -32,10 +31,9 @@ from kerashp.model_selection._running.processes import n_workers_of_a_machine, s
 from kerashp.model_selection._running.progress import Bar
 from kerashp.model_selection._running.worker import GroupOutcome, complete_groups, run_group
 from kerashp.model_selection._storage.protocol import SearchStorage
-from kerashp.training import Preparation, measured, preparation_so_far
+from kerashp.training import Preparation, measured, n_uses, preparation_so_far
 
 _SHARE_OF_MEMORY = 0.5
-_USES = 3  # of a program that is kept for other processes, at a guess
 _LONGEST = 60.0  # seconds of one core that a group trains, roughly, so that some groups end before others
 _PARTS = 8  # of the time until the deadline: no group takes longer than one of them
 
@@ -235,7 +233,7 @@ class Evaluation:
             earlier=[*self._earlier, *(self.plan.groups if is_local and self.plan is not None else ())],
             has_deadline=end is not None,
             widths_vary=is_local and self._widths_vary,
-            n_uses=_USES if cache_folder() is not None else 1,
+            n_uses=n_uses(),
         )
         return planned(fits, alone, preparer.pool, options)
 
