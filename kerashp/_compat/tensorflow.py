@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
+from tensorflow.python.client import device_lib
 from tensorflow.python.client import pywrap_tf_session as session
 from tensorflow.python.eager import context
 from tensorflow.python.framework import config
@@ -39,6 +40,19 @@ def seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         eager._seed, eager._rng = before
+
+
+@cache
+def gpu_memory() -> int | None:
+    """Bytes that TensorFlow may take of the first GPU: `device_lib`; `tf.config` does not know them.
+
+    None where TensorFlow lists no GPU there.
+    """
+    tf.config.list_logical_devices()  # by the user's settings of memory, which `device_lib` does not know
+    limits = (
+        device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"
+    )
+    return next(limits, None)
 
 
 def optimization_barrier(tensors: list[tf.Tensor]) -> list[tf.Tensor]:

@@ -5,14 +5,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+from kerashp import build_model
 from kerashp.model_selection._running import processes
-from kerashp.training import Devices, n_devices
+from kerashp.training import Devices, Member, Population, block_size, n_cores, n_devices
 from kerashp.training._runtime.backend import backend
 
 _TRAINING = Path(__file__).with_name("training_on_devices.py")
@@ -85,3 +87,40 @@ def test_each_process_sees_a_gpu_of_its_own(
     assert [processes._accelerator_of(number)["CUDA_VISIBLE_DEVICES"] for number in range(3)] == expected
     monkeypatch.setattr(processes, "n_devices", lambda: 1)
     assert processes._accelerator_of(0) == {}
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+def test_tensorflow_knows_a_gpu_and_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kerashp._compat import tensorflow
+
+    assert (backend().device_kind(), backend().device_memory()) == ("cpu", None)
+    listed = [SimpleNamespace(device_type="CPU"), SimpleNamespace(device_type="GPU", memory_limit=2**34)]
+    monkeypatch.setattr("tensorflow.config.get_visible_devices", lambda kind: [kind])
+    monkeypatch.setattr(tensorflow.device_lib, "list_local_devices", lambda: listed)
+    tensorflow.gpu_memory.cache_clear()
+    assert (backend().device_kind(), backend().device_memory()) == ("gpu", 2**34)
+    tensorflow.gpu_memory.cache_clear()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX")
+def test_jax_knows_a_gpu_and_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (backend().device_kind(), backend().device_memory()) == ("cpu", None)
+    device = SimpleNamespace(platform="gpu", memory_stats=lambda: {"bytes_limit": 2**34})
+    monkeypatch.setattr("jax.local_devices", lambda: [device])
+    assert (backend().device_kind(), backend().device_memory()) == ("gpu", 2**34)
+
+
+def test_members_on_an_accelerator_train_in_large_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is busy only if they compute at once. That follows from its kind: its memory may not be known."""
+    X = np.random.default_rng(0).normal(size=(96, 4)).astype("float32")
+
+    def losses() -> list[list[float]]:
+        keras.utils.set_random_seed(0)
+        members = [Member(build_model(1, 5, rate, input_shape=4), random_state=0) for rate in (0.01, 0.03)]
+        return [trained.history["loss"] for trained in Population(members, X, X[:, 0]).train(epochs=3)]
+
+    on_cpu = losses()
+    monkeypatch.setattr(backend(), "device_kind", lambda: "gpu")
+    assert n_cores() == 1
+    assert [block_size(number, n_cores()) for number in (30, 300, 3000)] == [30, 300, 1000]
+    np.testing.assert_allclose(losses(), on_cpu, rtol=1e-5)

@@ -181,12 +181,12 @@ def stack_arrays(rows: Sequence[Any]) -> Any:
 
 def n_cores() -> int:
     """How many blocks can train at a time: one for each core of the process, 1 on an accelerator."""
-    return 1 if backend().device_memory() is not None else joblib.cpu_count()
+    return joblib.cpu_count() if backend().device_kind() == "cpu" else 1
 
 
 def n_blocks(n_members: int, at_a_time: int) -> int:
     """The number of blocks in which `n_members` members train: a multiple of those that train at a time."""
-    largest = _MOST_ON_CORES if backend().device_memory() is None else _MOST_ON_ACCELERATOR
+    largest = _MOST_ON_CORES if backend().device_kind() == "cpu" else _MOST_ON_ACCELERATOR
     fewest = -(-n_members // largest)
     return min(n_members, -(-fewest // at_a_time) * at_a_time)
 

@@ -90,7 +90,7 @@ def mode_of(model: Any, x: Any) -> Mode:
     if without_xla is not None:
         return Mode(xla=False, reason=f"XLA does not compile {_kind(without_xla)}", stackable=False)
     operations = _operations(model, layers, x)
-    on_cpu = backend().device_memory() is None
+    on_cpu = backend().device_kind() == "cpu"
     convolution = on_cpu and _convolution(layers, operations)
     loop = _loop(layers, operations)
     if loop:

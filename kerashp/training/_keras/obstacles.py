@@ -45,7 +45,7 @@ def _of_parts(model: Any) -> str | None:
         return reason
     if model.run_eagerly:
         return "run_eagerly=True runs every batch without compiling it"
-    if not (backend().ONLY_XLA or backend().device_memory() is not None):
+    if not backend().ONLY_XLA and backend().device_kind() == "cpu":
         return None
     without_xla = [type(layer).__name__ for layer in flatten_layers(model) if not layer.supports_jit]
     return f"XLA does not compile {without_xla[0]}" if without_xla else None

@@ -119,8 +119,13 @@ def assign(variables: Sequence[Any], arrays: Sequence[jax.Array]) -> None:
         variable.assign(array)
 
 
+def device_kind() -> str:
+    """The kind of the device that computes: "cpu", "gpu" or "tpu"."""
+    return str(jax.local_devices()[0].platform)
+
+
 def device_memory() -> int | None:
-    """Bytes of the accelerator's memory; None on a CPU."""
+    """Bytes of the accelerator's memory; None on a CPU, and where they are not known."""
     statistics = jax.local_devices()[0].memory_stats() or {}
     return statistics.get("bytes_limit")
 

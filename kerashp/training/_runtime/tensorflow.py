@@ -21,6 +21,7 @@ from kerashp._compat.keras_optimizers import (
 from kerashp._compat.tensorflow import (
     add_vector_form_of_bitcast,
     flat_call,
+    gpu_memory,
     has_started,
     is_op_determinism_enabled,
     optimization_barrier,
@@ -126,11 +127,14 @@ def assign(variables: Sequence[Any], tensors: Sequence[tf.Tensor]) -> None:
         variable.value.assign(tensor, read_value=False)
 
 
+def device_kind() -> str:
+    """The kind of the device that computes: "cpu" or "gpu"."""
+    return "gpu" if tf.config.get_visible_devices("GPU") else "cpu"
+
+
 def device_memory() -> int | None:
-    """Bytes of the accelerator's memory; None on a CPU."""
-    for device in tf.config.list_physical_devices("GPU"):
-        return tf.config.experimental.get_device_details(device).get("memory_limit")
-    return None
+    """Bytes of the accelerator's memory; None on a CPU, and where they are not known."""
+    return None if device_kind() == "cpu" else gpu_memory()
 
 
 def distributed(model: Any) -> bool:
