@@ -145,16 +145,16 @@ class Population:
         with VALUES_LOCK:
             room, mode = self._room_and_mode(room, batch, n_steps, at_a_time)
             self._stack = self._make_stack(batch, room)
-        check_paused(self._members)
-        self._progress = self._first_progress()
-        sizes = batch_size, validation_batch_size
-        self._assembly = Assembly(self._stack, self._portions.on_device(), sizes, room.n_members, mode)
-        if not self._assembly.masked:
-            check_lengths(self._portions)
-        self._restored = self._stack.restored()
-        self._rates = self._learning_rates(batch_size)
-        best = list(map(self._best_before, range(len(self._members))))
-        self._blocks = Blocks(self._assembly, self._portions, self._rates, self._stack.state(), best)
+            check_paused(self._members)
+            self._progress = self._first_progress()
+            sizes = batch_size, validation_batch_size
+            self._assembly = Assembly(self._stack, self._portions.on_device(), sizes, room.n_members, mode)
+            if not self._assembly.masked:
+                check_lengths(self._portions)
+            self._restored = self._stack.restored()
+            self._rates = self._learning_rates(batch_size)
+            best = list(map(self._best_before, range(len(self._members))))
+            self._blocks = Blocks(self._assembly, self._portions, self._rates, self._stack.state(), best)
         self._prepare()
 
     def train(self, epochs: int, report: Callable[[int], None] | None = None) -> list[Trained]:

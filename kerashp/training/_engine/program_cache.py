@@ -13,6 +13,7 @@ from kerashp.training._keras.identity import identity
 from kerashp.training._keras.numbers import Number
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.devices import pinned_device
+from kerashp.training._runtime.temporary_values import VALUES_LOCK
 
 _MAX_PROGRAMS = 64
 
@@ -28,7 +29,8 @@ def program_for(model: Any, numbers: list[Number], layout: Layout, structures: t
     deleted or compiled again.
     """
     key = (layout, repr(structures), pinned_device())
-    shape = identity(model, numbers)
+    with VALUES_LOCK:
+        shape = identity(model, numbers)
     with _LOCK:
         if shape is None:
             return _programs_of(model).setdefault(key, Program(layout, structures))
