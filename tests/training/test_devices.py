@@ -55,6 +55,12 @@ def test_a_population_stays_on_its_device(results: dict[str, Any]) -> None:
             np.testing.assert_allclose(numbers, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
+def test_networks_are_made_on_the_processor(results: dict[str, Any]) -> None:
+    assert results["prototype"]
+    assert all(device.endswith(results["devices"][0]) for device in results["prototype"])
+
+
 def test_the_device_with_the_least_to_do_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend(), "devices", lambda: ["a", "b"])
     monkeypatch.setattr(backend(), "on", lambda _: pytest.MonkeyPatch.context())

@@ -8,6 +8,7 @@ import numpy as np
 from keras.callbacks import EarlyStopping
 
 from kerashp import KerasMLPRegressor, build_model
+from kerashp.estimators._training.handover import FitSuspended, suspending
 from kerashp.model_selection import GridSearchCV
 from kerashp.training import Devices, Member, Population
 from kerashp.training._engine.program import Program
@@ -65,6 +66,18 @@ def search(devices: list[Any]) -> Any:
     return [fitted.cv_results_[f"split{split}_test_score"].tolist() for split in range(2)]
 
 
+def prototype(devices: list[Any]) -> list[str]:
+    """Where a network is that need not be built, while the second device is an accelerator by default."""
+    backend().device_kind = lambda: "gpu"
+    mlp = KerasMLPRegressor(1, 4, random_state=0)
+    with backend().on(devices[1]), suspending({}):
+        try:
+            mlp.fit(X, X[:, 0])
+        except FitSuspended as suspended:
+            network = suspended.fitting.state.network
+    return [str(variable.value.device) for variable in network.architecture.variables]
+
+
 def main() -> None:
     Program.run = watched(Program.run)
     devices = two_devices()
@@ -74,6 +87,7 @@ def main() -> None:
             USED.clear()
             numbers = work(used_devices)
             results[f"{work.__name__} {len(used_devices)}"] = {"numbers": numbers, "used": sorted(set(USED))}
+    results["prototype"] = prototype(devices)
     print(json.dumps(results | {"devices": list(map(str, devices))}))
 
 

@@ -16,6 +16,7 @@ from kerashp.estimators._training.pending import PendingNetwork
 from kerashp.models import NetworkDesign
 from kerashp.training import Variant, graph_shape, isolated, units_of
 from kerashp.training._keras.layers import is_of_keras
+from kerashp.training._runtime.devices import on_host
 from kerashp.training._stacking.description import Description
 from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.prototype import Prototype
@@ -40,7 +41,8 @@ def pending_network(design: NetworkDesign, seed: int) -> PendingNetwork | None:
         return None
     rate = prototype.learning_rate(design.optimizer_options["learning_rate"])
     key = "initial values", seed, float(rate), tuple(design.widths), _key(design)
-    values = build_once(key, lambda: prototype.initial_values(design.units, design.initializers(), rate))
+    with on_host():
+        values = build_once(key, lambda: prototype.initial_values(design.units, design.initializers(), rate))
     variant = Variant(design.units, _numbers(design), values, float(rate))
     return PendingNetwork(prototype.model, partial(_built, design, variant, keras.config.floatx()), variant)
 
@@ -75,7 +77,7 @@ def _made(description: Description, variant: Variant, floatx: str) -> keras.Mode
 
 def _like(description: Description) -> Prototype | None:
     """The prototype of a model's family; None where a model made from its config is of another."""
-    with isolated(0):
+    with isolated(0), on_host():
         model = description.made()
     made = Description.of(model)
     if made is None or made.family != description.family:
@@ -157,7 +159,7 @@ def _key(design: NetworkDesign) -> Hashable:
 
 def _new_prototype(design: NetworkDesign) -> Prototype | None:
     widths = [_WIDTH] * len(design.widths)
-    with isolated(0):  # so that the caller's generators draw the same whether there is a prototype or not
+    with isolated(0), on_host():  # the caller's generators draw the same whether there is a prototype or not
         model = replace(design, widths=widths, width_argument=widths or _WIDTH).build()
     hidden = [layer.name for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)]
     if graph_shape(model) is None or paddable_layers(model) != hidden:

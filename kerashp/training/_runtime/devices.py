@@ -1,7 +1,7 @@
 """The accelerators of a process, and which of them a population trains on."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any
@@ -26,6 +26,11 @@ def placement(device: Any) -> Iterator[None]:
             yield
     finally:
         _PINNED.reset(token)
+
+
+def on_host() -> AbstractContextManager[None]:
+    """Inside, in this thread, networks are made on the CPU: an accelerator takes longer, one by one."""
+    return nullcontext() if backend().device_kind() == "cpu" else backend().on(backend().host())
 
 
 def pinned_device() -> Any:

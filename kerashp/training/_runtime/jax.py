@@ -68,6 +68,11 @@ def devices() -> list[Any]:
     return [device for device in jax.local_devices() if device.platform != "cpu"]
 
 
+def host() -> Any:
+    """The device of what does not train."""
+    return jax.local_devices(backend="cpu")[0]
+
+
 def on(device: Any) -> AbstractContextManager[None]:
     """Inside, in this thread, arrays are put and functions compiled for this device."""
     return jax.default_device(device)

@@ -65,6 +65,11 @@ def devices() -> list[Any]:
     return [device.name for device in tf.config.list_logical_devices("GPU")]
 
 
+def host() -> Any:
+    """The device of what does not train."""
+    return "CPU:0"
+
+
 def on(device: Any) -> AbstractContextManager[None]:
     """Inside, in this thread, arrays are put and functions compiled for this device."""
     return tf.device(device)
