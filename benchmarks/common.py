@@ -65,11 +65,18 @@ def in_turn(sides: dict[str, Callable[[], object]], runs: int) -> dict[str, floa
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def run_script(script: str, *arguments: Any, root: Path = ROOT, cache: Path | str = "off") -> dict[str, Any]:
-    """What a script prints as JSON in a new process, with kerashp and its programs from these folders."""
+def run_script(
+    script: str, *arguments: Any, root: Path = ROOT, cache: Path | str = "off", limit: float | None = None
+) -> dict[str, Any]:
+    """What a script prints as JSON in a new process, with kerashp and its programs from these folders.
+
+    After `limit` seconds the process is stopped, with a `subprocess.TimeoutExpired`.
+    """
     environment = os.environ | {"PYTHONPATH": str(root), "KERASHP_CACHE": str(cache)}
     command = [sys.executable, script, *map(str, arguments)]
-    process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    process = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, timeout=limit
+    )
     if process.returncode:
         sys.exit(process.stderr)
     return json.loads(process.stdout.splitlines()[-1])
