@@ -6,10 +6,10 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ _MAGIC = bytes.fromhex("d9d505f920a163d7")  # the end of an SQLite journal that 
 _TIMEOUT = 60.0  # seconds to wait until another process has written
 _DISK_ERRORS = ("full", "I/O", "readonly", "unable to open", "locked")  # words of SQLite's messages
 _ARRAY, _DTYPE = "an array", "of"
+
+_Result = TypeVar("_Result")
 
 
 class RecordsError(Exception):
@@ -52,9 +54,8 @@ class Records:
         except (OSError, ValueError, sqlite3.Error) as error:
             raise RecordsError(f"{path} cannot be created or opened: {error}") from error
         try:
-            with self._transaction() as connection:
-                connection.execute("PRAGMA synchronous = FULL")
-                schema = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+            self._query("PRAGMA synchronous = FULL")
+            schema = self._query("SELECT type, name, sql FROM sqlite_master")
             if schema != _SCHEMA:
                 raise self.damaged(f" or not a journal of kerashp: it holds {short_repr(schema)}")
         except BaseException:
@@ -73,10 +74,7 @@ class Records:
         """Write records by key, all of them or none; existing ones are replaced."""
         packed = ((key, to_bytes(content)) for key, content in contents.items())
         rows = [(kind, key, raw, _digest(kind, key, raw)) for key, raw in packed]
-        with self._transaction() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", rows)
-            connection.execute("COMMIT")
+        self._change("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", rows)
 
     def get(self, kind: str, key: str) -> Any:
         """The content of a record; None if there is no record."""
@@ -89,17 +87,11 @@ class Records:
 
     def remove(self, kind: str, keys: Iterable[str]) -> None:
         """Remove records; missing ones are ignored."""
-        with self._transaction() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(
-                "DELETE FROM records WHERE kind = ? AND key = ?", [(kind, k) for k in keys]
-            )
-            connection.execute("COMMIT")
+        self._change("DELETE FROM records WHERE kind = ? AND key = ?", [(kind, key) for key in keys])
 
     def is_empty(self) -> bool:
         """Whether the file has no records."""
-        with self._transaction() as connection:
-            (number,) = connection.execute("SELECT COUNT(*) FROM records").fetchone()
+        ((number,),) = self._query("SELECT COUNT(*) FROM records")
         return int(number) == 0
 
     def damaged(self, detail: str) -> RecordsError:
@@ -122,8 +114,7 @@ class Records:
             ) from error
 
     def _read(self, kind: str, query: str, values: tuple[str, ...]) -> dict[str, Any]:
-        with self._transaction() as connection:
-            rows = connection.execute(query, values).fetchall()
+        rows = self._query(query, values)
         for key, content, digest in rows:
             is_intact = isinstance(key, str) and isinstance(content, bytes)
             if not is_intact or _digest(kind, key, content) != digest:
@@ -131,11 +122,22 @@ class Records:
         with self.understood(kind):
             return {key: from_bytes(content) for key, content, _ in rows}
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _query(self, query: str, values: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+        return self._safely(lambda connection: connection.execute(query, values).fetchall())
+
+    def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(statement, rows)
+            connection.execute("COMMIT")
+
+        self._safely(change)
+
+    def _safely(self, use: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """Use the connection. This is no context manager, which Ctrl-C might leave with the lock held."""
         with self._lock:
             try:
-                yield self._connection
+                return use(self._connection)
             except sqlite3.ProgrammingError as error:
                 raise RecordsError(f"{self._path} has been closed: {error}") from error
             except BaseException as error:

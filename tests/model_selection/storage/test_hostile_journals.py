@@ -208,9 +208,8 @@ def test_records_that_claim_more_than_they_hold(
     folder: Path, content: Callable[[], bytes], message: str, records: Records
 ) -> None:
     own = content()
-    with records._transaction() as connection:
-        row = ("result", "0/0", own, _digest("result", "0/0", own))
-        connection.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", row)
+    row = ("result", "0/0", own, _digest("result", "0/0", own))
+    records._change("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", [row])
     with pytest.raises(JournalError, match=message):
         searched(folder)
 

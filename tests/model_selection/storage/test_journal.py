@@ -484,18 +484,45 @@ def test_records_of_bfloat16() -> None:
 def test_an_interrupt_leaves_no_transaction_open(tmp_path: Path) -> None:
     records = Records(tmp_path / "x.sqlite")
 
-    def interrupted() -> None:
-        with records._transaction() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            raise KeyboardInterrupt
+    def interrupted(connection: Any) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        interrupted()
+        records._safely(interrupted)
     records.put("kind", {"a": 1})
     assert records.get("kind", "a") == 1
     records.close()
     with pytest.raises(RecordsError, match="has been closed"):
         records.put("kind", {"a": 1})
+
+
+def test_an_interrupt_leaves_the_file_to_other_threads(tmp_path: Path) -> None:
+    """After any function that writes returns: the search then waits for its threads, which write, too."""
+    records = Records(tmp_path / "x.sqlite")
+    n_returns, interrupts_at = 0, 1
+
+    def interrupt(_: Any, event: str, __: Any) -> Any:
+        nonlocal n_returns
+        n_returns += event == "return"
+        if n_returns == interrupts_at:
+            raise KeyboardInterrupt
+        return interrupt
+
+    interrupted: list[KeyboardInterrupt] = []  # as in flight: their tracebacks keep what the functions held
+    while len(interrupted) == interrupts_at - 1:
+        n_returns = 0
+        sys.settrace(interrupt)
+        try:
+            records.remove("kind", ["a"])
+        except KeyboardInterrupt as error:
+            interrupted.append(error)
+        finally:
+            sys.settrace(None)
+        interrupts_at += 1
+        assert not records._lock.locked()
+    assert len(interrupted) > 3
+    records.close()
 
 
 def test_records_that_run_code_are_not_read(tmp_path: Path) -> None:
@@ -830,6 +857,6 @@ def test_workers_do_no_finished_fit_of_a_group_again(tmp_path: Path, monkeypatch
 def test_what_is_written_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[int] = []
     monkeypatch.setattr(os, "fsync", flushed.append)
-    with recorded(tmp_path) as records, records._transaction() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    with recorded(tmp_path) as records:
+        assert records._query("PRAGMA synchronous") == [(2,)]  # FULL
     assert len(flushed) == 2  # the new file, and its folder
