@@ -3,6 +3,7 @@
 import gc
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,17 @@ def compiles(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(compiled, "_traced", counted)
     return made
+
+
+@pytest.fixture(scope="module")
+def kept_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep programs for all processes, as for a user: each that is killed would trace them again."""
+    from kerashp.training import clear_cache
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERASHP_CACHE", str(tmp_path_factory.mktemp("programs")))
+        clear_cache()
+        yield
 
 
 @pytest.fixture

@@ -5,31 +5,19 @@ import os
 import runpy
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kerashp.training import clear_cache
-
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kept_programs")]
 
 _TRAINING = str(Path(__file__).with_name("training_to_kill.py"))
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["keras", "kerashp.callbacks", "kerashp.models", "kerashp.training"])
 _KILLS = 20
 _NEVER = -1
-
-
-@pytest.fixture(scope="module", autouse=True)
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep programs for all processes, as for a user: each that is killed would trace them again."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERASHP_CACHE", str(tmp_path_factory.mktemp("programs")))
-        clear_cache()
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -114,17 +114,17 @@ class StackedTraining:
 
     def fit_seconds(self, position: int) -> float:
         """The seconds of a fit: an equal share of compiling, a share of training by steps, preparation."""
-        steps = self._steps
-        share = self.compile_seconds / len(steps) + self.train_seconds * steps[position] / max(1, sum(steps))
-        return self._fits[position].seconds + share
+        return self._fits[position].seconds + self._shares[position]
 
     @cached_property
-    def _steps(self) -> list[int]:
-        """The number of steps that each fit has trained."""
-        return [
+    def _shares(self) -> list[float]:
+        """Each fit's share of the seconds of compiling and training; the latter is over."""
+        steps = [
             (trained.n_epochs - (fit.task.paused.n_epochs if fit.task.paused else 0)) * fit.n_steps
             for trained, fit in zip(self._trained, self._fits, strict=True)
         ]
+        compiling, all_steps = self.compile_seconds / len(steps), max(1, sum(steps))
+        return [compiling + self.train_seconds * n_steps / all_steps for n_steps in steps]
 
     def resumed(self, position: int) -> ResumedFit:
         """What a fit continues from; its model gets the weights of its member when it is asked for."""

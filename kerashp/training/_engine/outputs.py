@@ -10,7 +10,6 @@ from kerashp.training._engine.program import NO_SIDE, Layout
 from kerashp.training._engine.program_cache import program_for
 from kerashp.training._keras.obstacles import of_model
 from kerashp.training._runtime.backend import backend
-from kerashp.training._runtime.temporary_values import VALUES_LOCK
 from kerashp.training._stacking.stack import Stack
 from kerashp.training._stacking.step import State
 from kerashp.training._stacking.template import graph_shape
@@ -31,8 +30,7 @@ class Outputs:
     def __init__(self, stack: Stack, n_members: int):
         layout = Layout(n_members, NO_SIDE, NO_SIDE, masked=False, padding=stack.padding)
         self._model = stack.template
-        with VALUES_LOCK:
-            self._program = program_for(stack.template, stack.numbers, layout, (None, None))
+        self._program = program_for(stack.template, stack.numbers, layout, (None, None))
         self._constants = stack.constants()
 
     def predict(self, members: np.ndarray, state: State, x: Sequence[np.ndarray]) -> np.ndarray:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 _ABSENT = object()
@@ -11,6 +12,12 @@ _ABSENT = object()
 VALUES_LOCK = threading.RLock()
 
 Change = tuple[MutableMapping[str, Any], str, Any]
+
+
+def with_functions(place: tuple[MutableMapping[str, Any], str], **functions: Any) -> Change:
+    """The change by which the module that a place names has these functions instead of its own."""
+    mapping, key = place
+    return mapping, key, SimpleNamespace(**{**vars(mapping[key]), **functions})
 
 
 @contextmanager

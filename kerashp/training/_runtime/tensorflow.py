@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -27,7 +26,7 @@ from kerashp._compat.tensorflow import (
     optimization_barrier,
 )
 from kerashp.training._runtime.memory_maps import check_maps
-from kerashp.training._runtime.temporary_values import temporary_values
+from kerashp.training._runtime.temporary_values import temporary_values, with_functions
 from kerashp.training._runtime.tensorflow_graphs import OBSTACLE_TO_XLA_FILES, SavedGraph
 from kerashp.training._runtime.tensorflow_logs import without_log_messages
 
@@ -302,9 +301,7 @@ class _Stateless(BackendNeutralOptimizer):
     """Comes between the optimizer's class and TensorFlow's class in the method resolution order."""
 
     def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
-        module, name = place_of_ops()
-        without_branches = SimpleNamespace(**{**vars(module[name]), "cond": _both_branches})
-        with temporary_values((module, name, without_branches)):
+        with temporary_values(with_functions(place_of_ops(), cond=_both_branches)):
             super()._backend_apply_gradients(grads, trainable_variables)
 
 

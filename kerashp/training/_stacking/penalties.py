@@ -2,14 +2,13 @@
 
 import threading
 from contextlib import AbstractContextManager, nullcontext
-from types import SimpleNamespace
 from typing import Any
 
 from keras import ops
 
 from kerashp._compat.keras import place_of_ops_of_regularizers
 from kerashp.training._runtime.backend import backend
-from kerashp.training._runtime.temporary_values import temporary_values
+from kerashp.training._runtime.temporary_values import temporary_values, with_functions
 
 
 def fast_penalties() -> AbstractContextManager[None]:
@@ -19,13 +18,12 @@ def fast_penalties() -> AbstractContextManager[None]:
     """
     if backend().device_kind() != "cpu":
         return nullcontext()
-    module, name = place_of_ops_of_regularizers()
     own_thread = threading.get_ident()
 
     def total(x: Any) -> Any:
         return _sum(x) if threading.get_ident() == own_thread else ops.sum(x)
 
-    return temporary_values((module, name, SimpleNamespace(**{**vars(module[name]), "sum": total})))
+    return temporary_values(with_functions(place_of_ops_of_regularizers(), sum=total))
 
 
 def _sum(x: Any) -> Any:

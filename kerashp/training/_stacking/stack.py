@@ -80,7 +80,8 @@ class Stack:
     @property
     def numbers(self) -> list[Number]:
         """The template's numbers."""
-        return numbers_of(self.template)
+        with VALUES_LOCK:
+            return numbers_of(self.template)
 
     @property
     def padding(self) -> Padding | None:

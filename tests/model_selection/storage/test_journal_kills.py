@@ -5,7 +5,6 @@ import os
 import runpy
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +15,14 @@ import pytest
 from kerashp.model_selection._running import local
 from kerashp.model_selection._storage.journal import Journal
 from kerashp.model_selection._storage.records import Records
-from kerashp.training import clear_cache
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kept_programs")]
 
 _SEARCH = str(Path(__file__).with_name("search_to_kill.py"))
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["keras", "kerashp.estimators", "kerashp.model_selection"])
 _KILLS, _IN_ONE, _WITH_WORKERS = 25, 10, 4
 _NEVER = -1
-
-
-@pytest.fixture(scope="module", autouse=True)
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep programs for all processes, as for a user: each that is killed would trace them again."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERASHP_CACHE", str(tmp_path_factory.mktemp("programs")))
-        clear_cache()
-        yield
 
 
 @pytest.fixture(autouse=True)
