@@ -10,18 +10,18 @@ from kerashp import KerasMLPRegressor
 from kerashp.model_selection import RandomizedSearchCV
 from kerashp.model_selection._storage.records import Records
 
-N_CANDIDATES, N_SPLITS, EPOCHS = 6, 2, 12
+N_CANDIDATES, N_SPLITS, EPOCHS = 6, 2, 24
 
 
 def searched(folder: str, n_jobs: int | None = None) -> Any:
     """Search on from what is in the folder.
 
-    Each candidate is a group of its own, whose state is kept between any two calls of its training.
+    Each fit is a group of its own, whose state is kept between any two calls of its training.
     """
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 4)).astype("float32")
     y = X[:, 0] - X[:, 1] + 0.3 * rng.normal(size=60).astype("float32")
-    estimator = KerasMLPRegressor(1, 6, dropout=0.2, epochs=EPOCHS, early_stopping=True, patience=3)
+    estimator = KerasMLPRegressor(1, 6, dropout=0.2, epochs=EPOCHS, early_stopping=True, patience=6)
     search = RandomizedSearchCV(
         estimator,
         {"learning_rate": np.geomspace(0.003, 0.1, 50)},
