@@ -29,16 +29,16 @@ SELECTED := $(call named,\
 OTHERS := $(if $(SELECTION),$(SELECTED),$(WHOLE))
 PARTS := $(if $(SELECTION),1/1,1/3 2/3 3/3)
 
-.PHONY: demo bench-tables test test-fast test-jax test-colab test-oldest test-jax-alone wheel-colab lint package clean
+.PHONY: demo bench-tables docs test test-fast test-jax test-colab test-oldest test-jax-alone wheel-colab lint package clean
 
 demo: $(VENV)/installed-plot
 	$(BIN)/python examples/textbook_search.py
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test $(VENV)/installed-docs
 	$(call in_parts,$(BIN),1/3 2/3 3/3)
 
 # Without the tests that are marked slow.
-test-fast: $(VENV)/installed-test
+test-fast: $(VENV)/installed-test $(VENV)/installed-docs
 	$(call in_parts,$(BIN),1/2 2/2,-m "not slow")
 
 test-jax: $(VENV)/installed-test $(VENV)/installed-jax
@@ -76,6 +76,10 @@ wheel-colab: .venv-colab/bin/python
 bench-tables: $(VENV)/installed-test
 	$(BIN)/python benchmarks/readme_tables.py
 
+# The site, in docs/_build/html; it executes the gallery, and needs no network. Any warning is an error.
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -92,7 +96,7 @@ package:
 	cd dist && ../$(VENV)-wheel/bin/python -c 'import kerashp; print(kerashp.__file__, kerashp.build_model())'
 
 clean:
-	rm -rf $(VENV) $(VENV)-build $(VENV)-wheel .venv-colab .venv-oldest .venv-jax-alone build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) $(VENV)-build $(VENV)-wheel .venv-colab .venv-oldest .venv-jax-alone build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info docs/_build docs/auto_gallery docs/reference/generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -1,0 +1,109 @@
+"""Sphinx's configuration: `make docs` builds the site into docs/_build/html, without a network."""
+
+import os
+import sys
+from pathlib import Path
+
+_DOCS = Path(__file__).parent
+sys.path[:0] = [str(_DOCS / "_extensions"), str(_DOCS.parent)]
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import matplotlib as mpl
+
+mpl.use("agg")
+
+from documented import documented_methods
+
+import kerashp
+
+project = "kerashp"
+author = "The kerashp developers"
+copyright = "the kerashp developers"
+version = release = kerashp.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+    "matplotlib.sphinxext.plot_directive",
+    "public_names",
+]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+exclude_patterns = ["_build", "_inventories", "**/README.md", "gallery/*"]
+templates_path = ["_templates"]
+suppress_warnings = ["config.cache"]  # functions among the settings below
+
+# A reference that cannot be resolved is a warning, and the build treats warnings as errors.
+nitpicky = True
+
+# Text in single backquotes of a docstring: code, which `public_names` links where it names something public.
+default_role = "code"
+add_module_names = False
+
+# Pages in Markdown: ```{plot} executes code and shows its figure, headings are targets of links.
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+plot_formats = [("png", 110)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_include_source = True
+
+# Reference.
+autosummary_generate = True
+autosummary_context = {"documented_methods": documented_methods}
+autodoc_typehints = "none"  # the docstrings have the types
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False  # the templates list them
+numpydoc_xref_param_type = False
+
+# The inventories of other projects are files of this repository: `_inventories/make.py` writes them.
+intersphinx_mapping = {
+    path.stem: (url, f"_inventories/{path.name}")
+    for path, url in (
+        (_DOCS / "_inventories" / "python.inv", "https://docs.python.org/3/"),
+        (_DOCS / "_inventories" / "numpy.inv", "https://numpy.org/doc/stable/"),
+        (_DOCS / "_inventories" / "scipy.inv", "https://docs.scipy.org/doc/scipy/"),
+        (_DOCS / "_inventories" / "sklearn.inv", "https://scikit-learn.org/stable/"),
+        (_DOCS / "_inventories" / "matplotlib.inv", "https://matplotlib.org/stable/"),
+        (_DOCS / "_inventories" / "keras.inv", "https://keras.io/"),
+    )
+    if path.exists()
+}
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["gallery"],
+    "gallery_dirs": ["auto_gallery"],
+    "backreferences_dir": "reference/generated/backreferences",
+    "doc_module": ("kerashp",),
+    "reference_url": {"kerashp": None},
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_signature": False,
+    "show_memory": False,
+    "remove_config_comments": True,
+    "reset_modules": (),
+    "plot_gallery": "True",
+    "copyfile_regex": r".*\.rst",
+    "matplotlib_animations": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "kerashp"
+html_static_path = ["_static"]
+html_css_files = ["kerashp.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "kerashp"},
+    "github_url": "https://github.com/kerashp/kerashp",
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 6,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
