@@ -2,8 +2,8 @@
 
 Docstrings and pages write `RandomizedSearchCV` or `Population.train` as code. At the end of the build, such a
 piece of code is looked up among the objects of the reference (by the end of its name, where that is
-unambiguous), and among those of the inventories (by its whole name). What is not found remains code, without a
-warning.
+unambiguous), and among those of the inventories (by its whole name). What is not found remains code, without
+a warning.
 """
 
 import re
