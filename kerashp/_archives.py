@@ -37,7 +37,15 @@ _SAFE_VERSION = (3, 14)  # of Keras: safe mode and the checks here stop every kn
 
 
 class SecurityWarning(UserWarning):
-    """The installed Keras has known vulnerabilities in loading: load only files that you trust."""
+    """The installed Keras has known vulnerabilities in loading: load only files that you trust.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from kerashp.training import SecurityWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", SecurityWarning)  # nothing is loaded with such a Keras
+    """
 
 
 @cache

@@ -9,7 +9,24 @@ from kerashp._compat.keras import flatten_layers
 
 
 class Statistics(NamedTuple):
-    """Means and variances of a `keras.layers.Normalization`; arrays of shape `(n_features,)`."""
+    """Means and variances of a `keras.layers.Normalization`.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_features,)
+        The mean of each feature.
+    variance : ndarray of shape (n_features,)
+        The variance of each feature.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.training import Statistics
+    >>> X = np.array([[0.0, 10.0], [2.0, 30.0]])
+    >>> statistics = Statistics(X.mean(axis=0), X.var(axis=0))
+    >>> statistics.mean.tolist(), statistics.variance.tolist()
+    ([1.0, 20.0], [1.0, 100.0])
+    """
 
     mean: np.ndarray
     variance: np.ndarray

@@ -148,6 +148,12 @@ class InEpochs(LearningRateSchedule):
         A schedule whose steps are epochs.
     steps_per_epoch : int
         The number of batches in an epoch.
+
+    Examples
+    --------
+    >>> decay = InEpochs(StepDecay(0.1, drop=0.5, every=1), steps_per_epoch=10)
+    >>> [round(float(decay(step)), 3) for step in (0, 9, 10)]
+    [0.1, 0.1, 0.05]
     """
 
     def __init__(self, schedule: Any, steps_per_epoch: int):

@@ -9,14 +9,14 @@ _PACKAGES = ("kerashp", "sklearn")
 _GENERATED = ("set_", "_request")
 
 
-def documented_methods(full_name: str) -> list[str]:
-    """The public methods of a class that have a docstring of kerashp or scikit-learn, its own first."""
+def documented_methods(full_name: str, packages: tuple[str, ...] = _PACKAGES) -> list[str]:
+    """The public methods of a class, its own first, that have a docstring of one of the packages."""
     module, name = full_name.rsplit(".", 1)
     cls = getattr(import_module(module), name)
     return [
         method
         for owner in cls.__mro__
-        if owner.__module__.split(".")[0] in _PACKAGES
+        if owner.__module__.split(".")[0] in packages
         for method, value in vars(owner).items()
         if _is_documented(cls, owner, method, value)
     ]

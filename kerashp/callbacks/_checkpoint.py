@@ -82,7 +82,7 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
 
     See Also
     --------
-    kerashp.callbacks.EarlyStopping
+    kerashp.callbacks.EarlyStopping : Stops a training; its state is saved and restored.
 
     Notes
     -----
@@ -176,6 +176,11 @@ class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
         """Save this model in place of the one that trains, which is a part of it and has its optimizer.
 
         An estimator trains a part of its `model_`: the files hold, and `resume` takes, the whole model.
+
+        Parameters
+        ----------
+        model : keras.Model
+            The model to save.
         """
         self._whole = model
 

@@ -17,7 +17,23 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is damaged, or belongs to another model; the message names its file and a remedy."""
+    """A checkpoint is damaged, or belongs to another model; the message names its file and a remedy.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from kerashp import build_model
+    >>> from kerashp.callbacks import CheckpointError, ModelCheckpoint
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoint = ModelCheckpoint(f"{folder}/{{epoch:03d}}.keras")
+    ...     _ = Path(folder, "epoch.keras.json").write_text("not a manifest")
+    ...     try:
+    ...         checkpoint.resume(build_model(1, 4))
+    ...     except CheckpointError as error:
+    ...         print("epoch.keras.json" in str(error))
+    True
+    """
 
 
 @contextmanager

@@ -21,12 +21,29 @@ _FEW = 8  # so many integers are tried one by one
 class BuildFunction:
     """A model function whose arguments are the hyperparameters of a `build(hp)` function; see `from_build`.
 
+    Parameters
+    ----------
+    build : callable
+        Takes a `keras_tuner.HyperParameters` and returns a Keras model.
+    hyperparameters : keras_tuner.HyperParameters
+        All hyperparameters that the function uses under any values, which `from_build` finds.
+
     Attributes
     ----------
     hyperparameters : keras_tuner.HyperParameters
         All hyperparameters that the function uses under any values.
     space : dict or list of dict
         The space to search, for the searches of kerashp and scikit-learn.
+
+    Examples
+    --------
+    >>> from kerashp import build_model
+    >>> from kerashp.integrations.keras_tuner import from_build
+    >>> model = from_build(lambda hp: build_model(1, hp.Int("n_neurons", 4, 8)))
+    >>> model.space["n_neurons"].support()
+    (4, 8)
+    >>> model(n_neurons=6).layers[0].units
+    6
     """
 
     def __init__(self, build: Callable[[Any], keras.Model], hyperparameters: Any):

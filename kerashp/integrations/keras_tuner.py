@@ -115,10 +115,12 @@ class MLPHyperModel(keras_tuner.HyperModel):
         Parameters
         ----------
         hp : keras_tuner.HyperParameters
+            The values, by name.
 
         Returns
         -------
         keras.Model, KerasMLPRegressor or KerasMLPClassifier
+            A compiled model; with `as_estimator`, an estimator that is not fitted.
         """
         hp.merge(self._hyperparameters, overwrite=False)
         params = {**self.fixed, **self._params(hp)}
@@ -136,13 +138,16 @@ class MLPHyperModel(keras_tuner.HyperModel):
         Parameters
         ----------
         hp : keras_tuner.HyperParameters
+            The values, of which `epochs` and `batch_size` count here.
         model : keras.Model
+            The model that `build` returned.
         *args, **kwargs
             Arguments of `kerashp.fit`.
 
         Returns
         -------
         keras.callbacks.History
+            What `kerashp.fit` returns.
         """
         params = self._params(hp)
         searched = {name: params[name] for name in params if name in _TRAINING_ARGUMENTS}

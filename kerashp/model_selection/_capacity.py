@@ -38,6 +38,13 @@ class Growth(Result):
         A clone with `best_params`, fitted on all rows if `refit`.
     reasons : tuple of str
         Why the growth ended, with numbers.
+
+    Examples
+    --------
+    >>> from kerashp.model_selection import Growth
+    >>> growth = Growth((), {"n_hidden": 2, "n_neurons": 30}, 0.9, None, ("the third layer was no better",))
+    >>> print(str(growth).splitlines()[0])
+    Best: n_hidden=2, n_neurons=30, score 0.9
     """
 
     curve: tuple[GrowthStep, ...]
@@ -103,7 +110,9 @@ def grow_capacity(
         Cloned, never changed. It has all other parameters: learning rate, epochs, early stopping, and the
         width of the networks that grow deeper ("input", the number of features, is a good first choice).
     X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        The rows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        The targets.
     depth, width : str or None, default="n_hidden", "n_neurons"
         The estimator's parameters that are the number of hidden layers and their width, with or without the
         names of steps before them. None does not change it.

@@ -37,6 +37,13 @@ class Round:
         The best candidate so far, in this round or in one before it.
     best_score : float
         Its mean test score.
+
+    Examples
+    --------
+    >>> from kerashp.model_selection import Round
+    >>> one = Round({"n_neurons": [4, 8]}, range(2), best_params={"n_neurons": 8}, best_score=0.9)
+    >>> f"candidates {one.candidates.start} to {one.candidates.stop - 1}, the best {one.best_score}"
+    'candidates 0 to 1, the best 0.9'
     """
 
     space: dict[str, Any]
@@ -67,10 +74,46 @@ class CoarseToFineSearchCV(PopulationSearchMixin):
         The width of a round's space as a share of the space of the round before.
     top : int, default=3
         How many of the best candidates to zoom around.
+    scoring : str, callable, list, tuple or dict, default=None
+        As in scikit-learn; the estimator's own score if None. A score that is not finite counts as a failure.
+    n_jobs : int, default=None
+        Workers of joblib. 1, or None outside of `joblib.parallel_config`, trains in this process, which keeps
+        all its cores busy; with more, each worker trains whole groups and returns scores and curves. A worker
+        that is killed costs its own group, which is trained again. Under `joblib.parallel_config("dask")` or
+        `("ray")`, the workers are those of a cluster, and None takes them all.
+    refit : bool, str or callable, default=True
+        As in scikit-learn: whether, and by which score, the best candidate is trained on all rows.
+    cv : int, splitter or iterable, default=None
+        As in scikit-learn; 5 folds if None.
+    verbose : int, default=0
+        From 1 on, a progress bar (lines in a log): the epochs of all fits, the best score so far and the time
+        left; from 2 on, also what scikit-learn prints of each fit.
+    pre_dispatch : int or str, default="2*n_jobs"
+        Without effect, since all fits are evaluated at once; accepted as in scikit-learn.
     random_state : int, RandomState instance or None, default=None
         Draws the candidates.
-    others
-        See `GridSearchCV`, also for the other attributes, errors and notes.
+    error_score : "raise" or number, default=nan
+        The score of a fit that fails, diverges or has a score that is not finite, with a `FitFailedWarning`.
+        "raise" raises the error, with candidate and split in its notes. If no candidate has a finite score on
+        all splits, candidates are compared by their means over some of the splits, with a warning.
+    return_train_score : bool, default=False
+        Whether to score the training rows too.
+    refit_epochs : {"cv", None}, default=None
+        How long the best candidate is trained on all rows: None as its parameters say, early stopping
+        included; "cv" for the mean of the best epochs of its splits, with nothing held out.
+    max_memory : int, default=None
+        Bytes that populations in training may take, roughly, on each machine; half of this machine's memory
+        if None. Populations that would take more are divided.
+    journal : str or path, default=None
+        A folder that records the progress of the search; writes are atomic. After a kill, a full disk or
+        Ctrl-C, the same call continues from there, repeats no finished fit, and gives the results of an
+        uninterrupted search. A folder belongs to one search: another search, or a second process, is refused.
+        Nested cross-validation needs a folder for each of its searches.
+    journal_every : float, default=60.0
+        Seconds between two saved states of fits in training, from which they continue.
+    timeout : float, default=None
+        Seconds after which the search ends with the candidates that are finished, and refits the best; so
+        does Ctrl-C. Fits that train together stop at the end of an epoch, others when they are finished.
 
     Attributes
     ----------
@@ -82,6 +125,10 @@ class CoarseToFineSearchCV(PopulationSearchMixin):
     TypeError, ValueError
         If a parameter of the space cannot be narrowed, or there are several scores and `refit` names none of
         them. Then nothing was trained.
+
+    See Also
+    --------
+    GridSearchCV : Has the same further attributes and errors; its notes say how fits train.
 
     References
     ----------

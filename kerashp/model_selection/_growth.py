@@ -29,6 +29,13 @@ class GrowthStep:
         By split and seed.
     kept : bool
         Whether it was better than the network kept before.
+
+    Examples
+    --------
+    >>> from kerashp.model_selection import GrowthStep
+    >>> step = GrowthStep(1, 30, 0.9, 0.01, 0.95, 1.5, (0.89, 0.91), kept=True)
+    >>> step.n_neurons, step.mean_test_score
+    (30, 0.9)
     """
 
     n_hidden: int | None

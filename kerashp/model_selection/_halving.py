@@ -85,7 +85,7 @@ class _HalvingMixin(PopulationSearchMixin, compat.BaseSuccessiveHalving):
 class HalvingGridSearchCV(_HalvingMixin, compat.HalvingGridSearchCV):
     """`sklearn.model_selection.HalvingGridSearchCV`, in which survivors continue instead of starting anew.
 
-    See `HalvingRandomSearchCV`.
+    Its iterations are those of `HalvingRandomSearchCV`, from all combinations of a grid.
 
     Parameters
     ----------
@@ -93,8 +93,65 @@ class HalvingGridSearchCV(_HalvingMixin, compat.HalvingGridSearchCV):
         Cloned for each fit.
     param_grid : dict, list of dict or keras_tuner.HyperParameters
         The values to try, by parameter; see `GridSearchCV`.
-    others
-        See `HalvingRandomSearchCV`; `min_resources` is "exhaust" if not given.
+    factor : float, default=3
+        Of `factor` candidates one enters the next iteration, with `factor` times the resources.
+    resource : "epochs", "n_samples" or another parameter of the estimator, default="epochs"
+        What candidates get more of in each iteration. "epochs" are those of the estimator, also at the end of
+        a pipeline. With any other resource, every iteration trains anew, as in scikit-learn.
+    max_resources : int or "auto", default="auto"
+        The most that any candidate gets; "auto": the epochs of the estimator (if those are "auto": as many
+        as it would train on all rows), or all samples.
+    min_resources : int, "smallest" or "exhaust", default="exhaust"
+        What each candidate of the first iteration gets, as in scikit-learn.
+    aggressive_elimination : bool, default=False
+        Whether to repeat the first iteration until few enough candidates are left, as in scikit-learn.
+    cv : int, splitter or iterable, default=5
+        As in scikit-learn; it must give the same splits in every iteration.
+    scoring : str, callable, list, tuple or dict, default=None
+        As in scikit-learn; the estimator's own score if None. A score that is not finite counts as a failure.
+    refit : bool, str or callable, default=True
+        As in scikit-learn: whether, and by which score, the best candidate is trained on all rows.
+    error_score : "raise" or number, default=nan
+        The score of a fit that fails, diverges or has a score that is not finite, with a `FitFailedWarning`.
+        "raise" raises the error, with candidate and split in its notes. If no candidate has a finite score on
+        all splits, candidates are compared by their means over some of the splits, with a warning.
+    return_train_score : bool, default=True
+        Whether to score the training rows too.
+    random_state : int, RandomState instance or None, default=None
+        As in scikit-learn: draws the rows of each iteration if the resource is "n_samples".
+    n_jobs : int, default=None
+        Workers of joblib. 1, or None outside of `joblib.parallel_config`, trains in this process, which keeps
+        all its cores busy; with more, each worker trains whole groups and returns scores and curves. A worker
+        that is killed costs its own group, which is trained again. Under `joblib.parallel_config("dask")` or
+        `("ray")`, the workers are those of a cluster, and None takes them all.
+    verbose : int, default=0
+        From 1 on, a progress bar (lines in a log): the epochs of all fits, the best score so far and the time
+        left; from 2 on, also what scikit-learn prints of each fit.
+    refit_epochs : {"cv", None}, default=None
+        How long the best candidate is trained on all rows: None as its parameters say, early stopping
+        included; "cv" for the mean of the best epochs of its splits, with nothing held out.
+    max_memory : int, default=None
+        Bytes that populations in training may take, roughly, on each machine; half of this machine's memory
+        if None. Populations that would take more are divided.
+    journal : str or path, default=None
+        A folder that records the progress of the search; writes are atomic. After a kill, a full disk or
+        Ctrl-C, the same call continues from there, repeats no finished fit, and gives the results of an
+        uninterrupted search. A folder belongs to one search: another search, or a second process, is refused.
+        Nested cross-validation needs a folder for each of its searches.
+    journal_every : float, default=60.0
+        Seconds between two saved states of fits in training, from which they continue.
+    timeout : float, default=None
+        Seconds after which the search ends with the candidates that are finished, and refits the best; so
+        does Ctrl-C. Fits that train together stop at the end of an epoch, others when they are finished.
+
+    Attributes
+    ----------
+    epochs_saved_ : int
+        How many more epochs, over all fits, training anew in every iteration would have cost.
+
+    See Also
+    --------
+    HalvingRandomSearchCV : Describes the iterations, and has the same attributes and notes.
 
     Examples
     --------
@@ -196,12 +253,42 @@ class HalvingRandomSearchCV(_HalvingMixin, compat.HalvingRandomSearchCV):
         Whether to repeat the first iteration until few enough candidates are left, as in scikit-learn.
     cv : int, splitter or iterable, default=5
         As in scikit-learn; it must give the same splits in every iteration.
+    scoring : str, callable, list, tuple or dict, default=None
+        As in scikit-learn; the estimator's own score if None. A score that is not finite counts as a failure.
+    refit : bool, str or callable, default=True
+        As in scikit-learn: whether, and by which score, the best candidate is trained on all rows.
+    error_score : "raise" or number, default=nan
+        The score of a fit that fails, diverges or has a score that is not finite, with a `FitFailedWarning`.
+        "raise" raises the error, with candidate and split in its notes. If no candidate has a finite score on
+        all splits, candidates are compared by their means over some of the splits, with a warning.
     return_train_score : bool, default=True
         Whether to score the training rows too.
     random_state : int, RandomState instance or None, default=None
         Draws the candidates.
-    others
-        See `GridSearchCV`, also for the other attributes, errors and notes.
+    n_jobs : int, default=None
+        Workers of joblib. 1, or None outside of `joblib.parallel_config`, trains in this process, which keeps
+        all its cores busy; with more, each worker trains whole groups and returns scores and curves. A worker
+        that is killed costs its own group, which is trained again. Under `joblib.parallel_config("dask")` or
+        `("ray")`, the workers are those of a cluster, and None takes them all.
+    verbose : int, default=0
+        From 1 on, a progress bar (lines in a log): the epochs of all fits, the best score so far and the time
+        left; from 2 on, also what scikit-learn prints of each fit.
+    refit_epochs : {"cv", None}, default=None
+        How long the best candidate is trained on all rows: None as its parameters say, early stopping
+        included; "cv" for the mean of the best epochs of its splits, with nothing held out.
+    max_memory : int, default=None
+        Bytes that populations in training may take, roughly, on each machine; half of this machine's memory
+        if None. Populations that would take more are divided.
+    journal : str or path, default=None
+        A folder that records the progress of the search; writes are atomic. After a kill, a full disk or
+        Ctrl-C, the same call continues from there, repeats no finished fit, and gives the results of an
+        uninterrupted search. A folder belongs to one search: another search, or a second process, is refused.
+        Nested cross-validation needs a folder for each of its searches.
+    journal_every : float, default=60.0
+        Seconds between two saved states of fits in training, from which they continue.
+    timeout : float, default=None
+        Seconds after which the search ends with the candidates that are finished, and refits the best; so
+        does Ctrl-C. Fits that train together stop at the end of an epoch, others when they are finished.
 
     Attributes
     ----------
@@ -209,6 +296,10 @@ class HalvingRandomSearchCV(_HalvingMixin, compat.HalvingRandomSearchCV):
         How many more epochs, over all fits, training anew in every iteration would have cost.
     n_resources_, n_candidates_, n_remaining_candidates_, n_iterations_, min_resources_, max_resources_
         As in scikit-learn; `cv_results_` has `iter` and `n_resources`.
+
+    See Also
+    --------
+    GridSearchCV : Has the same further attributes and errors; its notes say how fits train.
 
     Notes
     -----

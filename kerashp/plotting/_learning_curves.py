@@ -50,6 +50,14 @@ class LearningCurvesDisplay:
         The best candidate's curves.
     others_ : matplotlib LineCollection or None
         The curves of the other candidates if there are any; a selection if there are very many.
+
+    Examples
+    --------
+    >>> from kerashp.plotting import LearningCurvesDisplay
+    >>> history = {"loss": [1.0, 0.6, 0.5], "val_loss": [1.1, 0.8, 0.9]}
+    >>> display = LearningCurvesDisplay.from_history(history)
+    >>> [curve.validation for curve in display.curves]
+    [False, True]
     """
 
     def __init__(self, curves: Sequence[Curve], *, best: int = 0, curve: str = "loss"):
@@ -71,8 +79,10 @@ class LearningCurvesDisplay:
             The name of a loss or a compiled metric.
         metric : str, default=None
             The score that determines the best candidate; if None, the one that the search used.
-        ax, **options
-            See `plot`.
+        ax : matplotlib Axes, default=None
+            If None, the axes of a new figure.
+        **options
+            Options of `plot`.
 
         Returns
         -------
@@ -113,8 +123,10 @@ class LearningCurvesDisplay:
             A fitted estimator, alone, as the last step of pipelines or in a `TransformedTargetRegressor`.
         curve : str, default="loss"
             The name of a loss or a compiled metric.
-        ax, **options
-            See `plot`.
+        ax : matplotlib Axes, default=None
+            If None, the axes of a new figure.
+        **options
+            Options of `plot`.
 
         Returns
         -------
@@ -141,8 +153,10 @@ class LearningCurvesDisplay:
             The result of `Model.fit`, or the curves by name.
         curve : str, default="loss"
             The name of a curve; the one with the prefix "val_" is drawn as well.
-        ax, **options
-            See `plot`.
+        ax : matplotlib Axes, default=None
+            If None, the axes of a new figure.
+        **options
+            Options of `plot`.
 
         Returns
         -------

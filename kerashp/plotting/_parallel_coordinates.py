@@ -30,8 +30,16 @@ class ParallelCoordinatesDisplay:
 
     Parameters
     ----------
-    scores, numbers, scales, score_name, best
-        As for `SliceDisplay`.
+    scores : array of shape (n_candidates,)
+        Mean test scores; NaN for a candidate that failed.
+    numbers : dict of str to array of shape (n_candidates,)
+        The values of each parameter, or indices of categories; NaN for a missing value.
+    scales : dict of str to Scale
+        The scale of each parameter, as determined by `from_search`.
+    score_name : str, default="score"
+        The name of the score.
+    best : int, default=None
+        The index of the candidate that is drawn on top; if None, that of the greatest score.
 
     Attributes
     ----------
@@ -46,6 +54,17 @@ class ParallelCoordinatesDisplay:
         The lines of all candidates, in ascending order of scores.
     colorbar_ : matplotlib Colorbar or None
         None if all failed.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import RidgeClassifier
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from kerashp.plotting import ParallelCoordinatesDisplay
+    >>> grid = {"alpha": [0.01, 1.0], "class_weight": [None, "balanced"]}
+    >>> search = GridSearchCV(RidgeClassifier(), grid, cv=3).fit(*load_iris(return_X_y=True))
+    >>> ParallelCoordinatesDisplay.from_search(search).heights.shape
+    (4, 3)
     """
 
     def __init__(
@@ -86,8 +105,10 @@ class ParallelCoordinatesDisplay:
             The parameters to draw; if None, those that differ between candidates.
         metric : str, default=None
             The score to draw, for a search with several; if None, the one in `refit`.
-        ax, **options
-            See `plot`.
+        ax : matplotlib Axes, default=None
+            If None, the axes of a new figure.
+        **options
+            Options of `plot`.
 
         Returns
         -------
@@ -121,7 +142,22 @@ class ParallelCoordinatesDisplay:
     def from_candidates(
         cls, candidates: Candidates, parameters: Sequence[str], spaces: Mapping[str, list[Any]]
     ) -> Self:
-        """Make a display from a table of candidates, without drawing it."""
+        """Make a display from a table of candidates, without drawing it.
+
+        Parameters
+        ----------
+        candidates : Candidates
+            The scores, times and parameters of the candidates, as `from_search` reads them from a search.
+        parameters : sequence of str
+            The parameters to draw.
+        spaces : dict of str to list
+            The distributions and lists from which each parameter was drawn.
+
+        Returns
+        -------
+        ParallelCoordinatesDisplay
+            A display without axes; `plot` draws it.
+        """
         columns = Columns(candidates, parameters, spaces)
         return cls(
             candidates.scores,

@@ -51,6 +51,13 @@ class ScheduleDisplay:
     figure_ : matplotlib Figure
     lines_ : list of matplotlib artists
         The line of each schedule.
+
+    Examples
+    --------
+    >>> from kerashp.plotting import ScheduleDisplay
+    >>> display = ScheduleDisplay.from_schedules(["constant", "cosine"], epochs=2, steps_per_epoch=2)
+    >>> {name: rates.round(4).tolist() for name, rates in display.rates.items()}
+    {'constant': [0.01, 0.01, 0.01, 0.01], 'cosine': [0.01, 0.0085, 0.005, 0.0015]}
     """
 
     def __init__(self, rates: Mapping[str, Any], steps_per_epoch: int = 1):
@@ -85,8 +92,10 @@ class ScheduleDisplay:
             The initial learning rate of callbacks, and of schedules of the estimators.
         warmup_epochs : float, default=0.0
             The epochs of warm-up before schedules of the estimators.
-        ax, **options
-            See `plot`.
+        ax : matplotlib Axes, default=None
+            If None, the axes of a new figure.
+        **options
+            Options of `plot`.
 
         Returns
         -------

@@ -99,8 +99,12 @@ class SearchHistoryDisplay:
             A fitted search.
         metric : str, default=None
             The score to draw, for a search with several; if None, the one in `refit`.
-        by, ax, **options
-            See `plot`.
+        by : {"candidates", "time"}, default="candidates"
+            The x axis; see `plot`.
+        ax : matplotlib Axes, default=None
+            If None, the axes of a new figure.
+        **options
+            Options of `plot`.
 
         Returns
         -------
@@ -130,7 +134,18 @@ class SearchHistoryDisplay:
 
     @classmethod
     def from_candidates(cls, candidates: Candidates) -> Self:
-        """Make a display from a table of candidates, without drawing it."""
+        """Make a display from a table of candidates, without drawing it.
+
+        Parameters
+        ----------
+        candidates : Candidates
+            The scores, times and parameters of the candidates, as `from_search` reads them from a search.
+
+        Returns
+        -------
+        SearchHistoryDisplay
+            A display without axes; `plot` draws it.
+        """
         return cls(
             candidates.scores,
             candidates.seconds,

@@ -82,6 +82,17 @@ class SliceDisplay:
     figure_ : matplotlib Figure
     scatters_ : list of matplotlib artists
         The dots of each parameter.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import RidgeClassifier
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from kerashp.plotting import SliceDisplay
+    >>> search = GridSearchCV(RidgeClassifier(), {"alpha": [0.01, 1.0, 100.0]}, cv=3)
+    >>> display = SliceDisplay.from_search(search.fit(*load_iris(return_X_y=True)))
+    >>> display.numbers["alpha"].tolist()
+    [0.01, 1.0, 100.0]
     """
 
     def __init__(
@@ -121,8 +132,10 @@ class SliceDisplay:
             The parameters to draw; if None, those that differ between candidates.
         metric : str, default=None
             The score to draw, for a search with several; if None, the one in `refit`.
-        ax, **options
-            See `plot`.
+        ax : matplotlib Axes or array of them, default=None
+            One for each parameter; if None, those of a new figure.
+        **options
+            Options of `plot`.
 
         Returns
         -------
@@ -157,7 +170,22 @@ class SliceDisplay:
     def from_candidates(
         cls, candidates: Candidates, parameters: Sequence[str], spaces: Mapping[str, list[Any]]
     ) -> Self:
-        """Make a display from a table of candidates, without drawing it."""
+        """Make a display from a table of candidates, without drawing it.
+
+        Parameters
+        ----------
+        candidates : Candidates
+            The scores, times and parameters of the candidates, as `from_search` reads them from a search.
+        parameters : sequence of str
+            The parameters to draw.
+        spaces : dict of str to list
+            The distributions and lists from which each parameter was drawn.
+
+        Returns
+        -------
+        SliceDisplay
+            A display without axes; `plot` draws it.
+        """
         columns = Columns(candidates, parameters, spaces)
         return cls(
             candidates.scores,

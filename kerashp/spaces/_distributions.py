@@ -23,11 +23,30 @@ class _Bounded(ABC):
         """The inverse of the cumulative distribution function."""
 
     def rvs(self, size: Any = None, random_state: Any = None) -> Any:
-        """Random values: one Python number if `size` is None, otherwise an array of shape `size`."""
+        """Draw random values.
+
+        Parameters
+        ----------
+        size : int or tuple of int, default=None
+            The shape of the result.
+        random_state : int, RandomState, Generator or None, default=None
+            As in `scipy.stats`; None draws from `numpy.random`.
+
+        Returns
+        -------
+        int, float or ndarray
+            One Python number if `size` is None, otherwise an array.
+        """
         return self.ppf(uniform.rvs(size=size, random_state=random_state))
 
     def support(self) -> tuple[Any, Any]:
-        """The smallest and the largest value."""
+        """The smallest and the largest value.
+
+        Returns
+        -------
+        tuple
+            `(low, high)`.
+        """
         return self.low, self.high
 
     def _clipped(self, numbers: Any, dtype: type) -> Any:
@@ -78,11 +97,38 @@ class int_loguniform(_Bounded):
         _check_order(self, 1 <= self.low < self.high < 2**53, "1 <= low < high < 2**53")
 
     def cdf(self, k: Any) -> Any:
-        """P(X <= k), for each element of `k`."""
+        """The cumulative distribution function, P(X <= k).
+
+        Parameters
+        ----------
+        k : array-like of int
+            Where to evaluate it.
+
+        Returns
+        -------
+        float or ndarray
+            A probability for each element.
+        """
         return self._continuous().cdf(np.floor(k) + 1)
 
     def ppf(self, q: Any) -> Any:
-        """The smallest integer k with cdf(k) >= q; `low` for q = 0. Raises a ValueError outside [0, 1]."""
+        """The inverse of `cdf`, the smallest integer k with cdf(k) >= q; `low` for q = 0.
+
+        Parameters
+        ----------
+        q : array-like of float
+            Probabilities.
+
+        Returns
+        -------
+        int or ndarray
+            A value for each probability.
+
+        Raises
+        ------
+        ValueError
+            If a probability is outside [0, 1].
+        """
         return self._clipped(np.ceil(self._continuous().ppf(_quantiles(self, q))) - 1, int)
 
     def _continuous(self) -> Any:
@@ -132,11 +178,38 @@ class one_minus_loguniform(_Bounded):
         _check_order(self, 0 <= self.low < self.high < 1, "0 <= low < high < 1")
 
     def cdf(self, beta: Any) -> Any:
-        """P(X <= beta), for each element of `beta`."""
+        """The cumulative distribution function, P(X <= beta).
+
+        Parameters
+        ----------
+        beta : array-like of float
+            Where to evaluate it.
+
+        Returns
+        -------
+        float or ndarray
+            A probability for each element.
+        """
         return self._gap().sf(1 - np.asarray(beta))
 
     def ppf(self, q: Any) -> Any:
-        """The beta with cdf(beta) = q. Raises a ValueError for q outside [0, 1]."""
+        """The inverse of `cdf`.
+
+        Parameters
+        ----------
+        q : array-like of float
+            Probabilities.
+
+        Returns
+        -------
+        float or ndarray
+            A value for each probability.
+
+        Raises
+        ------
+        ValueError
+            If a probability is outside [0, 1].
+        """
         return self._clipped(1 - self._gap().isf(_quantiles(self, q)), float)
 
     def _gap(self) -> Any:

@@ -32,7 +32,7 @@ def zoom(space: Mapping[str, Any], results: Any, shrink: float = 0.5, *, n_best:
         `one_minus_loguniform`, or a list, tuple, range or one-dimensional array. `HyperParameters` must have
         no conditions.
     results : dict or fitted search
-        scikit-learn's `cv_results_`, or a search that has it. Candidates without a finite `mean_test_score`
+        `cv_results_` of scikit-learn, or a search that has it. Candidates without a finite `mean_test_score`
         are ignored, and so are, for each parameter, candidates that lack it.
     shrink : float in (0, 1], default=0.5
         The new width divided by the old one.

@@ -20,7 +20,15 @@ from kerashp.training._runtime.forks import check_fork
 
 
 class FallbackWarning(UserWarning):
-    """`Model.fit` trains a model, since its training cannot be compiled with these arguments."""
+    """`Model.fit` trains a model, since its training cannot be compiled with these arguments.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from kerashp.training import FallbackWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", FallbackWarning)  # no training by `Model.fit` goes unnoticed
+    """
 
 
 @known_arguments

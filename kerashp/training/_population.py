@@ -50,6 +50,7 @@ class Population:
     Parameters
     ----------
     members : list of Member
+        The models, and what each has of its own.
     x, y : arrays of shape (n_samples, ...), or lists or dicts of them
         Shared by all members; placed on the device once.
     sample_weight : array of shape (n_samples,) or (n_members, n_samples), default=None
@@ -192,6 +193,16 @@ class Population:
 
         They have its best weights, if early stopping restores them; otherwise the weights as its optimizer
         leaves them when training ends, such as their moving averages.
+
+        Parameters
+        ----------
+        member : int
+            The position of the member.
+
+        Returns
+        -------
+        State
+            A named tuple of `weights`, `non_trainable`, `optimizer` and `metrics`.
         """
         state, best = self._snapshot(member)
         watch = self._progress[member].watch
@@ -208,6 +219,16 @@ class Population:
 
         That may have other members, and end at another epoch; the numbers are those of a training without a
         pause.
+
+        Parameters
+        ----------
+        member : int
+            The position of the member.
+
+        Returns
+        -------
+        Paused
+            For `Member(paused=...)`.
         """
         state, best = self._snapshot(member)
         return Paused(
@@ -223,11 +244,14 @@ class Population:
         Parameters
         ----------
         x : array of shape (n_samples, ...)
+            The rows.
         members : list of int
+            The positions of the members.
 
         Returns
         -------
         ndarray of shape (len(members), n_samples, ...)
+            The predictions, by member.
         """
         size = self._assembly.n_members
         parts = []
@@ -246,6 +270,7 @@ class Population:
         Parameters
         ----------
         member : int
+            The position of the member.
         model : keras.Model, default=None
             A model of the member's architecture, compiled and built; the member's `start`, or its model, if
             None.

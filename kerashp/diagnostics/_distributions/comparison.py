@@ -49,6 +49,15 @@ class FeatureComparison:
         Mean and standard deviation of the values that are present; NaN for categories.
     missing_train, missing_valid : float
         The share of the rows whose value is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.diagnostics import compare_distributions
+    >>> X = np.arange(200.0).reshape(100, 2)
+    >>> feature = compare_distributions(X, X + [0, 1000], columns=["age", "income"]).table[0]
+    >>> feature.name, feature.test, feature.statistic
+    ('income', 'Kolmogorov-Smirnov', 1.0)
     """
 
     name: str
@@ -77,6 +86,15 @@ class DistributionComparison(Result):
         The comparison of each feature, in ascending order of p-values.
     alpha : float
         The largest corrected p-value with which a feature is said to differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.diagnostics import compare_distributions
+    >>> X = np.arange(200.0).reshape(100, 2)
+    >>> comparison = compare_distributions(X, X + [0, 1000], columns=["age", "income"])
+    >>> comparison.verdict, comparison.differs
+    ('different', ('income',))
     """
 
     table: tuple[FeatureComparison, ...]

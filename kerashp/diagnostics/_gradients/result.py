@@ -133,6 +133,16 @@ class GradientCheck(Result):
         For how many epochs the copy was trained before the check.
     before : GradientCheck or None
         The check before this training.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp import build_model
+    >>> from kerashp.diagnostics import check_gradients
+    >>> X = np.random.default_rng(0).normal(size=(20, 8))
+    >>> check = check_gradients(build_model(1, 4, activation="tanh"), X, X[:, 0])
+    >>> check.verdict, [layer.name for layer in check.layers], check.faults
+    ('right', ['hidden_1', 'output'], ())
     """
 
     difference: float
@@ -144,8 +154,11 @@ class GradientCheck(Result):
 
     @property
     def verdict(self) -> str:
-        """The worst verdict on a layer, before and after the training: "right" (a difference of at most 1e-7,
-        or within the rounding error), "fine" (below 1e-5), "look" (from 1e-5) or "wrong" (from 1e-3)."""
+        """The worst verdict on a layer, before and after the training.
+
+        It is "right" (a difference of at most 1e-7, or within the rounding error), "fine" (below 1e-5),
+        "look" (from 1e-5) or "wrong" (from 1e-3).
+        """
         verdicts = [layer.verdict for layer in self.layers]
         verdicts += [self.before.verdict] if self.before else []
         return max(verdicts, key=_VERDICTS.index)

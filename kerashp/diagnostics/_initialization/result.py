@@ -42,6 +42,16 @@ class InitializationCheck(Result):
         The factor by which the root mean square of hidden outputs, and the norm of the gradients with respect
         to them in backward direction, changes from layer to layer: the geometric mean over the layers that
         are comparable with the one before. None if there are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp import build_model
+    >>> from kerashp.diagnostics import check_initialization
+    >>> X = np.random.default_rng(0).normal(size=(200, 8))
+    >>> check = check_initialization(build_model(2, 100), 1000 * X)
+    >>> check.verdict, [layer.name for layer in check.layers]
+    ('inputs not scaled', ['hidden_1', 'hidden_2', 'output'])
     """
 
     layers: tuple[LayerScale, ...]

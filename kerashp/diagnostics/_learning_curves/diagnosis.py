@@ -52,6 +52,13 @@ class Diagnosis(Result):
         The unit in which losses are judged; None if that is the loss of the first epoch.
     notes : tuple of str
         What cannot be detected in the curves, and why.
+
+    Examples
+    --------
+    >>> from kerashp.diagnostics import diagnose
+    >>> diagnosis = diagnose({"loss": [0.9 + 0.1 / epoch for epoch in range(1, 21)]}, baseline=1.0)
+    >>> diagnosis.verdict, diagnosis.n_epochs, len(diagnosis.notes)
+    ('underfitting', 20, 1)
     """
 
     findings: tuple[Finding, ...]

@@ -107,6 +107,13 @@ class Finding(Result):
         Advice, the most promising action first.
     avoid : tuple of str
         Measures that do not help.
+
+    Examples
+    --------
+    >>> from kerashp.diagnostics import diagnose
+    >>> finding = diagnose({"loss": [0.9] * 20}, baseline=1.0).findings[0]
+    >>> finding.ailment, finding.evidence_rows()[0][0]
+    ('underfitting', 'plateau')
     """
 
     ailment: str
@@ -117,7 +124,13 @@ class Finding(Result):
     avoid: tuple[str, ...]
 
     def evidence_rows(self) -> list[tuple[str, str, str]]:
-        """The evidence as rows of a table: the name of a number, the number, and its threshold if any."""
+        """The evidence as rows of a table.
+
+        Returns
+        -------
+        list of tuple
+            The name of a number, the number, and its threshold or "", each as text.
+        """
         numbers = {name: f"{value:.4g}" for name, value in self.evidence.items()}
         return [
             (name.replace("_", " "), number, numbers.get(f"{name}_threshold", ""))

@@ -46,6 +46,16 @@ class LearningRates(Result):
         The suggested learning rate; NaN if no rate learns.
     reasons : tuple of str
         The reasons for the suggestion, and what to change if it is at an end of the range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp import build_model
+    >>> from kerashp.diagnostics import find_learning_rate
+    >>> X = np.random.default_rng(0).normal(size=(200, 8))
+    >>> rates = find_learning_rate(build_model(0), X, X[:, 0], low=1e-3, n_rates=4, epochs=1)
+    >>> rates.method, rates.learning_rates.round(4).tolist(), rates.losses.shape
+    ('population', [0.001, 0.01, 0.1, 1.0], (4,))
     """
 
     method: str

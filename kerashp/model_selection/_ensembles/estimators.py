@@ -280,8 +280,30 @@ class KerasEnsembleRegressor(RegressorMixin, BaseKerasEnsemble):
     estimator : estimator, default=None
         A regressor of kerashp, alone, at the end of a pipeline or in a `TransformedTargetRegressor`;
         `KerasMLPRegressor()` if None. It is cloned for each member.
-    others
-        See `KerasEnsembleClassifier`, also for attributes, errors, notes and references.
+    candidates : int or list of dict, default=5
+        The parameters, by name, in which each member differs from the estimator; or the number of members,
+        which then differ in their seeds only (a deep ensemble).
+    weights : array-like of shape (n_members,), default=None
+        The weight of each member, at least 0; equal weights if None.
+    random_state : int, RandomState instance or None, default=None
+        Draws the seeds of the members. Where it is None, members that `candidates` lists keep their own
+        `random_state`.
+
+    Attributes
+    ----------
+    members_ : list of estimator
+        The fitted members.
+    weights_ : ndarray of shape (n_members,)
+        The weights of the members, which sum to 1.
+    n_features_in_, feature_names_in_
+        As in scikit-learn.
+    selection_scores_ : list of float
+        Only of an ensemble that a search's `ensemble` made: the score on held-out rows of the best candidate
+        alone, and after each further pick.
+
+    See Also
+    --------
+    KerasEnsembleClassifier : Has the same errors, notes and references.
 
     Examples
     --------

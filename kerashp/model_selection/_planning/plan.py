@@ -18,6 +18,7 @@ class Group:
     Attributes
     ----------
     fits : tuple of (candidate, split)
+        The positions of the candidate and of the split of each fit.
     graph : str
         The layers of the deepest, with the widths of the widest, and how many Dense layers members have.
     batch_size : int
@@ -46,6 +47,15 @@ class Group:
         Whether a call could train many members, if more slowly.
     traits : dict from str to str
         What its fits have in common, in words.
+
+    Examples
+    --------
+    >>> from kerashp.model_selection import Group
+    >>> from kerashp.training import Room
+    >>> room = Room((2,), (4, 1), (False, False))
+    >>> group = Group(((0, 0), (0, 1)), "Dense 4, Dense 1", 32, 41, 0.0, 2**20, 1.5, 1.0, room, "one")
+    >>> len(group.fits), group.n_candidates
+    (2, 1)
     """
 
     fits: tuple[FitId, ...]
@@ -74,7 +84,18 @@ class Group:
         return self.compile_seconds + (self.seconds - self.compile_seconds) / min(n_cores(), n_blocks)
 
     def on(self, n_cores: int) -> "Group":
-        """The group on so many cores, in a room of its own."""
+        """The group on so many cores, in a room of its own.
+
+        Parameters
+        ----------
+        n_cores : int
+            On how many cores its members train at a time.
+
+        Returns
+        -------
+        Group
+            A copy.
+        """
         size = block_size(len(self.fits), n_cores, self.one_by_one)
         return replace(self, n_cores=n_cores, room=replace(self.room, n_members=size))
 
@@ -86,7 +107,15 @@ class Alone:
     Attributes
     ----------
     fit : (candidate, split)
+        The positions of the candidate and of the split.
     reason : str
+        Why it is not stacked.
+
+    Examples
+    --------
+    >>> from kerashp.model_selection import Alone
+    >>> Alone((0, 2), "a callback uses every batch").reason
+    'a callback uses every batch'
     """
 
     fit: FitId
@@ -106,6 +135,13 @@ class Plan:
         The fits that are not stacked.
     costs : kerashp.training.Costs or None
         The measured costs by which padding was weighed against compiles; None where nothing was stacked.
+
+    Examples
+    --------
+    >>> from kerashp.model_selection import Alone, Plan
+    >>> plan = Plan((), (Alone((0, 0), "a callback uses every batch"),), None)
+    >>> print(str(plan).splitlines()[-1])
+    not stacked, since a callback uses every batch: candidate/split 0/0
     """
 
     groups: tuple[Group, ...]
@@ -113,11 +149,33 @@ class Plan:
     costs: Costs | None = field(repr=False)
 
     def joined(self, later: "Plan") -> "Plan":
-        """This plan and a later one."""
+        """This plan and a later one.
+
+        Parameters
+        ----------
+        later : Plan
+            The plan of a later round.
+
+        Returns
+        -------
+        Plan
+            The groups of both.
+        """
         return Plan(self.groups + later.groups, self.alone + later.alone, self.costs or later.costs)
 
     def divided(self, groups: Sequence[tuple[Group, str]]) -> "Plan":
-        """The plan with the fits of some groups alone, each for its reason."""
+        """The plan with the fits of some groups alone, each for its reason.
+
+        Parameters
+        ----------
+        groups : sequence of (Group, str)
+            Groups that do not train together, and why.
+
+        Returns
+        -------
+        Plan
+            Without these groups.
+        """
         divided = {group.fits for group, _ in groups}
         alone = [Alone(fit, reason) for group, reason in groups for fit in group.fits]
         return Plan(

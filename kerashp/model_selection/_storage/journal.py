@@ -32,7 +32,24 @@ _FORMAT = 5
 
 
 class JournalError(Exception):
-    """A journal that cannot be used: of another search, in use, damaged, or not writable."""
+    """A journal that cannot be used: of another search, in use, damaged, or not writable.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from kerashp import KerasMLPRegressor
+    >>> from kerashp.model_selection import GridSearchCV, JournalError
+    >>> X = np.random.default_rng(0).normal(size=(40, 3))
+    >>> mlp, grid = KerasMLPRegressor(1, 4, epochs=2, tol=None, random_state=0), {"learning_rate": [0.01]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = GridSearchCV(mlp, grid, cv=2, journal=folder).fit(X, X[:, 0])
+    ...     try:
+    ...         GridSearchCV(mlp, grid, cv=4, journal=folder).fit(X, X[:, 0])
+    ...     except JournalError:
+    ...         print("another search")
+    another search
+    """
 
 
 class Journal:

@@ -53,8 +53,20 @@ class Outputs:
 
 
 def predicting_shape(model: Any) -> str | None:
-    """A text that is equal for models that can predict by one `Predictor`; None: the model predicts alone.
+    """A text that is equal for models that can predict by one `Predictor`.
 
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled and built.
+
+    Returns
+    -------
+    str or None
+        None: the model predicts alone.
+
+    Examples
+    --------
     >>> from kerashp import build_model
     >>> predicting_shape(build_model(1, 4)) == predicting_shape(build_model(1, 6))
     True

@@ -77,7 +77,19 @@ def clear_cache(*, disk: bool = False) -> None:
 
 
 def program_cache_description() -> str:
-    """Where programs are kept for other processes, and what is not kept, in one line."""
+    """Where programs are kept for other processes, and what is not kept, in one line.
+
+    Returns
+    -------
+    str
+        A sentence for people.
+
+    Examples
+    --------
+    >>> from kerashp.training import program_cache_description
+    >>> "program" in program_cache_description()
+    True
+    """
     folder, obstacle = cache_folder(), backend().OBSTACLE_TO_COMPILED
     if is_off():
         return "the program cache is turned off by KERASHP_CACHE=off"

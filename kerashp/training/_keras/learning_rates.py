@@ -60,6 +60,7 @@ class LearningRateCallback(keras.callbacks.Callback):
         learning_rate : float
             The optimizer's rate at the beginning of training.
         steps_per_epoch : int
+            The number of batches of an epoch.
 
         Returns
         -------
@@ -69,7 +70,13 @@ class LearningRateCallback(keras.callbacks.Callback):
         raise NotImplementedError(f"{type(self).__name__} must have a method schedule")
 
     def described(self) -> str:
-        """Its name in errors."""
+        """Its name in errors.
+
+        Returns
+        -------
+        str
+            The name of its class.
+        """
         return type(self).__name__
 
     def set_model(self, model: Any) -> None:
@@ -87,6 +94,11 @@ class LearningRateCallback(keras.callbacks.Callback):
 
         Where one of them has restored an optimizer, with its count of steps, the optimizer has the rate of
         that step, and the schedule starts from the rate before that.
+
+        Returns
+        -------
+        float
+            That rate, which is also `initial_learning_rate`.
         """
         restored = step_count(self.model) != self._steps_before
         self.initial_learning_rate = self._rate_before if restored else initial_rate(self.model, self)

@@ -126,7 +126,13 @@ class Paused:
         return len(next(iter(self.history.values()), []))
 
     def epochs(self) -> Iterator[dict[str, Any]]:
-        """The logs of each epoch."""
+        """The logs of each epoch.
+
+        Yields
+        ------
+        dict from str to float
+            Loss and metrics by name.
+        """
         for epoch in range(self.n_epochs):
             yield {name: logs[epoch] for name, logs in self.history.items()}
 

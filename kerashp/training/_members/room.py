@@ -54,7 +54,22 @@ class Room:
 
     @classmethod
     def of(cls, units: Sequence[Units], n_members: int, validates: bool = False) -> "Room":
-        """The least room for members of these widths."""
+        """The least room for members of these widths.
+
+        Parameters
+        ----------
+        units : list of tuple of int
+            The units of the Dense layers of each member.
+        n_members : int
+            Members of a block.
+        validates : bool, default=False
+            Whether the program can validate, even if no member does.
+
+        Returns
+        -------
+        Room
+            As wide and deep as the widest and deepest member.
+        """
         n_layers = max(map(len, units))
         spare_layers = n_layers - min(map(len, units))
         layers = list(zip(*[deepened(own_units, n_layers) for own_units in units], strict=True))
@@ -63,7 +78,18 @@ class Room:
         return cls(n_members, tuple(map(max, layers)), spare, validates, spare_layers)
 
     def holds(self, units: Units) -> bool:
-        """Whether a member of these widths can be trained by such a program."""
+        """Whether a member of these widths can be trained by such a program.
+
+        Parameters
+        ----------
+        units : tuple of int
+            The units of its Dense layers.
+
+        Returns
+        -------
+        bool
+            True if it has a place.
+        """
         n_layers = len(self.units)
         return 0 <= n_layers - len(units) <= self.spare_layers and all(
             width == widest or (spare and width < widest)
@@ -71,12 +97,41 @@ class Room:
         )
 
     def n_blocks(self, n_members: int) -> int:
-        """The number of blocks of `n_members` members; the last is filled up."""
+        """The number of blocks of `n_members` members; the last is filled up.
+
+        Parameters
+        ----------
+        n_members : int
+            Members of a population.
+
+        Returns
+        -------
+        int
+            The number.
+        """
         return -(-n_members // self.n_members)
 
 
 def units_of(model: Any) -> Units:
-    """The units of each of the model's Dense layers."""
+    """The units of each of the model's Dense layers.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built or not.
+
+    Returns
+    -------
+    tuple of int
+        In the model's order of layers.
+
+    Examples
+    --------
+    >>> from kerashp import build_model
+    >>> from kerashp.training import units_of
+    >>> units_of(build_model(2, 30))
+    (30, 30, 1)
+    """
     return tuple(layer.units for layer in dense_of(model))
 
 

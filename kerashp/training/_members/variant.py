@@ -47,7 +47,18 @@ class Variant:
     learning_rate: float
 
     def of_layers(self, layers: Sequence[Any]) -> list[Any]:
-        """The model's layers as the network has them; None stays None."""
+        """The model's layers as the network has them; None stays None.
+
+        Parameters
+        ----------
+        layers : list of keras.layers.Layer or None
+            Layers of the model.
+
+        Returns
+        -------
+        list
+            Each with the network's widths and numbers.
+        """
         units = iter(self.units)
         overlays = []
         for layer in layers:

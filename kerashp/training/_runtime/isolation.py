@@ -51,7 +51,19 @@ def isolated(seed: int | None = None, dtype: str | None = None) -> Iterator[None
 
 
 def without_retracing_warnings() -> AbstractContextManager[None]:
-    """Drop TensorFlow's warning that several models in a row were compiled, which is what a search does."""
+    """Drop TensorFlow's warning that several models in a row were compiled, which is what a search does.
+
+    Returns
+    -------
+    context manager
+        Inside, the warning is dropped.
+
+    Examples
+    --------
+    >>> from kerashp.training import without_retracing_warnings
+    >>> with without_retracing_warnings():
+    ...     pass  # several trainings by `Model.fit`
+    """
     return without_log_messages("tf.function retracing")
 
 
