@@ -30,7 +30,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
-    "matplotlib.sphinxext.plot_directive",
+    "docstring_markup",
     "public_names",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
@@ -45,13 +45,9 @@ nitpicky = True
 default_role = "code"
 add_module_names = False
 
-# Pages in Markdown: ```{plot} executes code and shows its figure, headings are targets of links.
+# Pages in Markdown: headings are targets of links.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
-plot_formats = [("png", 110)]
-plot_html_show_formats = False
-plot_html_show_source_link = False
-plot_include_source = True
 
 # Reference.
 autosummary_generate = True
@@ -63,16 +59,14 @@ numpydoc_xref_param_type = False
 
 # The inventories of other projects are files of this repository: `_inventories/make.py` writes them.
 intersphinx_mapping = {
-    path.stem: (url, f"_inventories/{path.name}")
-    for path, url in (
-        (_DOCS / "_inventories" / "python.inv", "https://docs.python.org/3/"),
-        (_DOCS / "_inventories" / "numpy.inv", "https://numpy.org/doc/stable/"),
-        (_DOCS / "_inventories" / "scipy.inv", "https://docs.scipy.org/doc/scipy/"),
-        (_DOCS / "_inventories" / "sklearn.inv", "https://scikit-learn.org/stable/"),
-        (_DOCS / "_inventories" / "matplotlib.inv", "https://matplotlib.org/stable/"),
-        (_DOCS / "_inventories" / "keras.inv", "https://keras.io/"),
-    )
-    if path.exists()
+    name: (url, f"_inventories/{name}.inv")
+    for name, url in {
+        "joblib": "https://joblib.readthedocs.io/en/stable/",
+        "keras": "https://keras.io/",
+        "numpy": "https://numpy.org/doc/stable/",
+        "scipy": "https://docs.scipy.org/doc/scipy/",
+        "sklearn": "https://scikit-learn.org/stable/",
+    }.items()
 }
 
 sphinx_gallery_conf = {
@@ -81,7 +75,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "reference/generated/backreferences",
     "doc_module": ("kerashp",),
     "reference_url": {"kerashp": None},
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.GalleryOrder",
     "download_all_examples": False,
     "show_signature": False,
     "show_memory": False,

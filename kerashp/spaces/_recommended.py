@@ -44,15 +44,13 @@ def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any
     Batch size has few values, since each is compiled separately. Learning rates, penalties, dropout rates
     (including 0) and widths have many.
 
-    | parameter | values |
-    |---|---|
-    | `learning_rate` | log-uniform, by the optimizer: 1e-4 to 1 for SGD, 3e-4 to 0.03 for Adam |
-    | `n_hidden` | 1 or 2 |
-    | `n_neurons` | log-uniform integers, from `n_features` (limited to 32 to 256) to four times as many |
-    | `dropout` | 0, 0.1, 0.2 or 0.4 |
-    | `l2` | log-uniform, 1e-5 to 0.1 |
-    | `weight_decay` | instead of `l2` for AdamW, Lion, Muon and ScheduleFreeAdamW: log-uniform, 1e-3 to 1 |
-    | `batch_size` | half and twice the power of two next to the root of `n_samples` (limited to 16 to 128) |
+    - `learning_rate`: log-uniform, by the optimizer: 1e-4 to 1 for SGD, 3e-4 to 0.03 for Adam;
+    - `n_hidden`: 1 or 2;
+    - `n_neurons`: log-uniform integers, from `n_features` (limited to 32 to 256) to four times as many;
+    - `dropout`: 0, 0.1, 0.2 or 0.4;
+    - `l2`: log-uniform, 1e-5 to 0.1;
+    - `weight_decay`: instead of `l2` for AdamW, Lion, Muon and ScheduleFreeAdamW: log-uniform, 1e-3 to 1;
+    - `batch_size`: half and twice the power of two next to the root of `n_samples` (limited to 16 to 128).
 
     Parameters
     ----------

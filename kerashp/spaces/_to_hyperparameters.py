@@ -19,16 +19,14 @@ Space = Mapping[str, Any]
 def to_hyperparameters(space: Space | Iterable[Space]) -> Any:
     """Convert a search space to keras-tuner's `HyperParameters` with the same distributions.
 
-    | search space | keras-tuner |
-    |---|---|
-    | `loguniform`, `uniform` | `Float`, sampled "log" or "linear" |
-    | `int_loguniform`, `randint` | `Int`, sampled "log" or "linear" |
-    | `one_minus_loguniform` of beta | `Float` named "1 - ...", sampled "log" |
-    | list of one value | `Fixed` |
-    | list of True and False | `Boolean` |
-    | list of numbers of one type, or of strings | `Choice` |
-    | any other list (None, tuples, functions, mixed types, equal values) | `Choice` "position of ..." |
-    | list of spaces | `Choice` named "kerashp/space", and a conditional scope for each space |
+    - `loguniform`, `uniform`: `Float`, sampled "log" or "linear";
+    - `int_loguniform`, `randint`: `Int`, sampled "log" or "linear";
+    - `one_minus_loguniform` of beta: `Float` named "1 - ...", sampled "log";
+    - list of one value: `Fixed`;
+    - list of True and False: `Boolean`;
+    - list of numbers of one type, or of strings: `Choice`;
+    - any other list (None, tuples, functions, mixed types, equal values): `Choice` "position of ...";
+    - list of spaces: `Choice` named "kerashp/space", and a conditional scope for each space.
 
     `one_minus_loguniform` is not keras-tuner's `sampling="reverse_log"`, which is max + min - x with x
     log-uniform on [min, max]. On [0.9, 0.999] the latter is nearly uniform, with a median of 0.951; the

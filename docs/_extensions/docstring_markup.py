@@ -1,0 +1,41 @@
+"""Sphinx extension: formulas of docstrings, which are written to be read as text, become reStructuredText.
+
+$x$ and $$x$$ are formulas in TeX. A deeper paragraph with an equals sign is a formula in plain text, and is
+shown as it is.
+"""
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+_INLINE = re.compile(r"(`[^`]*`)|\$([^$`]+)\$")
+_DISPLAY = re.compile(r"^( *)\$\$(.+?)\$\$(\.|,|;)?$", re.MULTILINE | re.DOTALL)
+_PLAIN = re.compile(r"(?P<end>[:.,])\n\n(?P<formula>(?P<indent> +)[^\s>-].* = .*(?:\n(?P=indent).*)*)")
+
+
+def _plain(found: re.Match[str]) -> str:
+    end = "::" if found["end"] == ":" else f"{found['end']}\n\n::"
+    return f"{end}\n\n{found['formula']}"
+
+
+def _display(found: re.Match[str]) -> str:
+    indent, formula = found[1], found[2]
+    lines = [f"{indent}   {line.strip()}" for line in formula.strip().splitlines()]
+    return "\n".join([f"{indent}.. math::", "", *lines])
+
+
+def as_restructured_text(docstring: str) -> str:
+    """The docstring with its formulas as roles and directives."""
+    text = _PLAIN.sub(_plain, docstring)
+    text = _DISPLAY.sub(_display, text)
+    return _INLINE.sub(lambda found: found[1] or f":math:`{' '.join(found[2].split())}`", text)
+
+
+def _process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
+    lines[:] = as_restructured_text("\n".join(lines)).split("\n")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("autodoc-process-docstring", _process, priority=400)  # before numpydoc
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
