@@ -12,7 +12,7 @@ import matplotlib as mpl
 
 mpl.use("agg")
 
-from documented import documented_methods
+from documented import documented_members
 
 import kerashp
 
@@ -46,12 +46,12 @@ default_role = "code"
 add_module_names = False
 
 # Pages in Markdown: headings are targets of links.
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 # Reference.
 autosummary_generate = True
-autosummary_context = {"documented_methods": documented_methods}
+autosummary_context = {"documented_members": documented_members}
 autodoc_typehints = "none"  # the docstrings have the types
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # the templates list them
@@ -89,7 +89,6 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "kerashp"
 html_static_path = ["_static"]
-html_css_files = ["kerashp.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

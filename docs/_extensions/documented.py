@@ -1,33 +1,41 @@
-"""Which methods of a class its page in the reference shows."""
+"""Which methods and properties of a class its page in the reference shows."""
 
 import inspect
+from functools import cached_property
 from importlib import import_module
 
-# Inherited ones of Keras and keras-tuner are documented there, in Markdown.
+# What is inherited from Keras and keras-tuner is documented there, in Markdown.
 _PACKAGES = ("kerashp", "sklearn")
-# Those of metadata routing, one for each argument of a method: scikit-learn's guide describes them.
-_GENERATED = ("set_", "_request")
 
 
-def documented_methods(full_name: str, packages: tuple[str, ...] = _PACKAGES) -> list[str]:
-    """The public methods of a class, its own first, that have a docstring of one of the packages."""
+def documented_members(full_name: str, packages: tuple[str, ...] = _PACKAGES) -> list[tuple[str, str]]:
+    """The public methods and properties of a class, its own first, with a docstring of one of the packages.
+
+    Each has the directive that documents it.
+    """
     module, name = full_name.rsplit(".", 1)
     cls = getattr(import_module(module), name)
-    return [
-        method
-        for owner in cls.__mro__
-        if owner.__module__.split(".")[0] in packages
-        for method, value in vars(owner).items()
-        if _is_documented(cls, owner, method, value)
-    ]
+    members: dict[str, str] = {}
+    hidden: set[str] = set()
+    for owner in cls.__mro__:
+        for member, value in vars(owner).items():
+            if member in hidden or member.startswith("_") or _routes_metadata(member):
+                continue
+            hidden.add(member)
+            directive = _directive(value)
+            is_ours = owner.__module__.split(".")[0] in packages
+            if directive and is_ours and inspect.getdoc(getattr(cls, member, None) or value):
+                members[member] = directive
+    return [(directive, member) for member, directive in members.items()]
 
 
-def _is_documented(cls: type, owner: type, name: str, value: object) -> bool:
+def _routes_metadata(name: str) -> bool:
+    """Whether it is one of the methods for metadata routing, which scikit-learn's guide describes."""
+    return name.startswith("set_") and name.endswith("_request")
+
+
+def _directive(value: object) -> str | None:
+    if isinstance(value, property | cached_property):
+        return "autoproperty"
     function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
-    return (
-        not name.startswith("_")
-        and not (name.startswith(_GENERATED[0]) and name.endswith(_GENERATED[1]))
-        and (inspect.isroutine(function) or isinstance(function, property))
-        and inspect.getdoc(getattr(cls, name)) is not None
-        and not any(name in vars(nearer) for nearer in cls.__mro__[: cls.__mro__.index(owner)])
-    )
+    return "automethod" if inspect.isfunction(function) else None

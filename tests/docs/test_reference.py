@@ -60,13 +60,13 @@ def _public() -> list[str]:
     return names + [f"{module}.{name}" for module in _MODULES for name in import_module(module).__all__]
 
 
-def _documented_methods(name: str) -> list[str]:
+def _documented_members(name: str) -> list[str]:
     sys.path.insert(0, str(_DOCS / "_extensions"))
     try:
         documented = import_module("documented")
     finally:
         sys.path.remove(str(_DOCS / "_extensions"))
-    return documented.documented_methods(name, packages=("kerashp",))
+    return [member for _, member in documented.documented_members(name, packages=("kerashp",))]
 
 
 def test_every_public_name_is_in_the_reference_once() -> None:
@@ -96,8 +96,8 @@ def test_docstrings_pass_numpydocs_validation(name: str) -> None:
     documented = _object(name)
     findings = list(_findings(name, _CHECKS | {_EXAMPLES}))
     if inspect.isclass(documented):
-        for method in _documented_methods(name):
-            findings += _findings(f"{name}.{method}", _CHECKS)
+        for member in _documented_members(name):
+            findings += _findings(f"{name}.{member}", _CHECKS)
     assert not findings
 
 
