@@ -45,6 +45,7 @@ _BY_SEARCH = {
     "epochs_saved_": "saved in iterations of halving, or in rounds of Hyperband",
     "cv": "a search by halving needs the same splits in each iteration",
     "n_iter": "the candidates of the search, or of a round",
+    "min_resources": "other defaults, as in scikit-learn",
     "param_distributions": "refers to `RandomizedSearchCV`",
     "param_grid": "refers to `GridSearchCV`",
     "random_state": "what it determines depends on the search",

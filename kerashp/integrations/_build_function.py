@@ -40,8 +40,8 @@ class BuildFunction:
     >>> from kerashp import build_model
     >>> from kerashp.integrations.keras_tuner import from_build
     >>> model = from_build(lambda hp: build_model(1, hp.Int("n_neurons", 4, 8)))
-    >>> model.space["n_neurons"].support()
-    (4, 8)
+    >>> list(model.space)
+    ['n_neurons']
     >>> model(n_neurons=6).layers[0].units
     6
     """
@@ -51,6 +51,12 @@ class BuildFunction:
         self.hyperparameters = hyperparameters
         self._names = _argument_names(hyperparameters)
         self.__name__ = getattr(build, "__name__", type(build).__name__)
+        self.__signature__ = inspect.Signature(  # an estimator's parameters
+            [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=self._default(original))
+                for name, original in self._names.items()
+            ]
+        )
 
     def __call__(self, **params: Any) -> keras.Model:
         """The model that the function builds with these values, and with defaults of the others.
@@ -78,15 +84,6 @@ class BuildFunction:
                 "it under every value, or in a conditional_scope"
             )
         return model
-
-    @property
-    def __signature__(self) -> inspect.Signature:
-        return inspect.Signature(
-            [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=self._default(original))
-                for name, original in self._names.items()
-            ]
-        )
 
     @property
     def space(self) -> Any:

@@ -113,7 +113,7 @@ class Finding(Result):
     >>> from kerashp.diagnostics import diagnose
     >>> finding = diagnose({"loss": [0.9] * 20}, baseline=1.0).findings[0]
     >>> finding.ailment, finding.evidence_rows()[0][0]
-    ('underfitting', 'plateau')
+    ('underfitting', 'training loss')
     """
 
     ailment: str

@@ -34,12 +34,12 @@ class Member:
         Decides when this member stops, and whether it gets its best weights. It is copied.
     epochs : int, default=None
         The epoch at which its training ends, if that is earlier than in the call of `train`.
-    schedule : kerashp.training.LearningRateCallback, default=None
-        Sets the learning rate of each of its steps, from the rate that its model has.
     start : keras.Model, default=None
         A model that the same code made, say for another fold. Training begins with its weights, seeds,
         learning rate and optimizer's state instead of the model's: so models with code of your own, which
         cannot be compared, train together.
+    schedule : kerashp.training.LearningRateCallback, default=None
+        Sets the learning rate of each of its steps, from the rate that its model has.
     paused : Paused, default=None
         Where an earlier training of this member ended (`Population.paused`), to go on from there: its model
         is made as it was then, and its weights, epochs and order of the rows replace the model's.
