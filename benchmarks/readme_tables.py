@@ -1,9 +1,10 @@
-"""The tables and figures of README, and the tables beside the benchmarks, from the files in `results/`.
+"""The tables and figures of README, of `docs/` and beside the benchmarks, from the files in `results/`.
 
 python benchmarks/readme_tables.py [--check]
 
-README has them between `<!-- table: NAME -->` or `<!-- figure: NAME -->` and `<!-- end -->`. `--check` writes
-nothing, and ends with an error if a file differs.
+README and the pages in `docs/` have them between `<!-- table: NAME -->` or `<!-- figure: NAME -->` and
+`<!-- end -->`; a table may stand on several pages. `--check` writes nothing, and ends with an error if a file
+differs.
 """
 
 import argparse
@@ -31,10 +32,11 @@ from rendering import (
 
 BENCHMARKS = Path(__file__).parent
 README = BENCHMARKS.parent / "README.md"
+DOCS = BENCHMARKS.parent / "docs"
 MARKED = re.compile(r"(<!-- (table|figure): ([\w ]+) -->)(.*?)(<!-- end -->)", re.DOTALL)
 
 
-# README's tables.
+# The tables of README and of the documentation.
 
 
 def search() -> str:
@@ -214,7 +216,7 @@ def searched() -> str:
         f"{sum(own[getattr(defaults_tables, side)] for own in scores) / len(scores):.3f}" for side in sides
     )
     return paragraph(
-        'A `RandomizedSearchCV` over `recommended_space` ("In a pipeline", below) is the next step.',
+        "A `RandomizedSearchCV` over `recommended_space` is the next step.",
         f"With {defaults_tables.N_CANDIDATES} candidates, on one fold of each data set, the mean is {best}",
         f"for the best candidate and {ensemble} for the ensemble, against {ours} for the defaults and",
         f"{mlp} for the same search with scikit-learn's MLP.",
@@ -252,7 +254,7 @@ def diagnosis(information: str) -> Callable[[], str]:
     return share
 
 
-README_PARTS: dict[str, Callable[[], str]] = {
+PARTS: dict[str, Callable[[], str]] = {
     "search": search,
     "small data": small_data,
     "quality": quality,
@@ -281,11 +283,17 @@ def filled(text: str, parts: dict[str, Callable[[], str]]) -> str:
     return MARKED.sub(part, text)
 
 
+def pages() -> list[Path]:
+    """README, and the pages of the documentation that have marks."""
+    written = [page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts]
+    return [README, *(page for page in written if MARKED.search(page.read_text(encoding="utf-8")))]
+
+
 def files() -> dict[Path, str]:
     """The files with tables, as they should be."""
     verdicts = BENCHMARKS / "diagnosis.md"
     return {
-        README: filled(README.read_text(encoding="utf-8"), README_PARTS),
+        **{page: filled(page.read_text(encoding="utf-8"), PARTS) for page in pages()},
         verdicts: filled(verdicts.read_text(encoding="utf-8"), DIAGNOSIS_PARTS),
         BENCHMARKS / "quality.md": quality_tables.markdown(quality_rows()),
         BENCHMARKS / "defaults.md": defaults_tables.markdown(defaults_rows()),

@@ -1,4 +1,4 @@
-"""The figures in README and in the tables of the benchmarks are those that the benchmarks have stored."""
+"""The figures in README, `docs/` and beside the benchmarks are those that the benchmarks have stored."""
 
 import importlib
 import json
@@ -15,7 +15,11 @@ import pytest
 _ROOT = Path(__file__).parents[1]
 _BENCHMARKS = _ROOT / "benchmarks"
 _STORED = sorted((_BENCHMARKS / "results").glob("*.json*"))
-_README = (_ROOT / "README.md").read_text(encoding="utf-8")
+_PAGES = [
+    page
+    for page in (_ROOT / "README.md", *sorted((_ROOT / "docs").rglob("*.md")))
+    if not {"_build", "generated"} & set(page.parts)
+]
 # What a benchmark may have measured: seconds, ratios, memory, shares.
 _FIGURE = re.compile(r"\d(?:[\d.,]*\d)?\*? (?:s|ms|times|MB|GB)\b|\d%")
 
@@ -45,10 +49,11 @@ def _conditions(path: Path) -> list[dict[str, Any]]:
     return [row["conditions"] for row in rows if "heading" in row]
 
 
-@pytest.mark.parametrize("name", ["README.md", "diagnosis.md", "quality.md", "defaults.md"])
-def test_tables_are_those_of_the_stored_figures(tables: ModuleType, name: str) -> None:
-    ((path, text),) = [(path, text) for path, text in tables.files().items() if path.name == name]
-    assert path.read_text(encoding="utf-8") == text, "run `make bench-tables`"
+def test_tables_are_those_of_the_stored_figures(tables: ModuleType) -> None:
+    files = tables.files()
+    assert {"README.md", "diagnosis.md", "quality.md", "defaults.md"} <= {path.name for path in files}
+    differing = [path.name for path, text in files.items() if path.read_text(encoding="utf-8") != text]
+    assert differing == [], "run `make bench-tables`"
 
 
 @pytest.mark.parametrize("path", _STORED, ids=lambda path: path.stem)
@@ -106,22 +111,27 @@ def test_small_data_has_lines_of_jax_once_they_are_measured(
         assert len(lines) == (3 if jax else 0)
 
 
-def test_readme_has_no_figure_of_a_benchmark_outside_its_tables(tables: ModuleType) -> None:
-    prose = tables.MARKED.sub("", re.sub(r"^```.*?^```$", "", _README, flags=re.DOTALL | re.MULTILINE))
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.relative_to(_ROOT).as_posix())
+def test_pages_have_no_figure_of_a_benchmark_outside_their_tables(tables: ModuleType, page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    prose = tables.MARKED.sub("", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
     budgets = {f"{budget:g} s" for budget in tables.quality_tables.BUDGETS}
     assert set(_FIGURE.findall(prose)) <= budgets
-    assert _FIGURE.findall("1,030 s*, 81 times, 0.5 ms, 94% and 1.9 GB") != []
+    assert prose.count("<!-- table") + prose.count("<!-- figure") + prose.count("<!-- end") == 0
 
 
-def test_markers_are_complete(tables: ModuleType) -> None:
-    names = [name for _, _, name, *_ in tables.MARKED.findall(_README)]
-    assert sorted(names) == sorted(tables.README_PARTS)
-    assert _README.count("<!-- ") == 2 * len(names)
+def test_what_a_benchmark_measures_is_a_figure() -> None:
+    assert len(_FIGURE.findall("1,030 s*, 81 times, 0.5 ms, 94% and 1.9 GB")) == 5
+
+
+def test_every_table_is_on_a_page(tables: ModuleType) -> None:
+    texts = [page.read_text(encoding="utf-8") for page in _PAGES]
+    assert {name for text in texts for _, _, name, *_ in tables.MARKED.findall(text)} == set(tables.PARTS)
 
 
 def test_unknown_tables_are_refused(tables: ModuleType) -> None:
     with pytest.raises(KeyError, match="unheard of"):
-        tables.filled("<!-- table: unheard of -->\n<!-- end -->", tables.README_PARTS)
+        tables.filled("<!-- table: unheard of -->\n<!-- end -->", tables.PARTS)
 
 
 @pytest.mark.parametrize("path", _STORED, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""The examples and the snippets of the README run, with small settings."""
+"""The examples run, with small settings."""
 
 import importlib.util
 import os
@@ -6,18 +6,12 @@ import re
 import subprocess
 import sys
 import urllib.error
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.base import clone
-from sklearn.model_selection import ParameterSampler
-
-from kerashp import KerasMLPRegressor, build_model, fit
-from kerashp.model_selection import RandomizedSearchCV
 
 _EXAMPLES = Path(__file__).parent.parent / "examples"
 _BOOK = (
@@ -53,89 +47,6 @@ def _printed(name: str, *arguments: str) -> str:
     assert done.stderr == ""
     assert done.returncode == 0
     return done.stdout
-
-
-def _snippet(word: str) -> str:
-    """The README's Python in which a word stands, and no other's."""
-    readme = (_EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    (found,) = [text for text in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if word in text]
-    return found
-
-
-def _rows(n_rows: int = 100) -> dict[str, Any]:
-    X = np.random.default_rng(0).normal(size=(n_rows, 8))
-    return {"X": X, "y": X[:, 0]}
-
-
-def test_the_readmes_search_runs_and_its_pipeline_fits_its_space() -> None:
-    for word in ("def build_model", "# was: model.fit"):
-        compile(_snippet(word), "README.md", "exec")
-    names = _rows(60)
-    first = _snippet("# was: from sklearn").replace("KerasMLPRegressor()", "KerasMLPRegressor(epochs=2)")
-    exec(first.replace("=10", "=2"), names)
-    assert names["search"].plan_.groups
-    exec(_snippet("make_pipeline"), names)
-    search = names["search"]
-    for candidate in ParameterSampler(search.param_distributions, 5, random_state=0):
-        assert clone(search.estimator).set_params(**candidate).get_params().items() >= candidate.items()
-
-
-@pytest.mark.slow
-def test_the_readmes_halving_runs() -> None:
-    names = _rows(60)
-    exec(_snippet("HalvingRandomSearchCV(").replace("81", "9"), names)
-    assert names["search"].n_candidates_ == [9, 3]
-    assert names["search"].epochs_saved_ > 0
-
-
-def test_the_readmes_journal_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    own = {
-        "KerasMLPRegressor": partial(KerasMLPRegressor, epochs=2),
-        "RandomizedSearchCV": RandomizedSearchCV,
-    }
-    names = {**_rows(60), **own, "space": {"n_neurons": [4, 5, 6]}}
-    scores = []
-    for _ in range(2):
-        exec(_snippet('journal="journal"').replace("100", "2"), names)
-        scores.append(names["search"].cv_results_["mean_fit_time"].tolist())
-    assert scores[0] == scores[1]  # it was not fitted again
-
-
-def test_the_readmes_oracle_proposes() -> None:
-    names = _rows(60)
-    small = _snippet("OracleSearchCV").replace('optimizer="sgd"', 'optimizer="sgd", epochs=2')
-    exec(small.replace("n_trials=20", "n_trials=2"), names)
-    assert len(names["search"].cv_results_["params"]) == 2
-
-
-def test_the_readmes_population_trains() -> None:
-    names = _rows(300)
-    exec(_snippet("Population("), names)
-    assert [member.n_epochs for member in names["trained"]] == [20] * 4
-    assert names["model"].layers[0].units == 100
-
-
-def test_the_readmes_rates_move() -> None:
-    names = {**_rows(), "model": build_model(1, 4)}
-    exec(_snippet("CosineRestarts").replace("epochs=70,", "epochs=3, verbose=0,"), names)
-    assert len(names["model"].history.history["loss"]) == 3
-
-
-def test_the_readmes_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for epochs, first in ((3, 0), (5, 3)):
-        names = {**_rows(), "model": build_model(1, 4)}
-        exec(_snippet("ModelCheckpoint").replace("epochs=100,", f"epochs={epochs}, verbose=0,"), names)
-        assert names["first_epoch"] == first
-        assert len(names["model"].history.history["loss"]) == epochs - first
-
-
-def test_the_readmes_diagnosis(capsys: pytest.CaptureFixture) -> None:
-    names = {**_rows(), "model": build_model(1, 4), "fit": fit}
-    exec(_snippet("diagnose(").replace("epochs=50,", "epochs=10, verbose=0,"), names)
-    assert "Verdict after 10 epochs: " in capsys.readouterr().out
-    assert 1e-3 < names["rates"].suggestion < 1
 
 
 @pytest.mark.slow

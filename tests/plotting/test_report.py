@@ -10,7 +10,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from scipy.stats import loguniform, uniform
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -279,20 +278,6 @@ def test_wrong_arguments(search: RandomizedSearchCV, tmp_path: Path) -> None:
     ):
         GridSearchCV(Ridge(), {}).report(tmp_path / "a.html")
     assert [*tmp_path.iterdir()] == []
-
-
-@pytest.mark.usefixtures("blank")
-def test_the_readmes_displays(
-    search: RandomizedSearchCV, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    code = [own for own in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "Display.from" in own]
-    plt.switch_backend("Agg")
-    ax = plt.subplots()[1]
-    exec(code[0], {"search": search, "ax": ax})
-    plt.close("all")
-    assert ax.get_ylabel() == "loss"
 
 
 def test_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
