@@ -12,7 +12,7 @@ import matplotlib as mpl
 
 mpl.use("agg")
 
-from documented import documented_members
+from documented import documented_members, inherited_methods
 
 import kerashp
 
@@ -51,7 +51,7 @@ myst_heading_anchors = 3
 
 # Reference.
 autosummary_generate = True
-autosummary_context = {"documented_members": documented_members}
+autosummary_context = {"documented_members": documented_members, "inherited_methods": inherited_methods}
 autodoc_typehints = "none"  # the docstrings have the types
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # the templates list them

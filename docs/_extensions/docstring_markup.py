@@ -1,7 +1,7 @@
 """Sphinx extension: formulas of docstrings, which are written to be read as text, become reStructuredText.
 
 $x$ and $$x$$ are formulas in TeX. A deeper paragraph with an equals sign is a formula in plain text, and is
-shown as it is.
+shown as it is. Names such as `n_features_in_`, and stars of shapes, are escaped where they are no code.
 """
 
 import re
@@ -11,6 +11,8 @@ from sphinx.application import Sphinx
 
 _INLINE = re.compile(r"(`[^`]*`)|\$([^$`]+)\$")
 _DISPLAY = re.compile(r"^( *)\$\$(.+?)\$\$(\.|,|;)?$", re.MULTILINE | re.DOTALL)
+_SPECIAL = re.compile(r"(`[^`]*`)|\b(\w+)_(?=[\",)])|, \*(?=\w+\))")
+_ENTRY = re.compile(r"\w+_(?:, \w+_)*(?: : |$)")  # of attributes, whose names numpydoc escapes
 _PLAIN = re.compile(r"(?P<end>[:.,])\n\n(?P<formula>(?P<indent> +)[^\s>-].* = .*(?:\n(?P=indent).*)*)")
 
 
@@ -25,10 +27,21 @@ def _display(found: re.Match[str]) -> str:
     return "\n".join([f"{indent}.. math::", "", *lines])
 
 
+def _escaped(line: str) -> str:
+    entry = _ENTRY.match(line)
+    head = entry[0] if entry else ""
+
+    def replacement(found: re.Match[str]) -> str:
+        return found[1] or (f"{found[2]}\\_" if found[2] else ", \\*")
+
+    return head + _SPECIAL.sub(replacement, line[len(head) :])
+
+
 def as_restructured_text(docstring: str) -> str:
     """The docstring with its formulas as roles and directives."""
     text = _PLAIN.sub(_plain, docstring)
     text = _DISPLAY.sub(_display, text)
+    text = "\n".join(map(_escaped, text.split("\n")))
     return _INLINE.sub(lambda found: found[1] or f":math:`{' '.join(found[2].split())}`", text)
 
 

@@ -66,7 +66,7 @@ def _documented_members(name: str) -> list[str]:
         documented = import_module("documented")
     finally:
         sys.path.remove(str(_DOCS / "_extensions"))
-    return [member for _, member in documented.documented_members(name, packages=("kerashp",))]
+    return [member for _, member in documented.documented_members(name)]
 
 
 def test_every_public_name_is_in_the_reference_once() -> None:
