@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 _DOCS = Path(__file__).parent
@@ -13,8 +14,15 @@ import matplotlib as mpl
 mpl.use("agg")
 
 from documented import documented_members, inherited_methods
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - the gallery reads base classes
 
 import kerashp
+from kerashp.training import FallbackWarning
+
+# An example in which this happens has to be mended.
+for category in (ConvergenceWarning, FallbackWarning, FitFailedWarning):
+    warnings.simplefilter("error", category)
 
 project = "kerashp"
 author = "The kerashp developers"

@@ -42,13 +42,13 @@ for number, one in enumerate(search.rounds_):
         results["param_learning_rate"][rows].astype(float),
         results["param_l2"][rows].astype(float),
         c=results["mean_test_score"][rows].astype(float),
-        vmin=0.5,
-        vmax=1.0,
+        vmin=0.8,
+        vmax=0.96,
         edgecolors=colour,
         s=60,
         label=f"round {number}",
     )
 ax.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="L2 penalty")
-ax.legend(loc="lower left")
+ax.legend(loc="upper left")
 figure.colorbar(dots, label="mean accuracy on held-out rows", extend="min")
 plt.show()

@@ -85,7 +85,7 @@ figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for name, marker in (("right", "o"), ("faulty", "X")):
     names = [layer.name for layer in checks[name].layers]
     differences = [max(layer.difference, 1e-16) for layer in checks[name].layers]
-    ax.plot(names, differences, marker, markersize=10, label=f"network with the {name} layer")
+    ax.plot(names, differences, marker, markersize=10, alpha=0.7, label=f"network with the {name} layer")
 ax.axhspan(1e-17, 1e-7, color="tab:green", alpha=0.15, label="right: up to 1e-7")
 ax.axhspan(1e-3, 10, color="tab:red", alpha=0.15, label="wrong: from 1e-3")
 ax.set(

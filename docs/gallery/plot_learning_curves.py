@@ -37,13 +37,12 @@ search.fit(X, y)
 # `histories_` has the curves by candidate and split.
 
 curves = search.histories_[search.best_index_][0]
-print(
-    f"The best candidate trained for {len(curves['loss'])} epochs on the first split: {search.best_params_}"
-)
+rate = search.best_params_["learning_rate"]
+print(f"best learning rate {rate:.2g}: {len(curves['loss'])} epochs on the first split")
 
 # %%
-# The left plot has all fits of the search. Each fit stopped by itself (bars), when its validation loss had
-# not improved for five epochs; a ring is the epoch whose weights were restored. The right plot has the best
+# The left plot has all fits of the search. A fit stops by itself (bars) when its validation loss has not
+# improved for five epochs; a ring is the epoch whose weights were restored. The right plot has the best
 # candidate alone, after it was trained again on all rows.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")

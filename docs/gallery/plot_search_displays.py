@@ -30,8 +30,8 @@ search = RandomizedSearchCV(
 search.fit(X, y)
 
 # %%
-# The history shows each candidate's mean accuracy, and the best so far. The best accuracy hardly changes
-# after the first candidates.
+# The history shows the mean accuracy of each candidate, and the best so far. Triangles at the lower edge
+# are scores far below most. The first candidate is nearly the best already.
 
 SearchHistoryDisplay.from_search(search)
 plt.show()
@@ -44,8 +44,8 @@ SliceDisplay.from_search(search)
 plt.show()
 
 # %%
-# Parallel coordinates show which combinations are good. The best lines cross the axis of the learning rate
-# in its upper half and lie low on the axis of the penalty; they are spread over the axis of the width.
+# Parallel coordinates show which combinations are good. The dark lines, of high accuracy, cross the axis of
+# the learning rate in its upper half, and are spread over the axes of the penalty and of the width.
 
 ParallelCoordinatesDisplay.from_search(search)
 plt.show()
