@@ -20,7 +20,8 @@ from kerashp.training._runtime.backend import backend
 _COMPILE, _COMPILE_LAYER = 10.0, 3.0
 _BLOCK_LAYER, _MEMBER_LAYER = 1.5e-4, 2e-5
 _SHARE = 0.6
-_PRODUCTS, _SHAPE = 200, (8, 32, 64)
+# The probe's products: rows of a member, widths, and members that fill a core, or an accelerator.
+_PRODUCTS, _ROWS, _NARROW, _WIDTH, _FEW, _MANY = 200, 32, 8, 64, 8, 1024
 
 _USES = 3  # of a program that is kept for other processes, at a guess
 
@@ -109,9 +110,41 @@ def measured() -> Costs:
 
 
 def _probed() -> Costs:
+    if backend().device_kind() != "cpu":
+        return _probed_on_accelerator()
+    compiling, seconds = _probe(_FEW, _WIDTH)
+    return Costs(
+        compile_seconds=_COMPILE * compiling,
+        layer_compile_seconds=_COMPILE_LAYER * compiling,
+        block_seconds=_BLOCK_LAYER * compiling,
+        member_seconds=_MEMBER_LAYER * compiling,
+        flops_per_second=_SHARE * _flops(_FEW, _WIDTH) / seconds,
+    )
+
+
+def _probed_on_accelerator() -> Costs:
+    """Members cost little there, and wide ones hardly more than narrow ones: each is measured by itself.
+
+    A layer has three products in a step: one forward and two backward.
+    """
+    compiling, few = _probe(_FEW, _NARROW)
+    _, narrow = _probe(_MANY, _NARROW)
+    _, wide = _probe(_MANY, _WIDTH)
+    rate = (_flops(_MANY, _WIDTH) - _flops(_MANY, _NARROW)) / max(wide - narrow, 1e-9)
+    return Costs(
+        compile_seconds=_COMPILE * compiling,
+        layer_compile_seconds=_COMPILE_LAYER * compiling,
+        block_seconds=3 * few,
+        member_seconds=3 * max(narrow - few, 0.0) / _MANY,
+        flops_per_second=rate,
+    )
+
+
+def _probe(n_members: int, width: int) -> tuple[float, float]:
+    """The seconds to compile products of one width, and those of a product of all members."""
     rng = np.random.default_rng(0)
-    x, kernel = rng.normal(size=_SHAPE), rng.normal(size=(_SHAPE[0], _SHAPE[2], _SHAPE[2]))
-    arguments = [array.astype("float32") for array in (x, kernel)]
+    shapes = (n_members, _ROWS, width), (n_members, width, width)
+    arguments = [rng.normal(size=shape).astype("float32") for shape in shapes]
 
     def products(x: Any, kernel: Any) -> list[Any]:
         return list(backend().repeat(_PRODUCTS, lambda _, x: (ops.tanh(ops.matmul(x, kernel)),), (x,)))
@@ -121,12 +154,10 @@ def _probed() -> Costs:
     for _ in range(4):
         backend().fetched(compiled(*arguments))
         times.append(time.perf_counter())
-    first, *later = np.diff(times)
-    rate = 2 * _PRODUCTS * int(np.prod(_SHAPE)) * _SHAPE[2] / min(later)
-    return Costs(
-        compile_seconds=_COMPILE * first,
-        layer_compile_seconds=_COMPILE_LAYER * first,
-        block_seconds=_BLOCK_LAYER * first,
-        member_seconds=_MEMBER_LAYER * first,
-        flops_per_second=_SHARE * rate,
-    )
+    first, *later = np.diff(times).tolist()
+    return first, min(later) / _PRODUCTS
+
+
+def _flops(n_members: int, width: int) -> float:
+    """The operations of a product of all members."""
+    return 2.0 * n_members * _ROWS * width**2

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras.callbacks import EarlyStopping
 
-from kerashp import KerasMLPRegressor, build_model
+from kerashp import KerasMLPRegressor, KerasRegressor, build_model
 from kerashp.estimators._training.handover import FitSuspended, suspending
 from kerashp.model_selection import GridSearchCV
 from kerashp.training import Devices, Member, Population
@@ -78,6 +78,22 @@ def prototype(devices: list[Any]) -> list[str]:
     return [str(variable.value.device) for variable in network.architecture.variables]
 
 
+def models(devices: list[Any]) -> list[str]:
+    """Where the models of a user's function are, made one after the other by a search."""
+    backend().device_kind = lambda: "gpu"
+    made = []
+
+    def build(units: int) -> Any:
+        model = build_model(1, units, 0.05, 3)
+        made.append(str(model.variables[0].value.device))
+        return model
+
+    with backend().on(devices[1]):
+        regressor = KerasRegressor(build, units=3, epochs=2, batch_size=32, random_state=0)
+        GridSearchCV(regressor, {"units": [3, 4]}, cv=2).fit(X, X[:, 0])
+    return made
+
+
 def main() -> None:
     Program.run = watched(Program.run)
     devices = two_devices()
@@ -88,6 +104,7 @@ def main() -> None:
             numbers = work(used_devices)
             results[f"{work.__name__} {len(used_devices)}"] = {"numbers": numbers, "used": sorted(set(USED))}
     results["prototype"] = prototype(devices)
+    results["models"] = models(devices)
     print(json.dumps(results | {"devices": list(map(str, devices))}))
 
 

@@ -39,6 +39,7 @@ from kerashp.training import (
     units_of,
 )
 from kerashp.training._members.convergence import Convergence
+from kerashp.training._runtime.devices import on_host
 
 _STOPPING = keras.callbacks.EarlyStopping
 # Callbacks whose effect a population has itself.
@@ -207,7 +208,7 @@ class FitPreparer:
 
     def _suspended(self, task: Task, estimator: Any, models: dict[Hashable, Any]) -> PreparedFit | str:
         try:
-            with suspending(models):
+            with suspending(models), on_host():  # few of these models are ever needed
                 task.fit(estimator)
         except FitSuspended as suspended:
             self._keep_sample(task, suspended.fitting)

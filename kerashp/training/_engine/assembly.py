@@ -24,7 +24,8 @@ from kerashp.training._stacking.stack import Stack
 from kerashp.training._stacking.step import State
 
 _MAX_STEPS = 1024
-_BYTES_IN_FLIGHT = 16 * 2**20
+_BYTES_ON_CORES, _BYTES_ON_ACCELERATOR = 16 * 2**20, 256 * 2**20  # of the batches of one call
+_TURN = 4  # steps on an accelerator between two questions to the host; more may compute too many in vain
 
 
 class Assembly:
@@ -133,6 +134,7 @@ class Assembly:
             batch_size=feed.batch_size,
             row=_row_types(feed.arrays),
             rows_vary=may_have_several and feed.n_rest > 0,
+            turn=_TURN if self._mode.xla and backend().device_kind() != "cpu" else 1,
         )
 
 
@@ -167,7 +169,8 @@ def _row_types(arrays: list[Any]) -> tuple[tuple[tuple[int, ...], str], ...]:
 def _steps_a_call(arrays: list[Any], n_rows: int, n_dropout_units: int) -> int:
     """The most steps, of `n_rows` rows each, that one call takes: a power of two, whatever the data."""
     row = sum(int(np.prod(array.shape[1:])) * np.dtype(_dtype(array)).itemsize for array in arrays)
-    fitting = max(1, _BYTES_IN_FLIGHT // max(1, n_rows * (row + n_dropout_units)))
+    most = _BYTES_ON_CORES if backend().device_kind() == "cpu" else _BYTES_ON_ACCELERATOR
+    fitting = max(1, most // max(1, n_rows * (row + n_dropout_units)))
     return min(_MAX_STEPS, 1 << (fitting.bit_length() - 1))
 
 

@@ -32,13 +32,15 @@ class Side:
     """The sizes of training, or of validation.
 
     `steps` is the most batches that one call takes; 0: there is no validation. `row` are shape and type of a
-    row of each array. Where `rows_vary`, the model is traced with an unknown number of rows.
+    row of each array. Where `rows_vary`, the model is traced with an unknown number of rows. `turn` is the
+    number of steps in a loop of constant length: see `Epochs._steps`.
     """
 
     steps: int
     batch_size: int
     row: tuple[tuple[tuple[int, ...], str], ...]
     rows_vary: bool
+    turn: int = 1
 
 
 NO_SIDE = Side(steps=0, batch_size=0, row=(), rows_vary=False)
@@ -119,20 +121,22 @@ class Epochs:
             first = ops.equal(e, 0)
             state, metrics = carry
             state = state._replace(metrics=_choose(first, state.metrics, initial_metrics))
-            (state,) = backend().repeat(
+            state = self._steps(
+                self._layout.train,
                 n_steps,
-                lambda i, state: (
-                    self._train(state, constants, train.at(e * n_steps + i, xla=self._layout.xla)),
+                lambda i, state: self._train(
+                    state, constants, train.at(e * n_steps + i, xla=self._layout.xla)
                 ),
-                (state,),
+                state,
             )
             logs = _with(logs, e, self._results(state.metrics))
             if self._layout.validation.steps:
                 test_state = state._replace(metrics=_choose(first, metrics, initial_metrics))
-                (test_state,) = backend().repeat(
+                test_state = self._steps(
+                    self._layout.validation,
                     n_validation_steps,
-                    lambda i, state: (self._test(state, constants, validation.at(i, xla=self._layout.xla)),),
-                    (test_state,),
+                    lambda i, state: self._test(state, constants, validation.at(i, xla=self._layout.xla)),
+                    test_state,
                 )
                 state, metrics = test_state._replace(metrics=state.metrics), test_state.metrics
                 validation_logs = _with(validation_logs, e, self._results(metrics))
@@ -159,6 +163,27 @@ class Epochs:
         return self._each(
             lambda state, constants: self._step.outputs(state, constants, x[0]), state, constants
         )
+
+    def _steps(self, side: Side, n_steps: Any, step: Callable[[Any, State], State], state: State) -> State:
+        """`step(i, state)` for i below `n_steps`, in turns of a constant number of steps.
+
+        An accelerator asks the host before every step of a loop whose length is an argument, and before none
+        of a loop of constant length. The steps of the last turn that are too many change nothing.
+        """
+        if side.turn == 1:
+            (state,) = backend().repeat(n_steps, lambda i, state: (step(i, state),), (state,))
+            return state
+
+        def checked(i: Any, state: State) -> State:
+            return tree.map_structure(partial(ops.where, ops.less(i, n_steps)), step(i, state), state)
+
+        def turn(number: Any, state: State) -> tuple[State]:
+            first = number * side.turn
+            (state,) = backend().repeat(side.turn, lambda i, state: (checked(first + i, state),), (state,))
+            return (state,)
+
+        (state,) = backend().repeat((n_steps + side.turn - 1) // side.turn, turn, (state,))
+        return state
 
     def _train(self, state: State, constants: list[Any], batch: Batches) -> State:
         step = partial(self._member_step, self._step.train, self._structures[0], self._layout.train)
