@@ -53,7 +53,6 @@ def stateless_values() -> dict[int, Any]:
 class BackendNeutralOptimizer(keras.optimizers.Optimizer):
     """The methods of `BaseOptimizer`, which TensorFlow's class of optimizers refuses or overrides."""
 
-    stateless_apply = _BASE.stateless_apply
     assign = _BASE.assign
     assign_add = _BASE.assign_add
     assign_sub = _BASE.assign_sub

@@ -124,8 +124,8 @@ class Epochs:
             state = self._steps(
                 self._layout.train,
                 n_steps,
-                lambda i, state: self._train(
-                    state, constants, train.at(e * n_steps + i, xla=self._layout.xla)
+                lambda i, state, takes_place: self._train(
+                    state, constants, train.at(e * n_steps + i, xla=self._layout.xla), takes_place
                 ),
                 state,
             )
@@ -135,7 +135,9 @@ class Epochs:
                 test_state = self._steps(
                     self._layout.validation,
                     n_validation_steps,
-                    lambda i, state: self._test(state, constants, validation.at(i, xla=self._layout.xla)),
+                    lambda i, state, takes_place: self._test(
+                        state, constants, validation.at(i, xla=self._layout.xla), takes_place
+                    ),
                     test_state,
                 )
                 state, metrics = test_state._replace(metrics=state.metrics), test_state.metrics
@@ -164,33 +166,37 @@ class Epochs:
             lambda state, constants: self._step.outputs(state, constants, x[0]), state, constants
         )
 
-    def _steps(self, side: Side, n_steps: Any, step: Callable[[Any, State], State], state: State) -> State:
-        """`step(i, state)` for i below `n_steps`, in turns of a constant number of steps.
+    def _steps(
+        self, side: Side, n_steps: Any, step: Callable[[Any, State, Any], State], state: State
+    ) -> State:
+        """`step(i, state, True)` for i below `n_steps`, in turns of a constant number of steps.
 
         An accelerator asks the host before every step of a loop whose length is an argument, and before none
-        of a loop of constant length. The steps of the last turn that are too many change nothing.
+        of a loop of constant length. The steps of the last turn that are too many get False.
         """
         if side.turn == 1:
-            (state,) = backend().repeat(n_steps, lambda i, state: (step(i, state),), (state,))
+            (state,) = backend().repeat(n_steps, lambda i, state: (step(i, state, None),), (state,))
             return state
 
-        def checked(i: Any, state: State) -> State:
-            return tree.map_structure(partial(ops.where, ops.less(i, n_steps)), step(i, state), state)
-
         def turn(number: Any, state: State) -> tuple[State]:
-            first = number * side.turn
-            (state,) = backend().repeat(side.turn, lambda i, state: (checked(first + i, state),), (state,))
+            def one(i: Any, state: State) -> tuple[State]:
+                number_of_step = number * side.turn + i
+                return (step(number_of_step, state, ops.less(number_of_step, n_steps)),)
+
+            (state,) = backend().repeat(side.turn, one, (state,))
             return (state,)
 
         (state,) = backend().repeat((n_steps + side.turn - 1) // side.turn, turn, (state,))
         return state
 
-    def _train(self, state: State, constants: list[Any], batch: Batches) -> State:
-        step = partial(self._member_step, self._step.train, self._structures[0], self._layout.train)
+    def _train(self, state: State, constants: list[Any], batch: Batches, takes_place: Any = None) -> State:
+        side = self._layout.train
+        step = partial(self._member_step, self._step.train, self._structures[0], side, takes_place)
         return self._each(step, state, constants, batch)
 
-    def _test(self, state: State, constants: list[Any], batch: Batches) -> State:
-        step = partial(self._member_step, self._step.test, self._structures[1], self._layout.validation)
+    def _test(self, state: State, constants: list[Any], batch: Batches, takes_place: Any = None) -> State:
+        side = self._layout.validation
+        step = partial(self._member_step, self._step.test, self._structures[1], side, takes_place)
         return self._each(step, state, constants, batch)
 
     def _results(self, metrics: list[Any]) -> Logs:
@@ -208,6 +214,7 @@ class Epochs:
         step: Callable[..., State],
         structure: Any,
         side: Side,
+        takes_place: Any,
         state: State,
         constants: list[Any],
         batch: Batches,
@@ -217,11 +224,12 @@ class Epochs:
             leaves = [backend().without_rows(leaf) for leaf in leaves]
         data = tree.map_structure(lambda index: None if index is None else leaves[index], structure)
         n_rows = batch.n_rows[0] if batch.n_rows else None
+        takes_part = None if n_rows is None or self._layout.n_members == 1 else n_rows > 0
+        if takes_place is not None:
+            takes_part = takes_place if takes_part is None else ops.logical_and(takes_place, takes_part)
         n_real_rows = n_rows if self._layout.masked else None
-        new_state = step(state, constants, Batch(data, n_real_rows, batch.kept_units, *batch.rates))
-        if n_rows is None or self._layout.n_members == 1:
-            return new_state
-        return tree.map_structure(partial(ops.where, n_rows > 0), new_state, state)
+        rate = batch.rates[0] if batch.rates else None
+        return step(state, constants, Batch(data, n_real_rows, batch.kept_units, rate, takes_part))
 
     def _buffers(self, metrics: list[Any]) -> Logs:
         def zeros(log: Any) -> Any:

@@ -5,7 +5,7 @@ which an optimizer computes without variables, and `UNMATCHED`, the optimizers t
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -98,18 +98,41 @@ def slots_by_weight(model: Any) -> dict[tuple[int | None, str], Any]:
     return slots
 
 
+class _Assignments(keras.StatelessScope):
+    """The values that variables are given, where a condition is true: otherwise each keeps its own.
+
+    A later value can then be computed from an earlier one in its place: chosen between at the end, both would
+    be computed from the first values, and those be copied.
+    """
+
+    def __init__(self, state_mapping: Iterable[tuple[Any, Any]], condition: Any):
+        super().__init__(state_mapping=state_mapping)
+        self._condition = condition
+
+    def add_update(self, update: tuple[Any, Any]) -> None:
+        variable, value = update
+        if self._condition is not None:
+            value = ops.where(self._condition, value, self.get_current_value(variable))
+        super().add_update((variable, value))
+
+
 def updated(
-    optimizer: Any, variables: list[Any], gradients: list[Any], weights: list[Any], rate: Any
+    model: Any, variables: list[Any], gradients: list[Any], weights: list[Any], rate: Any, condition: Any
 ) -> tuple[list[Any], list[Any]]:
     """The weights and the optimizer's variables after one step, at this learning rate if it is not None.
 
-    To be called inside the backend's `stateless(optimizer)`.
+    They stay as they are where the condition, if there is one, is false. To be called inside the backend's
+    `stateless(model.optimizer)`.
     """
-    if rate is not None:
-        positions = [id(variable) for variable in optimizer.variables]
-        index = positions.index(id(rate_of(optimizer)))
-        variables = [*variables[:index], ops.cast(rate, variables[index].dtype), *variables[index + 1 :]]
-    return optimizer.stateless_apply(variables, gradients, weights)
+    optimizer = model.optimizer
+    pairs = [*zip(model.trainable_variables, weights, strict=True)]
+    pairs += zip(optimizer.variables, variables, strict=True)
+    with _Assignments(pairs, condition) as scope:
+        if rate is not None:
+            scope.add_update((rate_of(optimizer), ops.cast(rate, rate_of(optimizer).dtype)))
+        optimizer.apply(gradients)
+    moved = [scope.get_current_value(variable) for variable in model.trainable_variables]
+    return moved, [scope.get_current_value(variable) for variable in optimizer.variables]
 
 
 def changes_final_weights(optimizer: Any) -> bool:

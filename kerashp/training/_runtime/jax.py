@@ -259,5 +259,5 @@ def without_rows(array: jax.Array) -> jax.Array:
 
 
 def stateless(optimizer: Any) -> AbstractContextManager[None]:
-    """Inside, the optimizer's `stateless_apply` works, which on this backend it always does."""
+    """Inside, the optimizer updates in `keras.StatelessScope`, which on this backend it always does."""
     return nullcontext()

@@ -319,7 +319,7 @@ def _both_branches(predicate: Any, true_fn: Callable[[], Any], false_fn: Callabl
 
 @contextmanager
 def stateless(optimizer: Any) -> Iterator[None]:
-    """Inside, the optimizer's `stateless_apply` works, which on TensorFlow it otherwise does not."""
+    """Inside, the optimizer updates in `keras.StatelessScope`, which on TensorFlow it otherwise refuses."""
     optimizer_class = type(optimizer)
     keys = keys_of_weights(optimizer)
     optimizer.__class__ = type(optimizer_class.__name__, (optimizer_class, _Stateless), {})

@@ -42,6 +42,7 @@ class Batch(NamedTuple):
     n_rows: Any  # how many rows are real, the first ones; None: all
     kept_units: list[Any]  # of each Dropout layer of the step
     rate: Any = None  # the learning rate; None: the optimizer's
+    takes_part: Any = None  # whether the step changes the state; None: it does
 
 
 class CannotCompile(Exception):
@@ -79,15 +80,19 @@ class Step:
         optimizer = self._model.optimizer
         with self._with_constants(constants), backend().stateless(optimizer):
             _, new_state, gradients = backend().value_and_grad(loss_of, state.weights)
-            weights, variables = updated(optimizer, state.optimizer, gradients, new_state.weights, batch.rate)
+            weights, variables = updated(
+                self._model, state.optimizer, gradients, new_state.weights, batch.rate, batch.takes_part
+            )
         if self._padding is not None:
             weights = mask_weights(weights, self._padding, constants[len(self._numbers) :])
-        return new_state._replace(weights=weights, optimizer=variables)
+        forward = [step_state._replace(weights=[], optimizer=[]) for step_state in (new_state, state)]
+        return _where(batch.takes_part, *forward)._replace(weights=weights, optimizer=variables)
 
     def test(self, state: State, constants: Sequence[Any], batch: Batch) -> State:
         """The state after one more batch of validation, which changes the metrics."""
         with self._with_constants(constants):
-            return self._forward(state, constants, batch, training=False)[1]
+            _, new_state = self._forward(state, constants, batch, training=False)
+        return _where(batch.takes_part, new_state, state)
 
     def outputs(self, state: State, constants: Sequence[Any], x: Any) -> Any:
         """The model's predictions for rows x."""
@@ -148,6 +153,12 @@ def variables_of(model: Any) -> State:
         model.optimizer.variables,
         model.metrics_variables,
     )
+
+
+def _where(takes_part: Any, new_state: State, state: State) -> State:
+    if takes_part is None:
+        return new_state
+    return tree.map_structure(lambda new, old: ops.where(takes_part, new, old), new_state, state)
 
 
 def _outputs(model: Any, x: Any, rows: Any, *, training: bool) -> Any:
