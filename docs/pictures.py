@@ -27,7 +27,7 @@ STYLE = {"svg.fonttype": "none", "svg.hashsalt": "kerashp", "font.family": "sans
 
 # The arguments of `build_model`, and of the training, that lead to each verdict.
 CAUSES: dict[str, dict[str, Any]] = {
-    "divergence": {"task": "regression", "learning_rate": 0.3, "epochs": 40},
+    "divergence": {"task": "regression", "n_hidden": 0, "learning_rate": 0.3, "epochs": 20},
     "overfitting": {
         "task": "regression",
         "learning_rate": 3e-3,
@@ -35,7 +35,7 @@ CAUSES: dict[str, dict[str, Any]] = {
         "epochs": 100,
         "n_rows": 80,
     },
-    "fluctuation": {"task": "binary", "learning_rate": 0.1, "optimizer": "adam", "l2": 0.01, "epochs": 60},
+    "fluctuation": {"task": "binary", "learning_rate": 0.05, "optimizer": "adam", "l2": 3e-3, "epochs": 60},
     "too slow": {"task": "regression", "learning_rate": 1e-4, "epochs": 60},
     "still improving": {"task": "binary", "learning_rate": 3e-4, "optimizer": "adam", "epochs": 20},
     "underfitting": {
@@ -55,7 +55,9 @@ def main() -> None:
     draw_search()
 
 
-def draw_training(verdict: str, *, task: str, epochs: int, n_rows: int | None = None, **network: Any) -> None:
+def draw_training(
+    verdict: str, *, task: str, epochs: int, n_rows: int | None = None, n_hidden: int = 2, **network: Any
+) -> None:
     """One training, and a check that `diagnose` finds what its settings cause."""
     data = load_diabetes if task == "regression" else load_breast_cancer
     X, y = data(return_X_y=True)
@@ -63,7 +65,7 @@ def draw_training(verdict: str, *, task: str, epochs: int, n_rows: int | None = 
     X, X_valid, y, y_valid = train_test_split(X, y, random_state=0)
     X, y = X[:n_rows], y[:n_rows]
     keras.utils.set_random_seed(0)
-    model = build_model(2, 64, input_shape=X.shape[1], task=task, **network)
+    model = build_model(n_hidden, 64, input_shape=X.shape[1], task=task, **network)
     history = fit(model, X, y, epochs=epochs, validation_data=(X_valid, y_valid), verbose=0)
     found = diagnose(history, y=y).verdict
     if found != verdict:

@@ -118,6 +118,7 @@ def test_pages_have_no_figure_of_a_benchmark_outside_their_tables(tables: Module
     budgets = {f"{budget:g} s" for budget in tables.quality_tables.BUDGETS}
     assert set(_FIGURE.findall(prose)) <= budgets
     assert prose.count("<!-- table") + prose.count("<!-- figure") + prose.count("<!-- end") == 0
+    assert not re.search("^<!-- figure", text, re.MULTILINE)  # there it would end the paragraph
 
 
 def test_what_a_benchmark_measures_is_a_figure() -> None:
