@@ -76,9 +76,11 @@ wheel-colab: .venv-colab/bin/python
 bench-tables: $(VENV)/installed-test
 	$(BIN)/python benchmarks/readme_tables.py
 
-# The site, in docs/_build/html; it executes the gallery, and needs no network. Any warning is an error.
+# The site, in docs/_build/html; this executes the gallery, and needs no network. Any warning, and any link inside the
+# site that leads nowhere, is an error.
 docs: $(VENV)/installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -51,7 +51,7 @@ nitpicky = True
 
 # Text in single backquotes of a docstring: code, which `public_names` links where it names something public.
 default_role = "code"
-add_module_names = False
+autodoc_preserve_defaults = True  # as they are written, not their repr
 
 # Pages in Markdown: headings are targets of links.
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -1,4 +1,4 @@
-"""Examples of the gallery have a title, a figure and public names only; `make docs` executes them."""
+"""Examples of the gallery, which `make docs` executes, and the tools of the documentation."""
 
 import ast
 import importlib.util
@@ -70,3 +70,17 @@ def test_formulas_of_docstrings(docstring: str, expected: str) -> None:
     pytest.importorskip("sphinx", reason="the extra docs has it")
     markup = _module(_DOCS / "_extensions" / "docstring_markup.py")
     assert markup.as_restructured_text(docstring) == expected
+
+
+def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
+    (tmp_path / "guide").mkdir()
+    links = ["../index.html#here", "../index.html#there", "none.html", "#", "https://keras.io/x", "a%20b.png"]
+    (tmp_path / "guide" / "page.html").write_text("".join(f'<a href="{link}">' for link in links))
+    (tmp_path / "index.html").write_text('<h1 id="here"><img src="none.png">')
+    (tmp_path / "guide" / "a b.png").touch()
+    found = _module(_DOCS / "check_links.py").broken_links(tmp_path)
+    assert found == [
+        "guide/page.html: ../index.html#there",
+        "guide/page.html: none.html",
+        "index.html: none.png",
+    ]
