@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 _INLINE = re.compile(r"(`[^`]*`)|\$([^$`]+)\$")
 _DISPLAY = re.compile(r"^( *)\$\$(.+?)\$\$(\.|,|;)?$", re.MULTILINE | re.DOTALL)
 _SPECIAL = re.compile(r"(`[^`]*`)|\b(\w+)_(?=[\",)])|, \*(?=\w+\))")
-_ENTRY = re.compile(r"\w+_(?:, \w+_)*(?: : |$)")  # of attributes, whose names numpydoc escapes
+_ENTRY = re.compile(r"\w+(?:, \w+)*(?: : |$)")  # of parameters and attributes: numpydoc escapes the names
 _PLAIN = re.compile(r"(?P<end>[:.,])\n\n(?P<formula>(?P<indent> +)[^\s>-].* = .*(?:\n(?P=indent).*)*)")
 
 
@@ -38,11 +38,13 @@ def _escaped(line: str) -> str:
 
 
 def as_restructured_text(docstring: str) -> str:
-    """The docstring with its formulas as roles and directives."""
-    text = _PLAIN.sub(_plain, docstring)
+    """The docstring with its formulas as roles and directives; the code of its examples stays as it is."""
+    text, *examples = re.split(r"(?=\nExamples\n-{8}\n)", docstring)
+    text = _PLAIN.sub(_plain, text)
     text = _DISPLAY.sub(_display, text)
     text = "\n".join(map(_escaped, text.split("\n")))
-    return _INLINE.sub(lambda found: found[1] or f":math:`{' '.join(found[2].split())}`", text)
+    text = _INLINE.sub(lambda found: found[1] or f":math:`{' '.join(found[2].split())}`", text)
+    return "".join([text, *examples])
 
 
 def _process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001

@@ -64,6 +64,9 @@ def _lines(inventory: bytes) -> tuple[list[bytes], list[bytes]]:
         ("With w:\n\n    r = w\n    s = 2\n\nEnd", "With w::\n\n    r = w\n    s = 2\n\nEnd"),
         ("Drops.\n\n    r = w\n\nEnd", "Drops.\n\n::\n\n    r = w\n\nEnd"),
         ("Text.\n\n    >>> a = 1", "Text.\n\n    >>> a = 1"),
+        ("a_, b : of shape (n_, *s)", "a_, b : of shape (n\\_, \\*s)"),
+        ("X : of shape (n_, *s)", "X : of shape (n\\_, \\*s)"),
+        ("Is `a_,`.\n\nExamples\n--------\n>>> a_, $b", "Is `a_,`.\n\nExamples\n--------\n>>> a_, $b"),
     ],
 )
 def test_formulas_of_docstrings(docstring: str, expected: str) -> None:
