@@ -1,11 +1,13 @@
 """Private names of JAX."""
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import jax
 from jax._src import compilation_cache
 from jax._src.xla_bridge import backends_are_initialized
+from keras.src.backend.jax import random
 
 __all__ = ["backends_are_initialized"]  # whether JAX has been used in this process, and so has threads
 
@@ -51,3 +53,8 @@ def use_compilation_cache(cache: CompilationCache) -> None:
     jax.config.update("jax_persistent_cache_enable_xla_caches", "none")  # XLA would write beside the cache
     compilation_cache._cache = cache
     compilation_cache._cache_initialized = True
+
+
+def namespace_of_draws() -> MutableMapping[str, Any]:
+    """The functions by which Keras draws random arrays on JAX, by name: `keras.src.backend.jax.random`."""
+    return vars(random)

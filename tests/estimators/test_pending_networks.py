@@ -70,6 +70,27 @@ def test_initial_weights_are_those_of_a_fit_bit_for_bit(monkeypatch, parameters,
         np.testing.assert_array_equal(actual, keras.ops.convert_to_numpy(weight))
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX, which compiles a draw for each shape")
+@pytest.mark.parametrize("initializer", ["he_uniform", "he_normal", "random_normal"])
+def test_networks_of_many_widths_are_drawn_by_programs_of_few_lengths(monkeypatch, initializer):
+    from kerashp._compat.jax import namespace_of_draws
+
+    namespace, lengths = namespace_of_draws(), set()
+    for name in ("normal", "truncated_normal", "uniform"):
+        draw = namespace[name]
+
+        def noted(shape, *arguments, draw=draw, **options):
+            lengths.add(shape)
+            return draw(shape, *arguments, **options)
+
+        monkeypatch.setitem(namespace, name, noted)
+    for n_neurons in range(2, 40):
+        mlp = KerasMLPRegressor(n_hidden=2, n_neurons=n_neurons, kernel_initializer=initializer)
+        assert isinstance(suspended_network(mlp), PendingNetwork)
+    lengths -= {shape for shape in lengths if len(shape) > 1}  # of the prototype, which is a model
+    assert {length for (length,) in lengths} == {2**power for power in range(1, 12)}
+
+
 @pytest.mark.parametrize(
     "parameters",
     [

@@ -12,7 +12,12 @@ import numpy as np
 from jax.experimental import serialize_executable
 
 from kerashp._cache_folder import cache_folder, is_off, processor
-from kerashp._compat.jax import CompilationCache, backends_are_initialized, use_compilation_cache
+from kerashp._compat.jax import (
+    CompilationCache,
+    backends_are_initialized,
+    namespace_of_draws,
+    use_compilation_cache,
+)
 from kerashp._compat.keras_state import types_in_32_bits
 from kerashp.training._runtime.temporary_values import temporary_values
 
@@ -58,6 +63,29 @@ def _write(key: str, content: bytes) -> None:
 
 if not is_off():
     use_compilation_cache(CompilationCache("kerashp", _read, _write))
+
+
+_DRAWS = ("normal", "truncated_normal", "uniform")
+
+
+def draws_of_any_shape() -> AbstractContextManager[None]:
+    """Inside, Keras draws random arrays of all shapes by the programs of a few lengths, to the same numbers.
+
+    Each number follows from the key and its place: those of a longer array begin with those of a shorter.
+    """
+    if not jax.config.jax_threefry_partitionable or jax.config.jax_default_prng_impl != "threefry2x32":
+        return nullcontext()
+    namespace = namespace_of_draws()
+    return temporary_values(*[(namespace, name, _of_any_shape(namespace[name])) for name in _DRAWS])
+
+
+def _of_any_shape(draw: Callable[..., jax.Array]) -> Callable[..., np.ndarray]:
+    def drawn(shape: Sequence[int], *arguments: Any, **options: Any) -> np.ndarray:
+        size = int(np.prod(shape))
+        rounded_up = 1 << max(0, size - 1).bit_length()
+        return np.asarray(draw((rounded_up,), *arguments, **options))[:size].reshape(shape)
+
+    return drawn
 
 
 # Placement.

@@ -97,7 +97,8 @@ class Prototype:
             if isinstance(layer, keras.layers.Dense):
                 n_inputs = width or layer.kernel.shape[0]
                 width, (initializer, seeds) = next(parts)
-                kernel = initializer((n_inputs, width), dtype=layer.kernel.dtype)
+                with backend().draws_of_any_shape():
+                    kernel = initializer((n_inputs, width), dtype=layer.kernel.dtype)
                 yield id(layer.kernel), ops.convert_to_numpy(kernel)
                 if layer.bias is not None:
                     yield id(layer.bias), self._filled(layer.bias, width)
