@@ -54,9 +54,9 @@ for name, value in search.best_params_.items():
 print(f"R2 on the test rows: {search.score(X_test, y_test):.2f}")
 
 # %%
-# `explain` says which fits trained together.
+# `plan_` says which fits trained together: networks with hidden layers in one group, linear ones in another.
 
-print(search.explain())
+print(search.plan_)
 
 # %%
 # The figure shows the mean R2 on held-out rows of each candidate against each parameter; the star is the
