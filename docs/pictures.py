@@ -45,7 +45,14 @@ CAUSES: dict[str, dict[str, Any]] = {
         "l2": 0.3,
         "epochs": 60,
     },
-    "healthy": {"task": "binary", "learning_rate": 3e-3, "optimizer": "adam", "l2": 1e-3, "epochs": 80},
+    "healthy": {
+        "task": "binary",
+        "n_hidden": 1,
+        "learning_rate": 3e-3,
+        "optimizer": "adam",
+        "l2": 0.01,
+        "epochs": 100,
+    },
 }
 
 
