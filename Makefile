@@ -98,7 +98,7 @@ package:
 	cd dist && ../$(VENV)-wheel/bin/python -c 'import kerashp; print(kerashp.__file__, kerashp.build_model())'
 
 clean:
-	rm -rf $(VENV) $(VENV)-build $(VENV)-wheel .venv-colab .venv-oldest .venv-jax-alone build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info docs/_build docs/auto_gallery docs/reference/generated
+	rm -rf $(VENV) $(VENV)-build $(VENV)-wheel .venv-colab .venv-oldest .venv-jax-alone build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info docs/_build docs/auto_gallery docs/reference/generated docs/sg_execution_times.rst
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

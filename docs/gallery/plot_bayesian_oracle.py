@@ -37,8 +37,11 @@ figure, ax = plt.subplots(figsize=(8, 5.5), layout="constrained")
 results = search.cv_results_
 rates, penalties = (np.array(results[f"param_{name}"], float) for name in ("learning_rate", "l2"))
 dots = ax.scatter(rates, penalties, c=results["mean_test_score"], vmin=0.5, s=220)
-for number, place in enumerate(zip(rates, penalties, strict=True), 1):
-    ax.annotate(number, place, ha="center", va="center", fontsize="small", color="white")
+for row, score in enumerate(results["mean_test_score"]):
+    colour = "white" if score < 0.8 else "black"
+    ax.annotate(
+        row + 1, (rates[row], penalties[row]), ha="center", va="center", fontsize="small", color=colour
+    )
 ax.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="L2 penalty")
 figure.colorbar(dots, label="mean R2 on held-out rows", extend="min")
 plt.show()

@@ -33,9 +33,9 @@ ensemble = search.ensemble(10)
 print(f"{len(ensemble.members_)} members, with the weights {ensemble.weights_.round(2)}")
 
 # %%
-# The errors on test rows, of which the search knows nothing: the ensemble's is lower than that of the best
-# candidate of the search, and than that of each of its members. The noise of the targets, 1, is part of all
-# errors.
+# The figure shows the errors on test rows, of which the search knows nothing: the ensemble's is lower than
+# that of the best candidate of the search, and than that of each of its members. The noise of the targets,
+# 1, is part of all errors.
 
 errors = [root_mean_squared_error(y_test, member.predict(X_test)) for member in ensemble.members_]
 best = root_mean_squared_error(y_test, search.predict(X_test))

@@ -29,8 +29,8 @@ search.fit(X_train, y_train)
 print(f"Best parameters: {search.best_params_}")
 
 # %%
-# The best classifier and the same one without weights, on rows that neither has seen. Weights find more of
-# the rare rows, and call more of the frequent ones rare.
+# The figure compares the best classifier with the same one without weights, on rows that neither has seen.
+# With weights, more of the rare rows are found, and more of the frequent ones are called rare.
 
 unweighted = KerasMLPClassifier(**search.best_estimator_.get_params()).set_params(class_weight=None)
 unweighted.fit(X_train, y_train)

@@ -53,8 +53,8 @@ with tempfile.TemporaryDirectory() as folder:
 Frame(page)
 
 # %%
-# The schedules among which the search chose, as the report draws that of the best candidate: the rate falls
-# from the peak, which is the parameter `learning_rate`.
+# The figure shows the schedules among which the search chose: a rate falls from its peak, which is the
+# parameter `learning_rate`.
 
 ScheduleDisplay.from_schedules(["constant", "cosine", "exponential"], epochs=30, learning_rate=0.01)
 plt.show()

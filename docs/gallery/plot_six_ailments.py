@@ -46,8 +46,8 @@ results = {cause: train(**setting) for cause, setting in settings.items()}
 print(results["80 rows, no penalty"][1])
 
 # %%
-# The curves of all six, with the cause and the verdict above them: each verdict names the ailment that was
-# caused.
+# The figure shows the curves of all six, with the cause and the verdict above them: each verdict names the
+# ailment that was caused.
 
 figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
 for ax, (cause, (history, diagnosis)) in zip(axes.flat, results.items(), strict=True):
