@@ -11,6 +11,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,13 @@ def fixed_costs() -> str:
     )
 
 
+def gpu() -> str:
+    """What was measured on a GPU: gpu.md has it, since no machine with one renders these tables."""
+    lines = (BENCHMARKS / "gpu.md").read_text(encoding="utf-8").splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith("|"))
+    return "\n".join(takewhile(lambda line: line.startswith("|"), lines[first:]))
+
+
 def diagnosis(information: str) -> Callable[[], str]:
     """The share of right verdicts on the half of the runs that chose no threshold."""
 
@@ -263,6 +271,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "searched": searched,
     "fit": fit,
     "fixed costs": fixed_costs,
+    "gpu": gpu,
     "diagnosis": diagnosis(diagnosis_tables.BASELINES),
     "diagnosis by curves": diagnosis(diagnosis_tables.CURVES),
 }

@@ -131,8 +131,8 @@ class HalvingGridSearchCV(_HalvingMixin, compat.HalvingGridSearchCV):
         How long the best candidate is trained on all rows: None as its parameters say, early stopping
         included; "cv" for the mean of the best epochs of its splits, with nothing held out.
     max_memory : int, default=None
-        Bytes that populations in training may take, roughly, on each machine; half of this machine's memory
-        if None. Populations that would take more are divided.
+        Bytes that populations in training may take, roughly, on each machine; if None, half of this machine's
+        memory, or of its accelerators' where that is less. Populations that would take more are divided.
     journal : str or path, default=None
         A folder that records the progress of the search; writes are atomic. After a kill, a full disk or
         Ctrl-C, the same call continues from there, repeats no finished fit, and gives the results of an
@@ -277,8 +277,8 @@ class HalvingRandomSearchCV(_HalvingMixin, compat.HalvingRandomSearchCV):
         How long the best candidate is trained on all rows: None as its parameters say, early stopping
         included; "cv" for the mean of the best epochs of its splits, with nothing held out.
     max_memory : int, default=None
-        Bytes that populations in training may take, roughly, on each machine; half of this machine's memory
-        if None. Populations that would take more are divided.
+        Bytes that populations in training may take, roughly, on each machine; if None, half of this machine's
+        memory, or of its accelerators' where that is less. Populations that would take more are divided.
     journal : str or path, default=None
         A folder that records the progress of the search; writes are atomic. After a kill, a full disk or
         Ctrl-C, the same call continues from there, repeats no finished fit, and gives the results of an

@@ -17,7 +17,7 @@ from kerashp.training._members.room import Room, deepened, dense_of, last_hidden
 from kerashp.training._members.variant import Variant
 from kerashp.training._population import Population
 from kerashp.training._runtime.backend import backend, supported
-from kerashp.training._runtime.devices import Devices, n_devices
+from kerashp.training._runtime.devices import Devices, device_memory, n_devices
 from kerashp.training._runtime.fallbacks import one_warning_a_cause
 from kerashp.training._runtime.forks import check_fork
 from kerashp.training._runtime.isolation import (
@@ -52,6 +52,7 @@ __all__ = [
     "clear_cache",
     "deepened",
     "dense_of",
+    "device_memory",
     "fit",
     "graph_shape",
     "is_only_a_schedule",

@@ -15,7 +15,7 @@ import pytest
 
 import kerashp.callbacks
 from kerashp import build_model
-from kerashp.model_selection._running import processes
+from kerashp.model_selection._running import evaluation, processes
 from kerashp.training import (
     Devices,
     Member,
@@ -220,6 +220,17 @@ def _compiled_text(function: Any, arguments: Any) -> str:
 
     traced = tf.function(function, jit_compile=True, autograph=False)
     return str(traced.experimental_get_compiler_ir(*map(backend().put, arguments))(stage="optimized_hlo"))
+
+
+def test_a_search_takes_no_more_memory_than_the_accelerators_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_machine = evaluation._default_memory()
+    assert of_machine > 2**26
+    monkeypatch.setattr(backend(), "device_memory", lambda: 2**26)
+    assert evaluation._default_memory() == 2**25
+    monkeypatch.setattr(backend(), "devices", lambda: ["a", "b"])
+    assert evaluation._default_memory() == 2**26
+    monkeypatch.setattr(backend(), "device_memory", lambda: 2**60)
+    assert evaluation._default_memory() == of_machine
 
 
 def test_costs_are_measured_on_the_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:

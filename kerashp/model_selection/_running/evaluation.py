@@ -31,7 +31,14 @@ from kerashp.model_selection._running.processes import n_workers_of_a_machine, s
 from kerashp.model_selection._running.progress import Bar
 from kerashp.model_selection._running.worker import GroupOutcome, complete_groups, run_group
 from kerashp.model_selection._storage.protocol import SearchStorage
-from kerashp.training import Preparation, measured, n_uses, preparation_so_far
+from kerashp.training import (
+    Preparation,
+    device_memory,
+    measured,
+    n_devices,
+    n_uses,
+    preparation_so_far,
+)
 
 _SHARE_OF_MEMORY = 0.5
 _LONGEST = 60.0  # seconds of one core that a group trains, roughly, so that some groups end before others
@@ -294,5 +301,5 @@ def _with_their_groups(pending: dict[FitId, Task], plan: Plan) -> set[FitId]:
 
 
 def _default_memory() -> int:
-    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return int(_SHARE_OF_MEMORY * physical)
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(_SHARE_OF_MEMORY * min(machine, device_memory() * n_devices()))

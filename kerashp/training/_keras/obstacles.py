@@ -1,6 +1,5 @@
 """The reasons why a model's training cannot be compiled, as texts."""
 
-import os
 import re
 from typing import Any
 
@@ -11,6 +10,7 @@ from kerashp.training._keras.data import are_arrays, leaves
 from kerashp.training._keras.hooks import batch_hook, flat_callbacks
 from kerashp.training._keras.optimizers import optimizer_obstacle
 from kerashp.training._runtime.backend import backend, supported
+from kerashp.training._runtime.devices import device_memory
 
 _STEPS = ("train_step", "test_step", "fit", "evaluate", "make_train_function", "make_test_function")
 _SHARE_OF_MEMORY = 0.5
@@ -83,7 +83,7 @@ def _type_names(data: Any) -> str:
 
 def too_large(n_bytes: int) -> str | None:
     """Why data of this size cannot be placed on the device: they would fill too much of its memory."""
-    memory = backend().device_memory() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = device_memory()
     if n_bytes <= _SHARE_OF_MEMORY * memory:
         return None
     return (

@@ -1,5 +1,6 @@
 """The accelerators of a process, and which of them a population trains on."""
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -41,6 +42,12 @@ def pinned_device() -> Any:
 def n_devices() -> int:
     """How many devices train at a time: the accelerators, or the machine itself."""
     return max(1, len(backend().devices()))
+
+
+def device_memory() -> int:
+    """Bytes of a device that trains: an accelerator's where they are known, otherwise the machine's."""
+    known: int | None = backend().device_memory()
+    return known or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class Devices:
