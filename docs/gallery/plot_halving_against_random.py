@@ -29,13 +29,14 @@ space = {
 
 seeds = range(3)
 halving = [
-    HalvingRandomSearchCV(classifier, space, n_candidates=27, min_resources=1, cv=2, random_state=seed).fit(
-        X, y
-    )
+    HalvingRandomSearchCV(
+        classifier, space, n_candidates=27, min_resources=1, cv=2, refit=False, random_state=seed
+    ).fit(X, y)
     for seed in seeds
 ]
 random = [
-    RandomizedSearchCV(classifier, space, n_iter=3, cv=2, random_state=seed).fit(X, y) for seed in seeds
+    RandomizedSearchCV(classifier, space, n_iter=3, cv=2, refit=False, random_state=seed).fit(X, y)
+    for seed in seeds
 ]
 print(f"candidates of each iteration: {halving[0].n_candidates_}, epochs: {halving[0].n_resources_}")
 print(f"epochs that continuing has saved: {halving[0].epochs_saved_}")
