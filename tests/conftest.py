@@ -2,7 +2,6 @@
 
 import gc
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,6 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.preprocessing import scale
 
 _COMPILED_BY_XLA = tuple(Path(__file__).with_name(name) for name in ("training", "callbacks"))
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """A process keeps all that TensorFlow compiles in it: some MB for each program of many thousand tests."""
-    parser.addoption("--part", metavar="I/N", help="run the I-th of N parts, each of whole files")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the files of the other parts, which have as many tests each as files allow."""
-    if config.getoption("part"):
-        part, n_parts = map(int, config.getoption("part").split("/"))
-        parts: list[set[Path]] = [set() for _ in range(n_parts)]
-        n_tests = Counter(item.path for item in items)
-        for path, _ in sorted(n_tests.items(), key=lambda pair: (-pair[1], pair[0])):
-            min(parts, key=lambda files: sum(n_tests[file] for file in files)).add(path)
-        config.hook.pytest_deselected(items=[item for item in items if item.path not in parts[part - 1]])
-        items[:] = [item for item in items if item.path in parts[part - 1]]
 
 
 def pytest_collection_finish() -> None:
