@@ -129,6 +129,19 @@ def test_the_readme_is_short() -> None:
     assert _text(_ROOT / "README.md").count("\n") <= 150
 
 
+@pytest.mark.parametrize(
+    ("file", "module"),
+    [
+        ("a folder of `estimator.save`", "kerashp.estimators._persistence"),
+        ("checkpoints of `ModelCheckpoint`", "kerashp.callbacks._manifest"),
+        ("a search's journal", "kerashp.model_selection._storage.journal"),
+    ],
+)
+def test_formats_of_files_are_those_of_the_code(file: str, module: str) -> None:
+    number = importlib.import_module(module)._FORMAT
+    assert re.search(rf"^\| {file}[^|]* \| {number} \| ", _text(_DOCS / "stability.md"), re.MULTILINE)
+
+
 def test_blocks_are_read_as_described() -> None:
     page = (
         "```python\nprint(1)\n```\n\n```text\n...\n```\n\n"
