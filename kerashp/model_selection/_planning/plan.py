@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from kerashp.diagnostics._foundations.result import Result, Table
 from kerashp.model_selection._fits.result import FitId
 from kerashp.model_selection._planning.traits import Traits, differences, in_words
 from kerashp.training import Costs, Room, block_size, n_cores
@@ -123,7 +124,7 @@ class Alone:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Result):
     """How the fits of a search train.
 
     Attributes
@@ -193,22 +194,30 @@ class Plan:
         return {reason: ", ".join(texts) for reason, texts in numbers.items()}
 
     def __str__(self) -> str:
-        lines = [_LINE.format(*_HEAD)]
+        lines = [_LINE.format(*cells) for cells in (_HEAD, *self._rows())]
+        return "\n".join([*lines, *self._sentences()])
+
+    def _parts(self) -> Sequence[str | Table]:
+        """What a notebook shows."""
+        return [Table(_HEAD, list(self._rows())), *self._sentences()]
+
+    def _rows(self) -> Iterator[tuple[str, ...]]:
         for number, group in enumerate(self.groups):
-            size, share = f"{group.n_bytes / 2**20:.1f}", f"{group.padding:.0%}"
             counts = (number, len(group.fits), group.n_candidates, group.n_weights)
-            lines.append(_LINE.format(*counts, share, size, f"{group.seconds:.1f}", group.graph))
+            size, share = f"{group.n_bytes / 2**20:.1f}", f"{group.padding:.0%}"
+            yield (*map(str, counts), share, size, f"{group.seconds:.1f}", group.graph)
+
+    def _sentences(self) -> Iterator[str]:
         for reason, numbers in self._one_by_one().items():
-            lines.append(f"trained one by one, in compiled calls, since {reason}: group {numbers}")
-        lines += self._separations()
+            yield f"trained one by one, in compiled calls, since {reason}: group {numbers}"
+        yield from self._separations()
         reasons: dict[str, list[FitId]] = {}
         for entry in self.alone:
             reasons.setdefault(entry.reason, []).append(entry.fit)
         for reason, fits in reasons.items():
             some = ", ".join(f"{candidate}/{split}" for candidate, split in fits[:5])
             more = f" and {len(fits) - 5} more" if len(fits) > 5 else ""
-            lines.append(f"not stacked, since {reason}: candidate/split {some}{more}")
-        return "\n".join(lines)
+            yield f"not stacked, since {reason}: candidate/split {some}{more}"
 
     def _separations(self) -> Iterator[str]:
         """For each group, how it differs from the group that it has most in common with."""
