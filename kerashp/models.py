@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kerashp import _loading  # noqa: F401  # before Keras
+
+# isort: split
 import keras
 import numpy as np
 

@@ -8,6 +8,9 @@ batch; `in_epochs` makes a schedule that counts in epochs.
 from numbers import Real
 from typing import Any
 
+from kerashp import _loading  # noqa: F401  # before Keras
+
+# isort: split
 import keras
 from keras import ops
 from keras.optimizers.schedules import (

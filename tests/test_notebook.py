@@ -73,11 +73,9 @@ def test_the_progress_is_one_line(outputs: dict[str, list[Any]]) -> None:
 
 
 def test_tensorflow_logs_nothing(outputs: dict[str, list[Any]]) -> None:
-    """After it is loaded, which tells about the processor, whatever is set."""
     streams = {
         (cell, output.name): output.text
         for cell in outputs
-        if cell != "imports"
         for output in outputs[cell]
         if output.output_type == "stream"
     }

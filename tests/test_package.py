@@ -14,6 +14,7 @@ _PACKAGE = Path(kerashp.__file__).parent
 # From the ground up: a layer imports only from layers before it.
 _LAYERS = [
     "_version",
+    "_loading",
     "_compat",
     "_files",
     "_cache_folder",

@@ -6,6 +6,7 @@ The callbacks of learning rates start from the optimizer's rate and set it at ev
 `LearningRateCallback` for how to write another.
 """
 
+from kerashp import _loading  # noqa: F401  # before Keras
 from kerashp.callbacks._checkpoint import ModelCheckpoint
 from kerashp.callbacks._manifest import CheckpointError
 from kerashp.callbacks._rates import CosineRestarts, LearningRateWarmup, StepDrop

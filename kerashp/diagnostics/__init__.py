@@ -1,5 +1,6 @@
 """What a training's curves, gradients, weights and data say, and what to do next."""
 
+from kerashp import _loading  # noqa: F401  # before Keras
 from kerashp.diagnostics._distributions.comparison import (
     DistributionComparison,
     FeatureComparison,

@@ -1,5 +1,6 @@
 """scikit-learn's searches, in which all candidates and folds train together."""
 
+from kerashp import _loading  # noqa: F401  # before Keras
 from kerashp.model_selection._capacity import Growth, GrowthStep, grow_capacity
 from kerashp.model_selection._coarse_to_fine import CoarseToFineSearchCV, Round
 from kerashp.model_selection._ensembles.estimators import KerasEnsembleClassifier, KerasEnsembleRegressor

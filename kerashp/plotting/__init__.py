@@ -3,6 +3,7 @@
 A display computes a table and then draws it; only drawing needs matplotlib (`pip install "kerashp[plot]"`).
 """
 
+from kerashp import _loading  # noqa: F401  # before Keras
 from kerashp.plotting._learning_curves import LearningCurvesDisplay
 from kerashp.plotting._parallel_coordinates import ParallelCoordinatesDisplay
 from kerashp.plotting._schedules import ScheduleDisplay

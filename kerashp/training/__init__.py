@@ -1,5 +1,6 @@
 """Training of Keras models, by `fit` or in a `Population`: an epoch or more in one compiled call."""
 
+from kerashp import _loading  # noqa: F401  # before Keras
 from kerashp._archives import SecurityWarning
 from kerashp._statistics import Statistics, set_statistics
 from kerashp.training._costs import Costs, measured, n_uses

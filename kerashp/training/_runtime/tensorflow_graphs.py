@@ -25,7 +25,7 @@ from kerashp._compat.tensorflow import (
     without_constant_folding,
 )
 from kerashp._files import packed, unpacked
-from kerashp.training._runtime.tensorflow_logs import without_lines_on_stderr
+from kerashp._loading import without_lines_on_stderr
 
 _FLAGS = "TF_XLA_FLAGS"
 _GPUS = ("/dev/nvidiactl", "/dev/kfd")  # asking TensorFlow would start it
