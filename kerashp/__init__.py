@@ -1,18 +1,12 @@
 """kerashp joins Keras 3 to scikit-learn.
 
 The public names are imported on first use, so that `import kerashp` loads neither TensorFlow nor Keras.
-TensorFlow, when it is loaded later, logs errors only (without a GPU, not even that there is none), unless
-`TF_CPP_MIN_LOG_LEVEL` is set.
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from kerashp._version import __version__
-
-_GPUS = ("/dev/nvidiactl", "/dev/kfd")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if any(map(os.path.exists, _GPUS)) else "3")
 
 if TYPE_CHECKING:
     from kerashp.estimators import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor

@@ -1,6 +1,7 @@
 """Loads Keras and its backend, if they are not loaded, without what TensorFlow tells about the processor.
 
 It is written before TensorFlow reads `TF_CPP_MIN_LOG_LEVEL`. With "0" there, which asks for all, it is left.
+Where that is not set, TensorFlow logs errors only; without a GPU, not even that there is none.
 """
 
 import os
@@ -12,6 +13,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_GPUS = ("/dev/nvidiactl", "/dev/kfd")  # asking TensorFlow would start it
 _NOISE = (
     b"All log messages before absl::InitializeLog()",
     b"oneDNN custom operations are on",
@@ -19,6 +22,11 @@ _NOISE = (
     b"This TensorFlow binary is optimized to use",
     b"To enable the following instructions",
 )
+
+
+def has_gpu() -> bool:
+    """Whether this machine has the driver of a GPU."""
+    return any(map(os.path.exists, _GPUS))
 
 
 @dataclass
@@ -78,7 +86,7 @@ def _restore(texts: tuple[bytes, ...]) -> None:
 
 
 _is_loaded = not {"keras", "tensorflow"}.isdisjoint(sys.modules)
-_shows_all = os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0"
+_shows_all = os.environ.setdefault(_LEVEL, "2" if has_gpu() else "3") == "0"
 
 with nullcontext() if _is_loaded or _shows_all else without_lines_on_stderr(*_NOISE):
     import keras  # noqa: F401

@@ -1,6 +1,7 @@
 """The memory that a multilayer perceptron needs, and the memory that is available."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +15,11 @@ _CGROUP_LIMIT, _CGROUP_USAGE, _CGROUP_STATISTICS = (
 )
 _GIB = 2**30
 _ALWAYS_FITS = 2**24  # numbers, for which every machine that trains networks has memory
+
+
+def machine_memory() -> int:
+    """The bytes of the machine's memory, whoever uses them."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def available_memory() -> float:

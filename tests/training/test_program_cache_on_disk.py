@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import kerashp
-from kerashp import _cache_folder, build_model
+from kerashp import _cache_folder, _loading, build_model
 from kerashp.training import Costs, _costs, clear_cache, measured
 from kerashp.training._engine import program_files
 from kerashp.training._engine.preparation import Preparation, preparation_so_far
@@ -186,11 +186,11 @@ def test_what_keeps_compiled_code_from_the_cache_is_named(monkeypatch) -> None:
     from kerashp.training._runtime import tensorflow_graphs
 
     keras.ops.ones(1)
-    monkeypatch.setattr(tensorflow_graphs, "_GPUS", ())
+    monkeypatch.setattr(_loading, "_GPUS", ())
     monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
     assert "TensorFlow was used before" in tensorflow_graphs._obstacle_to_xla_files()
     assert "TF_XLA_FLAGS" not in os.environ
-    monkeypatch.setattr(tensorflow_graphs, "_GPUS", (os.devnull,))
+    monkeypatch.setattr(_loading, "_GPUS", (os.devnull,))
     assert "has a GPU" in tensorflow_graphs._obstacle_to_xla_files()
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_max_cluster_size=10")
     assert tensorflow_graphs._obstacle_to_xla_files() == "TF_XLA_FLAGS is set"

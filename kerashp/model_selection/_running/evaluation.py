@@ -11,6 +11,7 @@ import numpy as np
 from joblib.parallel import ParallelBackendBase
 
 from kerashp._compat.joblib import is_loky
+from kerashp._memory import machine_memory
 from kerashp.estimators._training.handover import training_for
 from kerashp.model_selection._fits.deadline import CTRL_C, TIMEOUT, Deadline, Stopped
 from kerashp.model_selection._fits.result import FitId, FitResult
@@ -301,5 +302,4 @@ def _with_their_groups(pending: dict[FitId, Task], plan: Plan) -> set[FitId]:
 
 
 def _default_memory() -> int:
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return int(_SHARE_OF_MEMORY * min(machine, device_memory() * n_devices()))
+    return int(_SHARE_OF_MEMORY * min(machine_memory(), device_memory() * n_devices()))

@@ -169,10 +169,11 @@ class Epochs:
     def _steps(
         self, side: Side, n_steps: Any, step: Callable[[Any, State, Any], State], state: State
     ) -> State:
-        """`step(i, state, True)` for i below `n_steps`, in turns of a constant number of steps.
+        """`step(i, state, takes_place)` for i below `n_steps`, in turns of a constant number of steps.
 
         An accelerator asks the host before every step of a loop whose length is an argument, and before none
-        of a loop of constant length. The steps of the last turn that are too many get False.
+        of a loop of constant length. The steps of the last turn that are too many do not take place; without
+        turns, all do, which None says.
         """
         if side.turn == 1:
             (state,) = backend().repeat(n_steps, lambda i, state: (step(i, state, None),), (state,))

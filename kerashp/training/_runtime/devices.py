@@ -1,12 +1,12 @@
 """The accelerators of a process, and which of them a population trains on."""
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any
 
+from kerashp._memory import machine_memory
 from kerashp.training._runtime.backend import backend
 
 _PINNED: ContextVar[Any] = ContextVar("_PINNED", default=None)
@@ -47,7 +47,7 @@ def n_devices() -> int:
 def device_memory() -> int:
     """Bytes of a device that trains: an accelerator's where they are known, otherwise the machine's."""
     known: int | None = backend().device_memory()
-    return known or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return known or machine_memory()
 
 
 class Devices:

@@ -25,10 +25,9 @@ from kerashp._compat.tensorflow import (
     without_constant_folding,
 )
 from kerashp._files import packed, unpacked
-from kerashp._loading import without_lines_on_stderr
+from kerashp._loading import has_gpu, without_lines_on_stderr
 
 _FLAGS = "TF_XLA_FLAGS"
-_GPUS = ("/dev/nvidiactl", "/dev/kfd")  # asking TensorFlow would start it
 # XLA's files go to TensorFlow's file system in memory: there no disk is full, and no process shares them.
 _XLA_FILES = "ram://kerashp"
 
@@ -42,7 +41,7 @@ def _obstacle_to_xla_files() -> str | None:
         return "KERASHP_CACHE=off"
     if os.environ.get(_FLAGS):
         return f"{_FLAGS} is set"
-    if any(map(os.path.exists, _GPUS)):
+    if has_gpu():
         return "this machine has a GPU, for which TensorFlow is not known to keep it"
     if not read_xla_flags(f"--tf_xla_persistent_cache_directory={_XLA_FILES}"):
         return "TensorFlow was used before kerashp.training was imported"
