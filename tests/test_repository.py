@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,21 @@ def _text(name: str) -> str:
 
 def test_the_citation_has_the_version() -> None:
     assert f"\nversion: {__version__}\n" in _text("CITATION.cff")
+
+
+def test_the_changelog_dates_the_version() -> None:
+    sections = re.findall(r"^## \[(.+?)\](.*)$", _text("CHANGELOG.md"), re.MULTILINE)
+    assert sections[0] == ("Unreleased", "")
+    number, date = sections[1]
+    assert number == __version__
+    assert re.fullmatch(r" - \d{4}-\d{2}-\d{2}", date)
+
+
+def test_an_index_shows_the_readme_with_links_that_lead_somewhere() -> None:
+    shown = metadata("kerashp").get_payload()
+    targets = re.findall(r"\]\(([^)]+)\)", shown)
+    assert len(targets) == len(re.findall(r"\]\([^)]+\)", _text("README.md")))
+    assert all(target.startswith("https://") for target in targets)
 
 
 def test_the_conda_recipe_has_the_requirements() -> None:

@@ -24,7 +24,7 @@ _WRITTEN = ("start", "guide", "migration")  # the rest is made by the build of t
 _PAGES = [
     _ROOT / "README.md",
     *sorted(_DOCS.glob("*.md")),
-    *(page for folder in _WRITTEN for page in sorted((_DOCS / folder).glob("*.md"))),
+    *(page for folder in _WRITTEN for page in sorted((_DOCS / folder).rglob("*.md"))),
 ]
 _FENCE = re.compile(
     r"^(?:<!-- (?P<mark>not run|needs): (?P<detail>.+?) -->\n+)?```python\n(?P<code>.*?)^```$"
