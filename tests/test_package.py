@@ -36,7 +36,7 @@ _LAYERS += ["diagnostics", "plotting", "model_selection", "integrations"]
 _SUB_PACKAGES = {
     "training": ["_runtime", "_members", "_keras", "_stacking", "_engine"],
     "estimators": ["_data", "_parameters", "_training"],
-    "model_selection": ["_fits", "_planning", "_storage", "_running", "_ensembles"],
+    "model_selection": ["_fits", "_planning", "_storage", "_logging", "_running", "_ensembles"],
     "diagnostics": [
         "_foundations",
         "_distributions",

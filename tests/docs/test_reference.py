@@ -21,8 +21,8 @@ _CHECKS = {
 }
 _EXAMPLES = "EX01"  # of classes and functions
 
-_MODULES = [f"kerashp.{name}" for name in kerashp._MODULES if name != "integrations"]
-_MODULES += ["kerashp.integrations.keras_tuner"]  # `kerashp.integrations` has no names of its own
+_MODULES = [f"kerashp.{name}" for name in kerashp._MODULES]
+_MODULES += ["kerashp.integrations.keras_tuner"]
 
 # Names of `kerashp.training` that only other modules of kerashp use.
 _INTERNAL = re.findall(
