@@ -47,7 +47,7 @@ def search() -> str:
         "scikeras": "scikeras",
         "keras-tuner": "keras-tuner",
         "MLP": "scikit-learn's `MLPRegressor`, 2 processes",
-        "scikit-learn": "scikit-learn's search over our estimator",
+        "scikit-learn": "scikit-learn's search over kerashp's estimator",
     }
     parts = {count: found[f"housing, {count} candidates, 100 epochs"] for count in (10, 100)}
     cached = any("cached" in part.figures for part in parts.values())
