@@ -93,6 +93,30 @@ def sizes_of_search(found: Measurements) -> str:
     return f"With 10 epochs on housing, {taken} ({3 * 1000:,} fits, {gigabytes} GB)."
 
 
+def zoo() -> str:
+    """Networks of many kinds beside Keras and scikit-learn's search."""
+    found = results.read("zoo")
+    names = [part.removesuffix(", epoch") for part in found if part.endswith(", epoch")]
+    states = {
+        "epoch": {"cold": "epoch, nothing compiled", "cached": "compiled for another model", "warm": "again"},
+        "search": {"cold": "search, nothing compiled", "cached": "again"},
+    }
+    body = [
+        [
+            name,
+            *(
+                f"{duration(own[state]['seconds'])}, {number(1 / own[state]['ratio'])} times"
+                for part in states
+                for own in [found[f"{name}, {part}"].figures]
+                for state in states[part]
+            ),
+        ]
+        for name in names
+    ]
+    heads = ["network", *(head for own in states.values() for head in own.values())]
+    return "\n\n".join([table(heads, body), paragraph(where(conditions(found)))])
+
+
 def small_data() -> str:
     """A search on small data beside scikit-learn's MLP, on each backend that was measured."""
     found = results.read("small_data")
@@ -272,6 +296,7 @@ def diagnosis(information: str) -> Callable[[], str]:
 PARTS: dict[str, Callable[[], str]] = {
     "search": search,
     "small data": small_data,
+    "zoo": zoo,
     "quality": quality,
     "quality on two cores": quality_two_cores,
     "defaults": defaults,
