@@ -1,6 +1,8 @@
-"""Private names of keras-tuner's oracles and spaces; keras-tuner is not imported before there is one."""
+"""Private names of keras-tuner's oracles, spaces and callbacks; it is not imported before there is one."""
 
 from typing import Any
+
+TUNER_CALLBACK = "keras_tuner.src.engine.tuner_utils.TunerCallback"  # calls the hooks of a tuner
 
 
 def is_grid(oracle: Any) -> bool:
@@ -58,3 +60,14 @@ def forget(oracle: Any) -> None:
 def has_hyperparameter(space: Any, hyperparameter: Any) -> bool:
     """Whether a space has a hyperparameter of the same name under the same conditions: `_exists`."""
     return bool(space._exists(hyperparameter.name, hyperparameter.conditions))
+
+
+def tuner_ignores_batches(callback: Any) -> bool:
+    """Whether the tuner of a TunerCallback has `Tuner`'s own hooks of batches, which do nothing."""
+    from keras_tuner import Tuner
+
+    names = ("on_batch_begin", "on_batch_end")
+    return all(
+        name not in vars(callback.tuner) and getattr(type(callback.tuner), name) is getattr(Tuner, name)
+        for name in names
+    )

@@ -6,8 +6,6 @@ For an oracle of keras-tuner in a search of scikit-learn, see `kerashp.model_sel
 import inspect
 from typing import Any
 
-import keras
-
 from kerashp._arguments import quoted
 from kerashp._compat.keras_tuner import keras_tuner
 from kerashp.estimators import KerasMLPClassifier, KerasMLPRegressor
@@ -157,9 +155,7 @@ class MLPHyperModel(keras_tuner.HyperModel):
                 f"MLPHyperModel: {quoted(twice)} is in space, but the tuner passes it, too (Hyperband "
                 "decides on the epochs itself). Remove it from space, or from the call of search()"
             )
-        callbacks = [_without_idle_hooks(callback) for callback in kwargs.pop("callbacks", None) or []]
-        arguments = {**kwargs, **searched, "callbacks": callbacks}
-        return fit(model, *args, **arguments)
+        return fit(model, *args, **(kwargs | searched))
 
     def _params(self, hp: Any) -> dict[str, Any]:
         """The values of the space; a tuner may have other hyperparameters, too."""
@@ -181,32 +177,3 @@ def _check_names(
         raise ValueError(
             f"MLPHyperModel: {quoted(twice)} is in space and in fixed; remove it from one of them"
         )
-
-
-class _EpochCallback(keras.callbacks.Callback):
-    """The hooks of another callback for epochs, without those for batches."""
-
-    def __init__(self, callback: Any):
-        super().__init__()
-        self._callback = callback
-
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        self._callback.set_model(model)
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._callback.on_epoch_begin(epoch, logs)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._callback.on_epoch_end(epoch, logs)
-
-
-def _without_idle_hooks(callback: Any) -> Any:
-    """The callback; if it is a tuner's, without hooks for batches in which the tuner does nothing."""
-    if type(callback).__name__ != "TunerCallback":
-        return callback
-    names = ("on_batch_begin", "on_batch_end")
-    has_no_batch_hooks = all(
-        getattr(type(callback.tuner), name) is getattr(keras_tuner.Tuner, name) for name in names
-    )
-    return _EpochCallback(callback) if has_no_batch_hooks else callback

@@ -82,9 +82,11 @@ def fit(
         Keras' own progress, after every epoch.
     callbacks : list of keras.callbacks.Callback, default=None
         Their hooks of training, epochs and validation are called, with the logs that Keras gives and the
-        model's variables up to date. One with a hook of batches makes `Model.fit` train, but for Keras' own
-        that only count: ModelCheckpoint and BackupAndRestore with `save_freq="epoch"`, TensorBoard with
-        `update_freq="epoch"`. TerminateOnNaN looks at the end of each epoch.
+        model's variables up to date. One with a hook of batches makes `Model.fit` train, but for those that
+        do nothing there: Keras' ModelCheckpoint and BackupAndRestore with `save_freq="epoch"` and TensorBoard
+        with `update_freq="epoch"`; MLflow's MlflowCallback and W&B's WandbMetricsLogger and
+        WandbModelCheckpoint, unless they log or save by batches; and those of keras-tuner's tuners, unless
+        the tuner overrides `on_batch_begin` or `on_batch_end`. TerminateOnNaN looks at the end of each epoch.
     validation_split : float, default=0.0
         The share of the rows, the last ones, to validate on.
     validation_data : (x, y) or (x, y, sample_weight), default=None

@@ -12,7 +12,7 @@ from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
-from kerashp import KerasMLPClassifier, KerasMLPRegressor
+from kerashp import KerasMLPClassifier, KerasMLPRegressor, build_model, fit
 from kerashp.integrations.keras_tuner import MLPHyperModel
 from kerashp.spaces import one_minus_loguniform
 from kerashp.training import FallbackWarning
@@ -137,6 +137,25 @@ def test_several_spaces(tmp_path: Path) -> None:
     ]
 
 
+class Hypermodel(keras_tuner.HyperModel):
+    """Calls `kerashp.fit` itself."""
+
+    def __init__(self, fallback: str):
+        super().__init__()
+        self.fallback = fallback
+
+    def build(self, hp: Any) -> keras.Model:
+        return build_model(1, 4, hp.Float("learning_rate", 1e-3, 1e-1), input_shape=4)
+
+    def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        return fit(model, *args, fallback=self.fallback, **kwargs)
+
+
+def test_a_hypermodel_that_calls_fit_itself_stays_compiled(tmp_path: Path) -> None:
+    done = searched(keras_tuner.RandomSearch, tmp_path, Hypermodel("error"), max_trials=2, epochs=2)
+    assert [trial.status for trial in done.oracle.trials.values()] == ["COMPLETED"] * 2
+
+
 class Batches(keras_tuner.RandomSearch):
     """Looks at every batch."""
 
@@ -146,10 +165,23 @@ class Batches(keras_tuner.RandomSearch):
         type(self).n_batches += 1
 
 
-def test_a_tuner_that_looks_at_batches_sees_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hypermodel", [HYPERMODEL, Hypermodel("warn")])
+def test_a_tuner_that_looks_at_batches_sees_them(
+    hypermodel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Batches, "n_batches", 0)
     with pytest.warns(FallbackWarning, match="TunerCallback.on_batch_begin is called at every batch"):
-        searched(Batches, tmp_path, max_trials=1, epochs=2)
+        searched(Batches, tmp_path, hypermodel, max_trials=1, epochs=2)
     assert Batches.n_batches == 2 * 2  # 48 rows
+
+
+def test_a_tuner_whose_instance_looks_at_batches_sees_them(tmp_path: Path) -> None:
+    tuner = keras_tuner.RandomSearch(HYPERMODEL, "val_loss", max_trials=1, seed=1, directory=tmp_path)
+    seen: list[int] = []
+    tuner.on_batch_end = lambda *arguments: seen.append(arguments[2])
+    with pytest.warns(FallbackWarning, match="TunerCallback.on_batch_begin is called at every batch"):
+        tuner.search(X, Y, epochs=1, validation_split=0.25, verbose=0)
+    assert seen == [0, 1]
 
 
 def sklearn_tuner(hypermodel: Any, path: Path, **options: Any) -> Any:

@@ -1,12 +1,13 @@
 """Which hooks of callbacks have to be called, where an epoch or more is one compiled call."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 from keras import tree
 
 from kerashp._compat.keras import is_default, traces_batches
+from kerashp._compat.keras_tuner_oracles import TUNER_CALLBACK, tuner_ignores_batches
 from kerashp.training._keras.learning_rates import LearningRateCallback, is_only_a_schedule
 from kerashp.training._members.convergence import is_patient
 
@@ -41,14 +42,43 @@ def _is_idle_at_batches(callback: Any, name: str) -> bool:
     if name in vars(callback):
         return False
     owner = next(cls for cls in type(callback).__mro__ if name in vars(cls))
-    if owner is LearningRateCallback:
-        return True  # the compiled steps take its rates
-    if owner in (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore):
-        return callback.save_freq == "epoch"
-    if owner is keras.callbacks.TensorBoard:
-        by_epochs = callback.update_freq == "epoch" and not callback.write_steps_per_second
-        return by_epochs and not traces_batches(callback)
-    return owner in (keras.callbacks.TerminateOnNaN, keras.callbacks.ProgbarLogger)
+    if owner in _IDLE_AT_ALL_BATCHES:
+        return True
+    name_of_owner = f"{owner.__module__}.{owner.__qualname__}"
+    is_idle = _IDLE_AT_BATCHES.get(owner) or _IDLE_AT_BATCHES_BY_NAME.get(name_of_owner)
+    return is_idle is not None and is_idle(callback)
+
+
+def _saves_by_epochs(callback: Any) -> bool:
+    return bool(callback.save_freq == "epoch")
+
+
+def _writes_by_epochs(callback: keras.callbacks.TensorBoard) -> bool:
+    by_epochs = callback.update_freq == "epoch" and not callback.write_steps_per_second
+    return by_epochs and not traces_batches(callback)
+
+
+# By the class that defines the hook. The compiled steps take the rates of LearningRateCallback, and
+# `end_batches` calls TerminateOnNaN.
+_IDLE_AT_ALL_BATCHES = (
+    LearningRateCallback,
+    keras.callbacks.TerminateOnNaN,
+    keras.callbacks.ProgbarLogger,
+)
+_IDLE_AT_BATCHES: dict[type, Callable[[Any], bool]] = {
+    keras.callbacks.ModelCheckpoint: _saves_by_epochs,
+    keras.callbacks.BackupAndRestore: _saves_by_epochs,
+    keras.callbacks.TensorBoard: _writes_by_epochs,
+}
+# Likewise, of libraries that need not be installed.
+_IDLE_AT_BATCHES_BY_NAME: dict[str, Callable[[Any], bool]] = {
+    TUNER_CALLBACK: tuner_ignores_batches,
+    "mlflow.keras.callback.MlflowCallback": lambda callback: callback.log_every_n_steps is None,
+    "wandb.integration.keras.callbacks.metrics_logger.WandbMetricsLogger": (
+        lambda callback: not callback.logging_batch_wise
+    ),
+    "wandb.integration.keras.callbacks.model_checkpoint.WandbModelCheckpoint": _saves_by_epochs,
+}
 
 
 def end_batches(callbacks: Iterable[Any], last_step: int, logs: dict[str, float]) -> None:
