@@ -88,10 +88,14 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> Iterator[Path]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON object and its digest atomically."""
-    text = json.dumps({**content, "digest": digest_of_json(content)}, indent=1)
+    write_bytes(path, json.dumps({**content, "digest": digest_of_json(content)}, indent=1).encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically."""
 
     def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
 
     with atomic_write(path, write):
         pass

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kerashp import _loading  # noqa: F401  # before Keras
 
 if TYPE_CHECKING:
+    from kerashp.integrations._csv import CSVLogger
+    from kerashp.integrations._tensorboard import TensorBoardLogger
     from kerashp.model_selection._logging.protocol import (
         CandidateResult,
         LoggerWarning,
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _PROTOCOL = "kerashp.model_selection._logging.protocol"
 _HOMES = {
+    "CSVLogger": "kerashp.integrations._csv",
+    "TensorBoardLogger": "kerashp.integrations._tensorboard",
     "CandidateResult": _PROTOCOL,
     "LoggerWarning": _PROTOCOL,
     "SearchDescription": _PROTOCOL,
@@ -25,10 +29,12 @@ _HOMES = {
 }
 
 __all__ = [
+    "CSVLogger",
     "CandidateResult",
     "LoggerWarning",
     "SearchDescription",
     "SearchLogger",
+    "TensorBoardLogger",
 ]
 
 

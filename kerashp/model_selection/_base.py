@@ -33,6 +33,8 @@ from kerashp.model_selection._fits.heldout_predictions import predictions_by_can
 from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.seeds import drawing_from, new_seed
 from kerashp.model_selection._fits.task import Resource, Task
+from kerashp.model_selection._logging.reporter import CandidateReporter
+from kerashp.model_selection._logging.search_mixin import LoggingMixin
 from kerashp.model_selection._planning.plan import Plan
 from kerashp.model_selection._ranking import check_some_is_best, compared
 from kerashp.model_selection._running.call_checks import check_call
@@ -58,10 +60,11 @@ CONSTRAINTS: dict[str, Any] = {
     "journal": [str, os.PathLike, None],
     "journal_every": [Interval(Real, 0, None, closed="left")],
     "timeout": [Interval(Real, 0, None, closed="neither"), None],
+    "loggers": "no_validation",  # by `_check_loggers`
 }
 
 
-class PopulationSearchMixin(EnsemblingMixin):
+class PopulationSearchMixin(LoggingMixin, EnsemblingMixin):
     """A search of scikit-learn whose fits are evaluated all at once, so that they can train together."""
 
     _space: ClassVar[str] = "space"  # the parameter that holds what is searched
@@ -107,11 +110,11 @@ class PopulationSearchMixin(EnsemblingMixin):
             If the search was stopped before any candidate was finished.
         """
         check_fork()
-        resource = self._resource(X, params)
+        resource, space = self._resource(X, params), getattr(self, self._space)
         with self._in_terms_of_sklearn(resource):
             self._check_call(X, y, params)
             try:
-                return self._fit_together(X, y, params, resource)
+                return self._fit_together(X, y, params, resource, space)
             finally:
                 if "_run" in vars(self):
                     del self._run
@@ -123,6 +126,7 @@ class PopulationSearchMixin(EnsemblingMixin):
     def _check_call(self, X: Any, y: Any, params: dict[str, Any]) -> None:
         """Refuse what would certainly fail, before anything is prepared."""
         self._validate_params()
+        self._check_loggers()
         check_call(self, params)
         if self.refit_epochs is not None and not isinstance(innermost(self.estimator), BaseKerasEstimator):
             raise ValueError(
@@ -132,7 +136,9 @@ class PopulationSearchMixin(EnsemblingMixin):
         if self.refit:
             check_finite(self.estimator, X, y)
 
-    def _fit_together(self, X: Any, y: Any, params: dict[str, Any], resource: Resource | None) -> Self:
+    def _fit_together(
+        self, X: Any, y: Any, params: dict[str, Any], resource: Resource | None, space: Any
+    ) -> Self:
         deadline = Deadline(None if self.timeout is None else time.time() + self.timeout)
         with (
             self._storage(resource) as storage,
@@ -141,7 +147,10 @@ class PopulationSearchMixin(EnsemblingMixin):
             storage.limit_predictions(self.refit)
             preflight = Preflight(self.scoring, self.refit, is_one_round=not self._widths_vary)
             options = *workers(self.n_jobs), storage, deadline, resource, self._widths_vary
-            evaluation = Evaluation(self.max_memory, self.verbose > 0, *options, preflight=preflight)
+            reporter = self._new_reporter(storage, space)
+            evaluation = Evaluation(
+                self.max_memory, self.verbose > 0, *options, preflight=preflight, reporter=reporter
+            )
             self._n_samples = row_count(X)
             self._run = run = RunningSearch(evaluation, deadline, resource)
             backend = BatchBackend(lambda tasks: self._results_for_sklearn(run, tasks))
@@ -154,6 +163,7 @@ class PopulationSearchMixin(EnsemblingMixin):
                     scheduling_for(horizon),
                     without_retracing_warnings(),
                     one_warning_a_cause(),
+                    self._reporting(reporter, evaluation, deadline),
                 ):
                     return super().fit(X, y, **params)
             except BaseException as error:
@@ -168,6 +178,25 @@ class PopulationSearchMixin(EnsemblingMixin):
     def _results_for_sklearn(self, run: RunningSearch, tasks: Sequence[Task]) -> list[dict[str, Any]]:
         results = self._reported(run, run.evaluation.results(tasks))
         return counted_results([result.for_sklearn() for result in results], len(tasks))
+
+    @contextmanager
+    def _reporting(
+        self, reporter: CandidateReporter, evaluation: Evaluation, deadline: Deadline
+    ) -> Iterator[None]:
+        """Tell the loggers how the search inside ends, and keep what they can be told again."""
+        status, best = "failed", None
+        try:
+            yield
+            status = "finished" if deadline.reason is None else "stopped"
+            best = self.best_estimator_ if self.refit else None
+        except (KeyboardInterrupt, TimeoutError):
+            status = "stopped"
+            raise
+        finally:
+            if reporter.log is not None:
+                self._search_log, self.search_id_ = reporter.log, reporter.log.search.id
+            # What was lost with its workers trains again where the search continues from its journal.
+            reporter.end(status, best, evaluation.lost if self.journal is not None else ())
 
     def _set_attributes(self, run: RunningSearch, X: Any, y: Any) -> None:
         """Set what is known of a search that has ended, even by an error."""

@@ -114,6 +114,10 @@ class CoarseToFineSearchCV(PopulationSearchMixin):
     timeout : float, default=None
         Seconds after which the search ends with the candidates that are finished, and refits the best; so
         does Ctrl-C. Fits that train together stop at the end of an epoch, others when they are finished.
+    loggers : SearchLogger or list of SearchLogger, default=None
+        What gets each candidate when it ends, such as `kerashp.integrations.CSVLogger("results.csv")`. A
+        search that continues from its journal adds no candidate twice. A logger that fails causes a
+        `LoggerWarning` and harms no fit; `log_to` adds what it lacks.
 
     Attributes
     ----------
@@ -189,6 +193,7 @@ class CoarseToFineSearchCV(PopulationSearchMixin):
         journal: Any = None,
         journal_every: float = 60.0,
         timeout: float | None = None,
+        loggers: Any = None,
     ):
         super().__init__(
             estimator,
@@ -212,6 +217,7 @@ class CoarseToFineSearchCV(PopulationSearchMixin):
         self.journal = journal
         self.journal_every = journal_every
         self.timeout = timeout
+        self.loggers = loggers
 
     def _sklearn_space(self) -> Any:
         return single_space("CoarseToFineSearchCV", self.space)

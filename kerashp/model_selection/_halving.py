@@ -143,6 +143,10 @@ class HalvingGridSearchCV(_HalvingMixin, compat.HalvingGridSearchCV):
     timeout : float, default=None
         Seconds after which the search ends with the candidates that are finished, and refits the best; so
         does Ctrl-C. Fits that train together stop at the end of an epoch, others when they are finished.
+    loggers : SearchLogger or list of SearchLogger, default=None
+        What gets each candidate when it ends, such as `kerashp.integrations.CSVLogger("results.csv")`. A
+        search that continues from its journal adds no candidate twice. A logger that fails causes a
+        `LoggerWarning` and harms no fit; `log_to` adds what it lacks.
 
     Attributes
     ----------
@@ -195,6 +199,7 @@ class HalvingGridSearchCV(_HalvingMixin, compat.HalvingGridSearchCV):
         journal: Any = None,
         journal_every: float = 60.0,
         timeout: float | None = None,
+        loggers: Any = None,
     ):
         super().__init__(
             estimator,
@@ -218,6 +223,7 @@ class HalvingGridSearchCV(_HalvingMixin, compat.HalvingGridSearchCV):
         self.journal = journal
         self.journal_every = journal_every
         self.timeout = timeout
+        self.loggers = loggers
 
     def _sklearn_space(self) -> Any:
         return grid("HalvingGridSearchCV", self.param_grid)
@@ -289,6 +295,10 @@ class HalvingRandomSearchCV(_HalvingMixin, compat.HalvingRandomSearchCV):
     timeout : float, default=None
         Seconds after which the search ends with the candidates that are finished, and refits the best; so
         does Ctrl-C. Fits that train together stop at the end of an epoch, others when they are finished.
+    loggers : SearchLogger or list of SearchLogger, default=None
+        What gets each candidate when it ends, such as `kerashp.integrations.CSVLogger("results.csv")`. A
+        search that continues from its journal adds no candidate twice. A logger that fails causes a
+        `LoggerWarning` and harms no fit; `log_to` adds what it lacks.
 
     Attributes
     ----------
@@ -358,6 +368,7 @@ class HalvingRandomSearchCV(_HalvingMixin, compat.HalvingRandomSearchCV):
         journal: Any = None,
         journal_every: float = 60.0,
         timeout: float | None = None,
+        loggers: Any = None,
     ):
         super().__init__(
             estimator,
@@ -382,3 +393,4 @@ class HalvingRandomSearchCV(_HalvingMixin, compat.HalvingRandomSearchCV):
         self.journal = journal
         self.journal_every = journal_every
         self.timeout = timeout
+        self.loggers = loggers

@@ -57,6 +57,10 @@ class GridSearchCV(PopulationSearchMixin, model_selection.GridSearchCV):
     timeout : float, default=None
         Seconds after which the search ends with the candidates that are finished, and refits the best; so
         does Ctrl-C. Fits that train together stop at the end of an epoch, others when they are finished.
+    loggers : SearchLogger or list of SearchLogger, default=None
+        What gets each candidate when it ends, such as `kerashp.integrations.CSVLogger("results.csv")`. A
+        search that continues from its journal adds no candidate twice. A logger that fails causes a
+        `LoggerWarning` and harms no fit; `log_to` adds what it lacks.
 
     Attributes
     ----------
@@ -74,6 +78,8 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         Where the time went until the refit, summed over all threads: preparing, compiling, training, scoring.
     preparation_ : kerashp.training.Preparation
         How many functions were traced, compiled, or loaded from the program cache, and the seconds of each.
+    search_id_ : str
+        32 hexadecimal digits by which loggers know the search; the same where it continues from its journal.
 
     Raises
     ------
@@ -140,6 +146,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         journal: Any = None,
         journal_every: float = 60.0,
         timeout: float | None = None,
+        loggers: Any = None,
     ):
         super().__init__(
             estimator,
@@ -158,6 +165,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         self.journal = journal
         self.journal_every = journal_every
         self.timeout = timeout
+        self.loggers = loggers
 
     def _sklearn_space(self) -> Any:
         return grid("GridSearchCV", self.param_grid)
@@ -215,6 +223,10 @@ class RandomizedSearchCV(PopulationSearchMixin, model_selection.RandomizedSearch
     timeout : float, default=None
         Seconds after which the search ends with the candidates that are finished, and refits the best; so
         does Ctrl-C. Fits that train together stop at the end of an epoch, others when they are finished.
+    loggers : SearchLogger or list of SearchLogger, default=None
+        What gets each candidate when it ends, such as `kerashp.integrations.CSVLogger("results.csv")`. A
+        search that continues from its journal adds no candidate twice. A logger that fails causes a
+        `LoggerWarning` and harms no fit; `log_to` adds what it lacks.
 
     See Also
     --------
@@ -265,6 +277,7 @@ class RandomizedSearchCV(PopulationSearchMixin, model_selection.RandomizedSearch
         journal: Any = None,
         journal_every: float = 60.0,
         timeout: float | None = None,
+        loggers: Any = None,
     ):
         super().__init__(
             estimator,
@@ -285,3 +298,4 @@ class RandomizedSearchCV(PopulationSearchMixin, model_selection.RandomizedSearch
         self.journal = journal
         self.journal_every = journal_every
         self.timeout = timeout
+        self.loggers = loggers

@@ -16,6 +16,7 @@ from kerashp.estimators._training.handover import training_for
 from kerashp.model_selection._fits.deadline import CTRL_C, TIMEOUT, Deadline, Stopped
 from kerashp.model_selection._fits.result import FitId, FitResult
 from kerashp.model_selection._fits.task import Resource, Task
+from kerashp.model_selection._logging.reporter import CandidateReporter
 from kerashp.model_selection._planning.grouping import PlanningOptions, planned
 from kerashp.model_selection._planning.plan import Alone, Group, Plan
 from kerashp.model_selection._planning.prepare import FitPreparer, PreparedFit
@@ -70,6 +71,8 @@ class Evaluation:
         Groups that another evaluation trained in this process, whose programs can be used again.
     preflight : Preflight, default=None
         The checks of the first call before anything trains.
+    reporter : CandidateReporter, default=None
+        Gets the candidates before they train.
 
     Attributes
     ----------
@@ -97,6 +100,7 @@ class Evaluation:
         widths_vary: bool = False,
         earlier: Sequence[Group] = (),
         preflight: Preflight | None = None,
+        reporter: CandidateReporter | None = None,
     ):
         self.plan: Plan | None = None
         self.finished: list[bool] = []
@@ -115,6 +119,7 @@ class Evaluation:
         self._widths_vary = widths_vary
         self._earlier = earlier
         self._preflight = preflight
+        self._reporter = reporter
         self._continuation = Continuation(storage, resource)
         self._lost_fits: list[FitId] = []
 
@@ -122,6 +127,11 @@ class Evaluation:
     def preparation(self) -> Preparation:
         """What was traced, compiled and loaded since this evaluation began, in all processes."""
         return preparation_so_far() - self._prepared_before + self._prepared_by_workers
+
+    @property
+    def lost(self) -> set[int]:
+        """The candidates of fits whose workers were killed, which no journal has."""
+        return {candidate for candidate, _ in self._lost_fits}
 
     def results(self, tasks: Sequence[Task]) -> list[FitResult]:
         """The results of the candidates that are finished.
@@ -141,6 +151,8 @@ class Evaluation:
         self._storage.check(tasks, self._resource)
         stacked = {fit for group in (self.plan.groups if self.plan else ()) for fit in group.fits}
         tasks = self._continuation.continued(tasks, stacked)
+        if self._reporter is not None:
+            self._reporter.expect(tasks)
         self._run_pending(tasks)
         finished = dict.fromkeys((task.candidate for task in tasks), True)
         for task in tasks:
@@ -189,6 +201,8 @@ class Evaluation:
                 self._preflight.check(tasks, preparer)
             plan = self._new_plan(prepared, preparer)
             self._storage.keep_plan(tasks, plan)
+        if self._reporter is not None:
+            self._reporter.begin()
         plan_before = plan if self.plan is None else self.plan.joined(plan)
         self.plan = plan_before
         divided = self._run_plan(

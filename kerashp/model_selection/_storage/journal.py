@@ -2,11 +2,12 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
+from uuid import UUID, uuid4
 
 from kerashp.model_selection._fits.heldout_predictions import HeldoutPredictions
 from kerashp.model_selection._fits.result import FitId, FitResult
@@ -80,7 +81,7 @@ class Journal:
         self.every = every
         self.keeps_finished = keeps_finished
         self._fingerprints: dict[str, str] = {}  # of the search, once its first tasks are known
-        self._predictions: HeldoutPredictions | None = None
+        self._listeners: list[Callable[[FitId], None]] = []
 
     def __enter__(self) -> Self:
         try:
@@ -95,6 +96,7 @@ class Journal:
             raise JournalError(str(error)) from error
         try:
             self.seed = self._recorded_seed()
+            self.search_id = self._recorded_id()
             with self._records.understood("result"):
                 records = self._records.all("result").items()
                 self.results = {fit_of_key(key): result_of_record(record) for key, record in records}
@@ -152,13 +154,16 @@ class Journal:
 
     def limit_predictions(self, refit: Any) -> None:
         """Keep in memory the predictions of the best candidates only; the folder has all of them."""
-        self._predictions = HeldoutPredictions(refit, self.results)
+        self.call_after_results(HeldoutPredictions(refit, self.results).add)
+
+    def call_after_results(self, listener: Callable[[FitId], None]) -> None:
+        self._listeners.append(listener)
 
     def keep_result(self, fit: FitId, result: FitResult) -> None:
         self._records.put("result", {key_of_fit(fit): record_of_result(result)})
         self.results[fit] = result
-        if self._predictions is not None:
-            self._predictions.add(fit)
+        for listener in self._listeners:
+            listener(fit)
 
     def state(self, fit: FitId) -> Paused | None:
         return _state(self._records, fit)
@@ -193,6 +198,15 @@ class Journal:
                 "another folder; nothing has been changed"
             )
         return seed
+
+    def _recorded_id(self) -> str:
+        """The search's id, which is written if the journal is new, or of a version that wrote none."""
+        record = self._records.get("journal", "search_id")
+        if record is None:
+            record = uuid4().hex
+            self._records.put("journal", {"search_id": record})
+        with self._records.understood("journal"):
+            return UUID(hex=record).hex
 
 
 class WorkerJournal:

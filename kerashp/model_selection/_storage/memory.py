@@ -1,8 +1,9 @@
 """Results and states of a search in memory."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 from kerashp.model_selection._fits.heldout_predictions import HeldoutPredictions
 from kerashp.model_selection._fits.result import FitId, FitResult
@@ -40,7 +41,8 @@ class MemoryStorage:
         self.seed = seed
         self.results: dict[FitId, FitResult] = dict(results or {})
         self.states: dict[FitId, Paused] = {}
-        self._predictions: HeldoutPredictions | None = None
+        self.search_id = uuid4().hex
+        self._listeners: list[Callable[[FitId], None]] = []
 
     def check(self, tasks: Sequence[Task], resource: Resource | None) -> None:
         """Accept any tasks: the storage is of no earlier search."""
@@ -52,12 +54,15 @@ class MemoryStorage:
         """Keep no plan: no other process continues the search."""
 
     def limit_predictions(self, refit: Any) -> None:
-        self._predictions = HeldoutPredictions(refit, self.results)
+        self.call_after_results(HeldoutPredictions(refit, self.results).add)
+
+    def call_after_results(self, listener: Callable[[FitId], None]) -> None:
+        self._listeners.append(listener)
 
     def keep_result(self, fit: FitId, result: FitResult) -> None:
         self.results[fit] = result
-        if self._predictions is not None:
-            self._predictions.add(fit)
+        for listener in self._listeners:
+            listener(fit)
 
     def state(self, fit: FitId) -> Paused | None:
         return self.states.get(fit)

@@ -1,6 +1,6 @@
 """The interfaces of what keeps the results and states of a search."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from kerashp.model_selection._fits.result import FitId, FitResult
@@ -51,6 +51,13 @@ class Storage(Protocol):
 
 class SearchStorage(Storage, Protocol):
     """The storage of a whole search, in the process that runs it."""
+
+    @property
+    def search_id(self) -> str:
+        """32 hexadecimal digits that no other search has, except one that continues this one."""
+
+    def call_after_results(self, listener: Callable[[FitId], None]) -> None:
+        """Call a function of the fit after each result that is kept."""
 
     def check(self, tasks: Sequence[Task], resource: Resource | None) -> None:
         """Refuse the tasks of another search than the one whose results are here."""
