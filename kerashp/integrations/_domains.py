@@ -68,7 +68,7 @@ def _domain(of_parts: list[Any], value: PlainValue | None) -> Domain:
 
 
 def _listed(items: Iterable[Any]) -> Domain:
-    values = list(dict.fromkeys(map(plain_value, items)))
+    values = list({(type(value), value): value for value in map(plain_value, items)}.values())
     kind = _kind(values)
     return Domain(kind, tuple(map(str, values)) if kind is str else tuple(values))
 

@@ -67,8 +67,8 @@ class CandidateReporter:
         self._space = space
         self._results = results
         self._params: dict[int, dict[str, Any]] = {}
-        self._reported: set[int] = set()
-        self._has_begun = False
+        self._lost: Collection[int] = ()
+        self._is_open = False
 
     def expect(self, tasks: Sequence[Task]) -> None:
         """Take note of candidates before they train."""
@@ -79,28 +79,37 @@ class CandidateReporter:
 
     def begin(self) -> None:
         """Begin the log, and report the candidates that have ended in an earlier run of the search."""
-        if self.log is None:
-            return
-        if not self._has_begun:
-            self._has_begun = True
-            self._loggers.call("begin", self.log.search)
-        for candidate in self._params:
-            self._report(candidate)
+        self._open()
+        self._report_all()
 
     def add(self, fit: FitId) -> None:
         """Report the candidate of a fit that has ended, if it is the last of its fits."""
         self._report(fit[0])
 
     def end(self, status: str, estimator: Any = None, lost: Collection[int] = ()) -> None:
-        """Report all other candidates that have ended, but for lost ones, and the best estimator."""
+        """Report all other candidates that have ended, but for lost ones, and the best estimator.
+
+        A search that ended before it trained anything, and has no candidate of an earlier run, is no log.
+        """
         if self.log is None:
             return
         self.log.status = status
-        self._reported |= set(lost)
-        self.begin()
+        self._lost = lost
+        self._report_all()
+        if not self._is_open:
+            return
         if estimator is not None:
             self._loggers.call("best", estimator)
         self._loggers.call("end", status)
+
+    def _open(self) -> None:
+        if self.log is not None and not self._is_open:
+            self._is_open = True
+            self._loggers.call("begin", self.log.search)
+
+    def _report_all(self) -> None:
+        for candidate in self._params:
+            self._report(candidate)
 
     def _report(self, candidate: int) -> None:
         if self.log is None or candidate in self.log.candidates:
@@ -111,7 +120,8 @@ class CandidateReporter:
             return
         result = candidate_result(candidate, self._params[candidate], ended)
         self.log.candidates[candidate] = result
-        if candidate not in self._reported:
+        if candidate not in self._lost:
+            self._open()
             self._loggers.call("candidate", result)
 
 

@@ -69,7 +69,7 @@ class LoggingMixin(BaseEstimator):
         try:
             for index in sorted(log.candidates):
                 logger.candidate(log.candidates[index])
-            if self.refit and hasattr(self, "best_estimator_"):
+            if self.refit and log.status != "failed":
                 logger.best(self.best_estimator_)
         except BaseException:
             with suppress(Exception):

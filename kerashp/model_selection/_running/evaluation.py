@@ -121,7 +121,7 @@ class Evaluation:
         self._preflight = preflight
         self._reporter = reporter
         self._continuation = Continuation(storage, resource)
-        self._lost_fits: list[FitId] = []
+        self._lost: dict[FitId, FitResult] = {}
 
     @property
     def preparation(self) -> Preparation:
@@ -131,7 +131,7 @@ class Evaluation:
     @property
     def lost(self) -> set[int]:
         """The candidates of fits whose workers were killed, which no journal has."""
-        return {candidate for candidate, _ in self._lost_fits}
+        return {candidate for candidate, _ in self._lost}
 
     def results(self, tasks: Sequence[Task]) -> list[FitResult]:
         """The results of the candidates that are finished.
@@ -145,15 +145,16 @@ class Evaluation:
             return []
         self._deadline.check()
         tasks = [replace(task, n_before=len(self.finished)) for task in tasks]
-        for fit in self._lost_fits:  # on which these candidates depend
-            self._storage.keep_result(fit, self._storage.results[fit])
-        self._lost_fits.clear()
+        for fit, result in self._lost.items():  # on which these candidates depend
+            self._storage.keep_result(fit, result)
+        self._lost.clear()
         self._storage.check(tasks, self._resource)
         stacked = {fit for group in (self.plan.groups if self.plan else ()) for fit in group.fits}
         tasks = self._continuation.continued(tasks, stacked)
         if self._reporter is not None:
             self._reporter.expect(tasks)
         self._run_pending(tasks)
+        self._storage.results.update(self._lost)
         finished = dict.fromkeys((task.candidate for task in tasks), True)
         for task in tasks:
             finished[task.candidate] &= task.fit_id in self._storage.results
@@ -282,7 +283,8 @@ class Evaluation:
             for index, outcome in outcomes:
                 group, of_job = jobs[index]
                 if isinstance(outcome, Exception):
-                    self._keep_lost(of_job, outcome)
+                    # They have failed, but are not written unless the search continues.
+                    self._lost |= {task.fit_id: task.failed(outcome) for task in of_job}
                     outcome = GroupOutcome({}, {}, None, {})
                 self.seconds.add(outcome.seconds)
                 if outcome.process != os.getpid():
@@ -302,11 +304,6 @@ class Evaluation:
         if len(outcome.results) == len(tasks) and not self._storage.keeps_finished:
             self._storage.forget_states([task.fit_id for task in tasks])
         bar.advance(sum(task.n_epochs for task in tasks))
-
-    def _keep_lost(self, tasks: Sequence[Task], error: Exception) -> None:
-        """Fits whose workers were killed have failed; they are not written unless the search continues."""
-        self._storage.results.update({task.fit_id: task.failed(error) for task in tasks})
-        self._lost_fits += [task.fit_id for task in tasks]
 
 
 def _with_their_groups(pending: dict[FitId, Task], plan: Plan) -> set[FitId]:
