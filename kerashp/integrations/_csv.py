@@ -61,8 +61,8 @@ class CSVLogger(LoggerOptions):
     ...     table = pd.read_csv(f"{folder}/results.csv")
     >>> table[["candidate", "status", "param_alpha", "mean_test_score"]].round(2)
        candidate    status  param_alpha  mean_test_score
-    0          0  finished          0.5             0.84
-    1          1  finished        100.0             0.80
+    0          0  finished          0.5             0.80
+    1          1  finished        100.0             0.75
     """
 
     _search: SearchDescription | None = None

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -106,7 +106,10 @@ def _findings(name: str, checks: set[str]) -> Iterator[str]:
 
     documented = Validator._load_obj(name)
     for code, text in validate(name)["errors"]:
-        excused = (code == "PR01" and _is_result(documented)) or (code == "PR02" and _is_wrapper(documented))
+        is_interface = Protocol in getattr(documented, "__bases__", ())
+        excused = (code == "PR01" and (is_interface or _is_result(documented))) or (
+            code == "PR02" and _is_wrapper(documented)
+        )
         if code in checks and not excused:
             yield f"{name}: {code} {text}"
 

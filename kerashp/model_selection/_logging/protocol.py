@@ -168,8 +168,8 @@ class SearchLogger(Protocol):
     >>> grid = GridSearchCV(RidgeClassifier(), {"alpha": [0.5, 100.0]}, cv=3, loggers=Printer())
     >>> search = grid.fit(*load_iris(return_X_y=True))
     GridSearchCV of RidgeClassifier
-    {'alpha': 0.5} 0.84
-    {'alpha': 100.0} 0.80
+    {'alpha': 0.5} 0.80
+    {'alpha': 100.0} 0.75
     best: RidgeClassifier(alpha=0.5)
     finished
     """

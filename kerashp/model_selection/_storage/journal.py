@@ -188,7 +188,7 @@ class Journal:
             if not self._records.is_empty():
                 raise self._records.damaged(": it has records, but no record journal")
             record = {"format": _FORMAT, "seed": new_seed()}
-            self._records.put("journal", {"journal": record})
+            self._records.put("journal", {"journal": record, "search_id": uuid4().hex})
         with self._records.understood("journal"):
             number, seed = record["format"], int(record["seed"])
         if number != _FORMAT:
@@ -200,7 +200,7 @@ class Journal:
         return seed
 
     def _recorded_id(self) -> str:
-        """The search's id, which is written if the journal is new, or of a version that wrote none."""
+        """The search's id, which is written here if the journal is of a version that wrote none."""
         record = self._records.get("journal", "search_id")
         if record is None:
             record = uuid4().hex
