@@ -220,7 +220,7 @@ def test_a_file_is_not_long(path: Path) -> None:
             },
         ),
         ("jax", {"_compat/jax.py", "training/_runtime/jax.py"}),
-        ("tensorboard", {"_compat/tensorboard.py"}),
+        ("tensorboard", {"_compat/trackers/tensorboard.py"}),
         ("matplotlib", {"plotting/_matplotlib.py"}),
         ("torch", set()),
     ],

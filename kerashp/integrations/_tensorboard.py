@@ -124,7 +124,7 @@ class TensorBoardLogger(LoggerOptions):
 
     def _new_domains(self, result: CandidateResult, metrics: Sequence[str], now: float) -> dict[str, Domain]:
         """The domains of the hyperparameters, which are written with the first candidate of a search."""
-        from kerashp._compat.tensorboard import experiment, hyperparameter
+        from kerashp._compat.trackers.tensorboard import experiment, hyperparameter
 
         assert self._search is not None
         found = domains(self._search.space, result.plain_params())
@@ -148,7 +148,7 @@ def _run(
     result: CandidateResult, domains: dict[str, Domain], metrics: dict[str, float], ended: float
 ) -> Iterator[Any]:
     """The events of a candidate, whose time is spread over its epochs."""
-    from kerashp._compat.tensorboard import scalar, session_end, session_start
+    from kerashp._compat.trackers.tensorboard import scalar, session_end, session_start
 
     began = ended - result.seconds
     params = {
@@ -171,7 +171,7 @@ def _is_written(folder: Path) -> bool:
 
 def _write(folder: Path, events: Sequence[Any] | Iterator[Any], now: float) -> None:
     """Write a file of events. TensorBoard reads any file with such a name, so that it gets it at the end."""
-    from kerashp._compat.tensorboard import event_file
+    from kerashp._compat.trackers.tensorboard import event_file
 
     unnamed = folder / "unnamed"
     write_bytes(unnamed, event_file(events, now))
