@@ -26,6 +26,7 @@ _MODULES = (
     "diagnostics",
     "estimators",
     "integrations",
+    "layers",
     "model_selection",
     "models",
     "plotting",

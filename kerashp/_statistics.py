@@ -1,4 +1,4 @@
-"""The means and variances with which a Normalization layer standardises a model's inputs."""
+"""The statistics of training rows with which a layer scales a model's inputs."""
 
 from typing import Any, NamedTuple
 
@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerashp._compat.keras import flatten_layers
+from kerashp.layers import RobustScaling
 
 
 class Statistics(NamedTuple):
@@ -32,24 +33,60 @@ class Statistics(NamedTuple):
     variance: np.ndarray
 
 
-def normalization_of(model: Any) -> Any:
-    """The model's Normalization layer whose statistics are weights; None if it has none."""
-    return next(
-        (
-            layer
-            for layer in flatten_layers(model)
-            if type(layer) is keras.layers.Normalization and layer.input_mean is None
-        ),
-        None,
-    )
+class RobustStatistics(NamedTuple):
+    """Medians and factors of a `kerashp.layers.RobustScaling`.
+
+    Parameters
+    ----------
+    median : ndarray of shape (n_features,)
+        The median of each feature.
+    factor : ndarray of shape (n_features,)
+        What its distance from the median is multiplied by; 0 for a constant feature.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.training import RobustStatistics
+    >>> X = np.array([[0.0, 10.0], [2.0, 30.0], [4.0, 50.0]])
+    >>> statistics = RobustStatistics(np.median(X, axis=0), 1 / np.ptp(X, axis=0))
+    >>> statistics.median.tolist(), statistics.factor.tolist()
+    ([2.0, 30.0], [0.25, 0.025])
+    """
+
+    median: np.ndarray
+    factor: np.ndarray
 
 
-def set_statistics(model: Any, statistics: Statistics | None) -> None:
-    """Set the statistics of the model's Normalization layer; None leaves them unchanged."""
-    layer = None if statistics is None else normalization_of(model)
-    if statistics is not None and layer is not None:
-        layer.adapt_mean.assign(statistics.mean)
-        layer.adapt_variance.assign(statistics.variance)
+InputStatistics = Statistics | RobustStatistics
+
+
+def scaling_of(model: Any) -> Any:
+    """The model's first layer that scales by statistics, if they are weights; None if it has none."""
+    return next(filter(_is_scaling, flatten_layers(model)), None)
+
+
+def _is_scaling(layer: Any) -> bool:
+    is_normalization = type(layer) is keras.layers.Normalization and layer.input_mean is None
+    return is_normalization or type(layer) is RobustScaling
+
+
+def statistics_variables(model: Any, statistics: InputStatistics) -> list[tuple[Any, np.ndarray]]:
+    """The variables of the model that hold these statistics, each with its value; none if it has none."""
+    layer = scaling_of(model)
+    if isinstance(statistics, RobustStatistics):
+        variables = [layer.median, layer.factor] if type(layer) is RobustScaling else []
+    else:
+        is_normalization = type(layer) is keras.layers.Normalization
+        variables = [layer.adapt_mean, layer.adapt_variance] if is_normalization else []
+    return list(zip(variables, statistics, strict=False))
+
+
+def set_statistics(model: Any, statistics: InputStatistics | None) -> None:
+    """Set the statistics of the model's scaling layer; None leaves them unchanged."""
+    pairs = [] if statistics is None else statistics_variables(model, statistics)
+    for variable, value in pairs:
+        variable.assign(value)
+    if pairs:
         update_normalization(model)
 
 

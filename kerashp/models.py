@@ -26,6 +26,7 @@ from kerashp._arguments import (
 from kerashp._memory import Footprint
 from kerashp._optimizers import compiled_optimizer, optimizer_slots
 from kerashp._transfer import transfer, unfreeze
+from kerashp.layers._inputs import InputDesign
 
 __all__ = ["build_model", "loss_for", "transfer", "unfreeze"]
 
@@ -140,15 +141,6 @@ class _LayerFactory:
     batch_normalization: bool
     dtype: Any
 
-    def input_layers(self, shape: tuple[int, ...], normalize: Any) -> list[Any]:
-        """The layers before the first Dense layer."""
-        layers = [keras.Input(shape, name="input")]
-        if normalize is not None:
-            layers.append(_normalization(normalize, shape))
-        if len(shape) > 1:
-            layers.append(keras.layers.Flatten(name="flatten", dtype=self.dtype))
-        return layers
-
     def hidden_layers(self, width: int, index: int) -> list[Any]:
         """The layers of a hidden Dense layer, its activation and its dropout."""
         block = (
@@ -200,40 +192,16 @@ class _LayerFactory:
         )
 
 
-def _normalization(normalize: Any, shape: tuple[int, ...]) -> Any:
-    floatx = keras.config.floatx()
-    rows = _CHECK.rows("normalize", normalize, shape, floatx)
-    layer = keras.layers.Normalization(axis=-1, name="normalization", dtype=floatx)
-    layer.build((None, *shape))  # otherwise adapt puts the number of rows into the config
-    with np.errstate(over="ignore", invalid="ignore"):
-        layer.adapt(rows)
-    _set_unit_variance_of_constants(layer, rows)
-    if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
-        expected = f"rows whose variance fits into {floatx} (divide the largest features by a constant)"
-        raise _CHECK.wrong_value("normalize", expected, rows)
-    return layer
-
-
-def _set_unit_variance_of_constants(layer: Any, rows: np.ndarray) -> None:
-    """Give constant features a variance of 1; Keras would divide later values of them by 1e-7."""
-    axes = tuple(range(rows.ndim - 1))
-    low, high = rows.min(axis=axes), rows.max(axis=axes)
-    mean, variance, count = layer.get_weights()
-    layer.set_weights([np.where(low == high, low, mean), np.where(low == high, 1, variance), count])
-    layer.finalize_state()  # the layer computes with copies of its weights
-
-
 @dataclass(frozen=True)
 class NetworkDesign:
     """The checked arguments of `build_model`."""
 
     factory: _LayerFactory
-    shape: tuple[int, ...]
+    inputs: InputDesign
     widths: list[int]  # of the hidden layers
     width_argument: Any
     n_outputs: int
     task: str
-    normalize: Any
     optimizer: Any
     optimizer_options: dict[str, Any]
     metrics: list[Any] | None
@@ -257,6 +225,7 @@ class NetworkDesign:
         activity_l1: float,
         batch_normalization: bool,
         normalize: Any,
+        scaling: str,
         optimizer: Any,
         momentum: float | None,
         beta_1: float | None,
@@ -290,12 +259,11 @@ class NetworkDesign:
         compiled_metrics = metrics_to_compile(_CHECK, metrics, task)
         return cls(
             factory,
-            shape,
+            InputDesign.of(shape, normalize=normalize, scaling=scaling),
             widths,
             n_neurons,
             n_outputs,
             task,
-            normalize,
             optimizer,
             options,
             compiled_metrics,
@@ -325,7 +293,7 @@ class NetworkDesign:
         """The compiled model."""
         optimizer = compiled_optimizer(self.optimizer, self.optimizer_options)
         footprint = Footprint(
-            math.prod(self.shape),
+            math.prod(self.inputs.shape),
             self.n_outputs,
             itemsize=np.dtype(keras.config.floatx()).itemsize,
             copies=lambda: _WEIGHT_AND_GRADIENT + optimizer_slots(optimizer),
@@ -334,7 +302,7 @@ class NetworkDesign:
         widths, n_hidden = enumerate(self.widths), len(self.widths)
         hidden = [layer for index, width in widths for layer in self.factory.hidden_layers(width, index)]
         output = self.factory.output_layer(self.n_outputs, _TASKS[self.task][0], n_hidden)
-        inputs = self.factory.input_layers(self.shape, self.normalize)
+        inputs = self.inputs.layers(self.factory.dtype)
         model = keras.Sequential([*inputs, *hidden, output], name="mlp")
         model.compile(optimizer=optimizer, loss=loss_for(self.task), metrics=self.metrics)
         return model
@@ -358,6 +326,7 @@ def build_model(
     activity_l1: float = 0.0,
     batch_normalization: bool = False,
     normalize: Any = None,
+    scaling: str = "standard",
     optimizer: Any = "sgd",
     momentum: float | None = None,
     beta_1: float | None = None,
@@ -367,9 +336,10 @@ def build_model(
 ) -> Any:
     r"""Build and compile a multilayer perceptron from its hyperparameters.
 
-    The layers are, each only if it is requested: Input, Normalization, Flatten, `n_hidden` times (Dense,
-    BatchNormalization, Activation, Dropout), Dense. The layers, the loss and the optimizer are Keras' own, so
-    the model can be saved and loaded without kerashp.
+    The layers are, each only if it is requested: Input, Normalization or RobustScaling, Flatten,
+    `n_hidden` times (Dense, BatchNormalization, Activation, Dropout), Dense. They, the loss and the optimizer
+    are Keras' own, so the model can be saved and loaded without kerashp, but for those of `kerashp.layers`:
+    import that module before you load a model that contains one.
 
     With $W$ the kernels of all Dense layers, $a$ the outputs of the hidden activations and $B$ the number of
     rows in the batch, the training loss is
@@ -422,9 +392,13 @@ def build_model(
         Whether a BatchNormalization layer comes before each hidden activation; the Dense layer then has no
         bias.
     normalize : array-like of shape (n, *input_shape) or None, default=None
-        The training rows. The inputs become (x - mean) / std, with the mean and the standard deviation of
-        these rows for each index of the last axis. A constant feature is only centred. If std < 1e-7, Keras
-        divides by 1e-7.
+        The training rows, by whose statistics the first layer scales the inputs; None: there is no such
+        layer.
+    scaling : {"standard", "robust"}, default="standard"
+        How `normalize` scales. With "standard", the inputs become (x - mean) / std, with the mean and the
+        standard deviation of the rows for each index of the last axis. A constant feature is only centred. If
+        std < 1e-7, Keras divides by 1e-7. "robust" takes the median and the quartiles instead, and clips
+        smoothly at 3: see `kerashp.layers.RobustScaling` (Holzmüller et al., 2024).
     optimizer : str or keras Optimizer, default="sgd"
         A name in `keras.optimizers` (upper or lower case), or an instance, which is copied and not changed.
     momentum : float in [0, 1) or None, default=None

@@ -23,6 +23,7 @@ _LAYERS = [
     "_archives",
     "_memory",
     "_optimizers",
+    "layers",
     "_statistics",
     "_transfer",
     "schedules",
@@ -135,7 +136,7 @@ def test_dir_lists_the_public_names() -> None:
         "fit",
     }
     modules = {"callbacks", "diagnostics", "estimators", "integrations", "model_selection", "models"}
-    assert modules | {"plotting", "schedules", "spaces", "training"} <= set(dir(kerashp))
+    assert modules | {"layers", "plotting", "schedules", "spaces", "training"} <= set(dir(kerashp))
     for name in kerashp.__all__:
         assert getattr(kerashp, name) is not None
 

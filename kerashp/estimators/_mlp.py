@@ -52,12 +52,16 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
     batch_normalization : bool, default=False
         Whether a `BatchNormalization` layer comes before each hidden activation.
     normalize : bool, default=True
-        Whether the first layer, a `keras.layers.Normalization`, standardises the inputs. Its means and
-        variances are those of the training rows, without the rows held out for validation, weighted by the
-        sample weights but not by class weights. A constant column is only centred. `model_` and saved models
-        take rows that are not standardised. Later calls of `partial_fit`, and of `fit` with `warm_start`,
+        Whether the first layer scales the inputs by statistics of the training rows, without the rows held
+        out for validation, weighted by the sample weights but not by class weights. `model_` and saved
+        models take rows that are not scaled. Later calls of `partial_fit`, and of `fit` with `warm_start`,
         keep the statistics of the first call. With `warm_start_from`, the statistics of the source are used
-        along with its weights; if the source has none, the inputs are not standardised.
+        along with its weights; if the source does not scale, this is refused for "robust", and with
+        "standard" the inputs are not scaled.
+    scaling : {"standard", "robust"}, default="standard"
+        How `normalize` scales: "standard" by means and standard deviations (`keras.layers.Normalization`; a
+        constant column is only centred), "robust" by medians and quartiles, and with a smooth limit of 3
+        (`kerashp.layers.RobustScaling`; a constant column becomes 0), which suits columns with outliers.
     optimizer : str or keras Optimizer, default="adam"
         A name in `keras.optimizers`, or an optimizer, which is copied. `learning_rate` replaces its rate
         unless it is None.
@@ -177,6 +181,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         activity_l1: float = 0.0,
         batch_normalization: bool = False,
         normalize: bool = True,
+        scaling: str = "standard",
         optimizer: Any = "adam",
         momentum: float | None = None,
         beta_1: float | None = None,
@@ -215,6 +220,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
             activity_l1=activity_l1,
             batch_normalization=batch_normalization,
             normalize=normalize,
+            scaling=scaling,
             optimizer=optimizer,
             momentum=momentum,
             beta_1=beta_1,
@@ -282,12 +288,16 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
     batch_normalization : bool, default=False
         Whether a `BatchNormalization` layer comes before each hidden activation.
     normalize : bool, default=True
-        Whether the first layer, a `keras.layers.Normalization`, standardises the inputs. Its means and
-        variances are those of the training rows, without the rows held out for validation, weighted by the
-        sample weights. A constant column is only centred. `model_` and saved models take rows that are not
-        standardised. Later calls of `partial_fit`, and of `fit` with `warm_start`, keep the statistics of the
-        first call. With `warm_start_from`, the statistics of the source are used along with its weights; if
-        the source has none, the inputs are not standardised.
+        Whether the first layer scales the inputs by statistics of the training rows, without the rows held
+        out for validation, weighted by the sample weights. `model_` and saved
+        models take rows that are not scaled. Later calls of `partial_fit`, and of `fit` with `warm_start`,
+        keep the statistics of the first call. With `warm_start_from`, the statistics of the source are used
+        along with its weights; if the source does not scale, this is refused for "robust", and with
+        "standard" the inputs are not scaled.
+    scaling : {"standard", "robust"}, default="standard"
+        How `normalize` scales: "standard" by means and standard deviations (`keras.layers.Normalization`; a
+        constant column is only centred), "robust" by medians and quartiles, and with a smooth limit of 3
+        (`kerashp.layers.RobustScaling`; a constant column becomes 0), which suits columns with outliers.
     normalize_target : bool, default=True
         Whether the network learns standardised targets: each output minus its weighted mean, divided by its
         standard deviation, both over all rows passed to `fit`, including those held out. A constant output is
@@ -412,6 +422,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         activity_l1: float = 0.0,
         batch_normalization: bool = False,
         normalize: bool = True,
+        scaling: str = "standard",
         normalize_target: bool = True,
         optimizer: Any = "adam",
         momentum: float | None = None,
@@ -450,6 +461,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
             activity_l1=activity_l1,
             batch_normalization=batch_normalization,
             normalize=normalize,
+            scaling=scaling,
             optimizer=optimizer,
             momentum=momentum,
             beta_1=beta_1,

@@ -13,12 +13,13 @@ from kerashp._memory import Footprint
 from kerashp._optimizers import optimizer_slots
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.rows import Rows
-from kerashp.estimators._data.standardization import input_statistics
+from kerashp.estimators._data.standardization import INPUT_STATISTICS
 from kerashp.estimators._data.targets import data_arguments
 from kerashp.estimators._parameters.constraints import TRAINING_CONSTRAINTS
 from kerashp.estimators._training.convergence import AUTO
 from kerashp.estimators._training.handover import is_suspending
 from kerashp.estimators._training.prototypes import pending_network
+from kerashp.layers._inputs import SCALINGS
 from kerashp.models import NetworkDesign
 from kerashp.training._members.convergence import Convergence
 
@@ -40,6 +41,7 @@ _NETWORK_CONSTRAINTS: dict[str, Any] = {
     "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     "activity_l1": [Interval(Real, 0, None, closed="left")],
     "batch_normalization": ["boolean"],
+    "scaling": [StrOptions(set(SCALINGS))],
     "optimizer": [str, HasMethods("apply_gradients")],
     "momentum": [Interval(Real, 0, 1, closed="left"), None],
     "beta_1": [Interval(Real, 0, 1, closed="left"), None],
@@ -84,6 +86,7 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
     taper: float
     l2: Any
     normalize: bool
+    scaling: str
     optimizer: Any
     batch_size: Any
     epochs: Any
@@ -147,7 +150,8 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
     def _standardize(self, rows: Rows, all_rows: Rows) -> None:
         # The model, which folds share, gets the statistics when it trains, or those of `warm_start_from`.
         needs_statistics = self.normalize and self.warm_start_from is None
-        self._statistics = input_statistics(rows, self._floatx()) if needs_statistics else None
+        statistics_of = INPUT_STATISTICS[self.scaling]
+        self._statistics = statistics_of(rows, self._floatx()) if needs_statistics else None
 
     def _check_memory(self, X: np.ndarray) -> None:
         """Refuse a network that does not fit in memory before it is built."""

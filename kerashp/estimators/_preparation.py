@@ -32,7 +32,7 @@ from kerashp.estimators._training.convergence import has_early_stopping, resolve
 from kerashp.estimators._training.handover import build_once, fixed_epochs, horizon
 from kerashp.estimators._training.pending import architecture_of, model_of
 from kerashp.estimators._training.warm_start import start_from
-from kerashp.training import Statistics, isolated
+from kerashp.training import InputStatistics, isolated
 
 _MAX_SEED = np.iinfo(np.int32).max
 _VALIDATION_ARGUMENTS = ("validation_steps", "validation_freq")
@@ -53,7 +53,7 @@ class FitPreparation(BaseEstimator):
     """Turns the arguments of `fit` into those of `kerashp.fit`; subclasses say how a model is built."""
 
     _takes_axes: ClassVar[bool] = True  # whether rows may have more than one axis
-    _statistics: Statistics | None = None  # of the inputs, with which a new network standardises them
+    _statistics: InputStatistics | None = None  # of the inputs, with which a new network standardises them
     _dtype_of_X: np.dtype  # of X in `fit`, before it was cast
 
     # Methods of subclasses.

@@ -80,7 +80,7 @@ class _Wrapper(ContinuedFits, RoutedCalls):
             model, width = super()._new_model_and_width(X, seed)
             return network_like(model) or model, width
         design = designed(**self._model_arguments(X))
-        network = pending_network(design, seed) if design.shape == X.shape[1:] else None
+        network = pending_network(design, seed) if design.inputs.shape == X.shape[1:] else None
         if network is None:
             network = design.build()
         self._refuse_unused(architecture_of(network))

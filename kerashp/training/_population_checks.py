@@ -9,7 +9,7 @@ from keras.callbacks import EarlyStopping
 
 from kerashp._arguments import Arguments
 from kerashp._compat.keras import assert_compiled
-from kerashp._statistics import normalization_of
+from kerashp._statistics import RobustStatistics, statistics_variables
 from kerashp.training._keras.modes import Mode
 from kerashp.training._keras.obstacles import of_model
 from kerashp.training._members.member import Member, starting_model
@@ -178,16 +178,18 @@ def _check_statistics(members: Sequence[Member]) -> None:
     for index, member in enumerate(members):
         if member.statistics is None:
             continue
-        layer = normalization_of(starting_model(member))
-        if layer is None:
+        variables = [v for v, _ in statistics_variables(starting_model(member), member.statistics)]
+        names = " and ".join(member.statistics._fields)
+        layer = "RobustScaling" if isinstance(member.statistics, RobustStatistics) else "Normalization"
+        if not variables:
             raise ValueError(
-                f"Population: members[{index}].statistics must be None, since its model has no Normalization "
-                "layer whose mean and variance are weights"
+                f"Population: members[{index}].statistics must be None, since its model has no {layer} layer "
+                f"whose {names} are weights"
             )
-        shape = tuple(layer.adapt_mean.shape)
+        expected = [tuple(variable.shape) for variable in variables]
         shapes = [np.shape(array) for array in member.statistics]
-        if shapes != [shape, shape]:
+        if shapes != expected:
             raise ValueError(
-                f"Population: members[{index}].statistics must be a mean and a variance of shape {shape}, "
-                f"as in its model's Normalization; got {shapes}"
+                f"Population: members[{index}].statistics must be {names} of shape {expected[0]}, "
+                f"as in its model's {layer}; got {shapes}"
             )

@@ -28,9 +28,9 @@ _MODULES += ["kerashp.integrations.keras_tuner"]
 _INTERNAL = re.findall(
     r"\w+",
     """
-    Costs Devices Mode block_size check_fork deepened dense_of device_memory is_only_a_schedule is_rowwise
-    isolated last_hidden_weights measured mode_of n_cores n_devices n_uses obstacle one_warning_a_cause
-    roomier set_statistics weight_shapes without_lambda_warnings without_warnings
+    Costs Devices InputStatistics Mode block_size check_fork deepened dense_of device_memory
+    is_only_a_schedule is_rowwise isolated last_hidden_weights measured mode_of n_cores n_devices n_uses
+    obstacle one_warning_a_cause roomier set_statistics weight_shapes without_lambda_warnings without_warnings
     """,
 )
 # Names of other packages, and attributes, which have no docstring of kerashp's.

@@ -50,6 +50,7 @@ def initial_values(network):
         },
         {"kernel_initializer": "truncated_normal", "activity_l1": 1e-3, "beta_1": 0.7, "normalize": False},
         {"kernel_initializer": "auto", "activation": "tanh", "optimizer": "nadam", "clipnorm": 1.0},
+        {"scaling": "robust", "n_hidden": 2},
     ],
     ids=str,
 )

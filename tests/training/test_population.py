@@ -11,7 +11,7 @@ import pytest
 from keras import layers, ops
 
 from kerashp import build_model, fit
-from kerashp.training import Member, Population, Room, Statistics, graph_shape, isolated
+from kerashp.training import Member, Population, RobustStatistics, Room, Statistics, graph_shape, isolated
 from kerashp.training._keras.identity import identity
 from kerashp.training._keras.numbers import numbers_of
 
@@ -468,9 +468,36 @@ def test_statistics_of_each_members_rows() -> None:
     check(makers, table(), [{"rows": own} for own in rows])
 
 
+def test_robust_statistics_of_each_members_rows_and_widths() -> None:
+    X, _ = table()
+    rows = folds(2)
+    makers = [
+        lambda own=own, width=width: build_model(
+            2, width, 0.02, 6, normalize=X[own] * (1 + own[0]), scaling="robust", batch_normalization=True
+        )
+        for own, width in zip(rows, WIDTHS, strict=True)
+    ]
+    check(makers, table(), [{"rows": own} for own in rows])
+
+
+def test_statistics_of_a_member_replace_those_of_its_model() -> None:
+    X, y = table()
+    model = build_model(1, 8, 0.02, 6, normalize=X, scaling="robust")
+    statistics = RobustStatistics(np.ones(6, "float32"), np.full(6, 2.0, "float32"))
+    population = Population([Member(model, random_state=0), Member(model, statistics=statistics)], X, y)
+    population.train(1)
+    for values, expected in zip(population.write(1).layers[0].get_weights(), statistics, strict=True):
+        np.testing.assert_array_equal(values, expected)
+
+
 def test_statistics_that_a_model_does_not_take() -> None:
     X, y = table()
     statistics = Statistics(np.zeros(3), np.ones(3))
+    robust = build_model(1, 8, 0.02, 6, normalize=X, scaling="robust")
+    with pytest.raises(ValueError, match="no Normalization layer whose mean and variance are weights"):
+        Population([Member(robust, statistics=statistics)], X, y)
+    with pytest.raises(ValueError, match=r"must be median and factor of shape \(6,\), as in its model's Rob"):
+        Population([Member(robust, statistics=RobustStatistics(*statistics))], X, y)
     with pytest.raises(ValueError, match=r"members\[1\].statistics must be None, since its model has no"):
         Population([Member(build_model()), Member(build_model(), statistics=statistics)], X, y)
     normalized = build_model(1, 8, 0.02, 6, normalize=X)

@@ -1,13 +1,15 @@
 """Inputs and targets of mean 0 and standard deviation 1, inside an estimator's model."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from kerashp.estimators._data.rows import Rows
-from kerashp.training import Statistics, isolated
+from kerashp.layers._quantiles import medians_and_factors
+from kerashp.training import InputStatistics, RobustStatistics, Statistics, isolated
 from kerashp.training._runtime.fallbacks import is_new
 
 _ROUNDING = 8  # equal values may differ by this multiple of the float type's precision
@@ -59,6 +61,18 @@ def input_statistics(rows: Rows, floatx: str) -> Statistics:
         )
     _warn_of_small_deviations(deviation)
     return Statistics(mean.astype(floatx), np.square(deviation).astype(floatx))
+
+
+def robust_input_statistics(rows: Rows, floatx: str) -> RobustStatistics:
+    """The statistics with which a RobustScaling layer scales the rows."""
+    return RobustStatistics(*medians_and_factors(rows.X, floatx, rows.sample_weight))
+
+
+# By the estimators' parameter `scaling`.
+INPUT_STATISTICS: dict[str, Callable[[Rows, str], InputStatistics]] = {
+    "standard": input_statistics,
+    "robust": robust_input_statistics,
+}
 
 
 def _warn_of_small_deviations(deviation: np.ndarray) -> None:

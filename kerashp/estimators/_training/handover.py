@@ -18,7 +18,7 @@ import numpy as np
 from kerashp.estimators._data.rows import Rows
 from kerashp.estimators._training.arguments import FitArguments
 from kerashp.estimators._training.pending import architecture_of, model_of
-from kerashp.training import Statistics
+from kerashp.training import InputStatistics
 
 Outputs = Callable[[np.ndarray], np.ndarray]
 
@@ -68,7 +68,7 @@ class Fitting:
     dtype: str | None  # Keras' float type, if the estimator sets it
     state: EstimatorState
     all_rows: Callable[[], Rows]  # the checked rows that were passed to `fit`, as the model takes them
-    statistics: Statistics | None = None  # of the inputs; the network gets them before it trains
+    statistics: InputStatistics | None = None  # of the inputs; the network gets them before it trains
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def _is_describable(design: NetworkDesign) -> bool:
         and isinstance(design.optimizer, str)
         and isinstance(design.factory.activation, FunctionType)
         and not design.metrics
-        and (design.normalize is None or not np.any(design.normalize))
+        and (design.inputs.rows is None or not np.any(design.inputs.rows))
         and (
             initializer is None
             or (
@@ -139,11 +139,10 @@ def _key(design: NetworkDesign) -> Hashable:
     numbers = {path: bool(value) for path, value in _numbers(design).items()}
     others = {name: value for name, value in design.optimizer_options.items() if name not in _LIFTED}
     return (
-        design.shape,
+        design.inputs.kind,
         len(design.widths),
         design.n_outputs,
         design.task,
-        design.normalize is not None,
         design.optimizer,
         tuple(sorted(numbers.items())),
         tuple(sorted((others | {"learning_rate": None}).items(), key=repr)),

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from kerashp._archives import check_archive, load_model, warn_of_vulnerable_keras
-from kerashp._statistics import normalization_of
+from kerashp._statistics import scaling_of
 from kerashp._transfer import transfer, weighted_layers
 from kerashp.estimators._data.standardization import split_target_units
 
@@ -53,9 +53,8 @@ def units_from(model: Any, source: Any) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _without_statistics(model: Any, source_model: Any) -> Any:
-    """The model without its Normalization layer, which then changes nothing, if the source has none."""
-    input_layer = model.layers[0]
-    if type(input_layer) is not keras.layers.Normalization or normalization_of(source_model) is not None:
+    """The model without its Normalization layer, which then changes nothing, if the source does not scale."""
+    if type(model.layers[0]) is not keras.layers.Normalization or scaling_of(source_model) is not None:
         return model
     return keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[1:]])
 

@@ -25,8 +25,8 @@ from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.data_pool import DataPool, RowSubset
 from kerashp.model_selection._planning.preprocessing_cache import PreprocessingCache, use_cache
 from kerashp.training import (
+    InputStatistics,
     Mode,
-    Statistics,
     Variant,
     fit,
     graph_shape,
@@ -66,7 +66,7 @@ class PreparedFit:
     group_key: Hashable  # fits of one key can be members of one population
     mode: Mode  # in which its program is compiled
     seconds: float  # of its preparation
-    statistics: Statistics | None  # of the inputs, where its model standardizes them
+    statistics: InputStatistics | None  # of the inputs, where its model standardizes them
 
     @property
     def network(self) -> Any:

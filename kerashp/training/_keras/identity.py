@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kerashp._compat.keras import compile_config, flatten_layers, producer
-from kerashp.training._keras.layers import is_of_keras, is_plain
+from kerashp.training._keras.layers import is_known, is_known_module, is_plain
 from kerashp.training._keras.numbers import Number, left_out, shared_places
 from kerashp.training._keras.optimizers import (
     excluded_from_weight_decay,
@@ -63,7 +63,7 @@ def config_without_own_code(model: Any) -> dict[str, Any] | None:
         config = config_of(model)
     except (NotImplementedError, OSError, TypeError, ValueError):
         return None
-    return config if _has_only_keras_classes(config) else None
+    return config if _has_only_known_classes(config) else None
 
 
 def config_of(model: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def can_be_made_from_config(model: Any) -> bool:
 def _has_own_code(layer: Any) -> bool:
     """Whether an attribute is a function of the user's, which a config may name like one of Keras'."""
     functions = [value for value in vars(layer).values() if isinstance(value, FunctionType)]
-    return "call" in vars(layer) or not all(map(is_of_keras, functions))
+    return "call" in vars(layer) or not all(map(is_known, functions))
 
 
 def names_by_place(model: Any, layers: Sequence[Any]) -> dict[str, str]:
@@ -125,13 +125,13 @@ def _all_renamed(config: Any, names: dict[str, str]) -> Any:
     return names.get(config, config) if isinstance(config, str) else config
 
 
-def _has_only_keras_classes(config: Any) -> bool:
+def _has_only_known_classes(config: Any) -> bool:
     if isinstance(config, list | tuple):
-        return all(map(_has_only_keras_classes, config))
+        return all(map(_has_only_known_classes, config))
     if not isinstance(config, dict):
         return True
     module = config.get("module", "keras") if "class_name" in config else "keras"
-    return str(module).split(".")[0] == "keras" and all(map(_has_only_keras_classes, config.values()))
+    return is_known_module(str(module)) and all(map(_has_only_known_classes, config.values()))
 
 
 def without_initial_values(config: Any) -> Any:

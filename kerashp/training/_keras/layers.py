@@ -12,6 +12,16 @@ def is_of_keras(item: Any) -> bool:
     return str(getattr(item, "__module__", "")).startswith("keras.")
 
 
+def is_known(item: Any) -> bool:
+    """Whether Keras defines a class or a function, or kerashp does among its layers."""
+    return is_known_module(str(getattr(item, "__module__", "")))
+
+
+def is_known_module(name: str) -> bool:
+    """Whether a module is of Keras, or of kerashp's layers."""
+    return f"{name}.".startswith(("keras.", "kerashp.layers."))
+
+
 def is_plain(model: Any) -> bool:
     """Whether the model is a Sequential or a functional one, not of a class of the user's own."""
     return type(model) is keras.Sequential or (is_of_keras(type(model)) and bool(model.inputs))

@@ -11,6 +11,7 @@ from kerashp._compat.keras import (
     metrics_by_output,
     wrapped_function,
 )
+from kerashp.layers import FRONT_LAYERS
 from kerashp.training._keras.layers import has_batch_statistics, is_of_keras, is_plain, leaf_layers
 
 _FAMILIES = (
@@ -32,6 +33,7 @@ _OTHER_LAYERS = (
     keras.layers.Rescaling,
     keras.layers.RMSNormalization,
     keras.layers.UnitNormalization,
+    *FRONT_LAYERS,
 )
 _WEIGHED = (  # metrics that rows of weight zero do not change
     keras.metrics.AUC,
@@ -59,6 +61,7 @@ _MASK_PASSING = (
     keras.layers.LeakyReLU,
     keras.layers.Normalization,
     keras.layers.ReLU,
+    *FRONT_LAYERS,
 )
 
 
@@ -85,7 +88,7 @@ def _treats_rows_separately(layer: Any) -> bool:
 
 def _computes_by_row(layer: Any) -> bool:
     family = layer_family(layer)
-    is_listed = family is not None and (family in _FAMILIES or type(layer) in _OTHER_LAYERS)
+    is_listed = family in _FAMILIES or type(layer) in _OTHER_LAYERS
     return (
         is_listed
         and type(layer) not in _EXCLUDED_LAYERS

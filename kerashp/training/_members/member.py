@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from keras.callbacks import EarlyStopping
 
-from kerashp._statistics import Statistics
+from kerashp._statistics import InputStatistics
 from kerashp.training._members.rates import Scheduler
 from kerashp.training._members.room import Units, units_of
 from kerashp.training._members.stopping import Watch
@@ -43,8 +43,8 @@ class Member:
     paused : Paused, default=None
         Where an earlier training of this member ended (`Population.paused`), to go on from there: its model
         is made as it was then, and its weights, epochs and order of the rows replace the model's.
-    statistics : Statistics, default=None
-        Means and variances of the inputs, in place of those of the model's Normalization: each fold of one
+    statistics : Statistics or RobustStatistics, default=None
+        Statistics of the inputs, in place of those of the model's scaling layer: each fold of one
         model may have different ones.
     variant : Variant, default=None
         Widths, numbers and initial values of a network that is not built, in place of those of `model`.
@@ -73,7 +73,7 @@ class Member:
     start: Any = None
     schedule: Scheduler | None = None
     paused: "Paused | None" = None
-    statistics: Statistics | None = None
+    statistics: InputStatistics | None = None
     variant: Variant | None = None
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerashp._compat.keras import calls_of, flatten_layers
+from kerashp.layers import FRONT_LAYERS
 from kerashp.training._keras.identity import can_be_made_from_config
 from kerashp.training._keras.optimizers import ignores_padding
 from kerashp.training._members.room import Room, dense_of
@@ -26,8 +27,10 @@ PADDED = (
     keras.layers.InputLayer,
     keras.layers.LayerNormalization,
     keras.layers.Normalization,
+    *FRONT_LAYERS,
 )
 _NORMALIZING = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
+_BEFORE_DENSE = (keras.layers.Normalization, *FRONT_LAYERS)  # where no units can be missing
 _FILLS = (0.0, -1e9)  # inputs of an activation that may stand in place of missing units
 
 Axes = tuple[int | None, ...]  # for each axis the index of a mask, or None where no unit is left out
@@ -284,7 +287,7 @@ def _can_be_padded(model: Any, layers: Sequence[Any]) -> bool:
         len(set(map(id, layers))) == len(layers)
         and all(type(layer) in PADDED for layer in layers)
         and all(map(_layer_can_be_padded, layers))
-        and not any(type(layer) is keras.layers.Normalization for layer in layers[_first_dense(layers) :])
+        and not any(type(layer) in _BEFORE_DENSE for layer in layers[_first_dense(layers) :])
         and ignores_padding(model.optimizer)
     )
 

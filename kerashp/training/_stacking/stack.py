@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from kerashp._compat.keras import flatten_layers
-from kerashp._statistics import Statistics, normalization_of, update_normalization
+from kerashp._statistics import InputStatistics, statistics_variables, update_normalization
 from kerashp.training._keras.layers import dropouts_of
 from kerashp.training._keras.numbers import Number, numbers_of
 from kerashp.training._members.room import Room, units_of
@@ -38,8 +38,8 @@ class Stack:
         A batch of (x, y, sample_weight), to build the metrics and the optimizer if they are not built.
     room : Room, default=None
         The widths of the template; those of the deepest and, in each layer, widest model if None.
-    statistics : list of Statistics or None, default=None
-        Statistics in place of those of the models' Normalization.
+    statistics : list of Statistics, RobustStatistics or None, default=None
+        Statistics in place of those of the models' scaling layers.
     variants : list of Variant or None, default=None
         Networks that differ from the models.
 
@@ -56,7 +56,7 @@ class Stack:
         starts: Sequence[Any] | None = None,
         values: Sequence[Values | None] | None = None,
         room: Room | None = None,
-        statistics: Sequence[Statistics | None] | None = None,
+        statistics: Sequence[InputStatistics | None] | None = None,
         variants: Sequence[Variant | None] | None = None,
     ):
         room = Room.of([units_of(model) for model in models], len(models)) if room is None else room
@@ -126,11 +126,7 @@ class Stack:
             replacements |= {id(v): array for group in pairs for v, array in zip(*group, strict=True)}
         statistics = self._statistics[member]
         if statistics is not None:
-            layer = normalization_of(start)
-            replacements |= {
-                id(layer.adapt_mean): statistics.mean,
-                id(layer.adapt_variance): statistics.variance,
-            }
+            replacements |= {id(v): array for v, array in statistics_variables(start, statistics)}
 
         def value(variable: Any) -> np.ndarray:
             source, masks = mapping.get(id(variable)), self._masks(member, variable)

@@ -45,10 +45,10 @@ def graph_shape(model: Any) -> str | None:
     """A text that is equal for models that can be trained together, by `Population`.
 
     It contains no numbers, zero or not, and no hidden widths where these can be padded: where the layers are
-    Dense, Activation, Dropout, BatchNormalization, LayerNormalization, Normalization and Flatten, and
-    activations, penalties, constraints and the optimizer have the same values with zeros added. Nor does it
-    contain how many hidden layers a Sequential has, from one up, where all from one on to the last are alike
-    but for numbers and widths.
+    Dense, Activation, Dropout, BatchNormalization, LayerNormalization, Normalization, Flatten and those of
+    `kerashp.layers`, and activations, penalties, constraints and the optimizer have the same values with
+    zeros added. Nor does it contain how many hidden layers a Sequential has, from one up, where all from one
+    on to the last are alike but for numbers and widths.
 
     Parameters
     ----------

@@ -1,0 +1,82 @@
+"""The layers of `build_model` before the first Dense layer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerashp._arguments import Arguments
+from kerashp.layers._robust_scaling import RobustScaling
+
+_CHECK = Arguments("build_model")
+
+SCALINGS = ("standard", "robust")
+
+
+@dataclass(frozen=True)
+class InputDesign:
+    """What happens to the inputs of a network before its first Dense layer.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The shape of a sample.
+    rows : array-like of shape (n, *shape) or None
+        The rows whose statistics scale the inputs; None: they are not scaled.
+    scaling : {"standard", "robust"}
+        By which statistics.
+    """
+
+    shape: tuple[int, ...]
+    rows: Any
+    scaling: str
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], *, normalize: Any, scaling: Any) -> "InputDesign":
+        """Check the arguments of `build_model`."""
+        return cls(shape, normalize, _CHECK.choice("scaling", scaling, SCALINGS))
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What designs of networks of one graph shape have in common."""
+        return self.shape, self.rows is not None and self.scaling
+
+    def layers(self, dtype: Any) -> list[Any]:
+        """New layers; those that compute with weights have this dtype."""
+        layers = [keras.Input(self.shape, name="input")]
+        if self.rows is not None:
+            layers.append(self._scaling_layer())
+        if len(self.shape) > 1:
+            layers.append(keras.layers.Flatten(name="flatten", dtype=dtype))
+        return layers
+
+    def _scaling_layer(self) -> Any:
+        floatx = keras.config.floatx()
+        rows = _CHECK.rows("normalize", self.rows, self.shape, floatx)
+        if self.scaling == "standard":
+            return _normalization(rows, self.shape, floatx)
+        layer = RobustScaling(name="robust_scaling", dtype=floatx)
+        layer.adapt(rows)
+        return layer
+
+
+def _normalization(rows: np.ndarray, shape: tuple[int, ...], floatx: str) -> Any:
+    layer = keras.layers.Normalization(axis=-1, name="normalization", dtype=floatx)
+    layer.build((None, *shape))  # otherwise adapt puts the number of rows into the config
+    with np.errstate(over="ignore", invalid="ignore"):
+        layer.adapt(rows)
+    _set_unit_variance_of_constants(layer, rows)
+    if not all(np.isfinite(weight).all() for weight in layer.get_weights()):
+        expected = f"rows whose variance fits into {floatx} (divide the largest features by a constant)"
+        raise _CHECK.wrong_value("normalize", expected, rows)
+    return layer
+
+
+def _set_unit_variance_of_constants(layer: Any, rows: np.ndarray) -> None:
+    """Give constant features a variance of 1; Keras would divide later values of them by 1e-7."""
+    axes = tuple(range(rows.ndim - 1))
+    low, high = rows.min(axis=axes), rows.max(axis=axes)
+    mean, variance, count = layer.get_weights()
+    layer.set_weights([np.where(low == high, low, mean), np.where(low == high, 1, variance), count])
+    layer.finalize_state()  # the layer computes with copies of its weights
