@@ -16,6 +16,10 @@ os.environ.setdefault(
 )
 # The user's own cache of programs must not matter.
 os.environ["KERASHP_CACHE"] = "off"
+# No test uses a network.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["WANDB_MODE"] = "offline"
+os.environ["WANDB_ERROR_REPORTING"] = "false"
 
 collect_ignore = [
     f"kerashp/{folder}/{backend}.py"

@@ -223,6 +223,8 @@ def test_a_file_is_not_long(path: Path) -> None:
         ("jax", {"_compat/jax.py", "training/_runtime/jax.py"}),
         ("tensorboard", {"_compat/trackers/tensorboard.py"}),
         ("matplotlib", {"plotting/_matplotlib.py"}),
+        ("mlflow", {"integrations/_mlflow.py"}),
+        ("wandb", {"_compat/trackers/wandb.py"}),
         ("torch", set()),
     ],
 )

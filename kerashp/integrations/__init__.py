@@ -10,7 +10,9 @@ from kerashp import _loading  # noqa: F401  # before Keras
 
 if TYPE_CHECKING:
     from kerashp.integrations._csv import CSVLogger
+    from kerashp.integrations._mlflow import MLflowLogger
     from kerashp.integrations._tensorboard import TensorBoardLogger
+    from kerashp.integrations._wandb import WandbLogger
     from kerashp.model_selection._logging.protocol import (
         CandidateResult,
         LoggerWarning,
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 _PROTOCOL = "kerashp.model_selection._logging.protocol"
 _HOMES = {
     "CSVLogger": "kerashp.integrations._csv",
+    "MLflowLogger": "kerashp.integrations._mlflow",
     "TensorBoardLogger": "kerashp.integrations._tensorboard",
+    "WandbLogger": "kerashp.integrations._wandb",
     "CandidateResult": _PROTOCOL,
     "LoggerWarning": _PROTOCOL,
     "SearchDescription": _PROTOCOL,
@@ -32,9 +36,11 @@ __all__ = [
     "CSVLogger",
     "CandidateResult",
     "LoggerWarning",
+    "MLflowLogger",
     "SearchDescription",
     "SearchLogger",
     "TensorBoardLogger",
+    "WandbLogger",
 ]
 
 

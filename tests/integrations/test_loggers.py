@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -30,7 +31,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 from tensorboard.util.tensor_util import make_ndarray
 
 from kerashp import KerasMLPRegressor, integrations
-from kerashp.integrations import CSVLogger, SearchLogger, TensorBoardLogger
+from kerashp.integrations import CSVLogger, MLflowLogger, SearchLogger, TensorBoardLogger, WandbLogger
 from kerashp.integrations._domains import domains
 from kerashp.model_selection import GridSearchCV, RandomizedSearchCV
 
@@ -119,15 +120,74 @@ def read_tensorboard(folder: Path) -> list[Logged]:
     return logged
 
 
-TRACKERS = {
-    "CSVLogger": Tracker(lambda folder: CSVLogger(folder / "results.csv"), read_csv),
-    "TensorBoardLogger": Tracker(TensorBoardLogger, read_tensorboard),
-}
+def read_mlflow(folder: Path) -> list[Logged]:
+    from mlflow import MlflowClient
+
+    return [
+        Logged(
+            int(run.data.tags["kerashp.candidate"]),
+            int(run.data.params["number"]),
+            known(run.data.metrics["mean_test_score"]),
+            "failed" if run.info.status == "FAILED" else run.info.status.lower(),
+        )
+        for run in MlflowClient(store_in(folder)).search_runs(["0"])
+        if "kerashp.candidate" in run.data.tags
+    ]
 
 
-@pytest.fixture(params=TRACKERS)
+def store_in(folder: Path) -> str:
+    return f"sqlite:///{folder}/runs.db"
+
+
+def known(score: Any) -> float | None:
+    return None if score is None or np.isnan(score) else score
+
+
+@pytest.fixture
+def csv_tracker() -> Tracker:
+    return Tracker(lambda folder: CSVLogger(folder / "results.csv"), read_csv)
+
+
+@pytest.fixture
+def tensorboard_tracker() -> Tracker:
+    return Tracker(TensorBoardLogger, read_tensorboard)
+
+
+@pytest.fixture
+def mlflow_tracker(mlflow_uri: str) -> Tracker:
+    def make(folder: Path) -> MLflowLogger:
+        folder.mkdir(exist_ok=True)
+        if not (folder / "runs.db").exists():  # creating its tables takes seconds
+            shutil.copy(mlflow_uri.removeprefix("sqlite:///"), folder / "runs.db")
+        return MLflowLogger(store_in(folder))
+
+    return Tracker(make, read_mlflow)
+
+
+@pytest.fixture
+def wandb_tracker(read_wandb: Callable[[Path], list[Any]]) -> Tracker:
+    def make(folder: Path) -> WandbLogger:
+        folder.mkdir(exist_ok=True)
+        return WandbLogger("project", "offline", folder=folder)
+
+    def read(folder: Path) -> list[Logged]:
+        return [
+            Logged(
+                int(run.name.removeprefix("candidate ")),
+                run.config["number"],
+                known(run.summary["mean_test_score"]),
+                run.summary["status"],
+            )
+            for run in read_wandb(folder)
+            if run.job_type == "candidate"
+        ]
+
+    return Tracker(make, read)
+
+
+@pytest.fixture(params=["csv", "tensorboard", "mlflow", "wandb"])
 def tracker(request: pytest.FixtureRequest) -> Tracker:
-    return TRACKERS[request.param]
+    return request.getfixturevalue(f"{request.param}_tracker")
 
 
 def grid(loggers: Any = None, **options: Any) -> GridSearchCV:
