@@ -9,8 +9,8 @@ from typing import Any, Self
 import keras
 
 from kerashp._arguments import quoted
-from kerashp._compat.keras_tuner import keras_tuner
-from kerashp._compat.keras_tuner_oracles import has_hyperparameter
+from kerashp._compat.tuners.keras_tuner import keras_tuner
+from kerashp._compat.tuners.keras_tuner_oracles import has_hyperparameter
 from kerashp.spaces import from_hyperparameters
 from kerashp.training import isolated
 

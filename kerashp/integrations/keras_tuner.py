@@ -7,7 +7,7 @@ import inspect
 from typing import Any
 
 from kerashp._arguments import quoted
-from kerashp._compat.keras_tuner import keras_tuner
+from kerashp._compat.tuners.keras_tuner import keras_tuner
 from kerashp.estimators import KerasMLPClassifier, KerasMLPRegressor
 from kerashp.integrations._build_function import BuildFunction, from_build
 from kerashp.models import build_model

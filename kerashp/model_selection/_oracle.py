@@ -2,27 +2,17 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_random_state
 
-from kerashp._compat.sklearn import BaseSearchCV, HasMethods, Interval, StrOptions, is_scorer, row_count
-from kerashp.estimators._base import BaseKerasEstimator
-from kerashp.estimators._nesting import innermost, parameter_path
-from kerashp.estimators._training.convergence import epochs_of
-from kerashp.model_selection._base import (
-    CONSTRAINTS,
-    PopulationSearchMixin,
-    check_single_score,
-    single_score,
-)
-from kerashp.model_selection._fits.result import FitResult, Scores
+from kerashp._compat.sklearn import BaseSearchCV, HasMethods, Interval, StrOptions
+from kerashp.model_selection._base import CONSTRAINTS, check_single_score, single_score
+from kerashp.model_selection._batch_search import BatchSearchMixin
 from kerashp.model_selection._fits.task import Resource
-from kerashp.model_selection._oracle_adapter import (
+from kerashp.model_selection._oracles.adapter import (
     NAMES,
     OracleAdapter,
     Proposal,
@@ -35,7 +25,7 @@ from kerashp.model_selection._search_state import RunningSearch
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 
-class OracleSearchCV(PopulationSearchMixin):
+class OracleSearchCV(BatchSearchMixin):
     """An oracle of keras-tuner proposes candidates; `batch` of them at a time train together, on all folds.
 
     The oracle gets the mean test scores, from which it proposes the next candidates. A candidate that failed
@@ -169,7 +159,7 @@ class OracleSearchCV(PopulationSearchMixin):
         "random_state": ["random_state"],
     }
 
-    _widths_vary = True
+    _decides_epochs, _without_epochs = "hyperband", "use another oracle"
 
     def __init__(
         self,
@@ -221,20 +211,8 @@ class OracleSearchCV(PopulationSearchMixin):
     def _resource(self, X: Any, params: dict[str, Any]) -> Resource | None:
         if self.oracle != "hyperband" and not hasattr(self.oracle, "hyperband_iterations"):
             return None
-        forbidden = [name for name in params if name.rpartition("__")[2] == "epochs"]
-        if forbidden:
-            raise ValueError(
-                f"OracleSearchCV.fit got {forbidden[0]}={params[forbidden[0]]!r}, but hyperband decides for "
-                "how many epochs to train. Set the estimator's epochs to the most that a candidate may get"
-            )
-        estimator = innermost(self.estimator)
-        if not isinstance(estimator, BaseKerasEstimator):
-            return None
-        most = getattr(self.oracle, "max_epochs", None) or epochs_of(estimator, row_count(X))
-        return Resource(parameter_path(self.estimator, "epochs"), most, narrows=False)
-
-    def _sklearn_space(self) -> Any:
-        return self.space  # the oracle takes it as it is
+        most = getattr(self.oracle, "max_epochs", None)
+        return self._epochs_resource(X, params, narrows=False, most=most)
 
     def _search(self, run: RunningSearch, evaluate_candidates: Callable[..., Any], callback_ctx: Any) -> None:
         check_single_score(self)
@@ -259,18 +237,14 @@ class OracleSearchCV(PopulationSearchMixin):
             positions |= {
                 proposal.trial_id: index for index, proposal in enumerate(proposals, len(positions))
             }
-            candidates = [self._candidate(proposal) for proposal in proposals]
+            candidates = [self._with_epochs(proposal.params, proposal.epochs) for proposal in proposals]
             results = evaluate_candidates(candidates, more_results=_columns(proposals, batch, positions))
             scores = single_score(self, results)["mean_test_score"]
             if len(scores) < len(positions):  # the search has been stopped
                 return
             adapter.report(proposals, scores[-len(proposals) :].tolist())
             batch += 1
-        if run.example_scores is None or not np.isfinite(scores).any():
-            raise ValueError(
-                f"OracleSearchCV: all {len(positions)} candidates failed. The warnings before this error say "
-                "why; error_score='raise' raises the first error"
-            )
+        self._check_some_scored(run, scores, len(positions))
         if adapter.max_epochs:
             self._warn_of_few_epochs(adapter, max(results.get("n_resources", [0])))
 
@@ -314,63 +288,6 @@ class OracleSearchCV(PopulationSearchMixin):
                 "max_trials"
             )
         return oracle
-
-    def _max_epochs(self, resource: Resource | None) -> int:
-        epochs = self.estimator.get_params()[self._epochs_name()] if resource is None else resource.most
-        if epochs < 2:
-            raise ValueError(
-                "OracleSearchCV: hyperband trains candidates for fractions of the estimator's epochs, which "
-                f"must be at least 2; got epochs={epochs}. Set them to the most that a candidate may get"
-            )
-        return int(epochs)
-
-    def _candidate(self, proposal: Proposal) -> dict[str, Any]:
-        if proposal.epochs is None:
-            return proposal.params
-        name = self._epochs_name()
-        if name in proposal.params:
-            raise ValueError(f"OracleSearchCV: hyperband decides {name!r}; remove it from space")
-        return {**proposal.params, name: proposal.epochs}
-
-    def _epochs_name(self) -> str:
-        """The estimator's parameter that says for how long to train."""
-        name = parameter_path(self.estimator, "epochs")
-        if name not in self.estimator.get_params():
-            raise ValueError(
-                f"OracleSearchCV: hyperband decides for how many epochs to train, but {self.estimator!r} has "
-                f"no parameter {name!r}; use another oracle"
-            )
-        return name
-
-    def _reported(self, run: RunningSearch, results: list[FitResult]) -> list[FitResult]:
-        """Let the search continue if all of a batch failed, for which scikit-learn would end it."""
-        results = super()._reported(run, results)
-        scores = [result.test_scores for result in results if result.fit_error is None]
-        run.example_scores = scores[0] if scores else run.example_scores
-        is_function = callable(self.scoring) and not is_scorer(self.scoring)
-        if scores or (run.example_scores is None and is_function):  # how many scores it returns is not known
-            return results
-        reason = str(results[-1].fit_error).strip().splitlines()[-1]
-        warnings.warn(
-            f"All {len(results)} fits of a batch failed. The last error was: {reason}",
-            FitFailedWarning,
-            stacklevel=2,
-        )
-        error_scores = _error_scores(run.example_scores, self.error_score)
-        return [_with_scores(result, error_scores) for result in results]
-
-
-def _error_scores(example: Scores | None, error_score: Any) -> dict[str, Any] | None:
-    """`error_score` for each of several scores; None for a single score, which scikit-learn fills in."""
-    return dict.fromkeys(example, error_score) if isinstance(example, dict) else None
-
-
-def _with_scores(result: FitResult, scores: dict[str, Any] | None) -> FitResult:
-    """The result of a failed fit as one of a fit that did not fail, with these scores."""
-    if scores is None:
-        return replace(result, fit_error=None)
-    train_scores = None if result.train_scores is None else scores
-    return replace(result, fit_error=None, test_scores=scores, train_scores=train_scores)
 
 
 def _columns(proposals: list[Proposal], batch: int, positions: Mapping[str, int]) -> dict[str, list[Any]]:

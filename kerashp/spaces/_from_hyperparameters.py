@@ -210,7 +210,7 @@ def within_ranges(hp: Any) -> dict[str, Any]:
 
 def _position_values(caller: str, hp: Any, space: Any) -> dict[str, list[Any]]:
     """The list of values for each hyperparameter whose own values are positions."""
-    from kerashp._compat.keras_tuner import keras_tuner
+    from kerashp._compat.tuners.keras_tuner import keras_tuner
 
     if not isinstance(hp, keras_tuner.HyperParameters):
         raise TypeError(f"{caller}: hp must be a keras_tuner.HyperParameters, got {hp!r}")

@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from kerashp._compat.keras_tuner import keras_tuner
+from kerashp._compat.tuners.keras_tuner import keras_tuner
 
 
 class SpaceHyperParameters(keras_tuner.HyperParameters):

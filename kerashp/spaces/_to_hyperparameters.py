@@ -1,19 +1,19 @@
 """Converts a search space to keras-tuner's hyperparameters. keras-tuner is imported on first use."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import singledispatch
 from typing import Any
 
 import numpy as np
 
 from kerashp.spaces._checks import is_hyperparameters
+from kerashp.spaces._conversion import Conversion, Space
 from kerashp.spaces._distributions import int_loguniform, one_minus_loguniform
-from kerashp.spaces._hyperparameter_names import ONE_MINUS, POSITION, RESERVED, SELECTOR
+from kerashp.spaces._hyperparameter_names import ONE_MINUS, POSITION, SELECTOR
 
+_CONVERSION = Conversion("to_hyperparameters")
 _CHOICE_TYPES = (bool, int, float, str)  # a Choice holds values of one of them
-
-Space = Mapping[str, Any]
 
 
 def to_hyperparameters(space: Space | Iterable[Space]) -> Any:
@@ -73,7 +73,7 @@ def to_hyperparameters(space: Space | Iterable[Space]) -> Any:
     if isinstance(space, Mapping):
         _add_parameters(space, hp)
         return hp
-    spaces = _checked_spaces(space)
+    spaces = _CONVERSION.spaces(space)
     hp.Choice(SELECTOR, list(range(len(spaces))), ordered=False)
     for index, subspace in enumerate(spaces):
         # The scopes also make the names differ: keras-tuner's grid cannot distinguish two equal names.
@@ -82,66 +82,20 @@ def to_hyperparameters(space: Space | Iterable[Space]) -> Any:
     return hp
 
 
-def _checked_spaces(space: Any) -> list[Space]:
-    spaces = list(space) if isinstance(space, list | tuple) else []
-    if not spaces or not all(isinstance(subspace, Mapping) for subspace in spaces):
-        raise TypeError(
-            "to_hyperparameters: space must be a dict from names to distributions or lists, or a list of such"
-            f" dicts; got {space!r}"
-        )
-    return spaces
-
-
 def _add_parameters(space: Space, hp: Any) -> None:
     for name, values in space.items():
-        if not isinstance(name, str):
-            raise TypeError(f"to_hyperparameters: a parameter's name must be a str, got {name!r}")
-        if name.startswith(RESERVED):
-            raise ValueError(
-                f"to_hyperparameters: rename parameter {name!r}; the prefixes {RESERVED} are reserved"
-            )
+        _CONVERSION.check_name(name)
         _add(values, name, hp)
 
 
 @singledispatch
 def _add(dist: Any, name: str, hp: Any) -> None:
     """Add a parameter that has one of SciPy's frozen distributions; the other kinds are registered below."""
-    kind = getattr(getattr(dist, "dist", None), "name", None)
-    if kind not in _SCIPY_ADDERS:
-        raise _unsupported(name, repr(dist) if kind is None else f"SciPy's {kind}")
-    low, high = dist.support()
-    if np.ndim(low) or np.ndim(high) or not low <= high or (kind != "randint" and low == high):
-        raise ValueError(
-            f"to_hyperparameters: parameter {name!r} must have a range of numbers low < high, got"
-            f" {kind} on [{low}, {high}]; pass a list of one value for a constant"
-        )
-    _SCIPY_ADDERS[kind](dist, name, hp)
-
-
-def _add_loguniform(dist: Any, name: str, hp: Any) -> None:
-    low, high = map(float, dist.support())
-    if not math.isclose(dist.median(), math.sqrt(low) * math.sqrt(high), rel_tol=1e-6):
-        raise ValueError(
-            f"to_hyperparameters: parameter {name!r} is a loguniform shifted by loc, which"
-            " keras-tuner does not have; pass loguniform(low, high)"
-        )
-    hp.Float(name, low, high, sampling="log")
-
-
-def _add_uniform(dist: Any, name: str, hp: Any) -> None:
-    hp.Float(name, *map(float, dist.support()))
-
-
-def _add_randint(dist: Any, name: str, hp: Any) -> None:
-    hp.Int(name, *map(int, dist.support()))
-
-
-_SCIPY_ADDERS: dict[str, Callable[[Any, str, Any], None]] = {
-    "loguniform": _add_loguniform,
-    "reciprocal": _add_loguniform,
-    "uniform": _add_uniform,
-    "randint": _add_randint,
-}
+    support = _CONVERSION.range_of(dist, name)
+    if support.scale == "integers":
+        hp.Int(name, int(support.low), int(support.high))
+    else:
+        hp.Float(name, support.low, support.high, sampling=support.scale)
 
 
 @_add.register
@@ -156,11 +110,7 @@ def _(dist: one_minus_loguniform, name: str, hp: Any) -> None:
 
 @_add.register
 def _(values: list | tuple | range | np.ndarray, name: str, hp: Any) -> None:
-    if isinstance(values, np.ndarray) and values.ndim != 1:
-        raise _unsupported(name, f"an array of shape {values.shape}")
-    choices = [value.item() if isinstance(value, np.generic) else value for value in values]
-    if not choices:
-        raise ValueError(f"to_hyperparameters: the list of parameter {name!r} is empty; give it a value")
+    choices = _CONVERSION.choices(values, name)
     if not _fit_into_choice(choices):
         hp.Choice(POSITION + name, list(range(len(choices))), ordered=False)
         hp.choices[hp.space[-1].name] = choices
@@ -179,10 +129,3 @@ def _fit_into_choice(choices: list[Any]) -> bool:
         return False
     finite = kinds != {float} or all(map(math.isfinite, choices))
     return finite and len(set(choices)) == len(choices)
-
-
-def _unsupported(name: str, received: str) -> TypeError:
-    return TypeError(
-        f"to_hyperparameters: cannot translate parameter {name!r}, got {received}; supported are SciPy's"
-        " loguniform, uniform and randint, int_loguniform, one_minus_loguniform and one-dimensional lists"
-    )

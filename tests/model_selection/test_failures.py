@@ -16,7 +16,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
-from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, OracleSearchCV, RandomizedSearchCV
+from kerashp.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    OptunaSearchCV,
+    OracleSearchCV,
+    RandomizedSearchCV,
+)
 from kerashp.model_selection._fits.failures import reported, shortened
 from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.scorers import recording
@@ -47,7 +53,7 @@ def damaged(array: np.ndarray, value: float) -> np.ndarray:
 
 @pytest.mark.usefixtures("untrained")
 @pytest.mark.parametrize(("value", "words"), [(np.nan, "NaN"), (np.inf, "infinity")])
-@pytest.mark.parametrize("kind", [GridSearchCV, HalvingGridSearchCV, OracleSearchCV])
+@pytest.mark.parametrize("kind", [GridSearchCV, HalvingGridSearchCV, OptunaSearchCV, OracleSearchCV])
 def test_rows_that_are_not_finite_are_refused_before_anything_trains(iris, kind: Any, value, words) -> None:
     X, y = iris
     search = kind(MLP, RATES, cv=3)
@@ -93,7 +99,7 @@ def test_rows_that_no_split_uses_may_be_anything_where_nothing_is_refitted(iris)
 
 
 @pytest.mark.usefixtures("untrained")
-@pytest.mark.parametrize("kind", [GridSearchCV, HalvingGridSearchCV, OracleSearchCV])
+@pytest.mark.parametrize("kind", [GridSearchCV, HalvingGridSearchCV, OptunaSearchCV, OracleSearchCV])
 @pytest.mark.parametrize("error_score", [np.nan, 0.0, "raise"])
 def test_a_scorer_that_fails_is_refused_before_anything_trains(iris, kind: Any, error_score: Any) -> None:
     names = np.array(["a", "b"])[1 * (iris[1] > 0)]

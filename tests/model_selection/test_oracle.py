@@ -24,7 +24,8 @@ from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasMLPRegressor
 from kerashp.model_selection import OracleSearchCV
-from kerashp.model_selection._oracle_adapter import FastGaussianProcess, OracleAdapter, new_oracle
+from kerashp.model_selection._oracles.adapter import OracleAdapter, new_oracle
+from kerashp.model_selection._oracles.gaussian_process import FastGaussianProcess
 from kerashp.spaces import one_minus_loguniform, to_hyperparameters
 
 pytestmark = pytest.mark.slow

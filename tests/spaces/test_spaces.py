@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 import kerashp.spaces
 from kerashp import build_model
 from kerashp._optimizers import known_optimizers
-from kerashp.model_selection import CoarseToFineSearchCV, OracleSearchCV
+from kerashp.model_selection import CoarseToFineSearchCV, OptunaSearchCV, OracleSearchCV
 from kerashp.spaces import int_loguniform, one_minus_loguniform, recommended_space, zoom
 
 OURS = [int_loguniform(10, 1000), one_minus_loguniform(0.9, 0.999)]
@@ -385,6 +385,7 @@ class Smooth(BaseEstimator):
         partial(CoarseToFineSearchCV, n_iter=8, n_rounds=2),
         partial(OracleSearchCV, n_trials=6, oracle="random"),
         partial(OracleSearchCV, n_trials=6, oracle="bayesian"),
+        partial(OptunaSearchCV, n_trials=6),
         partial(RandomizedSearchCV, n_iter=6),
     ],
 )

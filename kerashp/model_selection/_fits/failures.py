@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import sklearn
 from sklearn.exceptions import FitFailedWarning
 
-from kerashp.model_selection._fits.result import FitResult
+from kerashp.model_selection._fits.result import FitResult, Scores
 
 _INTERNAL = (str(Path(__file__).parents[2]), str(Path(sklearn.__file__).parent))  # not written by the user
 _FRAME = re.compile(r'^  File "(.+)", line \d+.*\n(?:    .*\n)*', re.MULTILINE)
@@ -43,6 +44,18 @@ def reported(results: Sequence[FitResult], error_score: object) -> list[FitResul
         replace(result, score_errors=(), fit_error=result.fit_error and errors[result.fit_error])
         for result in results
     ]
+
+
+def as_scored(result: FitResult, example: Scores | None, error_score: Any) -> FitResult:
+    """The result of a failed fit as one of a fit that did not fail, with `error_score` for each score.
+
+    `example` are the scores of another fit; scikit-learn itself fills in a single score.
+    """
+    if not isinstance(example, dict):
+        return replace(result, fit_error=None)
+    scores = dict.fromkeys(example, error_score)
+    train_scores = None if result.train_scores is None else scores
+    return replace(result, fit_error=None, test_scores=scores, train_scores=train_scores)
 
 
 def _by_cause(texts: Iterable[str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ import joblib
 import keras
 import ml_dtypes
 import numpy as np
+import optuna
 import pytest
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator
@@ -31,6 +32,7 @@ from kerashp.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
     JournalError,
+    OptunaSearchCV,
     OracleSearchCV,
     RandomizedSearchCV,
 )
@@ -779,6 +781,19 @@ SEARCHES: dict[str, Callable[..., Any]] = {
     ),
     "hyperband": lambda journal: OracleSearchCV(
         small(), RATES, oracle="hyperband", n_trials=6, batch=3, random_state=0, journal=journal, **OF_ALL
+    ),
+    "optuna": lambda journal: OptunaSearchCV(
+        small(), RATES, n_trials=6, batch=2, random_state=0, journal=journal, **OF_ALL
+    ),
+    "optuna, pruned": lambda journal: OptunaSearchCV(
+        small(epochs=4),
+        RATES,
+        pruner=optuna.pruners.SuccessiveHalvingPruner(1, 2),
+        n_trials=6,
+        batch=3,
+        random_state=0,
+        journal=journal,
+        **OF_ALL,
     ),
 }
 

@@ -6,15 +6,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
-from scipy.linalg import solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from threadpoolctl import threadpool_limits
 
-from kerashp._compat.keras_tuner_oracles import (
+from kerashp._compat.tuners.keras_tuner_oracles import (
     candidates_of_brackets,
     forget,
     go_on_from,
@@ -24,6 +22,7 @@ from kerashp._compat.keras_tuner_oracles import (
     record_values,
     write_no_files,
 )
+from kerashp.model_selection._oracles.gaussian_process import FastGaussianProcess
 from kerashp.spaces import from_hyperparameters, params_from_hyperparameters, to_hyperparameters
 from kerashp.spaces._from_hyperparameters import within_ranges
 
@@ -39,7 +38,7 @@ def new_oracle(name: str, space: Any, n_trials: int | None, seed: int, max_epoch
     Bayesian optimization starts with 3 random trials for each hyperparameter that is not fixed, as in
     keras-tuner, but with a third of all trials at the most, so that it does more than draw at random.
     """
-    from kerashp._compat.keras_tuner import keras_tuner
+    from kerashp._compat.tuners.keras_tuner import keras_tuner
 
     hp = to_hyperparameters(space)
     max_trials = n_trials or _DEFAULT_TRIALS
@@ -303,23 +302,6 @@ def _unit_position(trial: Any) -> dict[str, float]:
 
 def _are_near(first: dict[str, float], second: dict[str, float]) -> bool:
     return set(first) == set(second) and all(abs(first[name] - second[name]) < _NEAR for name in first)
-
-
-class FastGaussianProcess(GaussianProcessRegressor):
-    """scikit-learn's, with the same numbers, but fast for one row, which keras-tuner predicts very often."""
-
-    def fit(self, X: Any, y: Any) -> Self:
-        super().fit(X, y)
-        self._inverse = solve_triangular(self.L_, np.eye(len(self.L_)), lower=True)
-        return self
-
-    def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
-        if not return_std or return_cov or not hasattr(self, "_inverse"):
-            return super().predict(X, return_std=return_std, return_cov=return_cov)
-        covariance = self.kernel_(X, self.X_train_)
-        mean = self._y_train_mean + self._y_train_std * (covariance @ self.alpha_)
-        variance = self.kernel_.diag(X) - ((covariance @ self._inverse.T) ** 2).sum(axis=1)
-        return mean, self._y_train_std * np.sqrt(np.maximum(variance, 0))
 
 
 @contextmanager

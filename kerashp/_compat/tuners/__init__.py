@@ -1,0 +1,1 @@
+"""Private names of libraries that propose hyperparameters; each module is imported at use only."""

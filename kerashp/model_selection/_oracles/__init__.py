@@ -1,0 +1,1 @@
+"""keras-tuner's oracles: scores of candidates enter, proposals of further candidates leave."""
