@@ -152,7 +152,7 @@ class PopulationSearchMixin(LoggingMixin, EnsemblingMixin):
                 self.max_memory, self.verbose > 0, *options, preflight=preflight, reporter=reporter
             )
             self._n_samples = row_count(X)
-            self._run = run = RunningSearch(evaluation, deadline, resource)
+            self._run = run = RunningSearch(evaluation, deadline, resource, storage.search_id)
             backend = BatchBackend(lambda tasks: self._results_for_sklearn(run, tasks))
             epochs = partial(self._epochs_of_best, run) if self.refit_epochs == "cv" else None
             horizon = None if resource is None else resource.most

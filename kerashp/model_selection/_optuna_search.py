@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from kerashp._compat.sklearn import BaseSearchCV, HasMethods, Interval
 from kerashp.model_selection._base import CONSTRAINTS, check_single_score, single_score
 from kerashp.model_selection._batch_search import BatchSearchMixin
-from kerashp.model_selection._fits.seeds import new_seed, seed_of
+from kerashp.model_selection._fits.seeds import seed_of
 from kerashp.model_selection._fits.task import Resource
 from kerashp.model_selection._optuna.adapter import CandidateScores, Proposal, StudyAdapter
 from kerashp.model_selection._optuna.halving import bounded, halving_of
@@ -108,6 +108,10 @@ class OptunaSearchCV(BatchSearchMixin):
     timeout : float, default=None
         Seconds after which the search ends with the candidates that are finished, and refits the best; so
         does Ctrl-C. Fits that train together stop at the end of an epoch, others when they are finished.
+    loggers : SearchLogger or list of SearchLogger, default=None
+        What gets each candidate when it ends, such as `kerashp.integrations.CSVLogger("results.csv")`. A
+        search that continues from its journal adds no candidate twice. A logger that fails causes a
+        `LoggerWarning` and harms no fit; `log_to` adds what it lacks.
 
     Attributes
     ----------
@@ -223,6 +227,7 @@ class OptunaSearchCV(BatchSearchMixin):
         journal: Any = None,
         journal_every: float = 60.0,
         timeout: float | None = None,
+        loggers: Any = None,
     ):
         super().__init__(
             estimator,
@@ -249,6 +254,7 @@ class OptunaSearchCV(BatchSearchMixin):
         self.journal = journal
         self.journal_every = journal_every
         self.timeout = timeout
+        self.loggers = loggers
 
     def _arguments(self) -> StudyArguments:
         return StudyArguments(
@@ -282,8 +288,7 @@ class OptunaSearchCV(BatchSearchMixin):
             most = self._max_epochs(run.resource)
             pruner = bounded(pruner, most)
         seed = int(check_random_state(self.random_state).randint(1, np.iinfo(np.int32).max))
-        # A journal draws the same again when the search continues.
-        name = None if self.journal is None else f"{new_seed():08x}"
+        name = None if self.journal is None else run.search_id
         sampler_of = None
         if arguments.has_default_sampler:  # anew for each batch, so that a search continues with any of them
             sampler_of = partial(_sampler_of_batch, seed, self._most_trials())

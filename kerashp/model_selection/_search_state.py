@@ -23,6 +23,8 @@ class RunningSearch:
     deadline : Deadline
     resource : Resource or None
         Candidates that differ in it alone continue from each other's weights.
+    search_id : str
+        The same where the search continues from its journal.
     results : dict or None
         `cv_results_` of the candidates so far; None before the first.
     predictions : dict from int to list of (rows, predictions)
@@ -42,6 +44,7 @@ class RunningSearch:
     evaluation: Evaluation
     deadline: Deadline
     resource: Resource | None
+    search_id: str
     results: dict[str, Any] | None = None
     predictions: dict[int, SplitPredictions] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)

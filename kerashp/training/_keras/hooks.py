@@ -7,7 +7,7 @@ import keras
 from keras import tree
 
 from kerashp._compat.keras import is_default, traces_batches
-from kerashp._compat.keras_tuner_oracles import TUNER_CALLBACK, tuner_ignores_batches
+from kerashp._compat.tuners.keras_tuner_oracles import TUNER_CALLBACK, tuner_ignores_batches
 from kerashp.training._keras.learning_rates import LearningRateCallback, is_only_a_schedule
 from kerashp.training._members.convergence import is_patient
 
