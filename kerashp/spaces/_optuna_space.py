@@ -107,12 +107,12 @@ class OptunaSpace:
 
     def params(self, held: Mapping[str, Any]) -> dict[str, Any] | None:
         """The estimator's parameters of a trial that has ended; None if it is one of another space."""
-        index = 0 if self._selector is None else held.get(self._selector.name)
-        names = set(held) - (set() if self._selector is None else {self._selector.name})
+        held = dict(held)
+        index: Any = 0 if self._selector is None else held.pop(self._selector.name, None)
         if index not in range(len(self._spaces)):
             return None
         parameters = self._spaces[index]
-        if names != {parameter.name for parameter in parameters}:
+        if held.keys() != {parameter.name for parameter in parameters}:
             return None
         return {parameter.parameter: parameter.value(held[parameter.name]) for parameter in parameters}
 
