@@ -1,7 +1,7 @@
 """The order of the examples in the gallery: from a first search to what is built on it."""
 
 _ORDER = (
-    *("textbook_search", "search_displays", "learning_curves", "report"),
+    *("textbook_search", "search_displays", "learning_curves", "report", "tensorboard"),
     *("halving_against_random", "coarse_to_fine", "bayesian_oracle", "ensemble"),
     *("mixed_columns", "imbalanced_classes", "cnn_digits", "lstm_time_series"),
     *("two_inputs", "checkpoint_and_resume", "six_ailments", "gradient_check"),

@@ -22,8 +22,8 @@ class CSVLogger(LoggerOptions):
 
     Columns are named as in `cv_results_`: after `search_id`, `search` (its class and that of its estimator),
     `candidate` (its number), `status` ("finished" or "failed"), `error` and `seconds` there are
-    `mean_test_score`, `split0_test_score` and so on (with the names of several scores in place of "score"),
-    `param_...`, and `split0_best_epoch` and so on.
+    `mean_test_score` (with the names of several scores in place of "score"), `param_...`,
+    `split0_test_score` and `split0_best_epoch` and so on.
 
     Parameters
     ----------
@@ -48,21 +48,20 @@ class CSVLogger(LoggerOptions):
 
     Examples
     --------
-    >>> import pandas as pd
+    >>> import csv
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import RidgeClassifier
     >>> from kerashp.integrations import CSVLogger
     >>> from kerashp.model_selection import GridSearchCV
     >>> with TemporaryDirectory() as folder:
-    ...     logger = CSVLogger(f"{folder}/results.csv")
-    ...     grid = GridSearchCV(RidgeClassifier(), {"alpha": [0.5, 100.0]}, cv=3, loggers=logger)
+    ...     path = Path(folder) / "results.csv"
+    ...     grid = GridSearchCV(RidgeClassifier(), {"alpha": [0.5, 100.0]}, cv=3, loggers=CSVLogger(path))
     ...     search = grid.fit(*load_iris(return_X_y=True))
-    ...     table = pd.read_csv(f"{folder}/results.csv")
-    >>> table[["candidate", "status", "param_alpha", "mean_test_score"]].round(2)
-       candidate    status  param_alpha  mean_test_score
-    0          0  finished          0.5             0.80
-    1          1  finished        100.0             0.75
+    ...     rows = list(csv.DictReader(path.read_text().splitlines()))
+    >>> [(row["param_alpha"], row["mean_test_score"][:4], row["status"]) for row in rows]
+    [('0.5', '0.80', 'finished'), ('100.0', '0.75', 'finished')]
     """
 
     _search: SearchDescription | None = None
@@ -126,11 +125,12 @@ def _key(row: _Row) -> tuple[str, str]:
 def _row(search: SearchDescription, result: CandidateResult) -> _Row:
     of_candidate = (search.id, search.name, result.index, result.status, result.error, result.seconds)
     values: dict[str, Any] = dict(zip(_FIRST_COLUMNS, of_candidate, strict=True))
-    for kind, scores_by_name in (("test", result.test_scores), ("train", result.train_scores)):
-        for name, scores in scores_by_name.items():
-            values[f"mean_{kind}_{name}"] = scores.mean()
-            values |= {f"split{split}_{kind}_{name}": score for split, score in enumerate(scores)}
+    by_kind = (("test", result.test_scores), ("train", result.train_scores))
+    scores = {f"{kind}_{name}": scores for kind, by_name in by_kind for name, scores in by_name.items()}
+    values |= {f"mean_{name}": by_split.mean() for name, by_split in scores.items()}
     values |= {f"param_{name}": value for name, value in result.plain_params().items()}
+    for name, by_split in scores.items():
+        values |= {f"split{split}_{name}": score for split, score in enumerate(by_split)}
     if any(epoch is not None for epoch in result.best_epochs):
         values |= {f"split{split}_best_epoch": epoch for split, epoch in enumerate(result.best_epochs)}
     return {name: "" if value is None else str(value) for name, value in values.items()}

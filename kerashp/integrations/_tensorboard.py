@@ -13,16 +13,16 @@ from kerashp.integrations._options import LoggerOptions
 from kerashp.model_selection._logging.protocol import CandidateResult, SearchDescription
 
 _EVENTS = "events.out.tfevents"
-_DIGITS = 12  # of a search's id, in the name of its folder
+_DIGITS = 8  # of a search's id, in the name of its folder
 
 
 class TensorBoardLogger(LoggerOptions):
     """Writes each candidate of a search as a run that TensorBoard shows, with its hyperparameters.
 
     A search has a folder, named by its class and its id, and in it a folder for each candidate:
-    `GridSearchCV-0123456789ab/candidate_0007`. `tensorboard --logdir folder` lists the candidates on its
-    HParams page, with their parameters, `mean_test_score` (or the names of several scores) and `seconds`, and
-    shows their learning curves, the means over the splits by epoch, on its page of scalars.
+    `GridSearchCV-01234567/0003`. `tensorboard --logdir folder` lists the candidates on its HParams page, with
+    their parameters, `mean_test_score` (or the names of several scores) and `seconds`, and shows their
+    learning curves, the means over the splits by epoch, on its page of scalars.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ class TensorBoardLogger(LoggerOptions):
     ...     logger = TensorBoardLogger(folder)
     ...     grid = GridSearchCV(RidgeClassifier(), {"alpha": [0.5, 100.0]}, cv=3, loggers=logger)
     ...     search = grid.fit(*load_iris(return_X_y=True))
-    ...     sorted(run.name for run in Path(folder).glob("GridSearchCV-*/*_*"))
-    ['candidate_0000', 'candidate_0001']
+    ...     sorted(run.name for run in Path(folder).glob("GridSearchCV-*/0*"))
+    ['0000', '0001']
     """
 
     _search: SearchDescription | None = None
@@ -94,9 +94,10 @@ class TensorBoardLogger(LoggerOptions):
         metrics = _metrics(result)
         if self._domains is None:
             self._domains = self._new_domains(result, list(metrics), ended)
-        folder = search_folder / f"candidate_{result.index:04d}"
+        folder = search_folder / f"{result.index:04d}"
+        trial = f"{folder.name} of {search_folder.name.rpartition('-')[2]}"
         if not _is_written(folder):
-            _write(folder, _run(result, self._domains, metrics, ended), ended)
+            _write(folder, _run(trial, result, self._domains, metrics, ended), ended)
 
     def best(self, estimator: Any) -> None:
         """Do nothing: TensorBoard keeps no estimators.
@@ -131,11 +132,17 @@ class TensorBoardLogger(LoggerOptions):
         folder = self._search_folder()
         if not _is_written(folder):
             infos = [
-                hyperparameter(name, domain.kind, domain.values, domain.interval)
-                for name, domain in found.items()
+                hyperparameter(name, title, domain.kind, domain.values, domain.interval)
+                for (name, domain), title in zip(found.items(), _titles(list(found)), strict=True)
             ]
             _write(folder, [experiment(self._search.name, infos, metrics, now)], now)
         return found
+
+
+def _titles(names: Sequence[str]) -> list[str]:
+    """The names without those of steps before them, where they differ nevertheless."""
+    short = [name.rpartition("__")[2] for name in names]
+    return short if len(set(short)) == len(short) else list(names)
 
 
 def _metrics(result: CandidateResult) -> dict[str, float]:
@@ -145,7 +152,7 @@ def _metrics(result: CandidateResult) -> dict[str, float]:
 
 
 def _run(
-    result: CandidateResult, domains: dict[str, Domain], metrics: dict[str, float], ended: float
+    trial: str, result: CandidateResult, domains: dict[str, Domain], metrics: dict[str, float], ended: float
 ) -> Iterator[Any]:
     """The events of a candidate, whose time is spread over its epochs."""
     from kerashp._compat.trackers.tensorboard import scalar, session_end, session_start
@@ -155,7 +162,7 @@ def _run(
         name: domains[name].of_kind(value) if name in domains else value
         for name, value in result.plain_params().items()
     }
-    yield session_start(params, began)
+    yield session_start(trial, params, began)
     for name, curve in result.mean_history().items():
         for epoch, value in enumerate(curve):
             yield scalar(name, value, epoch, began + result.seconds * (epoch + 1) / len(curve))

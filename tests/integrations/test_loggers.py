@@ -31,7 +31,15 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 from tensorboard.util.tensor_util import make_ndarray
 
 from kerashp import KerasMLPRegressor, integrations
-from kerashp.integrations import CSVLogger, MLflowLogger, SearchLogger, TensorBoardLogger, WandbLogger
+from kerashp.integrations import (
+    CandidateResult,
+    CSVLogger,
+    MLflowLogger,
+    SearchDescription,
+    SearchLogger,
+    TensorBoardLogger,
+    WandbLogger,
+)
 from kerashp.integrations._domains import domains
 from kerashp.model_selection import GridSearchCV, RandomizedSearchCV
 
@@ -115,7 +123,7 @@ def read_tensorboard(folder: Path) -> list[Logged]:
         (session,) = group.sessions
         scores = [item.value for item in session.metric_values if item.name.tag == "mean_test_score"]
         status = "failed" if session.status == api_pb2.STATUS_FAILURE else "finished"
-        index = int(session.name.rpartition("_")[2])
+        index = int(session.name.rpartition("/")[2])
         logged.append(Logged(index, group.hparams["number"].number_value, next(iter(scores), None), status))
     return logged
 
@@ -423,7 +431,7 @@ def test_the_page_of_hyperparameters_knows_the_space(tmp_path: Path) -> None:
     assert metrics == ["mean_test_score", "mean_train_score", "seconds"]
     assert len(groups) == 3
     for group in groups:
-        index = int(group.name.rpartition("_")[2])
+        index = int(group.name.partition(" of ")[0])
         params = search.cv_results_["params"][index]
         assert group.hparams["learning_rate"].number_value == params["learning_rate"]
         assert group.hparams["n_neurons"].number_value == params["n_neurons"]
@@ -442,7 +450,7 @@ def test_curves_are_scalars_by_epoch(tmp_path: Path) -> None:
     search = GridSearchCV(mlp, {"l2": [0.1]}, cv=2, refit=False, loggers=TensorBoardLogger(tmp_path)).fit(
         X, Y
     )
-    (run,) = tmp_path.glob("GridSearchCV-*/candidate_0000")
+    (run,) = tmp_path.glob("GridSearchCV-*/0000")
     accumulator = EventAccumulator(str(run)).Reload()
     histories = search.histories_[0]
     assert set(accumulator.Tags()["tensors"]) >= {"loss", "val_loss", "mean_test_score", "seconds"}
@@ -469,6 +477,21 @@ def test_domains_are_those_of_the_space(space: Any, params: Any, expected: Any) 
     found = domains(space, params)
     known = {name: (domain.kind, domain.interval or domain.values) for name, domain in found.items()}
     assert known == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "titles"),
+    [
+        (["mlp__l2", "mlp__dropout"], ["l2", "dropout"]),
+        (["scale__copy", "impute__copy"], ["scale__copy", "impute__copy"]),
+    ],
+)
+def test_names_of_steps_are_left_out_of_titles(names: list[str], titles: list[str], tmp_path: Path) -> None:
+    logger = TensorBoardLogger(tmp_path)
+    logger.begin(SearchDescription("0" * 32, "GridSearchCV of Pipeline", {name: [0] for name in names}, 2))
+    logger.candidate(CandidateResult(0, dict.fromkeys(names, 0), {"score": np.ones(2)}, {}, [], [], 0.0))
+    infos = hparams_page(tmp_path)[0].hparam_infos
+    assert {info.name: info.display_name for info in infos} == dict(zip(names, titles, strict=True))
 
 
 def test_keras_tuners_hyperparameters_have_domains() -> None:

@@ -44,12 +44,13 @@ def scalar(tag: str, value: float, step: int, wall_time: float) -> Event:
 
 def hyperparameter(
     name: str,
+    title: str,
     kind: type[bool] | type[float] | type[str],
     values: Sequence[bool | float | str] = (),
     interval: tuple[float, float] | None = None,
 ) -> HParamInfo:
-    """What the HParams page knows of a hyperparameter: its type, and its values or its range."""
-    info = HParamInfo(name=name, type=_TYPES[kind])
+    """What the HParams page knows of a hyperparameter: its title, its type, and its values or its range."""
+    info = HParamInfo(name=name, display_name=title, type=_TYPES[kind])
     if interval is not None:
         info.domain_interval.min_value, info.domain_interval.max_value = interval
     elif values:
@@ -70,9 +71,12 @@ def experiment(
     return _event(metadata.EXPERIMENT_TAG, HParamsPluginData(experiment=record), wall_time)
 
 
-def session_start(params: Mapping[str, bool | float | str], wall_time: float) -> Event:
-    """The record of a session's start, with the values of its hyperparameters."""
-    record = SessionStartInfo(start_time_secs=wall_time)
+def session_start(trial: str, params: Mapping[str, bool | float | str], wall_time: float) -> Event:
+    """The record of a session's start, with the values of its hyperparameters.
+
+    Sessions of the same trial would be one line of the page.
+    """
+    record = SessionStartInfo(group_name=trial, start_time_secs=wall_time)
     for name, value in params.items():
         if isinstance(value, bool):
             record.hparams[name].bool_value = value
