@@ -321,6 +321,7 @@ def optimizer_options(check: Arguments, **arguments: Any) -> dict[str, Any]:
         "learning_rate": _learning_rate,
         "momentum": Arguments.fraction,
         "beta_1": Arguments.fraction,
+        "beta_2": Arguments.fraction,
         "weight_decay": Arguments.not_negative,
         "clipnorm": Arguments.positive,
     }

@@ -47,17 +47,23 @@ _LIKE_TANH = "tanh hardtanh softsign selu"
 _WEIGHT_AND_GRADIENT = 2  # numbers for each weight, besides the optimizer's state
 
 
-def loss_for(task: str) -> Any:
+def loss_for(task: str, label_smoothing: float = 0.0) -> Any:
     r"""The loss with which `build_model` compiles a model for a task.
 
     With sample weights $w_i$ it is $\sum_i w_i \ell_i / \sum_i w_i$, so that an integer weight equals a
     repeated row. Without weights it is the mean, Keras' default.
+
+    With label smoothing $s$ the target $y$ of a class or label becomes $(1 - s) y + s / K$, where $K$ is the
+    number of classes, 2 for "binary" and "multilabel".
 
     Parameters
     ----------
     task : {"regression", "binary", "multiclass", "multilabel"}
         Mean squared error for "regression", binary cross-entropy for "binary" and "multilabel", sparse
         categorical cross-entropy for "multiclass", whose targets are integers.
+    label_smoothing : float in [0, 1), default=0.0
+        The share of each target that is spread evenly over all classes. Keras' sparse cross-entropy has no
+        label smoothing: above 0, "multiclass" gets categorical cross-entropy, whose targets are one-hot rows.
 
     Returns
     -------
@@ -67,17 +73,40 @@ def loss_for(task: str) -> Any:
     Raises
     ------
     TypeError
-        If `task` is not a string.
+        If `task` is not a string, or `label_smoothing` is not a number.
     ValueError
-        If `task` is none of these.
+        If `task` is none of these, `label_smoothing` is out of range, or not 0 for "regression".
+
+    References
+    ----------
+    C. Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016, section 7.
 
     Examples
     --------
     >>> loss_for("multiclass").name
     'sparse_categorical_crossentropy'
+    >>> loss_for("multiclass", label_smoothing=0.1).name
+    'categorical_crossentropy'
     """
-    _, loss = _TASKS[Arguments("loss_for").choice("task", task, _TASKS)]
-    return loss(reduction="mean_with_sample_weight")
+    check = Arguments("loss_for")
+    task = check.choice("task", task, _TASKS)
+    return _loss(task, _label_smoothing(check, label_smoothing, task))
+
+
+def _label_smoothing(check: Arguments, label_smoothing: Any, task: str) -> float:
+    share = check.fraction("label_smoothing", label_smoothing)
+    if share and task == "regression":
+        raise check.wrong_value("label_smoothing", "0 for task='regression', which has no labels", share)
+    return share
+
+
+def _loss(task: str, label_smoothing: float, *, one_hot: bool = False) -> Any:
+    """A new loss; `one_hot` makes the targets of a multiclass task one-hot even without label smoothing."""
+    _, loss = _TASKS[task]
+    if task == "multiclass" and (label_smoothing or one_hot):
+        loss = keras.losses.CategoricalCrossentropy
+    options = {"label_smoothing": label_smoothing} if label_smoothing else {}
+    return loss(reduction="mean_with_sample_weight", **options)
 
 
 def suited_initializer(activation: Callable) -> Any:
@@ -204,6 +233,8 @@ class NetworkDesign:
     task: str
     optimizer: Any
     optimizer_options: dict[str, Any]
+    label_smoothing: float
+    one_hot: bool  # whether the targets of a multiclass task are one-hot even without label smoothing
     metrics: list[Any] | None
 
     @classmethod
@@ -229,8 +260,11 @@ class NetworkDesign:
         optimizer: Any,
         momentum: float | None,
         beta_1: float | None,
+        beta_2: float | None,
         weight_decay: float | None,
         clipnorm: float | None,
+        label_smoothing: float = 0.0,
+        one_hot: bool = False,
         metrics: Any = None,
     ) -> "NetworkDesign":
         """Check the arguments of `build_model`."""
@@ -243,6 +277,7 @@ class NetworkDesign:
             learning_rate=learning_rate,
             momentum=momentum,
             beta_1=beta_1,
+            beta_2=beta_2,
             weight_decay=weight_decay,
             clipnorm=clipnorm,
         )
@@ -266,6 +301,8 @@ class NetworkDesign:
             task,
             optimizer,
             options,
+            _label_smoothing(_CHECK, label_smoothing, task),
+            one_hot,
             compiled_metrics,
         )
 
@@ -304,7 +341,8 @@ class NetworkDesign:
         output = self.factory.output_layer(self.n_outputs, _TASKS[self.task][0], n_hidden)
         inputs = self.inputs.layers(self.factory.dtype)
         model = keras.Sequential([*inputs, *hidden, output], name="mlp")
-        model.compile(optimizer=optimizer, loss=loss_for(self.task), metrics=self.metrics)
+        loss = _loss(self.task, self.label_smoothing, one_hot=self.one_hot)
+        model.compile(optimizer=optimizer, loss=loss, metrics=self.metrics)
         return model
 
 
@@ -330,8 +368,10 @@ def build_model(
     optimizer: Any = "sgd",
     momentum: float | None = None,
     beta_1: float | None = None,
+    beta_2: float | None = None,
     weight_decay: float | None = None,
     clipnorm: float | None = None,
+    label_smoothing: float = 0.0,
     metrics: Any = None,
 ) -> Any:
     r"""Build and compile a multilayer perceptron from its hyperparameters.
@@ -372,16 +412,18 @@ def build_model(
     taper : float in (0, 1], default=1.0
         Layer i + 1 has max(1, round(taper * width of layer i)) neurons; round takes halves to even numbers.
     activation : str or callable, default="relu"
-        The activation of the hidden layers: a name in `keras.activations`, or a function that keeps the shape
-        of its tensor. Register your own function with Keras (`keras.saving.register_keras_serializable`), so
-        that the model can be loaded.
+        The activation of the hidden layers: a name in `keras.activations`, such as "mish" or "selu", or a
+        function that keeps the shape of its tensor. Register your own function with Keras
+        (`keras.saving.register_keras_serializable`), so that the model can be loaded.
     kernel_initializer : str or keras Initializer, default="auto"
         "auto" chooses by the activation and the width n of each layer: He normal, variance 2/n_in, for ReLU
         and similar functions; LeCun normal, 1/n_in, for tanh, SELU and similar functions; Glorot uniform,
         2/(n_in + n_out), for all others and the output layer. Any other initializer of Keras is used in all
         layers, each with its own copy and, if it has a seed, its own seed.
     dropout : float in [0, 1), default=0.0
-        The rate of a Dropout layer after each hidden layer.
+        The rate of a Dropout layer after each hidden layer, also with SELU: Klambauer et al. propose
+        AlphaDropout, which keeps mean and variance of the outputs, but RealMLP (Holzmüller et al.) combines
+        SELU and dropout, and so activations can be compared at one kind of dropout.
     l1 : float, default=0.0
         The penalty on the absolute values of the kernels of all Dense layers.
     l2 : float, default=0.0
@@ -405,10 +447,15 @@ def build_model(
         The optimizer's momentum, if it takes one. None, here and below, keeps the optimizer's default.
     beta_1 : float in [0, 1) or None, default=None
         The optimizer's `beta_1`, if it takes one.
+    beta_2 : float in [0, 1) or None, default=None
+        The optimizer's `beta_2`, if it takes one.
     weight_decay : float or None, default=None
         Each step subtracts learning_rate * weight_decay times each weight, including biases.
     clipnorm : float or None, default=None
         The largest norm, above 0, of the gradient of each weight array.
+    label_smoothing : float in [0, 1), default=0.0
+        The share of each target that is spread evenly over all classes; see `loss_for`. Above 0, the targets
+        of the task "multiclass" are one-hot rows instead of integers.
     metrics : list or None, default=None
         Metrics as in `keras.Model.compile`: names ("accuracy"), functions or `keras.metrics.Metric` objects.
         For the task "multilabel", "accuracy" is the share of all labels that are predicted correctly.
@@ -431,6 +478,11 @@ def build_model(
     ----------
     The first four arguments: A. Géron, Hands-On Machine Learning, ch. 10. Initializers: LeCun et al.,
     Efficient BackProp (1998); Glorot and Bengio (2010); He et al. (2015); Klambauer et al. (2017, selu).
+
+    Label smoothing: C. Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016.
+    Mish: D. Misra, Mish: A Self Regularized Non-Monotonic Activation Function, BMVC 2020. For values of
+    `beta_2`, `label_smoothing` and the activations on tables: D. Holzmüller, L. Grinsztajn and I. Steinwart,
+    Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data, NeurIPS 2024.
 
     Examples
     --------

@@ -5,6 +5,7 @@ Further schedules are in `keras.optimizers.schedules`: `CosineDecay`, `CosineDec
 batch; `in_epochs` makes a schedule that counts in epochs.
 """
 
+import math
 from numbers import Real
 from typing import Any
 
@@ -23,6 +24,8 @@ from keras.optimizers.schedules import (
 from kerashp._arguments import Arguments, short_repr
 
 __all__ = [
+    "CosLog",
+    "FlatCosine",
     "InEpochs",
     "LinearWarmup",
     "StepDecay",
@@ -139,6 +142,109 @@ class StepDecay(LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("initial", "drop", "every", "minimum")}
+
+
+@_registered
+class FlatCosine(LearningRateSchedule):
+    """A constant rate, followed by half a cosine down to 0.
+
+    With the fraction t = step / `decay_steps` of the training and f = `flat`:
+
+        rate(t) = initial                                            for t < f
+        rate(t) = initial * (1 + cos(pi * (t - f) / (1 - f))) / 2    for f <= t <= 1
+
+    After `decay_steps` it is 0.
+
+    Parameters
+    ----------
+    initial : float
+        The rate at step 0.
+    decay_steps : int
+        The number of steps until the rate is 0.
+    flat : float in [0, 1), default=0.5
+        The fraction of these steps in which the rate is constant.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or is out of range.
+
+    References
+    ----------
+    D. Holzmüller, L. Grinsztajn and I. Steinwart, Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
+    on Tabular Data, NeurIPS 2024: "flat_cos", constant for the first half.
+
+    Examples
+    --------
+    >>> decay = FlatCosine(0.1, decay_steps=8)
+    >>> [round(float(decay(step)), 3) for step in (0, 3, 4, 6, 8, 9)]
+    [0.1, 0.1, 0.1, 0.05, 0.0, 0.0]
+    """
+
+    def __init__(self, initial: float, decay_steps: float, flat: float = 0.5):
+        check = Arguments("FlatCosine")
+        self.initial = check.positive("initial", initial)
+        self.decay_steps = check.positive("decay_steps", decay_steps)
+        self.flat = check.fraction("flat", flat)
+
+    def __call__(self, step: Any) -> Any:
+        fraction = ops.cast(step, "float32") / self.decay_steps
+        of_decay = ops.clip((fraction - self.flat) / (1 - self.flat), 0.0, 1.0)
+        return self.initial * 0.5 * (1 + ops.cos(math.pi * of_decay))
+
+    def get_config(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("initial", "decay_steps", "flat")}
+
+
+@_registered
+class CosLog(LearningRateSchedule):
+    """Periods of a cosine, each twice as long as the previous one, that begin and end at 0.
+
+    With the fraction t = step / `decay_steps` of the training and n = `cycles`:
+
+        rate(t) = peak * (1 - cos(2 pi log2(1 + (2 ** n - 1) t))) / 2    for t <= 1
+
+    Each period is a warm-up and a decay. After `decay_steps` the rate is 0.
+
+    Parameters
+    ----------
+    peak : float
+        The highest rate of each period.
+    decay_steps : int
+        The number of steps of all periods.
+    cycles : int, default=4
+        The number of periods.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a number, or is out of range.
+
+    References
+    ----------
+    D. Holzmüller, L. Grinsztajn and I. Steinwart, Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
+    on Tabular Data, NeurIPS 2024: "coslog4", with four periods.
+
+    Examples
+    --------
+    >>> schedule = CosLog(0.1, decay_steps=30)
+    >>> [round(float(schedule(step)), 3) for step in (0, 2, 6, 10, 14, 30)]
+    [0.0, 0.0, 0.0, 0.093, 0.0, 0.0]
+    """
+
+    def __init__(self, peak: float, decay_steps: float, cycles: int = 4):
+        check = Arguments("CosLog")
+        self.peak = check.positive("peak", peak)
+        self.decay_steps = check.positive("decay_steps", decay_steps)
+        self.cycles = check.integer("cycles", cycles, at_least=1)
+
+    def __call__(self, step: Any) -> Any:
+        fraction = ops.clip(ops.cast(step, "float32") / self.decay_steps, 0.0, 1.0)
+        periods = ops.log2(1 + (2**self.cycles - 1) * fraction)
+        return self.peak * 0.5 * (1 - ops.cos(2 * math.pi * periods))
+
+    def get_config(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("peak", "decay_steps", "cycles")}
 
 
 @_registered
@@ -267,6 +373,9 @@ def warmup_cosine_restarts(
     return LinearWarmup(CosineDecayRestarts(peak, first_decay_steps, t_mul, m_mul, alpha), warmup_steps)
 
 
+_OF_MANY_STEPS = (StepDecay, FlatCosine, CosLog, CosineDecayRestarts, ExponentialDecay)
+
+
 def takes_many_steps(schedule: Any) -> bool:
     """Whether a schedule, called with an array of steps, is known to return the rate of each.
 
@@ -291,7 +400,7 @@ def takes_many_steps(schedule: Any) -> bool:
         return takes_many_steps(schedule.schedule)
     if type(schedule) is CosineDecay:
         return schedule.warmup_target is None
-    return isinstance(schedule, Real) or type(schedule) in (StepDecay, CosineDecayRestarts, ExponentialDecay)
+    return isinstance(schedule, Real) or type(schedule) in _OF_MANY_STEPS
 
 
 def _checked_rate(check: Arguments, name: str, value: Any) -> Any:

@@ -381,7 +381,7 @@ def test_a_variance_beyond_the_float_type_is_refused():
 
 # Optimizers
 
-OPTIMIZERS = {  # name: (takes momentum, takes beta_1)
+OPTIMIZERS = {  # name: (takes momentum, takes beta_1 and beta_2)
     "sgd": (True, False),
     "rmsprop": (True, False),
     "muon": (True, False),
@@ -413,14 +413,14 @@ def test_optimizer_options_that_all_take(name):
     assert optimizer.clipnorm == 2.0
 
 
-@pytest.mark.parametrize("option", ["momentum", "beta_1"])
+@pytest.mark.parametrize("option", ["momentum", "beta_1", "beta_2"])
 @pytest.mark.parametrize("name", NAMES)
 def test_optimizer_options_that_some_take(name, option):
-    if dict(zip(["momentum", "beta_1"], OPTIMIZERS[name], strict=True))[option]:
+    if OPTIMIZERS[name][option != "momentum"]:
         config = build_model(optimizer=name, **{option: 0.8}).optimizer.get_config()
         assert config[option] == 0.8
     else:
-        taker = {"momentum": "'rmsprop', 'sgd'", "beta_1": "'adam', 'adamax', 'adamw'"}[option]
+        taker = "'rmsprop', 'sgd'" if option == "momentum" else "'adam', 'adamax', 'adamw'"
         message = f"build_model: optimizer {name} takes no {option}; got {option}=0.8: .*{taker}"
         with pytest.raises(ValueError, match=f"(?i){message}"):
             build_model(optimizer=name, **{option: 0.8})
@@ -743,6 +743,8 @@ BAD = [
     ({"momentum": 1.0}, ValueError, "momentum must be a number in [0, 1); got 1.0"),
     ({"momentum": "0.9"}, TypeError, "momentum must be a number in [0, 1); got '0.9'"),
     ({"optimizer": "adam", "beta_1": 1}, ValueError, "beta_1 must be a number in [0, 1); got 1"),
+    ({"optimizer": "adam", "beta_2": 1}, ValueError, "beta_2 must be a number in [0, 1); got 1"),
+    ({"optimizer": "adam", "beta_2": "0"}, TypeError, "beta_2 must be a number in [0, 1); got '0'"),
     ({"optimizer": "lion", "beta_1": 0}, ValueError, "optimizer Lion cannot be made with"),
     (
         {"beta_1": 0.5},
@@ -871,6 +873,7 @@ def test_a_saved_model_loads_where_only_keras_is_imported(rng, tmp_path):
     model = build_model(
         2, "input", schedule, (4, 2), task="multiclass", n_outputs=3, activation="gelu", dropout=0.2, l2=0.01,
         activity_l1=0.01, batch_normalization=True, normalize=x, optimizer="nadam", beta_1=0.8,
+        label_smoothing=0.1,
     )  # fmt: skip
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "x.npy", x)
@@ -884,7 +887,7 @@ def test_a_saved_model_loads_where_only_keras_is_imported(rng, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["SparseCategoricalCrossentropy", "mean_with_sample_weight", "Nadam"]
+    assert done.stdout.split() == ["CategoricalCrossentropy", "mean_with_sample_weight", "Nadam"]
     expected = model.predict(x, verbose=0)
     np.testing.assert_allclose(np.load(tmp_path / "loaded.npy"), expected, rtol=1e-5, atol=1e-6)
 

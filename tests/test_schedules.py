@@ -9,7 +9,15 @@ import pytest
 from keras.optimizers import schedules as theirs
 
 from kerashp import build_model, fit
-from kerashp.schedules import LinearWarmup, StepDecay, in_epochs, takes_many_steps, warmup_cosine_restarts
+from kerashp.schedules import (
+    CosLog,
+    FlatCosine,
+    LinearWarmup,
+    StepDecay,
+    in_epochs,
+    takes_many_steps,
+    warmup_cosine_restarts,
+)
 from kerashp.training import LearningRateCallback
 from kerashp.training._members.rates import ScheduledRates
 
@@ -41,12 +49,25 @@ def restarted(step: float, first: float = 40, alpha: float = 0.01, m_mul: float 
     return 0.1 * (alpha + (1 - alpha) * height * (1 + np.cos(np.pi * step / length)) / 2)
 
 
+def flat(step: float, share: float = 0.5) -> float:
+    done = min(1, step / 200)
+    return 0.1 if done < share else 0.05 * (1 + np.cos(np.pi * (done - share) / (1 - share)))
+
+
+def coslog(step: float) -> float:
+    return 0.1 * 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * min(1, step / 150))))
+
+
 CASES: dict[str, tuple[Callable[[], Any], Callable[[float], float]]] = {
     "a number warmed up": (lambda: LinearWarmup(0.1, 50, start=0.02), warmed),
     "no warm-up": (lambda: LinearWarmup(0.1, 0), lambda _: 0.1),
     "a cosine warmed up": (lambda: LinearWarmup(theirs.CosineDecay(0.1, 100), 20), warmed_cosine),
     "drops": (lambda: StepDecay(0.1, drop=0.5, every=70, minimum=0.004), dropped),
     "restarts": (lambda: warmup_cosine_restarts(0.1, 10, 40, 2.0, 0.5, 0.01), restarted),
+    "flat, then a cosine": (lambda: FlatCosine(0.1, 200), flat),
+    "flat for a quarter": (lambda: FlatCosine(0.1, 200, flat=0.25), lambda step: flat(step, 0.25)),
+    "periods of a cosine": (lambda: CosLog(0.1, 150), coslog),
+    "periods in epochs": (lambda: in_epochs(CosLog(0.1, 30), 5), coslog),
     "drops in epochs": (lambda: in_epochs(StepDecay(0.1, 0.5, every=10, minimum=0.004), 7), dropped),
     "restarts in epochs": (
         lambda: in_epochs(warmup_cosine_restarts(0.1, 2, 8, 2.0, 0.5, 0.01), 5),
@@ -59,7 +80,7 @@ CASES: dict[str, tuple[Callable[[], Any], Callable[[float], float]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_a_schedule_has_its_closed_form(case: str) -> None:
     make, expected = CASES[case]
-    np.testing.assert_allclose(rates(make()), [expected(step) for step in STEPS], atol=2e-7)
+    np.testing.assert_allclose(rates(make()), [expected(step) for step in STEPS], atol=3e-7)
 
 
 OTHERS: dict[str, Callable[[], Any]] = {
@@ -129,6 +150,12 @@ def test_a_schedule_in_an_optimizer_trains_as_under_keras(case: str, optimizer: 
         (lambda: LinearWarmup(-0.1, 3), ValueError, "schedule must be a number >= 0 or .*; got -0.1"),
         (lambda: LinearWarmup(0.1, -3), ValueError, "warmup_steps must be a number >= 0; got -3"),
         (lambda: LinearWarmup(0.1, 3, start=np.nan), ValueError, "start must be a number >= 0; got nan"),
+        (lambda: FlatCosine(0, 3), ValueError, "FlatCosine: initial must be a number > 0; got 0"),
+        (lambda: FlatCosine(0.1, 0), ValueError, "FlatCosine: decay_steps must be a number > 0; got 0"),
+        (lambda: FlatCosine(0.1, 3, 1), ValueError, r"FlatCosine: flat must be a number in \[0, 1\); got 1"),
+        (lambda: CosLog("0.1", 3), TypeError, "CosLog: peak must be a number > 0; got '0.1'"),
+        (lambda: CosLog(0.1, -3), ValueError, "CosLog: decay_steps must be a number > 0; got -3"),
+        (lambda: CosLog(0.1, 3, 0), ValueError, "CosLog: cycles must be an integer >= 1; got 0"),
         (lambda: StepDecay(0.0, 0.5, 3), ValueError, "StepDecay: initial must be a number > 0; got 0.0"),
         (lambda: StepDecay(0.1, 1.5, 3), ValueError, r"drop must be a number in \(0, 1\); got 1.5"),
         (lambda: StepDecay(0.1, 0.5, 0), ValueError, "every must be a number > 0; got 0"),

@@ -1,16 +1,17 @@
 """Multilayer perceptrons with explicit parameters, the Keras counterparts of scikit-learn's."""
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from kerashp._compat.sklearn import StrOptions
-from kerashp.estimators._data.rows import Rows
+from kerashp._compat.sklearn import Interval, StrOptions
+from kerashp.estimators._data.rows import Rows, drop_zero_weights
 from kerashp.estimators._data.standardization import model_in_target_units, split_target_units, target_units
 from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._perceptron import KerasMLP
-from kerashp.estimators._training.handover import build_once
+from kerashp.estimators._training.handover import build_once, has_one_hot_targets
 from kerashp.estimators._training.pending import model_of
 from kerashp.estimators._training.warm_start import units_from
 
@@ -65,8 +66,13 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
     optimizer : str or keras Optimizer, default="adam"
         A name in `keras.optimizers`, or an optimizer, which is copied. `learning_rate` replaces its rate
         unless it is None.
-    momentum, beta_1, weight_decay, clipnorm : float or None, default=None
+    momentum, beta_1, beta_2, weight_decay, clipnorm : float or None, default=None
         Arguments of the optimizer, if it takes them; None keeps its defaults.
+    label_smoothing : float in [0, 1), default=0.0
+        The share s of each target that is spread evenly over all K classes: the target of the true class is
+        1 - s + s / K, that of each other class s / K (K = 2 for binary and multilabel targets). The losses in
+        `history_`, those of validation included, and `baseline_loss_` are of these targets. With more than
+        two classes, `model_` then has Keras' `CategoricalCrossentropy`, whose targets are one-hot rows.
     batch_size : int or "auto", default="auto"
         The number of rows in a training step; "auto" is min(200, n_samples).
     epochs : int or "auto", default="auto"
@@ -82,14 +88,18 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         `callbacks`), and when a search fixes the number of epochs of the refit.
     n_iter_no_change : int, default=10
         The number of epochs without such a decrease that are tolerated.
-    schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
+    schedule : {"constant", "cosine", "cosine_restarts", "flat_cosine", "coslog4", "step", "exponential"}, \
+            default="constant"
         How the learning rate changes over `epochs` from its peak, the optimizer's rate: "constant", not at
         all; "cosine", half a cosine down to 0; "cosine_restarts", three such periods, each twice as long as
-        the previous one; "step", to a tenth after each third of the epochs; "exponential", continuously down
-        to a hundredth. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
+        the previous one; "flat_cosine", constant for half of the epochs, then half a cosine down to 0;
+        "coslog4", four rises and falls between 0 and the peak, each twice as long as the previous one;
+        "step", to a tenth after each third of the epochs; "exponential", continuously down to a hundredth.
+        See `kerashp.schedules`. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
         `callbacks`.
     warmup_epochs : float, default=0.0
-        The number of these epochs in which the rate first rises linearly from 0 to the peak.
+        The number of these epochs in which the rate first rises linearly from 0 to the peak; 0 with
+        "coslog4".
     early_stopping : bool, default=False
         Whether to stop training when the validation loss has not decreased for `patience` epochs. The
         validation rows are the `validation_data` of `fit`, or a part of the training rows that is held out.
@@ -151,6 +161,12 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
     ----------
     A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras & TensorFlow*, ch. 10 and 11.
 
+    C. Szegedy et al., *Rethinking the Inception Architecture for Computer Vision*, CVPR 2016, section 7
+    (label smoothing).
+
+    D. Holzmüller, L. Grinsztajn and I. Steinwart, *Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
+    on Tabular Data*, NeurIPS 2024 ("coslog4" and "flat_cosine").
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -163,6 +179,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
     _l2_of_one_row = 1.0
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **KerasMLP._parameter_constraints,
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
@@ -185,8 +202,10 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         optimizer: Any = "adam",
         momentum: float | None = None,
         beta_1: float | None = None,
+        beta_2: float | None = None,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
+        label_smoothing: float = 0.0,
         batch_size: Any = "auto",
         epochs: Any = "auto",
         tol: float | None = 1e-4,
@@ -224,6 +243,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
             optimizer=optimizer,
             momentum=momentum,
             beta_1=beta_1,
+            beta_2=beta_2,
             weight_decay=weight_decay,
             clipnorm=clipnorm,
             batch_size=batch_size,
@@ -245,7 +265,11 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
             random_state=random_state,
             verbose=verbose,
         )
+        self.label_smoothing = label_smoothing
         self.class_weight = class_weight
+
+    def _loss_arguments(self) -> dict[str, Any]:
+        return {"label_smoothing": self.label_smoothing, "one_hot": has_one_hot_targets()}
 
     def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
         return {**super()._fit_arguments(n_samples), "class_weight": self.class_weight}
@@ -304,10 +328,14 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         centred, and divided by its absolute value if that is below 1. Losses, curves, `min_delta`,
         `baseline_loss_` and the logs of callbacks then refer to the standardised targets; `predict`, `model_`
         and saved models return the units of the target. Later calls keep the statistics as for `normalize`.
+    clip_predictions : bool, default=False
+        Whether `predict` clips predictions to the range of the targets passed to `fit`, of each output and
+        without rows of weight 0; with `partial_fit`, of those of all calls so far. Scores and ensembles of a
+        search are of clipped predictions, too. `model_` does not clip, nor do the losses in `history_`.
     optimizer : str or keras Optimizer, default="adam"
         A name in `keras.optimizers`, or an optimizer, which is copied. `learning_rate` replaces its rate
         unless it is None.
-    momentum, beta_1, weight_decay, clipnorm : float or None, default=None
+    momentum, beta_1, beta_2, weight_decay, clipnorm : float or None, default=None
         Arguments of the optimizer, if it takes them; None keeps its defaults.
     batch_size : int or "auto", default="auto"
         The number of rows in a training step; "auto" is min(200, n_samples).
@@ -324,14 +352,18 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         `callbacks`), and when a search fixes the number of epochs of the refit.
     n_iter_no_change : int, default=10
         The number of epochs without such a decrease that are tolerated.
-    schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
+    schedule : {"constant", "cosine", "cosine_restarts", "flat_cosine", "coslog4", "step", "exponential"}, \
+            default="constant"
         How the learning rate changes over `epochs` from its peak, the optimizer's rate: "constant", not at
         all; "cosine", half a cosine down to 0; "cosine_restarts", three such periods, each twice as long as
-        the previous one; "step", to a tenth after each third of the epochs; "exponential", continuously down
-        to a hundredth. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
+        the previous one; "flat_cosine", constant for half of the epochs, then half a cosine down to 0;
+        "coslog4", four rises and falls between 0 and the peak, each twice as long as the previous one;
+        "step", to a tenth after each third of the epochs; "exponential", continuously down to a hundredth.
+        See `kerashp.schedules`. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
         `callbacks`.
     warmup_epochs : float, default=0.0
-        The number of these epochs in which the rate first rises linearly from 0 to the peak.
+        The number of these epochs in which the rate first rises linearly from 0 to the peak; 0 with
+        "coslog4".
     early_stopping : bool, default=False
         Whether to stop training when the validation loss has not decreased for `patience` epochs. The
         validation rows are the `validation_data` of `fit`, or a part of the training rows that is held out.
@@ -392,6 +424,9 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
     ----------
     A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras & TensorFlow*, ch. 10 and 11.
 
+    D. Holzmüller, L. Grinsztajn and I. Steinwart, *Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
+    on Tabular Data*, NeurIPS 2024 ("coslog4", "flat_cosine" and clipped predictions).
+
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
@@ -405,6 +440,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **KerasMLP._parameter_constraints,
         "normalize_target": ["boolean"],
+        "clip_predictions": ["boolean"],
     }
 
     def __init__(
@@ -424,9 +460,11 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         normalize: bool = True,
         scaling: str = "standard",
         normalize_target: bool = True,
+        clip_predictions: bool = False,
         optimizer: Any = "adam",
         momentum: float | None = None,
         beta_1: float | None = None,
+        beta_2: float | None = None,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         batch_size: Any = "auto",
@@ -465,6 +503,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
             optimizer=optimizer,
             momentum=momentum,
             beta_1=beta_1,
+            beta_2=beta_2,
             weight_decay=weight_decay,
             clipnorm=clipnorm,
             batch_size=batch_size,
@@ -487,6 +526,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
             verbose=verbose,
         )
         self.normalize_target = normalize_target
+        self.clip_predictions = clip_predictions
 
     @property
     def model_(self) -> keras.Model:
@@ -506,7 +546,16 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
     def model_(self, network: Any) -> None:
         self.__dict__["model_"] = network
 
+    def _start(self, rows: Rows, classes: np.ndarray | None) -> None:
+        super()._start(rows, classes)
+        self.target_encoder_.clip(self.clip_predictions, drop_zero_weights(rows).y)
+
+    def _continue_fit(self, rows: Rows, *, partial: bool) -> None:
+        super()._continue_fit(rows, partial=partial)
+        self.target_encoder_.clip(self.clip_predictions, drop_zero_weights(rows).y, extend=partial)
+
     def _adopt(self, model: keras.Model) -> None:
+        self.target_encoder_.clips_ = self.clip_predictions
         parts = split_target_units(model)
         self.model_ = model if parts is None else parts[0]
         if parts is not None:

@@ -45,6 +45,7 @@ _NETWORK_CONSTRAINTS: dict[str, Any] = {
     "optimizer": [str, HasMethods("apply_gradients")],
     "momentum": [Interval(Real, 0, 1, closed="left"), None],
     "beta_1": [Interval(Real, 0, 1, closed="left"), None],
+    "beta_2": [Interval(Real, 0, 1, closed="left"), None],
     "weight_decay": [Interval(Real, 0, None, closed="left"), None],
     "clipnorm": [Interval(Real, 0, None, closed="neither"), None],
 }
@@ -111,10 +112,14 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
         self._check_memory(X)
         network = {name: getattr(self, name) for name in _NETWORK_CONSTRAINTS}
         return NetworkDesign.of(
-            **network | {"l2": self._l2},
+            **network | {"l2": self._l2} | self._loss_arguments(),
             **data_arguments(self.target_encoder_, X),
             normalize=np.zeros((1, *X.shape[1:])) if self.normalize else None,  # see `_standardize`
         )
+
+    def _loss_arguments(self) -> dict[str, Any]:
+        """The arguments of the network's design that concern its loss."""
+        return {}
 
     def _new_model_and_width(self, X: np.ndarray, seed: int) -> tuple[Any, int]:
         is_overridden = type(self)._build is not KerasMLP._build

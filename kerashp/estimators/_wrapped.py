@@ -1,6 +1,7 @@
 """Estimators around any function that returns a Keras model, or any Keras model; based on scikeras."""
 
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import keras
@@ -29,7 +30,7 @@ from kerashp.estimators._parameters.signatures import (
     takes_any,
 )
 from kerashp.estimators._routing import PredictionCalls, ProbabilityCalls, RoutedCalls
-from kerashp.estimators._training.handover import is_suspending
+from kerashp.estimators._training.handover import has_one_hot_targets, is_suspending
 from kerashp.estimators._training.pending import architecture_of
 from kerashp.estimators._training.prototypes import network_like, pending_network
 from kerashp.models import build_model, designed, loss_for
@@ -79,7 +80,7 @@ class _Wrapper(ContinuedFits, RoutedCalls):
         if not can_be_described:
             model, width = super()._new_model_and_width(X, seed)
             return network_like(model) or model, width
-        design = designed(**self._model_arguments(X))
+        design = replace(designed(**self._model_arguments(X)), one_hot=has_one_hot_targets())
         network = pending_network(design, seed) if design.inputs.shape == X.shape[1:] else None
         if network is None:
             network = design.build()
@@ -279,14 +280,18 @@ class KerasClassifier(ProbabilityCalls, EncoderMixin, KerasClassifierMixin, _Wra
         The number of rows in a training step; None is Keras' default of 32, -1 is all rows.
     epochs : int, default=1
         The number of passes over the training rows.
-    schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
+    schedule : {"constant", "cosine", "cosine_restarts", "flat_cosine", "coslog4", "step", "exponential"}, \
+            default="constant"
         How the learning rate changes over `epochs` from its peak, the optimizer's rate: "constant", not at
         all; "cosine", half a cosine down to 0; "cosine_restarts", three such periods, each twice as long as
-        the previous one; "step", to a tenth after each third of the epochs; "exponential", continuously down
-        to a hundredth. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
+        the previous one; "flat_cosine", constant for half of the epochs, then half a cosine down to 0;
+        "coslog4", four rises and falls between 0 and the peak, each twice as long as the previous one;
+        "step", to a tenth after each third of the epochs; "exponential", continuously down to a hundredth.
+        See `kerashp.schedules`. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
         `callbacks`.
     warmup_epochs : float, default=0.0
-        The number of these epochs in which the rate first rises linearly from 0 to the peak.
+        The number of these epochs in which the rate first rises linearly from 0 to the peak; 0 with
+        "coslog4".
     early_stopping : bool, default=False
         Whether to stop training when the validation loss has not decreased for `patience` epochs. The
         validation rows are the `validation_data` of `fit`, or a part of the training rows that is held out.
@@ -407,14 +412,18 @@ class KerasRegressor(PredictionCalls, EncoderMixin, KerasRegressorMixin, _Wrappe
         The number of rows in a training step; None is Keras' default of 32, -1 is all rows.
     epochs : int, default=1
         The number of passes over the training rows.
-    schedule : {"constant", "cosine", "cosine_restarts", "step", "exponential"}, default="constant"
+    schedule : {"constant", "cosine", "cosine_restarts", "flat_cosine", "coslog4", "step", "exponential"}, \
+            default="constant"
         How the learning rate changes over `epochs` from its peak, the optimizer's rate: "constant", not at
         all; "cosine", half a cosine down to 0; "cosine_restarts", three such periods, each twice as long as
-        the previous one; "step", to a tenth after each third of the epochs; "exponential", continuously down
-        to a hundredth. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
+        the previous one; "flat_cosine", constant for half of the epochs, then half a cosine down to 0;
+        "coslog4", four rises and falls between 0 and the peak, each twice as long as the previous one;
+        "step", to a tenth after each third of the epochs; "exponential", continuously down to a hundredth.
+        See `kerashp.schedules`. For other values, pass `kerashp.callbacks.CosineRestarts` or `StepDrop` in
         `callbacks`.
     warmup_epochs : float, default=0.0
-        The number of these epochs in which the rate first rises linearly from 0 to the peak.
+        The number of these epochs in which the rate first rises linearly from 0 to the peak; 0 with
+        "coslog4".
     early_stopping : bool, default=False
         Whether to stop training when the validation loss has not decreased for `patience` epochs. The
         validation rows are the `validation_data` of `fit`, or a part of the training rows that is held out.

@@ -48,6 +48,8 @@ EXPECTED: dict[str, Callable[[float], float]] = {  # from the share of the epoch
         )
         / 2
     ),
+    "flat_cosine": lambda share: 1.0 if share < 0.5 else (1 + np.cos(np.pi * (2 * share - 1))) / 2,
+    "coslog4": lambda share: (1 - np.cos(2 * np.pi * np.log2(1 + 15 * share))) / 2,
     "step": lambda share: 0.1 ** np.floor(3 * share),
     "exponential": lambda share: 0.1 ** (2 * share),
 }
@@ -65,6 +67,10 @@ def test_an_estimator_trains_by_the_schedule_that_it_is_told(
         return fit(*arguments, callbacks=callbacks, **options)
 
     monkeypatch.setattr("kerashp.estimators._base.fit", watched)
+    if name == "coslog4" and warmup_epochs:
+        with pytest.raises(ValueError, match="warmup_epochs=2.0 must be 0 with schedule='coslog4'"):
+            mlp(schedule=name, warmup_epochs=warmup_epochs).fit(X, Y)
+        return
     estimator = mlp(schedule=name, warmup_epochs=warmup_epochs).fit(X, Y)
     if name == "constant" and not warmup_epochs:
         assert not any(isinstance(callback, LearningRateCallback) for callback in seen)
@@ -74,7 +80,7 @@ def test_an_estimator_trains_by_the_schedule_that_it_is_told(
     for step in range(60):
         after = step - 10 * warmup_epochs
         expected = 0.02 * (step / (10 * warmup_epochs) if after < 0 else EXPECTED[name](after / n_steps))
-        assert float(schedule(step)) == pytest.approx(expected, rel=1e-4, abs=1e-8), step
+        assert float(schedule(step)) == pytest.approx(expected, rel=1e-4, abs=2e-8), step
     plain = mlp().fit(X, Y)
     assert np.abs(estimator.predict(X) - plain.predict(X)).max() > 1e-4
 
@@ -89,11 +95,11 @@ def test_any_model_is_trained_by_a_schedule() -> None:
 
 
 def test_schedules_are_searched_in_one_group() -> None:
-    space = {
-        "schedule": ["constant", "cosine", "step"],
-        "warmup_epochs": [0, 1],
-        "learning_rate": [0.01, 0.05],
-    }
+    rates = {"learning_rate": [0.01, 0.05]}
+    space = [
+        {"schedule": ["constant", "cosine", "step"], "warmup_epochs": [0, 1], **rates},
+        {"schedule": ["flat_cosine", "coslog4"], **rates},
+    ]
     search = GridSearchCV(mlp(epochs=4), space, cv=2, refit=False).fit(X, Y)
     expected = theirs.GridSearchCV(mlp(epochs=4), space, cv=2, refit=False).fit(X, Y)
     assert len(search.plan_.groups) == 1
@@ -101,7 +107,7 @@ def test_schedules_are_searched_in_one_group() -> None:
     for split in range(2):
         name = f"split{split}_test_score"
         np.testing.assert_allclose(search.cv_results_[name], expected.cv_results_[name], atol=1e-4)
-    assert len({round(score, 5) for score in search.cv_results_["mean_test_score"]}) == 12
+    assert len({round(score, 5) for score in search.cv_results_["mean_test_score"]}) == 16
 
 
 def test_callbacks_with_schedules_are_searched_in_one_group() -> None:

@@ -421,6 +421,7 @@ NUMBERS: dict[str, list[dict[str, Any]]] = {
     "learning rate": [{"learning_rate": rate} for rate in RATES],
     "momentum": [{"momentum": momentum} for momentum in (0.0, None, 0.9)],
     "beta_1": [{"optimizer": "adam", "beta_1": beta} for beta in (0.0, None, 0.5)],
+    "beta_2": [{"optimizer": "adam", "beta_2": beta} for beta in (0.9, None, 0.5)],
     "weight decay": [{"weight_decay": decay} for decay in (None, 0.0, 0.1)],
     "dropout": [{"dropout": rate} for rate in (0.0, 0.2, 0.5)],
     "activity l1 and dropout": [

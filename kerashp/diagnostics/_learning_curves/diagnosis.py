@@ -17,6 +17,7 @@ from kerashp.diagnostics._learning_curves.sources import (
     draws_noise,
     source_of,
 )
+from kerashp.estimators._data.losses import least_loss
 
 _CHECK = Arguments("diagnose")
 _NO_VALIDATION = (
@@ -192,7 +193,8 @@ def diagnose(source: Any, *, y: Any = None, baseline: float | None = None) -> Di
     derived = derived_baseline(training.model) if known_baseline is None else None
     scale = derived if known_baseline is None else known_baseline
     noisy = draws_noise(training.model)
-    splits = [curves_of(history, scale, noisy) for history in training.histories]
+    least = least_loss(training.model)
+    splits = [curves_of(history, scale, noisy, least) for history in training.histories]
     settings = training.settings
     frequent = tuple(
         replace(finding, actions=applicable_actions(finding.actions, settings))

@@ -56,6 +56,8 @@ class Curves:
         Whether the scale is the loss of a trivial prediction; otherwise it is the loss of the first epoch.
     noisy : bool, default=False
         Whether the model draws noise in training, as dropout does, which makes the training loss noisy.
+    least : float, default=0.0
+        The loss of perfect predictions, which is above 0 with label smoothing.
     """
 
     loss: np.ndarray
@@ -64,6 +66,7 @@ class Curves:
     accuracy: float = 0.0
     has_baseline: bool = False
     noisy: bool = False
+    least: float = 0.0
 
     @property
     def scale_name(self) -> str:
@@ -83,8 +86,12 @@ class Curves:
         return {**levels, "scale": self.scale}
 
     def remainder(self) -> float:
-        """The final training loss, or the final steady loss if that is lower, in scales."""
-        return min(end(self.loss), end(self.steady_loss)) / self.scale
+        """The final training loss, or the final steady loss if that is lower, in scales.
+
+        With label smoothing, it is the part of the loss and of the scale that training can remove.
+        """
+        least = self.least if self.least < self.scale else 0.0
+        return (min(end(self.loss), end(self.steady_loss)) - least) / (self.scale - least)
 
     def fall(self) -> float:
         """The fall of the training loss over the last quarter, or half if that is less, in scales."""

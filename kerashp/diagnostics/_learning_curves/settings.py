@@ -27,7 +27,7 @@ from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.losses import loss_of
 from kerashp.estimators._nesting import innermost, wrappers_of
 from kerashp.layers import RobustScaling
-from kerashp.schedules import LinearWarmup
+from kerashp.schedules import CosLog, LinearWarmup
 from kerashp.training._keras.hooks import flat_callbacks
 from kerashp.training._keras.layers import leaf_layers
 
@@ -96,7 +96,8 @@ def settings_of(model: Any, outer: Any = None) -> Settings:
         clipping=any(getattr(optimizer, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm")),
         averaging=bool(getattr(optimizer, "use_ema", False)),
         warmup=bool(getattr(estimator, "warmup_epochs", 0))
-        or isinstance(rate_of(optimizer), LinearWarmup)
+        or getattr(estimator, "schedule", None) == "coslog4"
+        or isinstance(rate_of(optimizer), CosLog | LinearWarmup)
         or _has(callbacks, LearningRateWarmup),
         early_stopping=bool(getattr(estimator, "early_stopping", False))
         or _has(callbacks, keras.callbacks.EarlyStopping),

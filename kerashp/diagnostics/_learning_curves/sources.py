@@ -90,7 +90,9 @@ def _source_of_search(search: Any) -> Source:
     )
 
 
-def curves_of(history: Mapping[str, Any], baseline: float | None, noisy: bool = False) -> Curves:
+def curves_of(
+    history: Mapping[str, Any], baseline: float | None, noisy: bool = False, least: float = 0.0
+) -> Curves:
     """The losses in a history, after checks."""
     loss = _curve(history, "loss")
     val_loss = _curve(history, "val_loss") if "val_loss" in history else None
@@ -98,13 +100,13 @@ def curves_of(history: Mapping[str, Any], baseline: float | None, noisy: bool = 
     if val_loss is not None and len(val_loss) < MIN_EPOCHS and np.isfinite(val_loss).all():
         val_loss = None
     if baseline is not None:
-        return Curves(loss, baseline, val_loss, has_baseline=True, noisy=noisy)
+        return Curves(loss, baseline, val_loss, has_baseline=True, noisy=noisy, least=least)
     if np.isfinite(loss).all() and loss[0] <= 0:
         raise ValueError(
             f"diagnose: the first loss must be > 0 to be the unit of the others; got {loss[0]}. Pass "
             "baseline, the loss of the best constant prediction"
         )
-    return Curves(loss, float(loss[0]), val_loss, _final_accuracy(history), noisy=noisy)
+    return Curves(loss, float(loss[0]), val_loss, _final_accuracy(history), noisy=noisy, least=least)
 
 
 def draws_noise(model: Any) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from scipy.special import entr
 
 from kerashp._compat.scikeras import loss_name
 
@@ -38,12 +39,20 @@ class Loss:
         Whether it takes one-hot rows of exclusive classes.
     margins : bool
         Whether the model's outputs are logits or margins instead of probabilities.
+    label_smoothing : float, default=0.0
+        The share of each target that is spread evenly over all classes.
     """
 
     name: str
     sparse: bool
     categorical: bool
     margins: bool
+    label_smoothing: float = 0.0
+
+    def smoothed(self, y: np.ndarray) -> np.ndarray:
+        """Targets or their means, of shape `(n, width)`, with label smoothing."""
+        n_classes = y.shape[1] if self.categorical else 2
+        return y * (1 - self.label_smoothing) + self.label_smoothing / n_classes
 
 
 def loss_of(model: keras.Model) -> Loss:
@@ -62,6 +71,7 @@ def loss_of(model: keras.Model) -> Loss:
         sparse=name in _SPARSE,
         categorical=name in _CATEGORICAL,
         margins=name in _MARGIN or bool(getattr(loss, "from_logits", False)),
+        label_smoothing=float(getattr(loss, "label_smoothing", 0.0)),
     )
 
 
@@ -80,7 +90,8 @@ def check_losses(model: keras.Model) -> None:
 def trivial_loss(model: keras.Model, y: np.ndarray, sample_weight: np.ndarray | None) -> float | None:
     """The loss of predicting the mean of the targets, or the proportions of the classes, for all rows.
 
-    None if it is unknown: for margins, or for a custom loss with other arguments. `y` are encoded targets.
+    With label smoothing, these are the mean and the proportions of the smoothed targets. None if it is
+    unknown: for margins, or for a custom loss with other arguments. `y` are encoded targets.
     """
     is_multioutput = isinstance(model.loss, list | tuple | dict) and len(model.loss) > 1
     if is_multioutput or not isinstance(y, np.ndarray):
@@ -89,7 +100,9 @@ def trivial_loss(model: keras.Model, y: np.ndarray, sample_weight: np.ndarray | 
     if loss.margins:
         return None
     try:
-        arguments = _class_proportions(y, sample_weight) if loss.sparse else _target_mean(y, sample_weight)
+        arguments = (
+            _class_proportions(y, sample_weight) if loss.sparse else _target_mean(y, sample_weight, loss)
+        )
         value = _mean_loss(keras.losses.get(_single_loss(model.loss)), *arguments)
     except Exception:  # the number is a help only, so the fit goes on without it
         return None
@@ -97,6 +110,21 @@ def trivial_loss(model: keras.Model, y: np.ndarray, sample_weight: np.ndarray | 
 
 
 _LossArguments = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # targets, predictions and weights
+
+
+def least_loss(model: keras.Model) -> float:
+    """The loss of perfect predictions, without penalties: with label smoothing, the entropy of the targets.
+
+    0 for other losses, which may be unknown.
+    """
+    try:
+        loss, width = loss_of(model), model.output_shape[-1]
+    except (AttributeError, TypeError, ValueError):  # no model, or not a single loss or output
+        return 0.0
+    if not loss.label_smoothing:
+        return 0.0
+    targets = loss.smoothed(np.eye(1, width) if loss.categorical else np.eye(2))[0]
+    return float(entr(targets).sum())
 
 
 def _class_proportions(y: np.ndarray, sample_weight: np.ndarray | None) -> _LossArguments:
@@ -108,9 +136,11 @@ def _class_proportions(y: np.ndarray, sample_weight: np.ndarray | None) -> _Loss
     return np.arange(n_classes)[:, None], predicted.astype(keras.config.floatx()), weights
 
 
-def _target_mean(y: np.ndarray, sample_weight: np.ndarray | None) -> _LossArguments:
+def _target_mean(y: np.ndarray, sample_weight: np.ndarray | None, loss: Loss) -> _LossArguments:
     y = y.reshape(len(y), -1)
     mean = np.average(y, axis=0, weights=sample_weight)
+    if loss.label_smoothing:
+        mean = loss.smoothed(mean[None])
     return y, np.broadcast_to(mean, y.shape).astype(keras.config.floatx()), sample_weight
 
 

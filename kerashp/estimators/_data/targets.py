@@ -123,17 +123,20 @@ class ClassEncoder(ClassifierLabelEncoder):
 class ValueEncoder(RegressorTargetEncoder):
     """scikeras' target encoder for regression; predictions have the float type of y or a narrower one.
 
-    After `standardize`, the network's targets have mean 0 and standard deviation 1.
+    After `standardize`, the network's targets have mean 0 and standard deviation 1. Where `clips_` is true,
+    predictions are clipped to the range of the targets.
     """
 
     task_ = "regression"
     mean_: np.ndarray | None = None
     deviation_: np.ndarray | None = None
+    clips_ = False
 
     def fit(self, y: np.ndarray) -> "ValueEncoder":
         super().fit(y)
         self.width_ = self.n_outputs_
         self._dtype = y.dtype if y.dtype.kind == "f" else np.dtype(float)
+        self._range = _range_of(y)
         return self
 
     def narrow(self, dtype: np.dtype) -> None:
@@ -143,16 +146,18 @@ class ValueEncoder(RegressorTargetEncoder):
     def bind(self, width: int, loss: Loss) -> None:
         """Store nothing: values are encoded alike for all models."""
 
+    def clip(self, clips: bool, y: np.ndarray, *, extend: bool = False) -> None:
+        """Set whether predictions are clipped to the range of y, or `extend` the present range by it."""
+        self._check_shape(y)
+        self.clips_ = clips
+        self._range = _range_of(np.concatenate([self._range, y.reshape(len(y), -1)]) if extend else y)
+
     def standardize(self, mean: np.ndarray, deviation: np.ndarray) -> None:
         """Standardise values with these means and deviations from now on, and predictions back."""
         self.mean_, self.deviation_ = mean, deviation
 
     def transform(self, y: np.ndarray) -> np.ndarray:
-        if y.shape[1:] != self._y_shape[1:]:
-            raise ValueError(
-                f"y must have the {self.n_outputs_} output(s) and {len(self._y_shape)} axes of the y in fit; "
-                f"got shape {y.shape} (Detected ``y`` to have {1 if y.ndim == 1 else y.shape[1]} output(s))"
-            )
+        self._check_shape(y)
         y = super().transform(y)
         if self.mean_ is None or self.deviation_ is None:
             return y
@@ -161,7 +166,8 @@ class ValueEncoder(RegressorTargetEncoder):
     def inverse_transform(self, y: np.ndarray) -> np.ndarray:
         if self.mean_ is not None and self.deviation_ is not None:
             y = np.asarray(y, float).reshape(len(y), -1) * self.deviation_ + self.mean_
-        return super().inverse_transform(np.asarray(y, dtype=self._dtype))
+        y = np.asarray(y, dtype=self._dtype)
+        return super().inverse_transform(y.clip(*self._range.astype(self._dtype)) if self.clips_ else y)
 
     def outputs(self, encoded: np.ndarray) -> np.ndarray:
         """The outputs of a model that predicts halfway to the mean of these targets, `(n_samples, width)`.
@@ -171,9 +177,22 @@ class ValueEncoder(RegressorTargetEncoder):
         values = encoded.reshape(len(encoded), -1)
         return (values + values.mean(axis=0)) / 2
 
+    def _check_shape(self, y: np.ndarray) -> None:
+        if y.shape[1:] != self._y_shape[1:]:
+            raise ValueError(
+                f"y must have the {self.n_outputs_} output(s) and {len(self._y_shape)} axes of the y in fit; "
+                f"got shape {y.shape} (Detected ``y`` to have {1 if y.ndim == 1 else y.shape[1]} output(s))"
+            )
+
     def prototype(self) -> np.ndarray:
         """The smallest y from which an equal encoder is fitted."""
-        return np.zeros((1, *self._y_shape[1:]), dtype=self._dtype)
+        return self._range.astype(self._dtype).reshape(2, *self._y_shape[1:])
+
+
+def _range_of(y: np.ndarray) -> np.ndarray:
+    """The lowest and the highest value of each output, of shape `(2, n_outputs)`."""
+    y = y.reshape(len(y), -1)
+    return np.stack([y.min(axis=0), y.max(axis=0)])
 
 
 def data_arguments(encoder: Any, X: np.ndarray) -> dict[str, Any]:

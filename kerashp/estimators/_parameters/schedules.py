@@ -5,7 +5,7 @@ from typing import Any
 
 from keras.optimizers.schedules import CosineDecay, CosineDecayRestarts, ExponentialDecay
 
-from kerashp.schedules import LinearWarmup, StepDecay
+from kerashp.schedules import CosLog, FlatCosine, LinearWarmup, StepDecay
 from kerashp.training import LearningRateCallback
 
 # Each makes a schedule, or a constant rate, from the peak and the number of steps.
@@ -15,16 +15,29 @@ SCHEDULES: dict[str, Callable[[float, float], Any]] = {
     "cosine_restarts": lambda peak, n_steps: CosineDecayRestarts(
         peak, n_steps / 7
     ),  # three periods: 1/7, 2/7 and 4/7 of the steps
+    "flat_cosine": FlatCosine,
+    "coslog4": CosLog,
     "step": lambda peak, n_steps: StepDecay(peak, drop=0.1, every=n_steps / 3),
     "exponential": lambda peak, n_steps: ExponentialDecay(peak, n_steps / 2, decay_rate=0.1),
 }
 
 
 class NamedSchedule(LearningRateCallback):
-    """A schedule of `SCHEDULES` over a number of epochs, after a warm-up."""
+    """A schedule of `SCHEDULES` over a number of epochs, after a warm-up.
+
+    Raises
+    ------
+    ValueError
+        If there is a warm-up before a schedule that begins at 0.
+    """
 
     def __init__(self, name: str, warmup_epochs: float, epochs: int):
         super().__init__()
+        if name == "coslog4" and warmup_epochs:
+            raise ValueError(
+                f"warmup_epochs={warmup_epochs} must be 0 with schedule='coslog4', which warms up by itself: "
+                "its rate rises from 0 to the peak in each of its periods"
+            )
         self.name = name
         self.warmup_epochs = warmup_epochs
         self.epochs = epochs
@@ -44,7 +57,7 @@ def named_schedule(name: str, warmup_epochs: float, epochs: int) -> list[NamedSc
     Raises
     ------
     ValueError
-        If the warm-up is as long as the training.
+        If the warm-up is as long as the training, or comes before a schedule that begins at 0.
     """
     if name == "constant" and not warmup_epochs:
         return []

@@ -110,6 +110,7 @@ _SUSPENDS_PREDICTIONS: ContextVar[bool] = ContextVar("suspends_predictions", def
 _TRAINER: ContextVar[Trainer | None] = ContextVar("trainer", default=None)
 _HORIZON: ContextVar[int | None] = ContextVar("horizon", default=None)
 _FIXED_EPOCHS: ContextVar[Callable[[], int | None] | None] = ContextVar("fixed_epochs", default=None)
+_ONE_HOT_TARGETS: ContextVar[bool] = ContextVar("one_hot_targets", default=False)
 
 
 @contextmanager
@@ -204,6 +205,19 @@ def training_for(epochs: Callable[[], int | None] | None) -> AbstractContextMana
 def scheduling_for(epochs: int | None) -> AbstractContextManager[None]:
     """Inside, schedules extend over `epochs` epochs, even if a fit trains fewer; None changes nothing."""
     return _setting(_HORIZON, epochs)
+
+
+def with_one_hot_targets(one_hot: bool) -> AbstractContextManager[None]:
+    """Inside, suspended multiclass fits have one-hot targets if `one_hot`, also without label smoothing.
+
+    Candidates with label smoothing need them, and candidates without it then train together with those.
+    """
+    return _setting(_ONE_HOT_TARGETS, one_hot)
+
+
+def has_one_hot_targets() -> bool:
+    """Whether the current fit is a suspended one inside `with_one_hot_targets(True)`."""
+    return is_suspending() and _ONE_HOT_TARGETS.get()
 
 
 def has_horizon() -> bool:

@@ -25,7 +25,7 @@ from kerashp.training._stacking.step import variables_of
 _MOST = 64
 _WIDTH = 2  # of a prototype's hidden layers
 # Numbers of the optimizer that are arguments of the compiled step.
-_LIFTED = ("momentum", "beta_1", "weight_decay")
+_LIFTED = ("momentum", "beta_1", "beta_2", "weight_decay")
 
 _PROTOTYPES: OrderedDict[Hashable, Prototype | None] = OrderedDict()
 _LOCK = threading.Lock()
@@ -119,6 +119,7 @@ def _numbers(design: NetworkDesign) -> dict[tuple[str, ...], float]:
         ("kernel_regularizer", "l1"): factory.l1,
         ("kernel_regularizer", "l2"): factory.l2,
         ("activity_regularizer", "l1"): factory.activity_l1,
+        ("loss", "label_smoothing"): design.label_smoothing,
         **{("optimizer", name): value for name, value in design.optimizer_options.items() if name in _LIFTED},
     }
 
@@ -143,6 +144,7 @@ def _key(design: NetworkDesign) -> Hashable:
         len(design.widths),
         design.n_outputs,
         design.task,
+        design.one_hot,
         design.optimizer,
         tuple(sorted(numbers.items())),
         tuple(sorted((others | {"learning_rate": None}).items(), key=repr)),

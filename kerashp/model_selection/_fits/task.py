@@ -11,7 +11,7 @@ from kerashp._compat.sklearn import params_of_rows, row_count, rows_of_split
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import AUTO, collecting, epochs_of
-from kerashp.estimators._training.handover import scheduling_for
+from kerashp.estimators._training.handover import scheduling_for, with_one_hot_targets
 from kerashp.model_selection._fits.curves import training_record
 from kerashp.model_selection._fits.heldout_predictions import heldout_predictions, indices
 from kerashp.model_selection._fits.result import FitId, FitResult
@@ -101,6 +101,11 @@ class Task:
         n_rows: int = row_count(self.arguments[1] if train is None else indices(train))
         return n_rows
 
+    @property
+    def _varies_label_smoothing(self) -> bool:
+        names = self.keywords["parameters"] or ()
+        return any(name.rpartition("__")[2] == "label_smoothing" for name in names)
+
     def seeded(self, seed: int, candidate: int) -> "Task":
         """The task with the seed of a candidate, for estimators without a `random_state`."""
         task_seed, inner = seed_of(seed, candidate, self.split), innermost(self.estimator)
@@ -121,7 +126,8 @@ class Task:
         params = params_of_rows(X, self.keywords["fit_params"], indices=train)
         X_train, y_train = rows_of_split(estimator, X, y, train)
         rows = (X_train,) if y_train is None else (X_train, y_train)
-        with scheduling_for(self.horizon), drawing_from(self.seed):
+        one_hot = with_one_hot_targets(self._varies_label_smoothing)
+        with scheduling_for(self.horizon), drawing_from(self.seed), one_hot:
             estimator.fit(*rows, **params)
 
     def score(self, estimator: Any, scorer: Any) -> Any:

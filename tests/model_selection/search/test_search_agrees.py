@@ -101,7 +101,7 @@ CASES = {
     "learning rates drawn": Case(mlp(), {"learning_rate": loguniform(1e-3, 1e-1), "n_neurons": [4, 7, 11]}),
     "SGD with momentum": Case(mlp(optimizer="sgd"), {"momentum": [0.0, 0.5, 0.9], **RATES}),
     "optimizers": Case(mlp(), {"optimizer": ["adam", "sgd", "rmsprop"]}),
-    "Adam's numbers": Case(mlp(), {"beta_1": [0.8, 0.9], "weight_decay": [None, 0.01]}),
+    "Adam's numbers": Case(mlp(), {"beta_1": [0.8, 0.9], "beta_2": [None, 0.9]}),
     "dropout": Case(mlp(dropout=0.2), {"dropout": [0.1, 0.3], "learning_rate": [0.01, 0.03]}),
     "penalties": Case(mlp(), {"l2": [0.0, 0.1], "l1": [0.0, 0.01]}),
     "batch sizes": Case(mlp(), {"batch_size": [32, "auto"], "learning_rate": [0.01, 0.03]}),
