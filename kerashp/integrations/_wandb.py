@@ -1,5 +1,6 @@
 """Searches as groups of runs in Weights & Biases; wandb is imported when a search begins."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -108,6 +109,8 @@ class WandbLogger(LoggerOptions):
         if self._runs is not None:  # of a search that this logger has failed in
             self._runs.of_search.finish(exit_code=1)
         options = {"project": self.project, "mode": self.mode, "entity": self.entity, "dir": self.folder}
+        is_offline = (self.mode or os.environ.get("WANDB_MODE")) == "offline"
+        options["resume"] = None if is_offline else "allow"
         self._runs = _Runs.of(search, {**options, "group": f"{search.name} {search.id[:8]}"})
 
     def candidate(self, result: CandidateResult) -> None:
@@ -198,7 +201,6 @@ def _start(run_id: str, name: str, job_type: str, config: dict[str, Any], option
         job_type=job_type,
         config=config,
         reinit="create_new",
-        resume="allow",
         settings=settings_of_bare_runs(),
         **options,
     )
