@@ -74,6 +74,7 @@ _WITH_CODE = [
 def test_a_page_runs_as_shown(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path))
     names: dict[str, Any] = {"__name__": "page"}
     for block in _blocks(_text(page)):
         code = "\n" * (block.line - 1) + block.code  # so that an error names the line of the page
