@@ -257,6 +257,9 @@ class NetworkDesign:
         batch_normalization: bool,
         normalize: Any,
         scaling: str,
+        numeric_embedding: str,
+        embedding_sigma: float,
+        input_scale_rate: float | None,
         optimizer: Any,
         momentum: float | None,
         beta_1: float | None,
@@ -291,10 +294,18 @@ class NetworkDesign:
             batch_normalization=_CHECK.flag("batch_normalization", batch_normalization),
             dtype=_layer_dtype(),
         )
+        inputs = InputDesign.of(
+            shape,
+            normalize=normalize,
+            scaling=scaling,
+            numeric_embedding=numeric_embedding,
+            embedding_sigma=embedding_sigma,
+            input_scale_rate=input_scale_rate,
+        )
         compiled_metrics = metrics_to_compile(_CHECK, metrics, task)
         return cls(
             factory,
-            InputDesign.of(shape, normalize=normalize, scaling=scaling),
+            inputs,
             widths,
             n_neurons,
             n_outputs,
@@ -330,7 +341,7 @@ class NetworkDesign:
         """The compiled model."""
         optimizer = compiled_optimizer(self.optimizer, self.optimizer_options)
         footprint = Footprint(
-            math.prod(self.inputs.shape),
+            self.inputs.width,
             self.n_outputs,
             itemsize=np.dtype(keras.config.floatx()).itemsize,
             copies=lambda: _WEIGHT_AND_GRADIENT + optimizer_slots(optimizer),
@@ -365,6 +376,9 @@ def build_model(
     batch_normalization: bool = False,
     normalize: Any = None,
     scaling: str = "standard",
+    numeric_embedding: str = "none",
+    embedding_sigma: float = 0.1,
+    input_scale_rate: float | None = None,
     optimizer: Any = "sgd",
     momentum: float | None = None,
     beta_1: float | None = None,
@@ -377,9 +391,9 @@ def build_model(
     r"""Build and compile a multilayer perceptron from its hyperparameters.
 
     The layers are, each only if it is requested: Input, Normalization or RobustScaling, Flatten,
-    `n_hidden` times (Dense, BatchNormalization, Activation, Dropout), Dense. They, the loss and the optimizer
-    are Keras' own, so the model can be saved and loaded without kerashp, but for those of `kerashp.layers`:
-    import that module before you load a model that contains one.
+    PeriodicEmbedding, LearnedScale, `n_hidden` times (Dense, BatchNormalization, Activation, Dropout), Dense.
+    They, the loss and the optimizer are Keras' own, so the model can be saved and loaded without kerashp, but
+    for those of `kerashp.layers`: import that module before you load a model that contains one.
 
     With $W$ the kernels of all Dense layers, $a$ the outputs of the hidden activations and $B$ the number of
     rows in the batch, the training loss is
@@ -441,6 +455,16 @@ def build_model(
         standard deviation of the rows for each index of the last axis. A constant feature is only centred. If
         std < 1e-7, Keras divides by 1e-7. "robust" takes the median and the quartiles instead, and clips
         smoothly at 3: see `kerashp.layers.RobustScaling` (Holzmüller et al., 2024).
+    numeric_embedding : {"none", "periodic"}, default="none"
+        Whether each input is replaced by itself and three learned periodic functions of it: see
+        `kerashp.layers.PeriodicEmbedding` (Gorishniy et al., 2022). It is meant for scaled inputs.
+    embedding_sigma : float, default=0.1
+        The standard deviation of the frequencies of a periodic embedding at first; useful values are from
+        0.01 to 10. The larger it is, the less smooth are the functions.
+    input_scale_rate : float or None, default=None
+        Whether a learned scale of each feature comes before the first Dense layer: see
+        `kerashp.layers.LearnedScale`. It learns, with Adam, at this many times the learning rate; RealMLP has
+        6. None: there is none.
     optimizer : str or keras Optimizer, default="sgd"
         A name in `keras.optimizers` (upper or lower case), or an instance, which is copied and not changed.
     momentum : float in [0, 1) or None, default=None

@@ -63,6 +63,16 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         How `normalize` scales: "standard" by means and standard deviations (`keras.layers.Normalization`; a
         constant column is only centred), "robust" by medians and quartiles, and with a smooth limit of 3
         (`kerashp.layers.RobustScaling`; a constant column becomes 0), which suits columns with outliers.
+    numeric_embedding : {"none", "periodic"}, default="none"
+        Whether each column is replaced by itself and three learned periodic functions of it
+        (`kerashp.layers.PeriodicEmbedding`).
+    embedding_sigma : float, default=0.1
+        The standard deviation of the frequencies of a periodic embedding at first; useful values are from
+        0.01 to 10. The larger it is, the less smooth are the functions.
+    input_scale_rate : float or None, default=None
+        Whether a learned scale of each feature comes before the first Dense layer
+        (`kerashp.layers.LearnedScale`), which learns, with Adam, at this many times the learning rate;
+        RealMLP has 6. None: there is none.
     optimizer : str or keras Optimizer, default="adam"
         A name in `keras.optimizers`, or an optimizer, which is copied. `learning_rate` replaces its rate
         unless it is None.
@@ -199,6 +209,9 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         batch_normalization: bool = False,
         normalize: bool = True,
         scaling: str = "standard",
+        numeric_embedding: str = "none",
+        embedding_sigma: float = 0.1,
+        input_scale_rate: float | None = None,
         optimizer: Any = "adam",
         momentum: float | None = None,
         beta_1: float | None = None,
@@ -240,6 +253,9 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
             batch_normalization=batch_normalization,
             normalize=normalize,
             scaling=scaling,
+            numeric_embedding=numeric_embedding,
+            embedding_sigma=embedding_sigma,
+            input_scale_rate=input_scale_rate,
             optimizer=optimizer,
             momentum=momentum,
             beta_1=beta_1,
@@ -322,6 +338,16 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         How `normalize` scales: "standard" by means and standard deviations (`keras.layers.Normalization`; a
         constant column is only centred), "robust" by medians and quartiles, and with a smooth limit of 3
         (`kerashp.layers.RobustScaling`; a constant column becomes 0), which suits columns with outliers.
+    numeric_embedding : {"none", "periodic"}, default="none"
+        Whether each column is replaced by itself and three learned periodic functions of it
+        (`kerashp.layers.PeriodicEmbedding`).
+    embedding_sigma : float, default=0.1
+        The standard deviation of the frequencies of a periodic embedding at first; useful values are from
+        0.01 to 10. The larger it is, the less smooth are the functions.
+    input_scale_rate : float or None, default=None
+        Whether a learned scale of each feature comes before the first Dense layer
+        (`kerashp.layers.LearnedScale`), which learns, with Adam, at this many times the learning rate;
+        RealMLP has 6. None: there is none.
     normalize_target : bool, default=True
         Whether the network learns standardised targets: each output minus its weighted mean, divided by its
         standard deviation, both over all rows passed to `fit`, including those held out. A constant output is
@@ -459,6 +485,9 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         batch_normalization: bool = False,
         normalize: bool = True,
         scaling: str = "standard",
+        numeric_embedding: str = "none",
+        embedding_sigma: float = 0.1,
+        input_scale_rate: float | None = None,
         normalize_target: bool = True,
         clip_predictions: bool = False,
         optimizer: Any = "adam",
@@ -500,6 +529,9 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
             batch_normalization=batch_normalization,
             normalize=normalize,
             scaling=scaling,
+            numeric_embedding=numeric_embedding,
+            embedding_sigma=embedding_sigma,
+            input_scale_rate=input_scale_rate,
             optimizer=optimizer,
             momentum=momentum,
             beta_1=beta_1,

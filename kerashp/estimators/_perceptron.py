@@ -19,7 +19,7 @@ from kerashp.estimators._parameters.constraints import TRAINING_CONSTRAINTS
 from kerashp.estimators._training.convergence import AUTO
 from kerashp.estimators._training.handover import is_suspending
 from kerashp.estimators._training.prototypes import pending_network
-from kerashp.layers._inputs import SCALINGS
+from kerashp.layers._inputs import NUMERIC_EMBEDDINGS, SCALINGS, InputDesign
 from kerashp.models import NetworkDesign
 from kerashp.training._members.convergence import Convergence
 
@@ -42,6 +42,9 @@ _NETWORK_CONSTRAINTS: dict[str, Any] = {
     "activity_l1": [Interval(Real, 0, None, closed="left")],
     "batch_normalization": ["boolean"],
     "scaling": [StrOptions(set(SCALINGS))],
+    "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS))],
+    "embedding_sigma": [Interval(Real, 0, None, closed="neither")],
+    "input_scale_rate": [Interval(Real, 0, None, closed="neither"), None],
     "optimizer": [str, HasMethods("apply_gradients")],
     "momentum": [Interval(Real, 0, 1, closed="left"), None],
     "beta_1": [Interval(Real, 0, 1, closed="left"), None],
@@ -166,13 +169,18 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
             return
         batch_size = int(self._fit_arguments(len(X))["batch_size"])
         footprint = Footprint(
-            X[0].size,
+            self._n_inputs(X),
             self.target_encoder_.width_,
             itemsize=np.dtype(self.dtype).itemsize,
             copies=lambda: _COPIES * (1 + optimizer_slots(self.optimizer)),
             batch_size=min(batch_size, len(X)),
         )
         footprint.check(Arguments(type(self).__name__), self.n_neurons, widths)
+
+    def _n_inputs(self, X: np.ndarray) -> int:
+        """The inputs of the first Dense layer."""
+        names = ("normalize", "scaling", "numeric_embedding", "embedding_sigma", "input_scale_rate")
+        return InputDesign.of(X.shape[1:], **{name: getattr(self, name) for name in names}).width
 
     def _convergence(self) -> list[keras.callbacks.Callback]:
         return [] if self.tol is None else [Convergence(self.tol, self.n_iter_no_change)]

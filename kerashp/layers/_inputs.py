@@ -1,5 +1,7 @@
 """The layers of `build_model` before the first Dense layer."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,11 +9,15 @@ import keras
 import numpy as np
 
 from kerashp._arguments import Arguments
+from kerashp.layers._learned_scale import LearnedScale
+from kerashp.layers._periodic_embedding import PeriodicEmbedding
 from kerashp.layers._robust_scaling import RobustScaling
 
 _CHECK = Arguments("build_model")
 
 SCALINGS = ("standard", "robust")
+NUMERIC_EMBEDDINGS = ("none", "periodic")
+_N_OUTPUTS = 4  # of a number's periodic embedding, as in RealMLP
 
 
 @dataclass(frozen=True)
@@ -26,21 +32,56 @@ class InputDesign:
         The rows whose statistics scale the inputs; None: they are not scaled.
     scaling : {"standard", "robust"}
         By which statistics.
+    embedding : {"none", "periodic"}
+        Of the numbers.
+    sigma : float
+        The standard deviation of the embedding's frequencies at first.
+    scale_rate : float or None
+        The factor of the learning rate of learned scales; None: there are none.
     """
 
     shape: tuple[int, ...]
     rows: Any
     scaling: str
+    embedding: str
+    sigma: float
+    scale_rate: float | None
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], *, normalize: Any, scaling: Any) -> "InputDesign":
+    def of(
+        cls,
+        shape: tuple[int, ...],
+        *,
+        normalize: Any,
+        scaling: Any,
+        numeric_embedding: Any,
+        embedding_sigma: Any,
+        input_scale_rate: Any,
+    ) -> "InputDesign":
         """Check the arguments of `build_model`."""
-        return cls(shape, normalize, _CHECK.choice("scaling", scaling, SCALINGS))
+        return cls(
+            shape,
+            normalize,
+            _CHECK.choice("scaling", scaling, SCALINGS),
+            _CHECK.choice("numeric_embedding", numeric_embedding, NUMERIC_EMBEDDINGS),
+            _CHECK.positive("embedding_sigma", embedding_sigma),
+            None if input_scale_rate is None else _CHECK.positive("input_scale_rate", input_scale_rate),
+        )
+
+    @property
+    def width(self) -> int:
+        """The inputs of the first Dense layer."""
+        return math.prod(self.shape) * (_N_OUTPUTS if self.embedding == "periodic" else 1)
 
     @property
     def kind(self) -> tuple[Any, ...]:
         """What designs of networks of one graph shape have in common."""
-        return self.shape, self.rows is not None and self.scaling
+        return (
+            self.shape,
+            self.rows is not None and self.scaling,
+            self.embedding,
+            self.scale_rate is not None,
+        )
 
     def layers(self, dtype: Any) -> list[Any]:
         """New layers; those that compute with weights have this dtype."""
@@ -49,6 +90,29 @@ class InputDesign:
             layers.append(self._scaling_layer())
         if len(self.shape) > 1:
             layers.append(keras.layers.Flatten(name="flatten", dtype=dtype))
+        return [*layers, *self._trained_layers(dtype)]
+
+    def initializers(self, dtype: Any) -> dict[str, list[Callable[..., Any]]]:
+        """What makes the initial weights of the layers that are trained, by their names.
+
+        Random ones are drawn in the order in which `layers` draws them.
+        """
+        return {layer.name: layer.weight_initializers for layer in self._trained_layers(dtype)}
+
+    def _trained_layers(self, dtype: Any) -> list[Any]:
+        layers: list[Any] = []
+        if self.embedding == "periodic":
+            frequency = keras.initializers.RandomNormal(stddev=self.sigma)
+            layers.append(
+                PeriodicEmbedding(
+                    n_outputs=_N_OUTPUTS,
+                    frequency_initializer=frequency,
+                    name="periodic_embedding",
+                    dtype=dtype,
+                )
+            )
+        if self.scale_rate is not None:
+            layers.append(LearnedScale(self.scale_rate, name="learned_scale", dtype=dtype))
         return layers
 
     def _scaling_layer(self) -> Any:

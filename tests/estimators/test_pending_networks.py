@@ -51,6 +51,8 @@ def initial_values(network):
         {"kernel_initializer": "truncated_normal", "activity_l1": 1e-3, "beta_2": 0.7, "normalize": False},
         {"kernel_initializer": "auto", "activation": "mish", "optimizer": "nadam", "clipnorm": 1.0},
         {"scaling": "robust", "n_hidden": 2},
+        {"numeric_embedding": "periodic", "embedding_sigma": 0.7, "dropout": 0.1},
+        {"numeric_embedding": "periodic", "input_scale_rate": 5.0, "normalize": False},
     ],
     ids=str,
 )

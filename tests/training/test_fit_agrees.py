@@ -11,7 +11,7 @@ import pytest
 from keras import layers, ops
 
 from kerashp._compat.keras import version
-from kerashp.layers import RobustScaling
+from kerashp.layers import LearnedScale, PeriodicEmbedding, RobustScaling
 from kerashp.training import FallbackWarning, fit, isolated
 
 pytestmark = pytest.mark.slow
@@ -347,6 +347,11 @@ for name, model, data in (
     ("group normalization", lambda: stack(layers.Dense(6), layers.GroupNormalization(3)), table()),
     ("unit normalization", lambda: stack(layers.Dense(6), layers.UnitNormalization()), table()),
     ("normalization", adapted, table()),
+    (
+        "periodic embedding",
+        lambda: stack(PeriodicEmbedding(), LearnedScale(), layers.Dense(4, "relu")),
+        table(),
+    ),
     ("robust scaling", lambda: stack(RobustScaling(), layers.Dense(4, "relu")), table()),
     ("rescaling", lambda: stack(layers.Rescaling(0.5), layers.Dense(4, "relu")), table()),
     ("prelu", lambda: stack(layers.Dense(6), layers.PReLU()), table()),

@@ -481,6 +481,25 @@ def test_robust_statistics_of_each_members_rows_and_widths() -> None:
     check(makers, table(), [{"rows": own} for own in rows])
 
 
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("adamw", marks=pytest.mark.slow)])
+def test_embeddings_and_scales_of_other_numbers_and_widths(optimizer: str) -> None:
+    makers = [
+        lambda width=width, rate=rate: build_model(
+            1 + (width > 5),
+            width,
+            0.01,
+            6,
+            numeric_embedding="periodic",
+            embedding_sigma=100 * rate,
+            input_scale_rate=1 + 100 * rate,
+            activation="tanh",
+            optimizer=optimizer,
+        )
+        for width, rate in zip(WIDTHS, RATES, strict=False)
+    ]
+    check(makers, table(), [{"rows": own} for own in folds(2)])
+
+
 def test_statistics_of_a_member_replace_those_of_its_model() -> None:
     X, y = table()
     model = build_model(1, 8, 0.02, 6, normalize=X, scaling="robust")

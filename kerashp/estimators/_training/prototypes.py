@@ -40,11 +40,18 @@ def pending_network(design: NetworkDesign, seed: int) -> PendingNetwork | None:
     if prototype is None:
         return None
     rate = prototype.learning_rate(design.optimizer_options["learning_rate"])
-    key = "initial values", seed, float(rate), tuple(design.widths), _key(design)
+    numbers = design.inputs.sigma, design.inputs.scale_rate
+    key = "initial values", seed, float(rate), tuple(design.widths), numbers, _key(design)
     with on_host():
-        values = build_once(key, lambda: prototype.initial_values(design.units, design.initializers(), rate))
+        values = build_once(key, lambda: _initial_values(prototype, design, rate))
     variant = Variant(design.units, _numbers(design), values, float(rate))
     return PendingNetwork(prototype.model, partial(_built, design, variant, keras.config.floatx()), variant)
+
+
+def _initial_values(prototype: Prototype, design: NetworkDesign, rate: np.ndarray) -> list[list[np.ndarray]]:
+    of_dense_layers = design.initializers()  # drawn first, as in `NetworkDesign.build`
+    front = design.inputs.initializers(design.factory.dtype)
+    return prototype.initial_values(design.units, of_dense_layers, rate, front)
 
 
 def _built(design: NetworkDesign, variant: Variant, floatx: str) -> keras.Model:
@@ -116,6 +123,7 @@ def _numbers(design: NetworkDesign) -> dict[tuple[str, ...], float]:
     factory = design.factory
     return {
         ("rate",): factory.dropout,
+        ("rate_factor",): design.inputs.scale_rate or 0.0,
         ("kernel_regularizer", "l1"): factory.l1,
         ("kernel_regularizer", "l2"): factory.l2,
         ("activity_regularizer", "l1"): factory.activity_l1,

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from kerashp._compat.keras import flatten_layers, function_arguments
+from kerashp.layers import LearnedScale
 from kerashp.training._keras.layers import dropouts_of
 from kerashp.training._keras.optimizers import HYPERPARAMETERS
 from kerashp.training._runtime.backend import backend
@@ -108,6 +109,8 @@ def _of_layers(layers: Sequence[Any]) -> Iterator[Number]:
     for index, layer in enumerate(layers):
         if type(layer) is keras.layers.Normalization and layer.input_mean is None:
             yield from (Number(index, (name,), is_array=True) for name in _STATISTICS)
+        if type(layer) is LearnedScale:
+            yield Number(index, ("rate_factor",))
         for name, regularizer in vars(layer).items():
             if type(regularizer) in REGULARIZERS:
                 yield from (Number(index, (name, number)) for number in OF_REGULARIZERS)

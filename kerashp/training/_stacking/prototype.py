@@ -1,6 +1,6 @@
 """A model that is built once for many networks of its graph shape, which are arrays alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerashp._compat.keras_optimizers import rate_of
+from kerashp.layers import FRONT_LAYERS
 from kerashp.training._keras.optimizers import slots_by_weight
 from kerashp.training._members.room import Units
 from kerashp.training._runtime.backend import backend
@@ -17,6 +18,8 @@ from kerashp.training._stacking.step import variables_of
 
 class Prototype:
     """A Sequential model of Dense layers whose initial values are constants, but for kernels and seeds.
+
+    The weights of `kerashp.layers` before them may be random, too.
 
     Parameters
     ----------
@@ -39,7 +42,8 @@ class Prototype:
             return False
         kernels = {id(layer.kernel) for layer in self.model.layers if isinstance(layer, keras.layers.Dense)}
         seeds = {id(layer.seed_generator.state) for layer in self.model.layers if _is_dropout(layer)}
-        others = [array for key, array in self._values.items() if key not in kernels | seeds]
+        front = {id(v) for layer in self.model.layers if type(layer) in FRONT_LAYERS for v in layer.weights}
+        others = [array for key, array in self._values.items() if key not in kernels | seeds | front]
         return all(np.all(array == array.flat[0]) for array in others if array.size)
 
     @cached_property
@@ -54,7 +58,11 @@ class Prototype:
         return np.asarray(rate, self._values[id(rate_of(self.model.optimizer))].dtype)
 
     def initial_values(
-        self, units: Units, initializers: Sequence[tuple[Any, Any]], learning_rate: np.ndarray
+        self,
+        units: Units,
+        initializers: Sequence[tuple[Any, Any]],
+        learning_rate: np.ndarray,
+        front: Mapping[str, Sequence[Callable[..., Any]]],
     ) -> list[list[np.ndarray]]:
         """The values that a network, not built, would have if it were; see `Variant.values`.
 
@@ -66,8 +74,16 @@ class Prototype:
             Of the kernels of these layers, and of the Dropout layers after them.
         learning_rate : array of shape ()
             In the type of the variable.
+        front : dict of str to list of callable
+            Of the weights of layers before the first Dense, by the layers' names.
         """
-        return self._completed(dict(self._initial_arrays(units, initializers)), learning_rate)
+        arrays = dict(self._initial_arrays(units, initializers))
+        for name, own_initializers in front.items():
+            for variable, initializer in zip(
+                self.model.get_layer(name).weights, own_initializers, strict=True
+            ):
+                arrays[id(variable)] = ops.convert_to_numpy(initializer(variable.shape, dtype=variable.dtype))
+        return self._completed(arrays, learning_rate)
 
     def values_of(self, model: Any) -> list[list[np.ndarray]]:
         """The values of a model of the same layers, whose optimizer is not built; see `Variant.values`."""

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from kerashp._compat.keras import flatten_layers
+from kerashp.layers import LearnedScale
 from kerashp.training._keras.identity import (
     can_be_made_from_config,
     config_of,
@@ -251,6 +252,8 @@ def _numbers_in(part: dict[str, Any], rates: bool) -> list[str]:
         return [name for name in HYPERPARAMETERS if name in options]
     if part["class_name"] == "Dropout":
         return ["rate"] if rates else []
+    if part["class_name"] == LearnedScale.__name__:
+        return ["rate_factor"]
     penalties = [name for name in options if name.endswith("_regularizer") and _is_penalty(options[name])]
     return [*penalties, *[name for name in ("label_smoothing",) if name in options]]
 
