@@ -35,6 +35,7 @@ from kerashp.model_selection._fits.seeds import drawing_from, new_seed
 from kerashp.model_selection._fits.task import Resource, Task
 from kerashp.model_selection._logging.reporter import CandidateReporter
 from kerashp.model_selection._logging.search_mixin import LoggingMixin
+from kerashp.model_selection._optuna.search_mixin import StudyMixin
 from kerashp.model_selection._planning.plan import Plan
 from kerashp.model_selection._ranking import check_some_is_best, compared
 from kerashp.model_selection._running.call_checks import check_call
@@ -64,7 +65,7 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
-class PopulationSearchMixin(LoggingMixin, EnsemblingMixin):
+class PopulationSearchMixin(LoggingMixin, StudyMixin, EnsemblingMixin):
     """A search of scikit-learn whose fits are evaluated all at once, so that they can train together."""
 
     _space: ClassVar[str] = "space"  # the parameter that holds what is searched

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any
@@ -65,6 +66,14 @@ class OptunaParameter:
             raise ValueError(f"{value!r} of {self.parameter!r} is not in {self.distribution}")
         return number
 
+    def contains(self, value: Any) -> bool:
+        """Whether the distribution contains a value of the estimator."""
+        try:
+            self.held(value)
+        except (TypeError, ValueError):
+            return False
+        return True
+
     def is_same(self, other: "OptunaParameter") -> bool:
         """Whether both have one distribution, and hold the values themselves."""
         return (
@@ -127,6 +136,51 @@ def optuna_parameter(name: str, values: Any) -> OptunaParameter:
     """
     _CONVERSION.check_name(name)
     return _parameter(values, name)
+
+
+def parameters_of_candidates(space: Any, candidates: Sequence[Mapping[str, Any]]) -> list[OptunaParameter]:
+    """The parameters of candidates that have been tried, with distributions that contain their values.
+
+    These are the distributions of the space. A parameter without one that Optuna has, or with different ones
+    in several spaces, is a range from the least to the greatest number that was tried, or a choice among the
+    values that were tried.
+    """
+    found = []
+    for name in dict.fromkeys(name for params in candidates for name in params):
+        values = [params[name] for params in candidates if name in params]
+        alternatives = _alternatives(name, space)
+        is_one = bool(alternatives) and all(each.is_same(alternatives[0]) for each in alternatives[1:])
+        if is_one and all(alternatives[0].contains(value) for value in values):
+            found.append(alternatives[0])
+        else:
+            log = bool(alternatives) and all(
+                getattr(each.distribution, "log", False) for each in alternatives
+            )
+            found.append(_of_values(name, values, log))
+    return found
+
+
+def _alternatives(name: str, space: Any) -> list[OptunaParameter]:
+    """What Optuna has for a parameter in each of the spaces."""
+    found = []
+    for subspace in [space] if isinstance(space, Mapping) else space or []:
+        with suppress(TypeError, ValueError):
+            found += [optuna_parameter(name, subspace[name])] if name in subspace else []
+    return found
+
+
+def _of_values(name: str, values: Sequence[Any], log: bool) -> OptunaParameter:
+    """A parameter of which only values are known."""
+    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in plain):
+        distinct: list[Any] = []
+        for value in plain:
+            distinct += [] if any(_are_equal(other, value) for other in distinct) else [value]
+        return _of_choices(distinct, name)
+    low, high = min(plain), max(plain)
+    if all(type(value) is int for value in plain):
+        return _integers(name, low, high, log=log and low > 0)
+    return _floats(name, float(low), float(high), log=log and low > 0)
 
 
 def _parameters(space: Mapping[str, Any]) -> list[OptunaParameter]:
@@ -236,12 +290,14 @@ def _with_distinct_names(spaces: list[list[OptunaParameter]]) -> list[list[Optun
 
 
 def _position(choices: Sequence[Any], value: Any) -> int:
-    """The position of a value among the choices, by its type, too: 1, 1.0 and True are different."""
     for position, choice in enumerate(choices):
-        if choice is value or (type(choice) is type(value) and _are_equal(choice, value)):
+        if _are_equal(choice, value):
             return position
     raise ValueError(f"{value!r} is not among {choices!r}")
 
 
 def _are_equal(choice: Any, value: Any) -> bool:
+    """Whether two values are equal and of one type: 1, 1.0 and True are different."""
+    if choice is value or type(choice) is not type(value):
+        return choice is value
     return np.array_equal(choice, value) if isinstance(choice, np.ndarray) else bool(choice == value)

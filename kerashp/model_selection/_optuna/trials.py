@@ -1,7 +1,7 @@
 """Trials of a study: those that run, those that have ended before, and those of a search that continues."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -159,18 +159,17 @@ def replayed(study: Any, trial: Any) -> Trial:
 
 
 def score_attributes(results: Mapping[str, Any], candidate: int) -> dict[str, Any]:
-    """The user attributes of a candidate's trial: its position, the scores of each split, and the seconds.
-
-    Parameters
-    ----------
-    results : dict
-        `cv_results_`.
-    candidate : int
-    """
+    """The user attributes of a candidate of `cv_results_`, by its position."""
     scores: dict[str, list[float]] = {}
     for column in results:
         if found := re.fullmatch(r"split\d+_test_(.+)", column):
-            scores.setdefault(f"split_test_{found[1]}", []).append(float(results[column][candidate]))
+            scores.setdefault(found[1], []).append(float(results[column][candidate]))
     n_splits = max(map(len, scores.values()), default=1)
     seconds = sum(float(results[f"mean_{what}_time"][candidate]) for what in ("fit", "score"))
-    return {"candidate": candidate, **scores, "seconds": seconds * n_splits}
+    return user_attributes(candidate, scores, seconds * n_splits)
+
+
+def user_attributes(candidate: int, scores: Mapping[str, Iterable[Any]], seconds: float) -> dict[str, Any]:
+    """The user attributes of a trial: the candidate, its scores of each split by name, and the seconds."""
+    by_split = {f"split_test_{name}": [float(score) for score in found] for name, found in scores.items()}
+    return {"candidate": candidate, **by_split, "seconds": seconds}
