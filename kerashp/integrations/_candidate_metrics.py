@@ -5,13 +5,13 @@ from kerashp.model_selection._logging.protocol import CandidateResult
 
 def final_metrics(result: CandidateResult) -> dict[str, float]:
     """Scores and best epochs by their names in `cv_results_`, and the seconds."""
-    metrics = {}
+    metrics: dict[str, float] = {}
     for rows, scores in (("test", result.test_scores), ("train", result.train_scores)):
         for name, by_split in scores.items():
             metrics[f"mean_{rows}_{name}"] = float(by_split.mean())
             metrics |= {f"split{split}_{rows}_{name}": float(score) for split, score in enumerate(by_split)}
     epochs = enumerate(result.best_epochs)
-    metrics |= {f"split{split}_best_epoch": float(epoch) for split, epoch in epochs if epoch is not None}
+    metrics |= {f"split{split}_best_epoch": epoch for split, epoch in epochs if epoch is not None}
     return metrics | {"seconds": result.seconds}
 
 

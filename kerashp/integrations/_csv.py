@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerashp._files import write_bytes
+from kerashp.integrations._candidate_metrics import final_metrics
 from kerashp.integrations._options import LoggerOptions
 from kerashp.model_selection._logging.protocol import CandidateResult, SearchDescription
 
@@ -124,15 +125,11 @@ def _key(row: _Row) -> tuple[str, str]:
 
 def _row(search: SearchDescription, result: CandidateResult) -> _Row:
     of_candidate = (search.id, search.name, result.index, result.status, result.error, result.seconds)
+    metrics = final_metrics(result)
     values: dict[str, Any] = dict(zip(_FIRST_COLUMNS, of_candidate, strict=True))
-    by_kind = (("test", result.test_scores), ("train", result.train_scores))
-    scores = {f"{kind}_{name}": scores for kind, by_name in by_kind for name, scores in by_name.items()}
-    values |= {f"mean_{name}": by_split.mean() for name, by_split in scores.items()}
+    values |= {name: value for name, value in metrics.items() if name.startswith("mean_")}
     values |= {f"param_{name}": value for name, value in result.plain_params().items()}
-    for name, by_split in scores.items():
-        values |= {f"split{split}_{name}": score for split, score in enumerate(by_split)}
-    if any(epoch is not None for epoch in result.best_epochs):
-        values |= {f"split{split}_best_epoch": epoch for split, epoch in enumerate(result.best_epochs)}
+    values |= metrics
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerashp._files import write_bytes
+from kerashp.integrations._candidate_metrics import final_metrics
 from kerashp.integrations._domains import Domain, domains
 from kerashp.integrations._options import LoggerOptions
 from kerashp.model_selection._logging.protocol import CandidateResult, SearchDescription
@@ -91,7 +92,11 @@ class TensorBoardLogger(LoggerOptions):
             The candidate.
         """
         ended, search_folder = time.time(), self._search_folder()
-        metrics = _metrics(result)
+        metrics = {
+            name: value
+            for name, value in final_metrics(result).items()
+            if name.startswith("mean_") or name == "seconds"
+        }
         if self._domains is None:
             self._domains = self._new_domains(result, list(metrics), ended)
         folder = search_folder / f"{result.index:04d}"
@@ -143,12 +148,6 @@ def _titles(names: Sequence[str]) -> list[str]:
     """The names without those of steps before them, where they differ nevertheless."""
     short = [name.rpartition("__")[2] for name in names]
     return short if len(set(short)) == len(short) else list(names)
-
-
-def _metrics(result: CandidateResult) -> dict[str, float]:
-    means = {f"mean_test_{name}": mean for name, mean in result.mean_test_scores().items()}
-    means |= {f"mean_train_{name}": float(scores.mean()) for name, scores in result.train_scores.items()}
-    return means | {"seconds": result.seconds}
 
 
 def _run(
