@@ -34,8 +34,8 @@ class TensorBoardLogger(LoggerOptions):
     -----
     Files are written by TensorBoard's own code, without TensorFlow, and atomically, each when its candidate
     has ended: TensorBoard may run meanwhile. Parameters are written as `CandidateResult.plain_params`
-    describes; a parameter with values of several types is written as text. A fit that failed has no score
-    that is not finite, and its candidate the status "failure".
+    describes; a parameter with values of several types is written as text. A mean score that is not finite is
+    left out. A candidate of which a fit failed has the status "failure".
 
     The HParams page describes the parameters of one search. Where a folder holds searches of different
     spaces, pass the folder of one of them as `--logdir`.
