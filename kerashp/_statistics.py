@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kerashp._compat.keras import flatten_layers
-from kerashp.layers import RobustScaling
+from kerashp.layers import PiecewiseLinearEncoding, RobustScaling
 
 
 class Statistics(NamedTuple):
@@ -57,28 +57,58 @@ class RobustStatistics(NamedTuple):
     factor: np.ndarray
 
 
-InputStatistics = Statistics | RobustStatistics
+class QuantileBins(NamedTuple):
+    """Edges of the bins of a `kerashp.layers.PiecewiseLinearEncoding`.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_features, n_bins + 1)
+        The edges of each feature's bins, in ascending order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.training import QuantileBins
+    >>> X = np.array([[0.0, 10.0], [2.0, 30.0], [4.0, 50.0]])
+    >>> QuantileBins(np.quantile(X, [0, 0.5, 1], axis=0).T).edges.tolist()
+    [[0.0, 2.0, 4.0], [10.0, 30.0, 50.0]]
+    """
+
+    edges: np.ndarray
+
+
+InputStatistics = Statistics | RobustStatistics | QuantileBins
+
+# The layer that holds each kind, and its weights.
+_HOLDERS: dict[type, tuple[type, tuple[str, ...]]] = {
+    Statistics: (keras.layers.Normalization, ("adapt_mean", "adapt_variance")),
+    RobustStatistics: (RobustScaling, ("median", "factor")),
+    QuantileBins: (PiecewiseLinearEncoding, ("edges",)),
+}
 
 
 def scaling_of(model: Any) -> Any:
-    """The model's first layer that scales by statistics, if they are weights; None if it has none."""
-    return next(filter(_is_scaling, flatten_layers(model)), None)
+    """The model's first layer that scales or encodes by statistics that are weights; None if it has none."""
+    return next(filter(_holds_statistics, flatten_layers(model)), None)
 
 
-def _is_scaling(layer: Any) -> bool:
-    is_normalization = type(layer) is keras.layers.Normalization and layer.input_mean is None
-    return is_normalization or type(layer) is RobustScaling
+def _holds_statistics(layer: Any) -> bool:
+    has_constants = getattr(layer, "input_mean", None) is not None  # a Normalization of given statistics
+    return type(layer) in [holder for holder, _ in _HOLDERS.values()] and not has_constants
+
+
+def holder_of(statistics: InputStatistics) -> str:
+    """The class of layers that hold such statistics."""
+    return _HOLDERS[type(statistics)][0].__name__
 
 
 def statistics_variables(model: Any, statistics: InputStatistics) -> list[tuple[Any, np.ndarray]]:
     """The variables of the model that hold these statistics, each with its value; none if it has none."""
     layer = scaling_of(model)
-    if isinstance(statistics, RobustStatistics):
-        variables = [layer.median, layer.factor] if type(layer) is RobustScaling else []
-    else:
-        is_normalization = type(layer) is keras.layers.Normalization
-        variables = [layer.adapt_mean, layer.adapt_variance] if is_normalization else []
-    return list(zip(variables, statistics, strict=False))
+    holder, names = _HOLDERS[type(statistics)]
+    if type(layer) is not holder:
+        return []
+    return list(zip([getattr(layer, name) for name in names], statistics, strict=True))
 
 
 def set_statistics(model: Any, statistics: InputStatistics | None) -> None:

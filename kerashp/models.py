@@ -259,6 +259,7 @@ class NetworkDesign:
         scaling: str,
         numeric_embedding: str,
         embedding_sigma: float,
+        embedding_bins: int,
         input_scale_rate: float | None,
         optimizer: Any,
         momentum: float | None,
@@ -300,6 +301,7 @@ class NetworkDesign:
             scaling=scaling,
             numeric_embedding=numeric_embedding,
             embedding_sigma=embedding_sigma,
+            embedding_bins=embedding_bins,
             input_scale_rate=input_scale_rate,
         )
         compiled_metrics = metrics_to_compile(_CHECK, metrics, task)
@@ -378,6 +380,7 @@ def build_model(
     scaling: str = "standard",
     numeric_embedding: str = "none",
     embedding_sigma: float = 0.1,
+    embedding_bins: int = 48,
     input_scale_rate: float | None = None,
     optimizer: Any = "sgd",
     momentum: float | None = None,
@@ -391,7 +394,8 @@ def build_model(
     r"""Build and compile a multilayer perceptron from its hyperparameters.
 
     The layers are, each only if it is requested: Input, Normalization or RobustScaling, Flatten,
-    PeriodicEmbedding, LearnedScale, `n_hidden` times (Dense, BatchNormalization, Activation, Dropout), Dense.
+    PeriodicEmbedding or PiecewiseLinearEncoding, LearnedScale, `n_hidden` times (Dense, BatchNormalization,
+    Activation, Dropout), Dense.
     They, the loss and the optimizer are Keras' own, so the model can be saved and loaded without kerashp, but
     for those of `kerashp.layers`: import that module before you load a model that contains one.
 
@@ -455,12 +459,16 @@ def build_model(
         standard deviation of the rows for each index of the last axis. A constant feature is only centred. If
         std < 1e-7, Keras divides by 1e-7. "robust" takes the median and the quartiles instead, and clips
         smoothly at 3: see `kerashp.layers.RobustScaling` (Holzmüller et al., 2024).
-    numeric_embedding : {"none", "periodic"}, default="none"
-        Whether each input is replaced by itself and three learned periodic functions of it: see
-        `kerashp.layers.PeriodicEmbedding` (Gorishniy et al., 2022). It is meant for scaled inputs.
+    numeric_embedding : {"none", "periodic", "piecewise"}, default="none"
+        What each input is replaced by (Gorishniy et al., 2022). "periodic": itself and three learned periodic
+        functions of it, see `kerashp.layers.PeriodicEmbedding`; it is meant for scaled inputs. "piecewise":
+        how far it has passed each quantile bin of the rows of `normalize`, which are not scaled then, see
+        `kerashp.layers.PiecewiseLinearEncoding`.
     embedding_sigma : float, default=0.1
         The standard deviation of the frequencies of a periodic embedding at first; useful values are from
         0.01 to 10. The larger it is, the less smooth are the functions.
+    embedding_bins : int, default=48
+        The number of bins of a piecewise-linear encoding.
     input_scale_rate : float or None, default=None
         Whether a learned scale of each feature comes before the first Dense layer: see
         `kerashp.layers.LearnedScale`. It learns, with Adam, at this many times the learning rate; RealMLP has

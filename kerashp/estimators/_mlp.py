@@ -63,12 +63,16 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         How `normalize` scales: "standard" by means and standard deviations (`keras.layers.Normalization`; a
         constant column is only centred), "robust" by medians and quartiles, and with a smooth limit of 3
         (`kerashp.layers.RobustScaling`; a constant column becomes 0), which suits columns with outliers.
-    numeric_embedding : {"none", "periodic"}, default="none"
-        Whether each column is replaced by itself and three learned periodic functions of it
-        (`kerashp.layers.PeriodicEmbedding`).
+    numeric_embedding : {"none", "periodic", "piecewise"}, default="none"
+        What each column is replaced by: "periodic", itself and three learned periodic functions of it
+        (`kerashp.layers.PeriodicEmbedding`); "piecewise", how far it has passed each of its quantile bins
+        (`kerashp.layers.PiecewiseLinearEncoding`), whose edges are statistics as those of `normalize`.
+        `normalize` and `scaling` have no effect with "piecewise", since bins suit any scale.
     embedding_sigma : float, default=0.1
         The standard deviation of the frequencies of a periodic embedding at first; useful values are from
         0.01 to 10. The larger it is, the less smooth are the functions.
+    embedding_bins : int, default=48
+        The number of bins of a piecewise-linear encoding.
     input_scale_rate : float or None, default=None
         Whether a learned scale of each feature comes before the first Dense layer
         (`kerashp.layers.LearnedScale`), which learns, with Adam, at this many times the learning rate;
@@ -211,6 +215,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         scaling: str = "standard",
         numeric_embedding: str = "none",
         embedding_sigma: float = 0.1,
+        embedding_bins: int = 48,
         input_scale_rate: float | None = None,
         optimizer: Any = "adam",
         momentum: float | None = None,
@@ -255,6 +260,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
             scaling=scaling,
             numeric_embedding=numeric_embedding,
             embedding_sigma=embedding_sigma,
+            embedding_bins=embedding_bins,
             input_scale_rate=input_scale_rate,
             optimizer=optimizer,
             momentum=momentum,
@@ -338,12 +344,16 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         How `normalize` scales: "standard" by means and standard deviations (`keras.layers.Normalization`; a
         constant column is only centred), "robust" by medians and quartiles, and with a smooth limit of 3
         (`kerashp.layers.RobustScaling`; a constant column becomes 0), which suits columns with outliers.
-    numeric_embedding : {"none", "periodic"}, default="none"
-        Whether each column is replaced by itself and three learned periodic functions of it
-        (`kerashp.layers.PeriodicEmbedding`).
+    numeric_embedding : {"none", "periodic", "piecewise"}, default="none"
+        What each column is replaced by: "periodic", itself and three learned periodic functions of it
+        (`kerashp.layers.PeriodicEmbedding`); "piecewise", how far it has passed each of its quantile bins
+        (`kerashp.layers.PiecewiseLinearEncoding`), whose edges are statistics as those of `normalize`.
+        `normalize` and `scaling` have no effect with "piecewise", since bins suit any scale.
     embedding_sigma : float, default=0.1
         The standard deviation of the frequencies of a periodic embedding at first; useful values are from
         0.01 to 10. The larger it is, the less smooth are the functions.
+    embedding_bins : int, default=48
+        The number of bins of a piecewise-linear encoding.
     input_scale_rate : float or None, default=None
         Whether a learned scale of each feature comes before the first Dense layer
         (`kerashp.layers.LearnedScale`), which learns, with Adam, at this many times the learning rate;
@@ -487,6 +497,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         scaling: str = "standard",
         numeric_embedding: str = "none",
         embedding_sigma: float = 0.1,
+        embedding_bins: int = 48,
         input_scale_rate: float | None = None,
         normalize_target: bool = True,
         clip_predictions: bool = False,
@@ -531,6 +542,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
             scaling=scaling,
             numeric_embedding=numeric_embedding,
             embedding_sigma=embedding_sigma,
+            embedding_bins=embedding_bins,
             input_scale_rate=input_scale_rate,
             optimizer=optimizer,
             momentum=momentum,

@@ -13,7 +13,7 @@ from kerashp._memory import Footprint
 from kerashp._optimizers import optimizer_slots
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.rows import Rows
-from kerashp.estimators._data.standardization import INPUT_STATISTICS
+from kerashp.estimators._data.standardization import INPUT_STATISTICS, quantile_bins
 from kerashp.estimators._data.targets import data_arguments
 from kerashp.estimators._parameters.constraints import TRAINING_CONSTRAINTS
 from kerashp.estimators._training.convergence import AUTO
@@ -44,6 +44,7 @@ _NETWORK_CONSTRAINTS: dict[str, Any] = {
     "scaling": [StrOptions(set(SCALINGS))],
     "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS))],
     "embedding_sigma": [Interval(Real, 0, None, closed="neither")],
+    "embedding_bins": [Interval(Integral, 1, None, closed="left")],
     "input_scale_rate": [Interval(Real, 0, None, closed="neither"), None],
     "optimizer": [str, HasMethods("apply_gradients")],
     "momentum": [Interval(Real, 0, 1, closed="left"), None],
@@ -117,8 +118,13 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
         return NetworkDesign.of(
             **network | {"l2": self._l2} | self._loss_arguments(),
             **data_arguments(self.target_encoder_, X),
-            normalize=np.zeros((1, *X.shape[1:])) if self.normalize else None,  # see `_standardize`
+            normalize=self._placeholder(X),
         )
+
+    def _placeholder(self, X: np.ndarray) -> np.ndarray | None:
+        """A row in place of those whose statistics the network gets when it trains; see `_standardize`."""
+        needs_rows = self.normalize or self.numeric_embedding == "piecewise"
+        return np.zeros((1, *X.shape[1:])) if needs_rows else None
 
     def _loss_arguments(self) -> dict[str, Any]:
         """The arguments of the network's design that concern its loss."""
@@ -157,9 +163,13 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
 
     def _standardize(self, rows: Rows, all_rows: Rows) -> None:
         # The model, which folds share, gets the statistics when it trains, or those of `warm_start_from`.
-        needs_statistics = self.normalize and self.warm_start_from is None
-        statistics_of = INPUT_STATISTICS[self.scaling]
-        self._statistics = statistics_of(rows, self._floatx()) if needs_statistics else None
+        if self.warm_start_from is not None:
+            self._statistics = None
+        elif self.numeric_embedding == "piecewise":
+            self._statistics = quantile_bins(rows, self._floatx(), self.embedding_bins)
+        else:
+            statistics_of = INPUT_STATISTICS[self.scaling]
+            self._statistics = statistics_of(rows, self._floatx()) if self.normalize else None
 
     def _check_memory(self, X: np.ndarray) -> None:
         """Refuse a network that does not fit in memory before it is built."""
@@ -179,8 +189,9 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
 
     def _n_inputs(self, X: np.ndarray) -> int:
         """The inputs of the first Dense layer."""
-        names = ("normalize", "scaling", "numeric_embedding", "embedding_sigma", "input_scale_rate")
-        return InputDesign.of(X.shape[1:], **{name: getattr(self, name) for name in names}).width
+        names = ("scaling", "numeric_embedding", "embedding_sigma", "embedding_bins", "input_scale_rate")
+        arguments = {name: getattr(self, name) for name in names}
+        return InputDesign.of(X.shape[1:], normalize=self._placeholder(X), **arguments).width
 
     def _convergence(self) -> list[keras.callbacks.Callback]:
         return [] if self.tol is None else [Convergence(self.tol, self.n_iter_no_change)]

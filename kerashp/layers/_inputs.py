@@ -11,12 +11,13 @@ import numpy as np
 from kerashp._arguments import Arguments
 from kerashp.layers._learned_scale import LearnedScale
 from kerashp.layers._periodic_embedding import PeriodicEmbedding
+from kerashp.layers._piecewise_linear_encoding import PiecewiseLinearEncoding
 from kerashp.layers._robust_scaling import RobustScaling
 
 _CHECK = Arguments("build_model")
 
 SCALINGS = ("standard", "robust")
-NUMERIC_EMBEDDINGS = ("none", "periodic")
+NUMERIC_EMBEDDINGS = ("none", "periodic", "piecewise")
 _N_OUTPUTS = 4  # of a number's periodic embedding, as in RealMLP
 
 
@@ -29,13 +30,15 @@ class InputDesign:
     shape : tuple of int
         The shape of a sample.
     rows : array-like of shape (n, *shape) or None
-        The rows whose statistics scale the inputs; None: they are not scaled.
+        The rows whose statistics scale or encode the inputs; None: they are not scaled.
     scaling : {"standard", "robust"}
         By which statistics.
-    embedding : {"none", "periodic"}
+    embedding : {"none", "periodic", "piecewise"}
         Of the numbers.
     sigma : float
-        The standard deviation of the embedding's frequencies at first.
+        The standard deviation of a periodic embedding's frequencies at first.
+    n_bins : int
+        The bins of a piecewise-linear encoding.
     scale_rate : float or None
         The factor of the learning rate of learned scales; None: there are none.
     """
@@ -45,6 +48,7 @@ class InputDesign:
     scaling: str
     embedding: str
     sigma: float
+    n_bins: int
     scale_rate: float | None
 
     @classmethod
@@ -56,22 +60,31 @@ class InputDesign:
         scaling: Any,
         numeric_embedding: Any,
         embedding_sigma: Any,
+        embedding_bins: Any,
         input_scale_rate: Any,
     ) -> "InputDesign":
         """Check the arguments of `build_model`."""
+        embedding = _CHECK.choice("numeric_embedding", numeric_embedding, NUMERIC_EMBEDDINGS)
+        if embedding == "piecewise" and normalize is None:
+            raise ValueError(
+                "build_model: normalize must be the training rows with numeric_embedding='piecewise', whose "
+                "bins are quantiles of them; got None"
+            )
         return cls(
             shape,
             normalize,
             _CHECK.choice("scaling", scaling, SCALINGS),
-            _CHECK.choice("numeric_embedding", numeric_embedding, NUMERIC_EMBEDDINGS),
+            embedding,
             _CHECK.positive("embedding_sigma", embedding_sigma),
+            _CHECK.integer("embedding_bins", embedding_bins, at_least=1),
             None if input_scale_rate is None else _CHECK.positive("input_scale_rate", input_scale_rate),
         )
 
     @property
     def width(self) -> int:
         """The inputs of the first Dense layer."""
-        return math.prod(self.shape) * (_N_OUTPUTS if self.embedding == "periodic" else 1)
+        outputs = {"none": 1, "periodic": _N_OUTPUTS, "piecewise": self.n_bins}
+        return math.prod(self.shape) * outputs[self.embedding]
 
     @property
     def kind(self) -> tuple[Any, ...]:
@@ -80,16 +93,19 @@ class InputDesign:
             self.shape,
             self.rows is not None and self.scaling,
             self.embedding,
+            self.embedding == "piecewise" and self.n_bins,
             self.scale_rate is not None,
         )
 
     def layers(self, dtype: Any) -> list[Any]:
         """New layers; those that compute with weights have this dtype."""
         layers = [keras.Input(self.shape, name="input")]
-        if self.rows is not None:
+        if self.rows is not None and self.embedding != "piecewise":
             layers.append(self._scaling_layer())
         if len(self.shape) > 1:
             layers.append(keras.layers.Flatten(name="flatten", dtype=dtype))
+        if self.embedding == "piecewise":
+            layers.append(self._encoding_layer())
         return [*layers, *self._trained_layers(dtype)]
 
     def initializers(self, dtype: Any) -> dict[str, list[Callable[..., Any]]]:
@@ -122,6 +138,13 @@ class InputDesign:
             return _normalization(rows, self.shape, floatx)
         layer = RobustScaling(name="robust_scaling", dtype=floatx)
         layer.adapt(rows)
+        return layer
+
+    def _encoding_layer(self) -> Any:
+        floatx = keras.config.floatx()
+        rows = _CHECK.rows("normalize", self.rows, self.shape, floatx)
+        layer = PiecewiseLinearEncoding(self.n_bins, name="piecewise_linear_encoding", dtype=floatx)
+        layer.adapt(rows.reshape(len(rows), -1))
         return layer
 
 

@@ -2,7 +2,7 @@
 
 from kerashp import _loading  # noqa: F401  # before Keras
 from kerashp._archives import SecurityWarning
-from kerashp._statistics import InputStatistics, RobustStatistics, Statistics, set_statistics
+from kerashp._statistics import InputStatistics, QuantileBins, RobustStatistics, Statistics, set_statistics
 from kerashp.training._costs import Costs, measured, n_uses
 from kerashp.training._engine.blocks import block_size, n_cores
 from kerashp.training._engine.outputs import Predictor, predicting_shape
@@ -44,6 +44,7 @@ __all__ = [
     "Population",
     "Predictor",
     "Preparation",
+    "QuantileBins",
     "RobustStatistics",
     "Room",
     "SecurityWarning",

@@ -9,7 +9,7 @@ from keras.callbacks import EarlyStopping
 
 from kerashp._arguments import Arguments
 from kerashp._compat.keras import assert_compiled
-from kerashp._statistics import RobustStatistics, statistics_variables
+from kerashp._statistics import holder_of, statistics_variables
 from kerashp.training._keras.modes import Mode
 from kerashp.training._keras.obstacles import of_model
 from kerashp.training._members.member import Member, starting_model
@@ -180,7 +180,7 @@ def _check_statistics(members: Sequence[Member]) -> None:
             continue
         variables = [v for v, _ in statistics_variables(starting_model(member), member.statistics)]
         names = " and ".join(member.statistics._fields)
-        layer = "RobustScaling" if isinstance(member.statistics, RobustStatistics) else "Normalization"
+        layer = holder_of(member.statistics)
         if not variables:
             raise ValueError(
                 f"Population: members[{index}].statistics must be None, since its model has no {layer} layer "

@@ -53,6 +53,7 @@ def initial_values(network):
         {"scaling": "robust", "n_hidden": 2},
         {"numeric_embedding": "periodic", "embedding_sigma": 0.7, "dropout": 0.1},
         {"numeric_embedding": "periodic", "input_scale_rate": 5.0, "normalize": False},
+        {"numeric_embedding": "piecewise", "embedding_bins": 6},
     ],
     ids=str,
 )

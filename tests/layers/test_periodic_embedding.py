@@ -165,7 +165,7 @@ def test_the_kinds_of_embedding_are_searched() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"numeric_embedding": "sine"}, "numeric_embedding must be one of 'none', 'periodic'"),
+        ({"numeric_embedding": "sine"}, "numeric_embedding must be one of 'none', 'periodic', 'piecewise'"),
         ({"embedding_sigma": 0}, "embedding_sigma must be a number > 0; got 0"),
         ({"input_scale_rate": -1.0}, r"input_scale_rate must be a number > 0; got -1\.0"),
     ],

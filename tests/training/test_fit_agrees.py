@@ -11,7 +11,7 @@ import pytest
 from keras import layers, ops
 
 from kerashp._compat.keras import version
-from kerashp.layers import LearnedScale, PeriodicEmbedding, RobustScaling
+from kerashp.layers import LearnedScale, PeriodicEmbedding, PiecewiseLinearEncoding, RobustScaling
 from kerashp.training import FallbackWarning, fit, isolated
 
 pytestmark = pytest.mark.slow
@@ -188,6 +188,12 @@ def adapted() -> Any:
     return stack(layer, layers.Dense(6, "relu"))
 
 
+def encoded() -> Any:
+    layer = PiecewiseLinearEncoding(4)
+    layer.adapt(table()[0].astype("float32"))
+    return stack(layer, layers.Dense(6, "relu"))
+
+
 def frozen() -> Any:
     model = stack(layers.Dense(6, "relu"), layers.BatchNormalization(), layers.Dense(4, "tanh"))
     model.layers[0].trainable = False
@@ -347,6 +353,7 @@ for name, model, data in (
     ("group normalization", lambda: stack(layers.Dense(6), layers.GroupNormalization(3)), table()),
     ("unit normalization", lambda: stack(layers.Dense(6), layers.UnitNormalization()), table()),
     ("normalization", adapted, table()),
+    ("piecewise encoding", encoded, table()),
     (
         "periodic embedding",
         lambda: stack(PeriodicEmbedding(), LearnedScale(), layers.Dense(4, "relu")),

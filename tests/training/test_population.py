@@ -500,6 +500,18 @@ def test_embeddings_and_scales_of_other_numbers_and_widths(optimizer: str) -> No
     check(makers, table(), [{"rows": own} for own in folds(2)])
 
 
+def test_bins_of_each_members_rows_and_widths() -> None:
+    X, _ = table()
+    rows = folds(2)
+    makers = [
+        lambda own=own, width=width: build_model(
+            1, width, 0.02, 6, normalize=X[own], numeric_embedding="piecewise", embedding_bins=4
+        )
+        for own, width in zip(rows, WIDTHS, strict=True)
+    ]
+    check(makers, table(), [{"rows": own} for own in rows])
+
+
 def test_statistics_of_a_member_replace_those_of_its_model() -> None:
     X, y = table()
     model = build_model(1, 8, 0.02, 6, normalize=X, scaling="robust")

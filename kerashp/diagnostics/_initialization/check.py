@@ -27,7 +27,7 @@ from kerashp.diagnostics._initialization.growth import (
 from kerashp.diagnostics._initialization.result import InitializationCheck
 from kerashp.diagnostics._initialization.scales import layer_scale, root_mean_square
 from kerashp.diagnostics._initialization.signal import LayerSignal, is_activation, layer_signals
-from kerashp.layers import RobustScaling
+from kerashp.layers import PiecewiseLinearEncoding, RobustScaling
 
 _CHECK = Arguments("check_initialization")
 
@@ -157,7 +157,9 @@ def _first_inputs(signals: Sequence[LayerSignal]) -> np.ndarray | None:
     for signal in signals:
         if signal.kernel is not None:
             return signal.inputs
-        if signal.layer.weights and not isinstance(signal.layer, (Normalization, RobustScaling)):
+        if signal.layer.weights and not isinstance(
+            signal.layer, (Normalization, PiecewiseLinearEncoding, RobustScaling)
+        ):
             return None
     return None
 

@@ -26,7 +26,7 @@ from kerashp.diagnostics._learning_curves.findings import (
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.losses import loss_of
 from kerashp.estimators._nesting import innermost, wrappers_of
-from kerashp.layers import RobustScaling
+from kerashp.layers import PiecewiseLinearEncoding, RobustScaling
 from kerashp.schedules import CosLog, LinearWarmup
 from kerashp.training._keras.hooks import flat_callbacks
 from kerashp.training._keras.layers import leaf_layers
@@ -45,6 +45,7 @@ _SCALING_LAYERS = (
     keras.layers.BatchNormalization,
     keras.layers.LayerNormalization,
     keras.layers.Rescaling,
+    PiecewiseLinearEncoding,
     RobustScaling,
 )
 _CHANGE_NO_SCALE = (keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Reshape)

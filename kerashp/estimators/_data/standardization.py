@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from kerashp.estimators._data.rows import Rows
-from kerashp.layers._quantiles import medians_and_factors
-from kerashp.training import InputStatistics, RobustStatistics, Statistics, isolated
+from kerashp.layers._quantiles import medians_and_factors, quantiles
+from kerashp.training import InputStatistics, QuantileBins, RobustStatistics, Statistics, isolated
 from kerashp.training._runtime.fallbacks import is_new
 
 _ROUNDING = 8  # equal values may differ by this multiple of the float type's precision
@@ -66,6 +66,12 @@ def input_statistics(rows: Rows, floatx: str) -> Statistics:
 def robust_input_statistics(rows: Rows, floatx: str) -> RobustStatistics:
     """The statistics with which a RobustScaling layer scales the rows."""
     return RobustStatistics(*medians_and_factors(rows.X, floatx, rows.sample_weight))
+
+
+def quantile_bins(rows: Rows, floatx: str, n_bins: int) -> QuantileBins:
+    """The bins with which a PiecewiseLinearEncoding layer encodes the rows."""
+    edges = quantiles(rows.X, n_bins, rows.sample_weight)
+    return QuantileBins(edges.T.astype(floatx))
 
 
 # By the estimators' parameter `scaling`.

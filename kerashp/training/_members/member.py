@@ -43,8 +43,8 @@ class Member:
     paused : Paused, default=None
         Where an earlier training of this member ended (`Population.paused`), to go on from there: its model
         is made as it was then, and its weights, epochs and order of the rows replace the model's.
-    statistics : Statistics or RobustStatistics, default=None
-        Statistics of the inputs, in place of those of the model's scaling layer: each fold of one
+    statistics : Statistics, RobustStatistics or QuantileBins, default=None
+        Statistics of the inputs, in place of those of the model's first layer: each fold of one
         model may have different ones.
     variant : Variant, default=None
         Widths, numbers and initial values of a network that is not built, in place of those of `model`.

@@ -38,8 +38,8 @@ class Stack:
         A batch of (x, y, sample_weight), to build the metrics and the optimizer if they are not built.
     room : Room, default=None
         The widths of the template; those of the deepest and, in each layer, widest model if None.
-    statistics : list of Statistics, RobustStatistics or None, default=None
-        Statistics in place of those of the models' scaling layers.
+    statistics : list of InputStatistics or None, default=None
+        Statistics in place of those of the models' first layers.
     variants : list of Variant or None, default=None
         Networks that differ from the models.
 
