@@ -71,6 +71,16 @@ def test_tensorboard_by_epochs_stays_compiled(options: dict[str, Any], tmp_path:
     assert_same_numbers(actual, expected)
 
 
+def test_tensorboard_in_an_estimator(tmp_path: Path) -> None:
+    classifier = KerasClassifier(
+        build_model, n_hidden=0, epochs=2, verbose=0, callbacks=[keras.callbacks.TensorBoard(tmp_path)]
+    )
+    classifier.fit(X, Y, validation_data=(X, Y))
+    _, numbers = numbers_on_board(tmp_path)
+    actual = {"loss": numbers["train/epoch_loss"], "val_loss": numbers["validation/epoch_loss"]}
+    assert_same_numbers(actual, {name: classifier.history_[name] for name in actual})
+
+
 @pytest.mark.parametrize("options", [{"update_freq": "batch"}, {"write_steps_per_second": True}])
 def test_tensorboard_by_batches_falls_back(options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="TensorBoard.on_train_batch_begin is called at every batch"):
