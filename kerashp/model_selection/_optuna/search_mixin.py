@@ -38,7 +38,7 @@ class StudyMixin:
               curve of the score if the fits have it, such as "val_accuracy" for "accuracy", otherwise
               `-val_loss`, or `-loss` if there is no validation. Its name is the study's user attribute
               "intermediate_values". A study of several scores has none;
-            - user attributes: "candidate", its position in the search; "split_test_...", the scores of each
+            - user attributes: "candidate", its position in the search; `split_test_score`, the scores of each
               split; "seconds" of training and scoring, summed over the splits; "error" of a candidate that
               failed;
             - the state FAIL if a split has no finite score. A candidate that got fewer epochs (or samples)
