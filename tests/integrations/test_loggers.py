@@ -376,6 +376,19 @@ def test_texts_with_commas_and_lines_are_one_value(tmp_path: Path) -> None:
     assert pd.read_csv(tmp_path / "results.csv")["param_secret"].tolist() == ["a,b", 'c\n"d"']
 
 
+@pytest.mark.slow
+def test_names_are_imported_without_the_libraries_of_trackers() -> None:
+    libraries = ("mlflow", "wandb", "optuna", "tensorboard")
+    code = f"""
+import sys
+import kerashp.model_selection
+from kerashp.integrations import *
+print([name for name in {libraries} if name in sys.modules])
+"""
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert output.stdout.strip() == "[]", output.stderr
+
+
 _LOG = """
 import sys
 from kerashp.integrations import CandidateResult, CSVLogger, SearchDescription

@@ -25,7 +25,9 @@ from kerashp.model_selection import (
     OracleSearchCV,
     RandomizedSearchCV,
 )
+from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._logging.plain_values import plain_value
+from kerashp.model_selection._logging.reporter import candidate_result
 from kerashp.model_selection._running import evaluation
 from kerashp.model_selection._storage.records import Records
 
@@ -176,6 +178,15 @@ def test_several_scores_have_their_names() -> None:
         assert list(result.test_scores) == scoring
         means = [search.cv_results_[f"mean_test_{name}"][result.index] for name in scoring]
         assert list(result.mean_test_scores().values()) == pytest.approx(means)
+
+
+def test_a_failed_fit_may_have_one_score_for_several_names() -> None:
+    """Where `scoring` is a function, scikit-learn does not know what it would have returned."""
+    scores = [FitResult(np.nan, fit_error="no"), FitResult({"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 4.0})]
+    result = candidate_result(0, {}, scores)
+    np.testing.assert_array_equal(result.test_scores["a"], [np.nan, 1.0])
+    np.testing.assert_array_equal(result.test_scores["b"], [np.nan, 2.0])
+    assert (result.status, result.error) == ("failed", "no")
 
 
 def test_a_mean_curve_is_over_the_splits_that_have_the_epoch() -> None:
