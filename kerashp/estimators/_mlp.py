@@ -114,6 +114,9 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
     warmup_epochs : float, default=0.0
         The number of these epochs in which the rate first rises linearly from 0 to the peak; 0 with
         "coslog4".
+    dropout_schedule, weight_decay_schedule : str, default="constant"
+        How `dropout` and `weight_decay` change over `epochs`, step by step: by the names of `schedule`, as
+        the learning rate would from a peak of these values.
     early_stopping : bool, default=False
         Whether to stop training when the validation loss has not decreased for `patience` epochs. The
         validation rows are the `validation_data` of `fit`, or a part of the training rows that is held out.
@@ -179,7 +182,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
     (label smoothing).
 
     D. Holzmüller, L. Grinsztajn and I. Steinwart, *Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
-    on Tabular Data*, NeurIPS 2024 ("coslog4" and "flat_cosine").
+    on Tabular Data*, NeurIPS 2024 ("coslog4", and "flat_cosine" for dropout and weight decay).
 
     Examples
     --------
@@ -230,6 +233,8 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         n_iter_no_change: int = 10,
         schedule: str = "constant",
         warmup_epochs: float = 0.0,
+        dropout_schedule: str = "constant",
+        weight_decay_schedule: str = "constant",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 10,
@@ -274,6 +279,8 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
             n_iter_no_change=n_iter_no_change,
             schedule=schedule,
             warmup_epochs=warmup_epochs,
+            dropout_schedule=dropout_schedule,
+            weight_decay_schedule=weight_decay_schedule,
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
             patience=patience,
@@ -400,6 +407,9 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
     warmup_epochs : float, default=0.0
         The number of these epochs in which the rate first rises linearly from 0 to the peak; 0 with
         "coslog4".
+    dropout_schedule, weight_decay_schedule : str, default="constant"
+        How `dropout` and `weight_decay` change over `epochs`, step by step: by the names of `schedule`, as
+        the learning rate would from a peak of these values.
     early_stopping : bool, default=False
         Whether to stop training when the validation loss has not decreased for `patience` epochs. The
         validation rows are the `validation_data` of `fit`, or a part of the training rows that is held out.
@@ -461,7 +471,8 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
     A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras & TensorFlow*, ch. 10 and 11.
 
     D. Holzmüller, L. Grinsztajn and I. Steinwart, *Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
-    on Tabular Data*, NeurIPS 2024 ("coslog4", "flat_cosine" and clipped predictions).
+    on Tabular Data*, NeurIPS 2024 ("coslog4", "flat_cosine" for dropout and weight decay, and clipped
+    predictions).
 
     Examples
     --------
@@ -513,6 +524,8 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         n_iter_no_change: int = 10,
         schedule: str = "constant",
         warmup_epochs: float = 0.0,
+        dropout_schedule: str = "constant",
+        weight_decay_schedule: str = "constant",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 10,
@@ -556,6 +569,8 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
             n_iter_no_change=n_iter_no_change,
             schedule=schedule,
             warmup_epochs=warmup_epochs,
+            dropout_schedule=dropout_schedule,
+            weight_decay_schedule=weight_decay_schedule,
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
             patience=patience,

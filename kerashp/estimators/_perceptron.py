@@ -16,6 +16,7 @@ from kerashp.estimators._data.rows import Rows
 from kerashp.estimators._data.standardization import INPUT_STATISTICS, quantile_bins
 from kerashp.estimators._data.targets import data_arguments
 from kerashp.estimators._parameters.constraints import TRAINING_CONSTRAINTS
+from kerashp.estimators._parameters.schedules import SCHEDULES, named_regularization
 from kerashp.estimators._training.convergence import AUTO
 from kerashp.estimators._training.handover import is_suspending
 from kerashp.estimators._training.prototypes import pending_network
@@ -83,6 +84,8 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
         "epochs": [*TRAINING_CONSTRAINTS["epochs"], StrOptions({AUTO})],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "dropout_schedule": [StrOptions(set(SCHEDULES))],
+        "weight_decay_schedule": [StrOptions(set(SCHEDULES))],
         "dtype": [StrOptions({"float32", "float64"})],
     }
 
@@ -97,6 +100,8 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
     epochs: Any
     tol: float | None
     n_iter_no_change: int
+    dropout_schedule: str
+    weight_decay_schedule: str
     shuffle: bool
     warm_start_from: Any
     dtype: str
@@ -195,6 +200,9 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
 
     def _convergence(self) -> list[keras.callbacks.Callback]:
         return [] if self.tol is None else [Convergence(self.tol, self.n_iter_no_change)]
+
+    def _regularization(self, epochs: int) -> list[keras.callbacks.Callback]:
+        return [*named_regularization(self.dropout_schedule, self.weight_decay_schedule, epochs)]
 
     def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
         batch_size = max(1, min(_MAX_AUTO_BATCH, n_samples)) if self.batch_size == "auto" else self.batch_size

@@ -74,6 +74,10 @@ class FitPreparation(BaseEstimator):
         """The callback that ends training when the loss stops falling, if the parameters request one."""
         return []
 
+    def _regularization(self, epochs: int) -> list[keras.callbacks.Callback]:
+        """The callback that sets dropout rates and weight decay, if the parameters request one."""
+        return []
+
     def _model_input(self, X: np.ndarray) -> Any:
         """X in the form that the model takes: an array, or a list or dict of arrays."""
         return X
@@ -291,6 +295,7 @@ class FitPreparation(BaseEstimator):
     ) -> list[keras.callbacks.Callback]:
         callbacks = copy_callbacks([self._callbacks_parameter(), callbacks_of_call])
         callbacks += named_schedule(self.schedule, self.warmup_epochs, horizon(epochs))
+        callbacks += self._regularization(horizon(epochs))
         if fixed_epochs() is not None:
             callbacks = [c for c in callbacks if not isinstance(c, keras.callbacks.EarlyStopping)]
         if stops:

@@ -13,8 +13,9 @@ from kerashp.training._keras import data, hooks
 from kerashp.training._keras.learning_rates import initial_rate, schedule_among
 from kerashp.training._keras.logs import native, validation_logs
 from kerashp.training._keras.obstacles import obstacle, of_error, too_large
+from kerashp.training._keras.regularization import regularization_among
 from kerashp.training._members.convergence import is_patient, least_epochs
-from kerashp.training._members.rates import Rates, ScheduledRates
+from kerashp.training._members.rates import Rates, ScheduledFactors, ScheduledRates
 from kerashp.training._runtime.fallbacks import is_new, without_counters
 from kerashp.training._runtime.forks import check_fork
 
@@ -189,7 +190,8 @@ class _FitCall:
         self._model = model
         self._call = call
         self._is_ahead = False  # whether the engine's state is newer than the model's variables
-        self._schedule = schedule_among(hooks.flat_callbacks(call["callbacks"]))
+        callbacks = hooks.flat_callbacks(call["callbacks"])
+        self._schedule, self._regularization = schedule_among(callbacks), regularization_among(callbacks)
         reason = obstacle(model, call)
         if reason:
             raise _Fallback(reason)
@@ -214,11 +216,17 @@ class _FitCall:
                 (batch_size, int(call["validation_batch_size"] or batch_size)),
                 shuffle=call["shuffle"],
                 rates=rates,
+                factors=self._factors(call["initial_epoch"]),
                 epochs=call["epochs"],  # so that a training that is resumed is compiled as a whole one is
             )
             self._engine.prepare()
         except Exception as error:  # then Model.fit trains, or raises an error of its own
             raise _Fallback(of_error(error)) from error
+
+    def _factors(self, epoch: int) -> Rates | None:
+        """The factors of dropout rates and weight decay from an epoch on."""
+        callback = self._regularization
+        return None if callback is None else Rates([ScheduledFactors(callback, self._n_steps, epoch)])
 
     def _standardized(self) -> tuple[Any, Any]:
         call = self._call
@@ -241,6 +249,7 @@ class _FitCall:
         if self._schedule is not None:  # callbacks may have restored an earlier training
             rates = ScheduledRates(self._schedule, self._schedule.begin(), self._n_steps, epoch)
             self._engine.rates = Rates([rates])
+        self._engine.factors = self._factors(epoch)
         try:
             while epoch < call["epochs"] and not model.stop_training:
                 n_epochs = self._n_epochs_together(callbacks.callbacks, call["epochs"] - epoch)

@@ -15,7 +15,13 @@ from kerashp.training._keras.logs import flat_logs, native, validation_logs
 from kerashp.training._keras.modes import Mode, mode_of
 from kerashp.training._keras.obstacles import of_data, of_error, too_large
 from kerashp.training._members.member import Member, Paused, Progress, Trained, starting_model
-from kerashp.training._members.rates import ConstantRates, ScheduledRates, Scheduler
+from kerashp.training._members.rates import (
+    ConstantFactors,
+    ConstantRates,
+    ScheduledFactors,
+    ScheduledRates,
+    Scheduler,
+)
 from kerashp.training._members.room import Room
 from kerashp.training._population_checks import (
     CHECK,
@@ -155,7 +161,10 @@ class Population:
             self._restored = self._stack.restored()
             self._rates = self._learning_rates(batch_size)
             best = list(map(self._best_before, range(len(self._members))))
-            self._blocks = Blocks(self._assembly, self._portions, self._rates, self._stack.state(), best)
+            factors = self._factors(batch_size)
+            self._blocks = Blocks(
+                self._assembly, self._portions, self._rates, factors, self._stack.state(), best
+            )
         self._prepare()
 
     def train(self, epochs: int, report: Callable[[int], None] | None = None) -> list[Trained]:
@@ -333,11 +342,26 @@ class Population:
             return None
         first = next(filter(None, callbacks))
         rates = [_initial_rate(member, member.schedule or first) for member in self._members]
-        n_steps = [-(-len(rows) // batch_size) for rows in self._portions.train_rows]
+        n_steps = self._n_steps(batch_size)
         return [
             ConstantRates(rate) if callback is None else ScheduledRates(callback, rate, steps, past.n_epochs)
             for callback, rate, steps, past in zip(callbacks, rates, n_steps, self._progress, strict=True)
         ]
+
+    def _factors(self, batch_size: int) -> list[ScheduledFactors | ConstantFactors] | None:
+        """Those of dropout rates and weight decay; None where no member has a schedule of them."""
+        callbacks = [member.regularization for member in self._members]
+        if not any(callbacks):
+            return None
+        n_steps = self._n_steps(batch_size)
+        return [
+            ConstantFactors() if callback is None else ScheduledFactors(callback, steps, past.n_epochs)
+            for callback, steps, past in zip(callbacks, n_steps, self._progress, strict=True)
+        ]
+
+    def _n_steps(self, batch_size: int) -> list[int]:
+        """The steps of an epoch of each member."""
+        return [-(-len(rows) // batch_size) for rows in self._portions.train_rows]
 
     def _validates(self, member: int) -> bool:
         rows = self._portions.test_rows

@@ -295,9 +295,7 @@ def test_an_optimizer_with_a_schedule_is_refused() -> None:
 def test_steps_that_keras_hides_are_refused() -> None:
     hidden = model()
     hidden.compile("sgd", "mse", steps_per_execution=3)
-    with pytest.raises(
-        ValueError, match="StepDrop sets the learning rate of every step, but steps_per_execution=3"
-    ):
+    with pytest.raises(ValueError, match="StepDrop acts at every step, but steps_per_execution=3"):
         trained(keras.Model.fit, hidden, [StepDrop()])
     trained(fit, hidden, [StepDrop()], fallback="error")
 

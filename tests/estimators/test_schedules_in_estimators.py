@@ -10,7 +10,7 @@ from sklearn import model_selection as theirs
 
 from kerashp import KerasClassifier, KerasMLPRegressor, KerasRegressor, fit
 from kerashp.callbacks import CosineRestarts, StepDrop
-from kerashp.model_selection import GridSearchCV
+from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV
 from kerashp.training import LearningRateCallback
 
 X = np.random.default_rng(0).normal(size=(70, 3)).astype("float32")
@@ -137,6 +137,51 @@ def test_a_refit_for_the_epochs_of_the_splits_follows_the_same_schedule() -> Non
     np.testing.assert_allclose(
         plain.history_["loss"][:n_epochs], search.best_estimator_.history_["loss"], rtol=1e-4
     )
+
+
+REGULARIZATION = {"dropout_schedule": "coslog4", "weight_decay_schedule": "flat_cosine"}
+
+
+def test_schedules_of_dropout_and_weight_decay_are_searched_in_one_group() -> None:
+    estimator = mlp(epochs=4, optimizer="adamw", weight_decay=1.0, dropout=0.4)
+    space = [
+        {"dropout_schedule": ["constant", "flat_cosine"], "weight_decay_schedule": ["constant", "coslog4"]},
+        {"dropout": [0.0, 0.2], "weight_decay": [None, 0.5], **{k: [v] for k, v in REGULARIZATION.items()}},
+    ]
+    search = GridSearchCV(estimator, space, cv=2, refit=False).fit(X, Y)
+    expected = theirs.GridSearchCV(estimator, space, cv=2, refit=False).fit(X, Y)
+    assert [len(group.fits) for group in search.plan_.groups] == [16]
+    scores = search.cv_results_["mean_test_score"]
+    np.testing.assert_allclose(scores, expected.cv_results_["mean_test_score"], atol=1e-4)
+    assert len({round(score, 6) for score in scores}) == 8
+
+
+def test_halving_stretches_them_over_the_most_epochs() -> None:
+    estimator = mlp(optimizer="adamw", weight_decay=1.0, dropout=0.4, epochs=8, tol=None, **REGULARIZATION)
+    search = HalvingGridSearchCV(
+        estimator, {"n_neurons": [3, 4, 5, 6]}, cv=2, resource="epochs", min_resources=2, max_resources=8
+    ).fit(X, Y)
+    best = search.best_index_
+    n_epochs = search.cv_results_["n_resources"][best]
+    train, _ = next(theirs.KFold(2).split(X))
+    alone = estimator.set_params(**search.best_params_ | {"epochs": 8}).fit(X[train], Y[train])
+    np.testing.assert_allclose(
+        search.histories_[best][0]["loss"], alone.history_["loss"][:n_epochs], rtol=1e-4
+    )
+
+
+def test_partial_fits_go_on_along_their_schedules() -> None:
+    options = {"epochs": 3, "shuffle": False, "optimizer": "adamw", "weight_decay": 3.0, **REGULARIZATION}
+    at_once, by_epochs = mlp(**options).fit(X, Y), mlp(**options)
+    for _ in range(3):
+        by_epochs.partial_fit(X, Y)
+    np.testing.assert_allclose(by_epochs.history_["loss"], at_once.history_["loss"], rtol=1e-4)
+
+
+def test_their_schedules_are_checked() -> None:
+    for name in REGULARIZATION:
+        with pytest.raises(ValueError, match=f"'{name}' parameter of KerasMLPRegressor must be a str among"):
+            mlp(**{name: "linear"}).fit(X, Y)
 
 
 def test_an_estimators_schedule_is_checked() -> None:

@@ -1,4 +1,4 @@
-"""The learning-rate schedules that the parameter `schedule` names."""
+"""The schedules that the parameters `schedule`, `dropout_schedule` and `weight_decay_schedule` name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,7 @@ from keras.optimizers.schedules import CosineDecay, CosineDecayRestarts, Exponen
 
 from kerashp.schedules import CosLog, FlatCosine, LinearWarmup, StepDecay
 from kerashp.training import LearningRateCallback
+from kerashp.training._keras.regularization import RegularizationCallback
 
 # Each makes a schedule, or a constant rate, from the peak and the number of steps.
 SCHEDULES: dict[str, Callable[[float, float], Any]] = {
@@ -64,3 +65,26 @@ def named_schedule(name: str, warmup_epochs: float, epochs: int) -> list[NamedSc
     if warmup_epochs >= epochs:
         raise ValueError(f"warmup_epochs={warmup_epochs} must be less than epochs={epochs}")
     return [NamedSchedule(name, float(warmup_epochs), epochs)]
+
+
+class NamedRegularization(RegularizationCallback):
+    """Dropout rates and weight decay that follow schedules of `SCHEDULES` over a number of epochs."""
+
+    def __init__(self, dropout: str, weight_decay: str, epochs: int):
+        super().__init__()
+        self.names = dropout, weight_decay
+        self.epochs = epochs
+
+    def factors(self, steps_per_epoch: int) -> tuple[Any, Any]:
+        n_steps = self.epochs * steps_per_epoch
+        dropout, weight_decay = (LinearWarmup(SCHEDULES[name](1.0, n_steps), 0) for name in self.names)
+        return dropout, weight_decay
+
+    def described(self) -> str:
+        return "dropout_schedule={!r}, weight_decay_schedule={!r}".format(*self.names)
+
+
+def named_regularization(dropout: str, weight_decay: str, epochs: int) -> list[NamedRegularization]:
+    """A list with the callback that sets dropout rates and weight decay; empty if both are constant."""
+    is_constant = dropout == weight_decay == "constant"
+    return [] if is_constant else [NamedRegularization(dropout, weight_decay, epochs)]

@@ -38,6 +38,7 @@ from kerashp.training import (
     obstacle,
     units_of,
 )
+from kerashp.training._keras.regularization import is_only_a_regularization
 from kerashp.training._members.convergence import Convergence
 from kerashp.training._runtime.devices import on_host
 
@@ -102,6 +103,11 @@ class PreparedFit:
     def schedule(self) -> Any:
         """The callback that sets the learning rate of every step, if there is one."""
         return next(filter(is_only_a_schedule, self.arguments.callbacks), None)
+
+    @property
+    def regularization(self) -> Any:
+        """The callback that sets the dropout rates and the weight decay of every step, if there is one."""
+        return next(filter(is_only_a_regularization, self.arguments.callbacks), None)
 
     @property
     def batch_size(self) -> int:
@@ -314,7 +320,7 @@ def _why_not_suspended(estimator: Any) -> str | None:
 def _why_not_shared(fitting: Fitting) -> str | None:
     """Why a fit cannot be a member of a population; None if it can."""
     arguments, callbacks = fitting.arguments, fitting.arguments.callbacks
-    unsupported = [c for c in callbacks if type(c) not in _SHARED_CALLBACKS and not is_only_a_schedule(c)]
+    unsupported = [c for c in callbacks if not _is_shared(c)]
     if unsupported:
         return f"the callback {type(unsupported[0]).__name__} cannot be shared by a population"
     if sum(isinstance(callback, _STOPPING) for callback in callbacks) > 1:
@@ -327,6 +333,12 @@ def _why_not_shared(fitting: Fitting) -> str | None:
     if not fitting.state.architecture.trainable_variables:
         return "its model has no weights to train"
     return None
+
+
+def _is_shared(callback: Any) -> bool:
+    """Whether a population has the effect of a callback itself."""
+    sets_numbers = is_only_a_schedule(callback) or is_only_a_regularization(callback)
+    return sets_numbers or type(callback) in _SHARED_CALLBACKS
 
 
 def _row_positions(rows: Rows, n_passed: int) -> np.ndarray:

@@ -47,6 +47,7 @@ class StackedTraining:
                 early_stopping=fit.stopping,
                 epochs=fit.arguments.epochs,
                 schedule=fit.schedule,
+                regularization=fit.regularization,
                 paused=fit.task.paused,
                 statistics=fit.statistics,
                 variant=fit.variant,

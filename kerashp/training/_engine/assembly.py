@@ -83,10 +83,11 @@ class Assembly:
         train: Feed,
         validation: Feed | None,
         rates: Rates | None = None,
+        factors: Rates | None = None,
     ) -> Engine:
         """The engine of these members, by index in the stack, which begin in this state."""
         metrics = [backend().put(np.stack([value] * len(members))) for value in self._initial_metrics]
-        layout = self._layout(train, validation, scheduled=rates is not None)
+        layout = self._layout(train, validation, rates, factors)
         train_on, test_on = self._data
         structures = (train_on.structure, None if test_on is None else test_on.structure)
         return Engine(
@@ -101,6 +102,7 @@ class Assembly:
                 [None if masks is None else masks[members] for masks in self._unit_masks],
             ),
             rates=rates,
+            factors=factors,
             train=train,
             validation=validation,
         )
@@ -115,14 +117,17 @@ class Assembly:
             self._programs[layout] = program_for(self._stack.template, self._numbers, layout, structures)
         return self._programs[layout]
 
-    def _layout(self, train: Feed, validation: Feed | None, *, scheduled: bool) -> Layout:
+    def _layout(
+        self, train: Feed, validation: Feed | None, rates: Rates | None, factors: Rates | None
+    ) -> Layout:
         return Layout(
             n_members=self.n_members,
             train=self._side(train, _n_dropout_units(self._stack.template)),
             validation=NO_SIDE if validation is None else self._side(validation, 0),
             masked=self.masked,
             padding=self._stack.padding,
-            scheduled=scheduled,
+            scheduled=rates is not None,
+            has_factors=factors is not None,
             xla=self._mode.xla,
         )
 
@@ -146,6 +151,7 @@ def single(
     *,
     shuffle: bool,
     rates: Rates | None,
+    factors: Rates | None,
     epochs: int,
 ) -> Engine:
     """The engine that trains a compiled and built model for some epochs of all rows: a population of one."""
@@ -155,7 +161,7 @@ def single(
     assembly = Assembly(stack, (train, validation), batch_sizes, 1, mode)
     tests = None if validation is None else assembly.feed(1, [_all_rows(validation)])
     feed = assembly.feed(0, [_all_rows(train)], [np.random] if shuffle else None)
-    return assembly.engine(np.arange(1), stack.state(), feed, tests, rates)
+    return assembly.engine(np.arange(1), stack.state(), feed, tests, rates, factors)
 
 
 def _all_rows(data: Data) -> np.ndarray:

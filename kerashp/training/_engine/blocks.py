@@ -9,7 +9,13 @@ from keras import tree
 
 from kerashp.training._engine.assembly import Assembly
 from kerashp.training._engine.engine import Engine, select_members
-from kerashp.training._members.rates import ConstantRates, Rates, ScheduledRates
+from kerashp.training._members.rates import (
+    ConstantFactors,
+    ConstantRates,
+    Rates,
+    ScheduledFactors,
+    ScheduledRates,
+)
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.devices import pinned_device, placement
 from kerashp.training._stacking.portions import Portions
@@ -80,6 +86,8 @@ class Blocks:
     portions : Portions
     rates : list of ScheduledRates or ConstantRates, one a member, or None
         Their learning rates, where the steps take theirs from outside.
+    factors : list of ScheduledFactors or ConstantFactors, one a member, or None
+        Likewise, the factors of their dropout rates and weight decay.
     state : State
         Where the members begin; arrays of shape `(n_members, ...)`.
     best : list of (weights, non_trainable) or None, one a member
@@ -91,12 +99,14 @@ class Blocks:
         assembly: Assembly,
         portions: Portions,
         rates: Sequence[ScheduledRates | ConstantRates] | None,
+        factors: Sequence[ScheduledFactors | ConstantFactors] | None,
         state: State,
         best: Sequence[Any],
     ):
         self._assembly = assembly
         self._portions = portions
         self._rates = rates
+        self._factors = factors
         self.size = assembly.n_members
         self._device = pinned_device()
         self._ended: dict[int, Snapshot] = {}  # of members that are in no block any more
@@ -167,11 +177,12 @@ class Blocks:
             starts,
         )
         rates = None if self._rates is None else Rates([self._rates[member] for member in members])
+        factors = None if self._factors is None else Rates([self._factors[member] for member in members])
         if portions.test_rows is None:
-            return assembly.engine(members, state, train, None, rates)
+            return assembly.engine(members, state, train, None, rates, factors)
         test_rows = [portions.test_rows[member] for member in members]
         validation = assembly.feed(1, test_rows, None, starts if portions.validates_on_training_data else {})
-        return assembly.engine(members, state, train, validation, rates)
+        return assembly.engine(members, state, train, validation, rates, factors)
 
 
 def stack_arrays(rows: Sequence[Any]) -> Any:

@@ -40,15 +40,18 @@ class Draws:
         """Begin with the seeds and counts that are among the members' non-trainable variables."""
         self._seeds = [ops.convert_to_numpy(non_trainable[i]).astype(np.int64) for i in self._states]
 
-    def kept_units(self, steps: np.ndarray, n_rows: int) -> list[np.ndarray]:
+    def kept_units(
+        self, steps: np.ndarray, n_rows: int, factors: np.ndarray | None = None
+    ) -> list[np.ndarray]:
         """Bools of shape `(n_steps, n_members, n_rows, ...)` for each layer: whether a unit is kept.
 
         `steps`, bools of shape `(n_steps, n_members)`, says which steps each member takes part in; units are
-        drawn for those, and the member's count rises by their number.
+        drawn for those, and the member's count rises by their number. `factors`, of that shape, multiply the
+        rates.
         """
-        return [self._of_layer(layer, steps, n_rows) for layer in range(len(self._states))]
+        return [self._of_layer(layer, steps, n_rows, factors) for layer in range(len(self._states))]
 
-    def _of_layer(self, layer: int, steps: np.ndarray, n_rows: int) -> np.ndarray:
+    def _of_layer(self, layer: int, steps: np.ndarray, n_rows: int, factors: np.ndarray | None) -> np.ndarray:
         *axes, width = self._shapes[layer]
         masks = self._unit_masks[layer]
         kept_units = np.zeros((*steps.shape, n_rows, *axes, width), bool)
@@ -60,7 +63,8 @@ class Draws:
                 kept_units[rows, member] = mask
                 continue
             shape = (n_rows, *axes, int(mask.sum()))
-            draw = draw_kept_units(seed, count, len(rows), shape, rate)
+            rates = rate if factors is None else rate * factors[rows, member]
+            draw = draw_kept_units(seed, count, len(rows), shape, rates)
             kept_units[rows, member] = draw if mask.all() else _among_missing_units(draw, mask)
         self._seeds[layer][:, 1] += steps.sum(axis=0)
         return kept_units
@@ -74,11 +78,16 @@ def _among_missing_units(units: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def draw_kept_units(
-    seed: int, first_step: int, n_steps: int, shape: tuple[int, ...], rate: float
+    seed: int, first_step: int, n_steps: int, shape: tuple[int, ...], rate: float | np.ndarray
 ) -> np.ndarray:
-    """The units to keep in `n_steps` steps: a function of seed, step and place alone."""
+    """The units to keep in `n_steps` steps: a function of seed, step and place alone.
+
+    The rate is a number, or an array of the rates of each step.
+    """
     size = int(np.prod(shape))
     n_words = -(-size // 4)
     bits = np.random.PCG64(int(seed)).advance(int(first_step) * n_words)
     words = np.random.Generator(bits).integers(0, 2**64, (n_steps, n_words), np.uint64)
-    return (words.view(np.uint16)[:, :size] >= round(rate * _LEVELS)).reshape(n_steps, *shape)
+    limits: Any = np.rint(np.asarray(rate) * _LEVELS).astype("int32")
+    limits = limits[:, None] if limits.ndim else int(limits)
+    return (words.view(np.uint16)[:, :size] >= limits).reshape(n_steps, *shape)

@@ -16,7 +16,7 @@ from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.prefetch import prefetched
 from kerashp.training._stacking.step import State, variables_of
 
-_NO_BATCHES = Batches([], [], [], [])
+_NO_BATCHES = Batches([], [], [], [], [])
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,15 @@ class Engine:
         The random numbers of dropout.
     rates : Rates or None
         The learning rates, where the steps take theirs from outside.
+    factors : Rates or None
+        Likewise, the factors of dropout rates and of weight decay.
     train : Feed
     validation : Feed or None
 
     Attributes
     ----------
-    rates : Rates or None
-        The rates of the next steps.
+    rates, factors : Rates or None
+        Those of the next steps.
     active : bool array of shape (n_members,)
         The members that train; the others stay as they are.
     """
@@ -69,6 +71,7 @@ class Engine:
         initial_metrics: list[Any],
         draws: Draws,
         rates: Rates | None,
+        factors: Rates | None,
         train: Feed,
         validation: Feed | None,
     ):
@@ -81,6 +84,7 @@ class Engine:
         self._validation = validation
         self._draws = draws
         self.rates = rates
+        self.factors = factors
         self._tests: list[Order] = []
         self._rest_rows = np.zeros((0, 0), np.int32)  # the rows of a short last batch of validation
         if validation is not None:
@@ -219,17 +223,19 @@ class Engine:
         steps = self._program.layout.train.steps
         leaves, n_rows = self._train.gathered(order, steps)
         takes_part = order.n_rows > 0
-        kept_units = self._draws.kept_units(takes_part, self._train.batch_size)
-        rates = self._next_rates(takes_part)
+        arrays = self._step_values(takes_part, self._train.batch_size)
         return Batches(
-            leaves,
-            n_rows,
-            [backend().put_steps(units, steps) for units in kept_units],
-            [backend().put_steps(array, steps) for array in rates],
+            leaves, n_rows, *[[backend().put_steps(array, steps) for array in group] for group in arrays]
         )
 
-    def _next_rates(self, takes_part: np.ndarray) -> list[np.ndarray]:
-        return [] if self.rates is None else [self.rates.next(takes_part)]
+    def _step_values(
+        self, takes_part: np.ndarray, n_rows: int
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """The kept units, the learning rates and the factors of the next steps."""
+        rates = [] if self.rates is None else [self.rates.next(takes_part)]
+        factors = [] if self.factors is None else [self.factors.next(takes_part)]
+        of_dropout = factors[0][..., 0] if factors else None
+        return self._draws.kept_units(takes_part, n_rows, of_dropout), rates, factors
 
     def _test_batches(self, test: Order | None) -> Batches:
         """The batches of a part of the validation; if it is the only part, they stay on the device."""
@@ -238,24 +244,23 @@ class Engine:
         steps = self._program.layout.validation.steps
         if len(self._tests) != 1:
             order = self._validation.no_order() if test is None else test
-            return Batches(*self._validation.gathered(order, steps), [], [])
+            return Batches(*self._validation.gathered(order, steps), [], [], [])
         if self._only_test is None:
-            self._only_test = Batches(*self._validation.gathered(self._tests[0], steps), [], [])
+            self._only_test = Batches(*self._validation.gathered(self._tests[0], steps), [], [], [])
         return self._only_test
 
     def _short_batch(self, feed: Feed, rows: np.ndarray, active: np.ndarray) -> Batches:
         """A last batch of these rows, of shape `(n_members, n_rows)`; units are drawn for active members."""
         leaves = feed.gathered_rows(rows)
         if feed is not self._train:
-            return Batches(leaves, [], [], [])
-        takes_part = active[None]
-        kept_units = self._draws.kept_units(takes_part, feed.batch_size)
-        rates = self._next_rates(takes_part)
+            return Batches(leaves, [], [], [], [])
+        kept_units, rates, factors = self._step_values(active[None], feed.batch_size)
         return Batches(
             leaves,
             [],
             [backend().put(units[0, :, : rows.shape[1]]) for units in kept_units],
             [backend().put(array[0]) for array in rates],
+            [backend().put(array[0]) for array in factors],
         )
 
     def _last_batch(self, batch: Batches, *, train: bool) -> Logs:

@@ -51,7 +51,8 @@ class Layout:
     """The sizes and options that a program is compiled for.
 
     Where `masked`, only the first `n_rows` rows of a batch are real; otherwise all are. Where `scheduled`,
-    every step of training takes its learning rate from outside. For `xla`, see `Mode`.
+    every step of training takes its learning rate from outside; where `has_factors`, those of dropout rates
+    and weight decay. For `xla`, see `Mode`.
     """
 
     n_members: int
@@ -60,6 +61,7 @@ class Layout:
     masked: bool
     padding: Padding | None
     scheduled: bool = False
+    has_factors: bool = False
     xla: bool = True
 
 
@@ -70,6 +72,7 @@ class Batches(NamedTuple):
     n_rows: list[Any]  # one array `(steps, n_members)`, 0 for a member that takes no part; or empty
     kept_units: list[Any]
     rates: list[Any]  # one array `(steps, n_members)`, or empty
+    factors: list[Any]  # of dropout rates and of weight decay: one array `(steps, n_members, 2)`, or empty
 
     def at(self, step: Any, *, xla: bool) -> "Batches":
         """The batches of one step."""
@@ -230,7 +233,8 @@ class Epochs:
             takes_part = takes_place if takes_part is None else ops.logical_and(takes_place, takes_part)
         n_real_rows = n_rows if self._layout.masked else None
         rate = batch.rates[0] if batch.rates else None
-        return step(state, constants, Batch(data, n_real_rows, batch.kept_units, rate, takes_part))
+        factors = batch.factors[0] if batch.factors else None
+        return step(state, constants, Batch(data, n_real_rows, batch.kept_units, rate, factors, takes_part))
 
     def _buffers(self, metrics: list[Any]) -> Logs:
         def zeros(log: Any) -> Any:

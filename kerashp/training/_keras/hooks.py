@@ -9,6 +9,7 @@ from keras import tree
 from kerashp._compat.keras import is_default, traces_batches
 from kerashp._compat.tuners.keras_tuner_oracles import TUNER_CALLBACK, tuner_ignores_batches
 from kerashp.training._keras.learning_rates import LearningRateCallback, is_only_a_schedule
+from kerashp.training._keras.regularization import RegularizationCallback, is_only_a_regularization
 from kerashp.training._members.convergence import is_patient
 
 _OF_BATCHES = (
@@ -58,10 +59,11 @@ def _writes_by_epochs(callback: keras.callbacks.TensorBoard) -> bool:
     return by_epochs and not traces_batches(callback)
 
 
-# By the class that defines the hook. The compiled steps take the rates of LearningRateCallback, and
-# `end_batches` calls TerminateOnNaN.
+# By the class that defines the hook. The compiled steps take the rates of LearningRateCallback and the
+# factors of RegularizationCallback, and `end_batches` calls TerminateOnNaN.
 _IDLE_AT_ALL_BATCHES = (
     LearningRateCallback,
+    RegularizationCallback,
     keras.callbacks.TerminateOnNaN,
     keras.callbacks.ProgbarLogger,
 )
@@ -100,7 +102,7 @@ def act_between_epochs(callbacks: Iterable[Any]) -> bool:
 
 
 def _is_idle_between_epochs(callback: Any) -> bool:
-    return is_only_a_schedule(callback) or is_patient(callback)
+    return is_only_a_schedule(callback) or is_only_a_regularization(callback) or is_patient(callback)
 
 
 def use_model(callbacks: Iterable[Any]) -> bool:

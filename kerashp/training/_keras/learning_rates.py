@@ -1,6 +1,6 @@
 """Callbacks that set the learning rate of every step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -113,7 +113,8 @@ class LearningRateCallback(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self._step_rates is None:
-            self._step_rates = ScheduledRates(self, self.initial_learning_rate, self._n_steps(), self._epoch)
+            n_steps = steps_of_epoch(self.model, self.params, self.described())
+            self._step_rates = ScheduledRates(self, self.initial_learning_rate, n_steps, self._epoch)
         optimizer = self.model.optimizer
         if learning_rate_of(optimizer) != self._last_step_rate:
             raise ValueError(
@@ -130,30 +131,37 @@ class LearningRateCallback(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = self.initial_learning_rate
         self._steps_before = step_count(self.model)
 
-    def _n_steps(self) -> int:
-        steps = self.params.get("steps")
-        if steps is None:
-            raise ValueError(
-                f"{self.described()} needs the number of steps of an epoch; pass steps_per_epoch to fit"
-            )
-        if self.model.steps_per_execution != 1:
-            raise ValueError(
-                f"{self.described()} sets the learning rate of every step, but "
-                f"steps_per_execution={self.model.steps_per_execution} calls it at only some of them; "
-                "compile with steps_per_execution=1, or train by kerashp.fit"
-            )
-        return int(steps)
+
+def steps_of_epoch(model: Any, params: Mapping[str, Any], name: str) -> int:
+    """The number of steps of an epoch of `Model.fit`, for a callback of that name which acts at every step.
+
+    Raises
+    ------
+    ValueError
+        If the number is not known, or callbacks are called at some steps only.
+    """
+    steps = params.get("steps")
+    if steps is None:
+        raise ValueError(f"{name} needs the number of steps of an epoch; pass steps_per_epoch to fit")
+    if model.steps_per_execution != 1:
+        raise ValueError(
+            f"{name} acts at every step, but steps_per_execution={model.steps_per_execution} calls it at "
+            "only some of them; compile with steps_per_execution=1, or train by kerashp.fit"
+        )
+    return int(steps)
+
+
+def has_hooks_of(callback: Any, base: type) -> bool:
+    """Whether a callback is of this class, and has no hooks of its own."""
+    hooks = [name for name in dir(keras.callbacks.Callback) if name.startswith(("on_", "set_"))]
+    return isinstance(callback, base) and all(
+        getattr(type(callback), name) is getattr(base, name) and name not in vars(callback) for name in hooks
+    )
 
 
 def is_only_a_schedule(callback: Any) -> bool:
     """Whether a callback does nothing but set the learning rate of every step."""
-    if not isinstance(callback, LearningRateCallback):
-        return False
-    hooks = [name for name in dir(keras.callbacks.Callback) if name.startswith(("on_", "set_"))]
-    return all(
-        getattr(type(callback), name) is getattr(LearningRateCallback, name) and name not in vars(callback)
-        for name in hooks
-    )
+    return has_hooks_of(callback, LearningRateCallback)
 
 
 def schedule_among(callbacks: Sequence[Any]) -> LearningRateCallback | None:

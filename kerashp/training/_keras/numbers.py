@@ -80,11 +80,16 @@ def lifted(model: Any, numbers: Sequence[Number], tensors: Sequence[Any]) -> Abs
     layers = flatten_layers(model)
     return temporary_values(
         *[
-            (mapping, key, tensor if number.is_array else _lifted_type()(tensor))
+            (mapping, key, tensor if number.is_array else lifted_number(tensor))
             for number, tensor in zip(numbers, tensors, strict=True)
             for mapping, key in number.places(layers)
         ]
     )
+
+
+def lifted_number(tensor: Any) -> Any:
+    """A number that is neither 0 nor 1 and has the value of a tensor or variable, for code of Keras."""
+    return _lifted_type()(tensor)
 
 
 def left_out(model: Any, numbers: Sequence[Number]) -> AbstractContextManager[None]:

@@ -8,7 +8,7 @@ import numpy as np
 from keras.callbacks import EarlyStopping
 
 from kerashp._statistics import InputStatistics
-from kerashp.training._members.rates import Scheduler
+from kerashp.training._members.rates import FactorScheduler, Scheduler
 from kerashp.training._members.room import Units, units_of
 from kerashp.training._members.stopping import Watch
 from kerashp.training._members.variant import Variant
@@ -40,6 +40,8 @@ class Member:
         cannot be compared, train together.
     schedule : kerashp.training.LearningRateCallback, default=None
         Sets the learning rate of each of its steps, from the rate that its model has.
+    regularization : object with a method `factors`, default=None
+        Multiplies the dropout rates and the weight decay of each of its steps.
     paused : Paused, default=None
         Where an earlier training of this member ended (`Population.paused`), to go on from there: its model
         is made as it was then, and its weights, epochs and order of the rows replace the model's.
@@ -72,6 +74,7 @@ class Member:
     epochs: int | None = None
     start: Any = None
     schedule: Scheduler | None = None
+    regularization: FactorScheduler | None = None
     paused: "Paused | None" = None
     statistics: InputStatistics | None = None
     variant: Variant | None = None

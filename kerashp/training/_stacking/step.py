@@ -42,6 +42,7 @@ class Batch(NamedTuple):
     n_rows: Any  # how many rows are real, the first ones; None: all
     kept_units: list[Any]  # of each Dropout layer of the step
     rate: Any = None  # the learning rate; None: the optimizer's
+    factors: Any = None  # of dropout rates and of weight decay, of shape (2,); None: 1
     takes_part: Any = None  # whether the step changes the state; None: it does
 
 
@@ -73,6 +74,7 @@ class Step:
 
     def train(self, state: State, constants: Sequence[Any], batch: Batch) -> State:
         """The state after one more batch of training."""
+        constants = self._scaled(constants, batch.factors)
 
         def loss_of(weights: list[Any]) -> tuple[Any, State]:
             return self._forward(state._replace(weights=weights), constants, batch, training=True)
@@ -103,6 +105,21 @@ class Step:
         ]
         with self._with_constants(constants), keras.StatelessScope(state_mapping=pairs):
             return model(x, training=False)
+
+    def _scaled(self, constants: Sequence[Any], factors: Any) -> Sequence[Any]:
+        """The constants with the factors of dropout rates and of weight decay."""
+        if factors is None:
+            return constants
+        factors_by_path: dict[tuple[str | int, ...], Any] = {
+            ("rate",): factors[0],
+            ("optimizer", "weight_decay"): factors[1],
+        }
+        scaled = list(constants)
+        for index, number in enumerate(self._numbers):
+            if number.path in factors_by_path:
+                factor = ops.cast(factors_by_path[number.path], constants[index].dtype)
+                scaled[index] = constants[index] * factor
+        return scaled
 
     @contextmanager
     def _with_constants(self, constants: Sequence[Any]) -> Iterator[None]:
