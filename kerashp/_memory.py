@@ -62,6 +62,8 @@ class Footprint:
         It is called only for networks that may not fit.
     batch_size : int, default=0
         Rows for which the outputs of every layer are stored.
+    n_embedded : int, default=0
+        Weights of embeddings.
 
     Examples
     --------
@@ -75,11 +77,12 @@ class Footprint:
     itemsize: int
     copies: Callable[[], int]
     batch_size: int = 0
+    n_embedded: int = 0
 
     def n_weights(self, widths: Sequence[int]) -> int:
-        """The number of weights in kernels and biases."""
+        """The number of weights in embeddings, kernels and biases."""
         sizes = [self.n_inputs, *widths, self.n_outputs]
-        return sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(sizes))
+        return self.n_embedded + sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(sizes))
 
     def n_bytes(self, widths: Sequence[int]) -> int:
         """The bytes of all copies of the weights, and of the layers' outputs for a batch."""

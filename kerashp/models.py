@@ -26,6 +26,7 @@ from kerashp._arguments import (
 from kerashp._memory import Footprint
 from kerashp._optimizers import compiled_optimizer, optimizer_slots
 from kerashp._transfer import transfer, unfreeze
+from kerashp.layers._categorical_columns import ColumnSizes
 from kerashp.layers._inputs import InputDesign
 
 __all__ = ["build_model", "loss_for", "transfer", "unfreeze"]
@@ -270,11 +271,13 @@ class NetworkDesign:
         label_smoothing: float = 0.0,
         one_hot: bool = False,
         metrics: Any = None,
+        columns: ColumnSizes | None = None,
     ) -> "NetworkDesign":
-        """Check the arguments of `build_model`."""
+        """Check the arguments of `build_model`; `columns` says what the columns of encoded rows are."""
         task = _CHECK.choice("task", task, _TASKS)
         shape = _CHECK.shape("input_shape", input_shape)
-        widths = hidden_widths(_CHECK, n_hidden, n_neurons, taper, math.prod(shape))
+        n_inputs = math.prod(shape) if columns is None else columns.width
+        widths = hidden_widths(_CHECK, n_hidden, n_neurons, taper, n_inputs)
         n_outputs = checked_output_width(_CHECK, task, n_outputs)
         options = optimizer_options(
             _CHECK,
@@ -303,6 +306,7 @@ class NetworkDesign:
             embedding_sigma=embedding_sigma,
             embedding_bins=embedding_bins,
             input_scale_rate=input_scale_rate,
+            columns=columns,
         )
         compiled_metrics = metrics_to_compile(_CHECK, metrics, task)
         return cls(
@@ -347,6 +351,7 @@ class NetworkDesign:
             self.n_outputs,
             itemsize=np.dtype(keras.config.floatx()).itemsize,
             copies=lambda: _WEIGHT_AND_GRADIENT + optimizer_slots(optimizer),
+            n_embedded=self.inputs.n_embedded_weights,
         )
         footprint.check(_CHECK, self.width_argument, self.widths)
         widths, n_hidden = enumerate(self.widths), len(self.widths)

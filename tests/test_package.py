@@ -36,7 +36,7 @@ _LAYERS += ["diagnostics", "plotting", "model_selection", "integrations"]
 # The sub-packages of a layer, likewise; a layer's other files stand on all of them.
 _SUB_PACKAGES = {
     "training": ["_runtime", "_members", "_keras", "_stacking", "_engine"],
-    "estimators": ["_data", "_parameters", "_training"],
+    "estimators": ["_columns", "_data", "_parameters", "_training"],
     "model_selection": [
         "_fits",
         "_planning",

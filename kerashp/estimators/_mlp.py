@@ -77,6 +77,15 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         Whether a learned scale of each feature comes before the first Dense layer
         (`kerashp.layers.LearnedScale`), which learns, with Adam, at this many times the learning rate;
         RealMLP has 6. None: there is none.
+    categorical_features : "from_dtype", array-like of bool, int or str, or None, default="from_dtype"
+        The columns that are categories: a mask, indices, or names of a data frame's columns. "from_dtype"
+        takes the columns of a data frame that are categories by their type: category, object, string and
+        boolean of pandas, Categorical, Enum, String and Boolean of polars; an array has none. None: no
+        column. Up to 9 categories become one-hot columns; a column with more gets an embedding. Missing
+        values are a category of their own if the rows of the fit have some, and categories that these rows
+        do not have count as missing. Numbers may be missing, too: see `feature_encoder_`.
+    embedding_dim : int, default=8
+        The length of the vector that the network learns for each category of a column with more than 9.
     optimizer : str or keras Optimizer, default="adam"
         A name in `keras.optimizers`, or an optimizer, which is copied. `learning_rate` replaces its rate
         unless it is None.
@@ -169,6 +178,11 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         The loss of predicting the mean of the targets, or the proportions of the classes, for all training
         rows; `kerashp.diagnostics.diagnose` uses it. None if it is unknown, as for hinge losses and for fits
         that a search trained together.
+    feature_encoder_ : object
+        What was learned about the columns of X; `feature_encoder_.transform(X)` is the matrix that `model_`
+        takes. Numbers come first, with the mean of the column in the rows of the fit in place of those that
+        are missing; then an indicator of missing numbers for each column in which the fit had some; then the
+        codes of categories, which the network turns into one-hot columns and embeddings.
     n_features_in_ : int
         The number of columns of X in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -182,7 +196,8 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
     (label smoothing).
 
     D. Holzmüller, L. Grinsztajn and I. Steinwart, *Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
-    on Tabular Data*, NeurIPS 2024 ("coslog4", and "flat_cosine" for dropout and weight decay).
+    on Tabular Data*, NeurIPS 2024 ("coslog4", and "flat_cosine" for dropout and weight decay; one-hot columns
+    for up to 9 categories, embeddings of length 8 above).
 
     Examples
     --------
@@ -220,6 +235,8 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         embedding_sigma: float = 0.1,
         embedding_bins: int = 48,
         input_scale_rate: float | None = None,
+        categorical_features: Any = "from_dtype",
+        embedding_dim: int = 8,
         optimizer: Any = "adam",
         momentum: float | None = None,
         beta_1: float | None = None,
@@ -267,6 +284,8 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
             embedding_sigma=embedding_sigma,
             embedding_bins=embedding_bins,
             input_scale_rate=input_scale_rate,
+            categorical_features=categorical_features,
+            embedding_dim=embedding_dim,
             optimizer=optimizer,
             momentum=momentum,
             beta_1=beta_1,
@@ -375,6 +394,15 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         Whether `predict` clips predictions to the range of the targets passed to `fit`, of each output and
         without rows of weight 0; with `partial_fit`, of those of all calls so far. Scores and ensembles of a
         search are of clipped predictions, too. `model_` does not clip, nor do the losses in `history_`.
+    categorical_features : "from_dtype", array-like of bool, int or str, or None, default="from_dtype"
+        The columns that are categories: a mask, indices, or names of a data frame's columns. "from_dtype"
+        takes the columns of a data frame that are categories by their type: category, object, string and
+        boolean of pandas, Categorical, Enum, String and Boolean of polars; an array has none. None: no
+        column. Up to 9 categories become one-hot columns; a column with more gets an embedding. Missing
+        values are a category of their own if the rows of the fit have some, and categories that these rows
+        do not have count as missing. Numbers may be missing, too: see `feature_encoder_`.
+    embedding_dim : int, default=8
+        The length of the vector that the network learns for each category of a column with more than 9.
     optimizer : str or keras Optimizer, default="adam"
         A name in `keras.optimizers`, or an optimizer, which is copied. `learning_rate` replaces its rate
         unless it is None.
@@ -461,6 +489,11 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         The loss of predicting the mean of the targets, or the proportions of the classes, for all training
         rows; `kerashp.diagnostics.diagnose` uses it. None if it is unknown, as for hinge losses and for fits
         that a search trained together.
+    feature_encoder_ : object
+        What was learned about the columns of X; `feature_encoder_.transform(X)` is the matrix that `model_`
+        takes. Numbers come first, with the mean of the column in the rows of the fit in place of those that
+        are missing; then an indicator of missing numbers for each column in which the fit had some; then the
+        codes of categories, which the network turns into one-hot columns and embeddings.
     n_features_in_ : int
         The number of columns of X in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -472,7 +505,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
 
     D. Holzmüller, L. Grinsztajn and I. Steinwart, *Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
     on Tabular Data*, NeurIPS 2024 ("coslog4", "flat_cosine" for dropout and weight decay, and clipped
-    predictions).
+    predictions; one-hot columns for up to 9 categories, embeddings of length 8 above).
 
     Examples
     --------
@@ -512,6 +545,8 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         input_scale_rate: float | None = None,
         normalize_target: bool = True,
         clip_predictions: bool = False,
+        categorical_features: Any = "from_dtype",
+        embedding_dim: int = 8,
         optimizer: Any = "adam",
         momentum: float | None = None,
         beta_1: float | None = None,
@@ -557,6 +592,8 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
             embedding_sigma=embedding_sigma,
             embedding_bins=embedding_bins,
             input_scale_rate=input_scale_rate,
+            categorical_features=categorical_features,
+            embedding_dim=embedding_dim,
             optimizer=optimizer,
             momentum=momentum,
             beta_1=beta_1,

@@ -6,12 +6,16 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
+from sklearn.utils import Tags
 
 from kerashp._arguments import Arguments, hidden_widths
 from kerashp._compat.sklearn import HasMethods, Interval, KnownParameterNames, StrOptions
 from kerashp._memory import Footprint
 from kerashp._optimizers import optimizer_slots
+from kerashp._statistics import scaling_of
 from kerashp.estimators._base import BaseKerasEstimator
+from kerashp.estimators._columns.encoder import ColumnEncoder
+from kerashp.estimators._columns.table import Table, TableColumns, columns_for_fit, columns_like
 from kerashp.estimators._data.rows import Rows
 from kerashp.estimators._data.standardization import INPUT_STATISTICS, quantile_bins
 from kerashp.estimators._data.targets import data_arguments
@@ -20,6 +24,7 @@ from kerashp.estimators._parameters.schedules import SCHEDULES, named_regulariza
 from kerashp.estimators._training.convergence import AUTO
 from kerashp.estimators._training.handover import is_suspending
 from kerashp.estimators._training.prototypes import pending_network
+from kerashp.layers._categorical_columns import SIZE_NAMES, CategoricalColumns, ColumnSizes
 from kerashp.layers._inputs import NUMERIC_EMBEDDINGS, SCALINGS, InputDesign
 from kerashp.models import NetworkDesign
 from kerashp.training._members.convergence import Convergence
@@ -63,6 +68,23 @@ def _effective_rows(rows: Rows) -> float:
     return max(float(rows.sample_weight.sum()), float(np.count_nonzero(rows.sample_weight)), 1.0)
 
 
+def _means_of(network: keras.Model, n_features: int) -> np.ndarray:
+    """The means with which a network standardises its inputs; 0 if it does not."""
+    layer = scaling_of(network)
+    if type(layer) is not keras.layers.Normalization:
+        return np.zeros(n_features)
+    return keras.ops.convert_to_numpy(layer.adapt_mean).astype(float).reshape(n_features)
+
+
+def _check_same_columns(learned: ColumnEncoder, encoder: ColumnEncoder) -> None:
+    if not np.array_equal(learned.is_category, encoder.is_category):
+        raise ValueError(
+            "warm_start_from was fitted with other columns: its categories are the columns "
+            f"{np.flatnonzero(learned.is_category).tolist()} of {len(learned.is_category)}, those of X "
+            f"{np.flatnonzero(encoder.is_category).tolist()} of {len(encoder.is_category)}"
+        )
+
+
 def _row_signature(rows: Rows) -> bytes:
     """Identifies the rows of a call; empty for a single row, which any stream may repeat."""
     return rows.X[[0, -1]].tobytes() if len(rows.X) > 1 else b""
@@ -72,6 +94,12 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
     """Builds its network by `build_model` with the values of its parameters."""
 
     _takes_axes = False
+    _encodes_columns = True
+    _remedy_for_text = (
+        "Pass a data frame, whose text is encoded, name its columns in categorical_features, or encode it, "
+        "say with sklearn.preprocessing.OneHotEncoder"
+    )
+    feature_encoder_: ColumnEncoder
     _l2_of_one_row: ClassVar[float]  # l2="auto" divides it by the number of rows
     _l2: float  # the penalty of a new model
     _first_rows: bytes | None = b""  # the signature of a stream's first rows; None once they are repeated
@@ -80,6 +108,8 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
         **_NETWORK_CONSTRAINTS,
         **TRAINING_CONSTRAINTS,
         "normalize": ["boolean"],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "epochs": [*TRAINING_CONSTRAINTS["epochs"], StrOptions({AUTO})],
         "tol": [Interval(Real, 0, None, closed="left"), None],
@@ -95,6 +125,8 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
     l2: Any
     normalize: bool
     scaling: str
+    categorical_features: Any
+    embedding_dim: int
     optimizer: Any
     batch_size: Any
     epochs: Any
@@ -114,6 +146,56 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
     def _dtype(self) -> str:
         return self.dtype
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # Columns.
+
+    def _table_columns(self, X: Any, *, reset: bool) -> TableColumns | None:
+        """The columns of X if it is a table with categories; None if it is an array of numbers."""
+        if reset:
+            return columns_for_fit(X, self.categorical_features)
+        return columns_like(X, self.feature_encoder_.is_category)
+
+    def _learn_columns(self, X: Table | np.ndarray, sample_weight: np.ndarray | None) -> None:
+        encoder = ColumnEncoder.fit(X, sample_weight)
+        source = getattr(self.warm_start_from, "estimator", self.warm_start_from)  # of a FrozenEstimator
+        learned = getattr(source, "feature_encoder_", None)
+        if self.warm_start_from is not None and not isinstance(learned, ColumnEncoder) and encoder.sizes(1):
+            raise ValueError(
+                f"warm_start_from={self.warm_start_from!r} is a network whose codes of categories are not "
+                f"known, but X has categories: pass the fitted {type(self).__name__} that it belongs to"
+            )
+        if isinstance(learned, ColumnEncoder) and not learned.changes_nothing:
+            _check_same_columns(learned, encoder)
+            encoder = learned
+        self.feature_encoder_ = encoder
+
+    def _check_loaded(self) -> None:
+        if self.feature_encoder_ is None:  # saved by kerashp 0.1, which refused missing numbers
+            self.feature_encoder_ = ColumnEncoder.of_numbers(_means_of(self._network, self.n_features_in_))
+        layers = [layer for layer in self._network.layers if isinstance(layer, CategoricalColumns)]
+        # The parameter `embedding_dim` may have been set to another value after the fit.
+        sizes = self.feature_encoder_.sizes(layers[0].embedding_dim if layers else 0)
+        expected = [] if sizes is None or sizes.of_layer is None else [sizes.of_layer]
+        received = [{name: layer.get_config()[name] for name in SIZE_NAMES} for layer in layers]
+        if received != expected:
+            raise ValueError(f"its encoder makes {expected}, its model takes {received}")
+        if self.feature_encoder_.n_columns != self._input_shape[0]:
+            raise ValueError(
+                f"its encoder makes {self.feature_encoder_.n_columns} columns, its model takes "
+                f"{self._input_shape[0]}"
+            )
+
+    @property
+    def _columns(self) -> ColumnSizes | None:
+        """What the network has to know about the columns of its input."""
+        return self.feature_encoder_.sizes(int(self.embedding_dim))
+
+    # The network.
+
     def _build(self, X: np.ndarray) -> keras.Model:
         return self._design(X).build()
 
@@ -124,6 +206,7 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
             **network | {"l2": self._l2} | self._loss_arguments(),
             **data_arguments(self.target_encoder_, X),
             normalize=self._placeholder(X),
+            columns=self._columns,
         )
 
     def _placeholder(self, X: np.ndarray) -> np.ndarray | None:
@@ -164,22 +247,25 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
         self._network.train_function = self._network.test_function = None
 
     def _build_key(self, rows: Rows, seed: int) -> Hashable:
-        return super()._build_key(rows, seed), self._l2
+        return super()._build_key(rows, seed), self._l2, self._columns
 
     def _standardize(self, rows: Rows, all_rows: Rows) -> None:
         # The model, which folds share, gets the statistics when it trains, or those of `warm_start_from`.
-        if self.warm_start_from is not None:
+        n_numbers = self.feature_encoder_.n_numbers
+        if self.warm_start_from is not None or not n_numbers:
             self._statistics = None
         elif self.numeric_embedding == "piecewise":
-            self._statistics = quantile_bins(rows, self._floatx(), self.embedding_bins)
+            self._statistics = quantile_bins(rows, self._floatx(), n_numbers, self.embedding_bins)
         else:
             statistics_of = INPUT_STATISTICS[self.scaling]
-            self._statistics = statistics_of(rows, self._floatx()) if self.normalize else None
+            self._statistics = statistics_of(rows, self._floatx(), n_numbers) if self.normalize else None
 
     def _check_memory(self, X: np.ndarray) -> None:
         """Refuse a network that does not fit in memory before it is built."""
+        columns = self._columns
+        n_inputs = X[0].size if columns is None else columns.width
         try:
-            widths = hidden_widths(_CHECK, self.n_hidden, self.n_neurons, self.taper, X[0].size)
+            widths = hidden_widths(_CHECK, self.n_hidden, self.n_neurons, self.taper, n_inputs)
         except (TypeError, ValueError):  # build_model raises it again
             return
         batch_size = int(self._fit_arguments(len(X))["batch_size"])
@@ -189,6 +275,7 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
             itemsize=np.dtype(self.dtype).itemsize,
             copies=lambda: _COPIES * (1 + optimizer_slots(self.optimizer)),
             batch_size=min(batch_size, len(X)),
+            n_embedded=0 if columns is None else columns.n_weights,
         )
         footprint.check(Arguments(type(self).__name__), self.n_neurons, widths)
 
@@ -196,7 +283,9 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
         """The inputs of the first Dense layer."""
         names = ("scaling", "numeric_embedding", "embedding_sigma", "embedding_bins", "input_scale_rate")
         arguments = {name: getattr(self, name) for name in names}
-        return InputDesign.of(X.shape[1:], normalize=self._placeholder(X), **arguments).width
+        return InputDesign.of(
+            X.shape[1:], normalize=self._placeholder(X), columns=self._columns, **arguments
+        ).width
 
     def _convergence(self) -> list[keras.callbacks.Callback]:
         return [] if self.tol is None else [Convergence(self.tol, self.n_iter_no_change)]

@@ -19,6 +19,8 @@ from kerashp._archives import check_archive, load_model, read_arrays, warn_of_vu
 from kerashp._arguments import short_repr
 from kerashp._files import atomic_write, digest, read_json, regular_file, write_json
 from kerashp._version import __version__
+from kerashp.estimators._columns.encoder import ColumnEncoder
+from kerashp.estimators._columns.stored import encoder_arrays, encoder_from_arrays
 from kerashp.estimators._data.models import output_width
 from kerashp.estimators._data.rows import Rows
 from kerashp.estimators._parameters.packing import pack_objects, unpack_objects
@@ -205,6 +207,8 @@ def _arrays(estimator: Any, params: dict[str, Any]) -> dict[str, np.ndarray]:
     arrays = {"target": estimator.target_encoder_.prototype()}
     if hasattr(estimator, "feature_names_in_"):
         arrays["feature_names"] = estimator.feature_names_in_
+    if isinstance(getattr(estimator, "feature_encoder_", None), ColumnEncoder):
+        arrays |= encoder_arrays(estimator.feature_encoder_)
     arrays |= {f"param:{name}": value for name, value in params.items() if isinstance(value, np.ndarray)}
     return dict(_without_objects(name, value) for name, value in arrays.items())
 
@@ -263,6 +267,8 @@ def _load_model(estimator: Any, target: np.ndarray, folder: Path) -> None:
     )
     with _damage(folder, reason):
         estimator._adopt(load_model(folder / _MODEL, compile=True))
+    with _damage(folder, "its model does not fit its columns"):
+        estimator._check_loaded()
     with _damage(folder, "its model does not fit its target"):
         row = np.zeros((1, *estimator._input_shape), dtype=estimator._floatx())
         estimator._bind(Rows(row, target, None), output_width(estimator._network, row))
@@ -304,6 +310,8 @@ def _make_estimator(cls: type, manifest: dict[str, Any], arrays: dict[str, np.nd
     estimator._input_shape = _checked_shape(manifest["input_shape"])
     estimator._random = check_random_state(estimator.random_state)
     estimator.target_encoder_ = estimator._new_target_encoder(None).fit(arrays["target"])
+    if estimator._encodes_columns:
+        estimator.feature_encoder_ = encoder_from_arrays(arrays, estimator.n_features_in_)
     if hasattr(estimator, "feature_encoder"):
         estimator.feature_encoder_ = estimator.feature_encoder
     return estimator

@@ -53,6 +53,8 @@ class FitPreparation(BaseEstimator):
     """Turns the arguments of `fit` into those of `kerashp.fit`; subclasses say how a model is built."""
 
     _takes_axes: ClassVar[bool] = True  # whether rows may have more than one axis
+    _encodes_columns: ClassVar[bool] = False  # whether columns may be categories and numbers be missing
+    _remedy_for_text: ClassVar[str] = "Encode text and dates, say with sklearn.preprocessing.OneHotEncoder"
     _statistics: InputStatistics | None = None  # of the inputs, with which a new network standardises them
     _dtype_of_X: np.dtype  # of X in `fit`, before it was cast
 
@@ -112,6 +114,9 @@ class FitPreparation(BaseEstimator):
     def _architecture(self) -> keras.Model:
         """A model of the network's layers, loss and metrics, whose widths and values may be others."""
         return architecture_of(vars(self)["model_"])
+
+    def _check_loaded(self) -> None:
+        """Check that what was loaded fits the model."""
 
     def _adopt(self, model: keras.Model) -> None:
         """Set the model that was loaded from a file."""

@@ -4,12 +4,19 @@ Importing this module registers them with Keras, as loading a `.keras` file that
 """
 
 from kerashp import _loading  # noqa: F401  # before Keras
+from kerashp.layers._categorical_columns import CategoricalColumns
 from kerashp.layers._learned_scale import LearnedScale
 from kerashp.layers._periodic_embedding import PeriodicEmbedding
 from kerashp.layers._piecewise_linear_encoding import PiecewiseLinearEncoding
 from kerashp.layers._robust_scaling import RobustScaling
 
 # The layers that `kerashp.training` knows: they treat each row by itself, and come before all Dense layers.
-FRONT_LAYERS = (LearnedScale, PeriodicEmbedding, PiecewiseLinearEncoding, RobustScaling)
+FRONT_LAYERS = (CategoricalColumns, LearnedScale, PeriodicEmbedding, PiecewiseLinearEncoding, RobustScaling)
 
-__all__ = ["LearnedScale", "PeriodicEmbedding", "PiecewiseLinearEncoding", "RobustScaling"]
+__all__ = [
+    "CategoricalColumns",
+    "LearnedScale",
+    "PeriodicEmbedding",
+    "PiecewiseLinearEncoding",
+    "RobustScaling",
+]

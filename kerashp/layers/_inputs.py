@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerashp._arguments import Arguments
+from kerashp.layers._categorical_columns import CategoricalColumns, ColumnSizes
 from kerashp.layers._learned_scale import LearnedScale
 from kerashp.layers._periodic_embedding import PeriodicEmbedding
 from kerashp.layers._piecewise_linear_encoding import PiecewiseLinearEncoding
@@ -41,6 +42,8 @@ class InputDesign:
         The bins of a piecewise-linear encoding.
     scale_rate : float or None
         The factor of the learning rate of learned scales; None: there are none.
+    columns : ColumnSizes or None
+        What the columns of the inputs are, of which only numbers are scaled and embedded; None: all numbers.
     """
 
     shape: tuple[int, ...]
@@ -50,6 +53,7 @@ class InputDesign:
     sigma: float
     n_bins: int
     scale_rate: float | None
+    columns: ColumnSizes | None = None
 
     @classmethod
     def of(
@@ -62,6 +66,7 @@ class InputDesign:
         embedding_sigma: Any,
         embedding_bins: Any,
         input_scale_rate: Any,
+        columns: ColumnSizes | None = None,
     ) -> "InputDesign":
         """Check the arguments of `build_model`."""
         embedding = _CHECK.choice("numeric_embedding", numeric_embedding, NUMERIC_EMBEDDINGS)
@@ -78,13 +83,34 @@ class InputDesign:
             _CHECK.positive("embedding_sigma", embedding_sigma),
             _CHECK.integer("embedding_bins", embedding_bins, at_least=1),
             None if input_scale_rate is None else _CHECK.positive("input_scale_rate", input_scale_rate),
+            columns,
         )
 
     @property
     def width(self) -> int:
         """The inputs of the first Dense layer."""
         outputs = {"none": 1, "periodic": _N_OUTPUTS, "piecewise": self.n_bins}
-        return math.prod(self.shape) * outputs[self.embedding]
+        n_numbers = self._n_numbers
+        return n_numbers * outputs[self.embedding] + self.flat_width - n_numbers
+
+    @property
+    def flat_width(self) -> int:
+        """The inputs with one-hot columns and embeddings in place of categories."""
+        return math.prod(self.shape) if self.columns is None else self.columns.width
+
+    @property
+    def n_embedded_weights(self) -> int:
+        """The weights of the embeddings of categories."""
+        return 0 if self.columns is None else self.columns.n_weights
+
+    @property
+    def _n_numbers(self) -> int:
+        return math.prod(self.shape) if self.columns is None else self.columns.n_numbers
+
+    @property
+    def _of_numbers(self) -> dict[str, int]:
+        """Arguments of layers that treat only some columns."""
+        return {} if self.columns is None else {"n_numbers": self.columns.n_numbers}
 
     @property
     def kind(self) -> tuple[Any, ...]:
@@ -95,16 +121,17 @@ class InputDesign:
             self.embedding,
             self.embedding == "piecewise" and self.n_bins,
             self.scale_rate is not None,
+            self.columns,
         )
 
     def layers(self, dtype: Any) -> list[Any]:
         """New layers; those that compute with weights have this dtype."""
         layers = [keras.Input(self.shape, name="input")]
-        if self.rows is not None and self.embedding != "piecewise":
+        if self.rows is not None and self.embedding != "piecewise" and self._n_numbers:
             layers.append(self._scaling_layer())
         if len(self.shape) > 1:
             layers.append(keras.layers.Flatten(name="flatten", dtype=dtype))
-        if self.embedding == "piecewise":
+        if self.embedding == "piecewise" and self._n_numbers:
             layers.append(self._encoding_layer())
         return [*layers, *self._trained_layers(dtype)]
 
@@ -117,13 +144,25 @@ class InputDesign:
 
     def _trained_layers(self, dtype: Any) -> list[Any]:
         layers: list[Any] = []
-        if self.embedding == "periodic":
+        if self.embedding == "periodic" and self._n_numbers:
             frequency = keras.initializers.RandomNormal(stddev=self.sigma)
             layers.append(
                 PeriodicEmbedding(
                     n_outputs=_N_OUTPUTS,
                     frequency_initializer=frequency,
+                    **self._of_numbers,
                     name="periodic_embedding",
+                    dtype=dtype,
+                )
+            )
+        categories = None if self.columns is None else self.columns.of_layer
+        if categories is not None:
+            initializer = keras.initializers.RandomUniform()  # which draws its seed
+            layers.append(
+                CategoricalColumns(
+                    **categories,
+                    embeddings_initializer=initializer,
+                    name="categorical_columns",
                     dtype=dtype,
                 )
             )
@@ -136,14 +175,16 @@ class InputDesign:
         rows = _CHECK.rows("normalize", self.rows, self.shape, floatx)
         if self.scaling == "standard":
             return _normalization(rows, self.shape, floatx)
-        layer = RobustScaling(name="robust_scaling", dtype=floatx)
+        layer = RobustScaling(**self._of_numbers, name="robust_scaling", dtype=floatx)
         layer.adapt(rows)
         return layer
 
     def _encoding_layer(self) -> Any:
         floatx = keras.config.floatx()
         rows = _CHECK.rows("normalize", self.rows, self.shape, floatx)
-        layer = PiecewiseLinearEncoding(self.n_bins, name="piecewise_linear_encoding", dtype=floatx)
+        layer = PiecewiseLinearEncoding(
+            self.n_bins, **self._of_numbers, name="piecewise_linear_encoding", dtype=floatx
+        )
         layer.adapt(rows.reshape(len(rows), -1))
         return layer
 

@@ -33,6 +33,7 @@ FLOAT64 = [
     KerasEnsembleRegressor(KerasMLPRegressor(dtype="float64"), 2),
 ]
 
+_PERCEPTRONS = (KerasMLPClassifier, KerasMLPRegressor)
 _AT_FLOAT64 = (
     "check_methods_sample_order_invariance",  # holds on processors with AVX-512
     "check_sample_weight_equivalence_on_dense_data",
@@ -86,8 +87,10 @@ def test_no_check_of_scikit_learns_mlp_is_missing(estimator: BaseEstimator) -> N
     peer = MLPClassifier() if is_classifier(estimator) else MLPRegressor()
     ours = [_name_of(check) for _, check in estimator_checks_generator(estimator)]
     theirs = [_name_of(check) for _, check in estimator_checks_generator(peer)]
-    assert set(theirs) - set(ours) == set()
-    assert len(ours) >= len(theirs)
+    # Perceptrons take missing numbers, as HistGradientBoosting does; infinity is refused: test_bad_input.
+    takes_missing = {"check_estimators_nan_inf"} if isinstance(estimator, _PERCEPTRONS) else set()
+    assert set(theirs) - set(ours) == takes_missing
+    assert len(ours) >= len(theirs) - len(takes_missing)
 
 
 class Centred(keras.layers.Layer):

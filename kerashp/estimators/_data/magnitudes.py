@@ -7,6 +7,7 @@ import numpy as np
 
 from kerashp._compat.keras import flatten_layers
 from kerashp.estimators._data.losses import Loss
+from kerashp.layers import CategoricalColumns
 from kerashp.training._keras.layers import is_of_layers
 
 _WITHOUT_PRODUCTS = (
@@ -14,6 +15,7 @@ _WITHOUT_PRODUCTS = (
     keras.layers.Flatten,
     keras.layers.Reshape,
     keras.layers.Dropout,
+    CategoricalColumns,
 )
 _WITH_PRODUCTS = (
     keras.layers.Dense,
@@ -42,7 +44,9 @@ def check_inputs(model: keras.Model, X: Any) -> None:
     if not is_of_layers(model):
         return
     layers = [layer for layer in flatten_layers(model) if not isinstance(layer, keras.Model)]
-    layer = next((candidate for candidate in layers if not isinstance(candidate, _WITHOUT_PRODUCTS)), None)
+    embeddings = [layer.embedding for layer in layers if isinstance(layer, CategoricalColumns)]
+    others = (one for one in layers if not isinstance(one, _WITHOUT_PRODUCTS) and one not in embeddings)
+    layer = next(others, None)
     if not isinstance(layer, _WITH_PRODUCTS) or not isinstance(X, np.ndarray):
         return
     limit = _limit(layer.variable_dtype, _POWER_OF_INPUTS)

@@ -1,6 +1,7 @@
 """Rows of data: checked by scikit-learn, cast to the network's float type, weighted and split."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, check_X_y, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
@@ -16,6 +17,7 @@ from sklearn.utils.validation import validate_data
 from kerashp._arguments import short_repr
 from kerashp._compat.keras_data import train_validation_split
 from kerashp._compat.sklearn import checked_sample_weight, row_count
+from kerashp.estimators._columns.table import Table, TableColumns
 
 # How the errors of NumPy and scikit-learn for non-numeric X begin, which do not name X.
 _NO_NUMBERS = ("could not convert", "dtype='numeric'", "setting an array", "float() argument", "The DType")
@@ -43,12 +45,13 @@ class Rows(NamedTuple):
 
 
 def checked_features(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:
-    """X of shape (n_samples, n_features, ...), dense and finite.
+    """X of shape (n_samples, n_features, ...), dense and finite, its columns encoded.
 
     Integers stay, other numbers are cast to `floatx`, unless the estimator encodes them first.
     """
     X = _validated(estimator, X, reset=reset)
-    return _dense_features(estimator, X, floatx, reset=reset)
+    X = _dense_features(estimator, X, floatx, reset=reset)
+    return _encoded(estimator, X, None, reset=reset)
 
 
 def checked_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, floatx: str, *, reset: bool) -> Rows:
@@ -61,13 +64,14 @@ def checked_rows(estimator: Any, X: Any, y: Any, sample_weight: Any, floatx: str
     y = _checked_values(y, floatx) if numeric else checked_labels(y, multioutput=multioutput)
     if sample_weight is not None:
         sample_weight = _checked_weight(sample_weight, X, floatx)
-    return Rows(X, y, sample_weight)
+    return Rows(_encoded(estimator, X, sample_weight, reset=reset), y, sample_weight)
 
 
 def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+    """X and, if it is passed, y, checked; X with categories is a `Table` then."""
     _check_one_array(X, *y)
     try:
-        return validate_data(estimator, X, *y, allow_nd=True, accept_sparse=("csr", "csc"), **options)
+        return _checked_by_sklearn(estimator, X, *y, **options)
     except (TypeError, ValueError) as error:
         if str(error).startswith(_COMPLEX):
             name, array = next(
@@ -78,9 +82,39 @@ def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
-            f"X must hold numbers, in rows of one length: {error} Encode text and dates, say with "
-            "sklearn.preprocessing.OneHotEncoder"
+            f"X must hold numbers, in rows of one length: {error} {estimator._remedy_for_text}"
         ) from error
+
+
+def _checked_by_sklearn(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+    columns = estimator._table_columns(X, reset=options["reset"]) if estimator._encodes_columns else None
+    if columns is not None:
+        return _checked_table(estimator, X, columns, *y, **options)
+    if estimator._encodes_columns:
+        options["ensure_all_finite"] = "allow-nan"
+    return validate_data(estimator, X, *y, allow_nd=True, accept_sparse=("csr", "csc"), **options)
+
+
+def _checked_table(
+    estimator: Any, X: Any, columns: TableColumns, *y: Any, reset: bool, **options: Any
+) -> Any:
+    """The table of X and, if it is passed, y: names, numbers of columns and rows, and y are checked."""
+    validate_data(estimator, X, *y, reset=reset, skip_check_array=True)
+    table = columns.read()
+    rows = np.zeros((len(table), 1))
+    if not y:
+        check_array(rows, estimator=estimator, input_name="X")
+        return table
+    return table, check_X_y(rows, *y, estimator=estimator, **options)[1]
+
+
+def _encoded(estimator: Any, X: Any, sample_weight: np.ndarray | None, *, reset: bool) -> np.ndarray:
+    if not estimator._encodes_columns:
+        return X
+    if reset:
+        estimator._learn_columns(X, sample_weight)
+    encoded: np.ndarray = estimator.feature_encoder_.encoded(X)
+    return encoded
 
 
 def _is_complex(array: Any) -> bool:
@@ -138,7 +172,7 @@ def _check_targets(y: Any, *, numeric: bool) -> None:
 
 def _checked_weight(sample_weight: Any, X: np.ndarray, floatx: str) -> np.ndarray:
     try:
-        weight = checked_sample_weight(sample_weight, X)
+        weight = checked_sample_weight(sample_weight, X.numbers if isinstance(X, Table) else X)
     except (TypeError, ValueError) as error:
         if str(error).startswith(_COMPLEX):
             raise _complex_error("sample_weight", sample_weight) from None
@@ -148,7 +182,11 @@ def _checked_weight(sample_weight: Any, X: np.ndarray, floatx: str) -> np.ndarra
     return cast_to_float(weight, floatx, "sample_weight")
 
 
-def _dense_features(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.ndarray:
+def _dense_features(estimator: Any, X: Any, floatx: str, *, reset: bool) -> Any:
+    if isinstance(X, Table):
+        if reset:
+            estimator._dtype_of_X = X.numbers.dtype
+        return replace(X, numbers=cast_to_float(X.numbers, floatx, "X", allow_nan=True))
     X = X.toarray() if sparse.issparse(X) else X
     if reset and X.ndim > 2 and not estimator._takes_axes:
         raise ValueError(
@@ -158,15 +196,21 @@ def _dense_features(estimator: Any, X: Any, floatx: str, *, reset: bool) -> np.n
         )
     if reset:
         estimator._dtype_of_X = X.dtype
-    if not reset and X.shape[1:] != estimator._input_shape:
-        raise ValueError(
-            f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted with rows of "
-            f"shape {estimator._input_shape}: there must be {len(estimator._input_shape) + 1} dimensions in X"
-        )
+    else:
+        _check_row_shape(estimator, X)
     _check_numbers(X, "X", "encode it, say with sklearn.preprocessing")
     # An encoder gets the values that the user passed, since float32 would round dates.
     keeps_type = X.dtype.kind in "biu" or getattr(estimator, "_encodes_features", False)
-    return X if keeps_type else cast_to_float(X, floatx, "X")
+    return X if keeps_type else cast_to_float(X, floatx, "X", allow_nan=estimator._encodes_columns)
+
+
+def _check_row_shape(estimator: Any, X: np.ndarray) -> None:
+    shape = (estimator.n_features_in_,) if estimator._encodes_columns else estimator._input_shape
+    if X.shape[1:] != shape:
+        raise ValueError(
+            f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted with rows of "
+            f"shape {shape}: there must be {len(shape) + 1} dimensions in X"
+        )
 
 
 def _check_numbers(array: np.ndarray, name: str, remedy: str) -> None:
@@ -176,11 +220,11 @@ def _check_numbers(array: np.ndarray, name: str, remedy: str) -> None:
         )
 
 
-def cast_to_float(array: np.ndarray, floatx: str, name: str) -> np.ndarray:
-    """The array in the network's float type, in which it must be finite."""
+def cast_to_float(array: np.ndarray, floatx: str, name: str, *, allow_nan: bool = False) -> np.ndarray:
+    """The array in the network's float type, in which it must be finite, or missing if that is allowed."""
     with np.errstate(over="ignore", invalid="ignore"):  # scikit-learn's check adds inf to -inf
         array = array.astype(floatx, copy=False)
-        assert_all_finite(array, input_name=name)
+        assert_all_finite(array, input_name=name, allow_nan=allow_nan)
     return array
 
 

@@ -43,15 +43,20 @@ def moments(values: np.ndarray, weight: np.ndarray | None, dtype: Any) -> Moment
     return Moments(mean * sizes, np.where(constant, 1.0, deviation * sizes), constant)
 
 
-def input_statistics(rows: Rows, floatx: str) -> Statistics:
+def input_statistics(rows: Rows, floatx: str, n_numbers: int) -> Statistics:
     """The statistics with which a Normalization layer standardises the rows.
+
+    Of the columns, only the first `n_numbers` are standardised; the others, indicators and codes of
+    categories, pass unchanged: divided by its deviation, a rare indicator would be a large number.
 
     Raises
     ------
     ValueError
         If a variance is not finite in the network's float type.
     """
-    mean, deviation, _ = moments(rows.X, rows.sample_weight, floatx)
+    mean, deviation = np.zeros(rows.X.shape[1]), np.ones(rows.X.shape[1])
+    numbers = moments(rows.X[:, :n_numbers], rows.sample_weight, floatx)
+    mean[:n_numbers], deviation[:n_numbers] = numbers.mean, numbers.deviation
     limit = float(np.sqrt(np.finfo(floatx).max))
     if deviation.max() > limit:
         column = deviation.argmax()
@@ -63,19 +68,19 @@ def input_statistics(rows: Rows, floatx: str) -> Statistics:
     return Statistics(mean.astype(floatx), np.square(deviation).astype(floatx))
 
 
-def robust_input_statistics(rows: Rows, floatx: str) -> RobustStatistics:
-    """The statistics with which a RobustScaling layer scales the rows."""
-    return RobustStatistics(*medians_and_factors(rows.X, floatx, rows.sample_weight))
+def robust_input_statistics(rows: Rows, floatx: str, n_numbers: int) -> RobustStatistics:
+    """The statistics with which a RobustScaling layer scales the first columns of the rows."""
+    return RobustStatistics(*medians_and_factors(rows.X[:, :n_numbers], floatx, rows.sample_weight))
 
 
-def quantile_bins(rows: Rows, floatx: str, n_bins: int) -> QuantileBins:
-    """The bins with which a PiecewiseLinearEncoding layer encodes the rows."""
-    edges = quantiles(rows.X, n_bins, rows.sample_weight)
+def quantile_bins(rows: Rows, floatx: str, n_numbers: int, n_bins: int) -> QuantileBins:
+    """The bins with which a PiecewiseLinearEncoding layer encodes the first columns of the rows."""
+    edges = quantiles(rows.X[:, :n_numbers], n_bins, rows.sample_weight)
     return QuantileBins(edges.T.astype(floatx))
 
 
 # By the estimators' parameter `scaling`.
-INPUT_STATISTICS: dict[str, Callable[[Rows, str], InputStatistics]] = {
+INPUT_STATISTICS: dict[str, Callable[[Rows, str, int], InputStatistics]] = {
     "standard": input_statistics,
     "robust": robust_input_statistics,
 }

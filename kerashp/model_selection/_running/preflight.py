@@ -32,13 +32,16 @@ def check_finite(estimator: Any, X: Any, y: Any) -> None:
         If a number is not finite; with scikit-learn's message.
     """
     inner = innermost(estimator)
-    if not isinstance(inner, BaseKerasEstimator) or get_tags(inner).input_tags.allow_nan:
+    if not isinstance(inner, BaseKerasEstimator):
         return
+    allow_nan = {"X": get_tags(inner).input_tags.allow_nan, "y": False}
     in_pipeline = any(isinstance(outer, Pipeline) for outer in wrappers_of(estimator))
     for name, values in ([] if in_pipeline else [("X", X)]) + [("y", y)]:
         array = values.tocsr().data if issparse(values) else _as_array(values)
         if array is not None and array.dtype.kind == "f":
-            assert_all_finite(array, input_name=name, estimator_name=type(inner).__name__)
+            assert_all_finite(
+                array, allow_nan=allow_nan[name], input_name=name, estimator_name=type(inner).__name__
+            )
 
 
 def _as_array(values: Any) -> np.ndarray | None:

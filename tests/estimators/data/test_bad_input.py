@@ -227,6 +227,7 @@ FEATURES = [
         "X-nan",
         lambda e, y: e().fit(with_value(X, np.nan), y),
         r"Input X contains NaN.*NAME does not accept missing values.*imputer",
+        of=WRAPPERS,
     ),
     *rows(
         "X-infinite",
@@ -242,6 +243,7 @@ FEATURES = [
         "X-sparse-nan",
         lambda e, y: e().fit(sparse.csr_array(with_value(X, np.nan)), y),
         r"Input X contains NaN.*NAME does not accept missing values",
+        of=WRAPPERS,
     ),
     *rows(
         "X-sparse-too-large-for-float32",
@@ -291,6 +293,7 @@ FEATURES = [
         "X-with-a-column-of-text",
         lambda e, y: e().fit(FRAME.assign(a="red"), y),
         r"\bX must .*numbers.*'red'",
+        of=WRAPPERS,
     ),
     *rows(
         "X-of-dates", lambda e, y: e().fit(np.zeros((20, 4), "M8[D]"), y), r"\bX must .*numbers.*datetime64"
@@ -588,6 +591,7 @@ VALIDATION = [
         "validation-nan",
         lambda e, y: e().fit(X, y, validation_data=(with_value(X, np.nan), y)),
         r"validation_data: Input X contains NaN",
+        of=WRAPPERS,
     ),
     *rows(
         "validation-of-names-partly-numbers",

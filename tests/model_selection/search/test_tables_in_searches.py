@@ -1,0 +1,134 @@
+"""Searches over perceptrons on data frames with categories and missing values."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.model_selection
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from kerashp import KerasMLPClassifier, KerasMLPRegressor
+from kerashp.estimators._training.handover import FitSuspended, suspending
+from kerashp.estimators._training.pending import PendingNetwork
+from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV
+
+TOLERANCE = 1e-4
+SHORT = {"epochs": 3, "tol": None, "random_state": 0}
+
+
+def table(n_rows: int = 90) -> tuple[pd.DataFrame, np.ndarray]:
+    """A table whose folds have different categories, and numbers that are missing in some folds only."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "n": rng.normal(size=n_rows),
+            "few": rng.choice(["a", "b", "c"], n_rows),
+            "many": rng.choice([f"city {index}" for index in range(30)], n_rows),
+        }
+    )
+    frame.loc[:3, "few"] = "d"
+    frame.loc[:5, "n"] = np.nan
+    y = frame["n"].fillna(0) + (frame["few"] == "a") + rng.normal(0, 0.1, n_rows)
+    return frame, y.to_numpy()
+
+
+X, Y = table()
+LABELS = np.where(Y > 0.3, "high", "low")
+PARAMETERS = {"learning_rate": [0.02, 0.005], "n_neurons": [5, 9]}
+
+
+def scores(search: Any) -> np.ndarray:
+    results = search.cv_results_
+    return np.array([results[f"split{split}_test_score"] for split in range(search.n_splits_)])
+
+
+@pytest.fixture
+def stacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All members of a group train in one block, as for more epochs, for which compiling that pays."""
+    monkeypatch.setattr("kerashp.training._keras.modes.Mode.one_by_one", lambda *_: None)
+    monkeypatch.setattr("kerashp.training._engine.blocks.n_cores", lambda: 1)
+
+
+@pytest.mark.usefixtures("stacked")
+@pytest.mark.parametrize(
+    ("estimator", "y"),
+    [
+        (KerasMLPRegressor(**SHORT), Y),
+        pytest.param(KerasMLPClassifier(**SHORT), LABELS, marks=pytest.mark.slow),
+    ],
+)
+def test_scores_are_those_of_scikit_learns_search(estimator: Any, y: Any) -> None:
+    parameters = {"learning_rate": [0.02, 0.005], "embedding_dim": [2, 8]}
+    ours = GridSearchCV(estimator, parameters, cv=2).fit(X, y)
+    theirs = sklearn.model_selection.GridSearchCV(estimator, parameters, cv=2).fit(X, y)
+    np.testing.assert_allclose(scores(ours), scores(theirs), atol=TOLERANCE)
+
+
+def test_folds_learn_their_own_categories() -> None:
+    search = GridSearchCV(
+        KerasMLPRegressor(**SHORT), {"learning_rate": [0.01]}, cv=sklearn.model_selection.KFold(3)
+    )
+    search.fit(X, Y)
+    assert len(search.plan_.groups) > 1
+    assert search.best_estimator_.feature_encoder_.sizes(8).n_one_hot_categories == 4
+
+
+def network(estimator: Any) -> Any:
+    """The network that a search would train."""
+    with pytest.raises(FitSuspended) as suspended, suspending({}):
+        estimator.fit(X, Y)
+    return suspended.value.fitting.state.network
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"n_hidden": 2, "dropout": 0.2, "embedding_dim": 3}, {"n_hidden": 0}]
+)
+def test_initial_weights_are_those_of_a_fit_bit_for_bit(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    estimator = KerasMLPRegressor(n_neurons=7, **options, **SHORT)
+    pending = network(estimator)
+    assert isinstance(pending, PendingNetwork)
+    monkeypatch.setattr("kerashp.estimators._perceptron.pending_network", lambda *_: None)
+    built = network(estimator)
+    assert isinstance(built, keras.Model)
+    for actual, expected in zip(pending.make().weights, built.weights, strict=True):
+        np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (actual, expected)))
+    for actual, weight in zip(pending.variant.values[0], built.trainable_variables, strict=True):
+        np.testing.assert_array_equal(actual, keras.ops.convert_to_numpy(weight))
+
+
+def test_other_searches_and_ensembles_take_tables() -> None:
+    halving = HalvingGridSearchCV(
+        KerasMLPRegressor(**{**SHORT, "epochs": 4}), PARAMETERS, resource="epochs", max_resources=4, cv=2
+    ).fit(X, Y)
+    assert np.isfinite(halving.best_score_)
+    search = RandomizedSearchCV(KerasMLPClassifier(**SHORT), PARAMETERS, n_iter=3, cv=2, random_state=0)
+    search.fit(X, LABELS)
+    ensemble = search.ensemble(2).fit(X, LABELS)
+    assert ensemble.predict_proba(X).shape == (90, 2)
+    assert np.isfinite(ensemble.predict_proba(X.assign(few="new", n=np.nan))).all()
+
+
+def test_a_pipeline_may_return_data_frames() -> None:
+    transformer = make_column_transformer((StandardScaler(), ["n"]), remainder="passthrough")
+    pipeline = make_pipeline(transformer.set_output(transform="pandas"), KerasMLPRegressor(**SHORT))
+    parameters = {f"kerasmlpregressor__{name}": values for name, values in PARAMETERS.items()}
+    ours = GridSearchCV(pipeline, parameters, cv=2).fit(X, Y)
+    theirs = sklearn.model_selection.GridSearchCV(pipeline, parameters, cv=2).fit(X, Y)
+    np.testing.assert_allclose(scores(ours), scores(theirs), atol=TOLERANCE)
+
+
+def test_missing_numbers_are_taken_and_infinite_ones_refused_before_any_training() -> None:
+    numbers = X[["n"]].to_numpy(copy=True)
+    search = GridSearchCV(KerasMLPRegressor(**SHORT), {"learning_rate": [0.01]}, cv=2)
+    assert np.isfinite(search.fit(numbers, Y).best_score_)
+    numbers[0, 0] = np.inf
+    with pytest.raises(ValueError, match="Input X contains infinity"):
+        search.fit(numbers, Y)
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        search.fit(X[["n"]].to_numpy(), np.where(Y > 1, np.nan, Y))
