@@ -90,13 +90,8 @@ class InputDesign:
     def width(self) -> int:
         """The inputs of the first Dense layer."""
         outputs = {"none": 1, "periodic": _N_OUTPUTS, "piecewise": self.n_bins}
-        n_numbers = self._n_numbers
-        return n_numbers * outputs[self.embedding] + self.flat_width - n_numbers
-
-    @property
-    def flat_width(self) -> int:
-        """The inputs with one-hot columns and embeddings in place of categories."""
-        return math.prod(self.shape) if self.columns is None else self.columns.width
+        width = math.prod(self.shape) if self.columns is None else self.columns.width
+        return width + self._n_numbers * (outputs[self.embedding] - 1)
 
     @property
     def n_embedded_weights(self) -> int:

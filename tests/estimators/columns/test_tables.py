@@ -238,9 +238,8 @@ def test_scales_and_embeddings_of_numbers_leave_other_columns_alone(
     else:
         assert isinstance(layer, CategoricalColumns)
     fitted.save(tmp_path)
-    np.testing.assert_array_equal(
-        KerasMLPRegressor.load(tmp_path).predict(X[columns]), fitted.predict(X[columns])
-    )
+    again = KerasMLPRegressor.load(tmp_path)
+    np.testing.assert_array_equal(again.predict(X[columns]), fitted.predict(X[columns]))
 
 
 def test_integer_weights_equal_repeated_rows() -> None:
