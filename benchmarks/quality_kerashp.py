@@ -10,6 +10,7 @@ from kerashp import KerasClassifier, KerasRegressor
 from kerashp.model_selection import (
     CoarseToFineSearchCV,
     HalvingRandomSearchCV,
+    OptunaSearchCV,
     OracleSearchCV,
     RandomizedSearchCV,
 )
@@ -51,6 +52,18 @@ def coarse_to_fine(estimator: Any, n_iter: int) -> Any:
 def bayesian(estimator: Any, n_iter: int) -> Any:
     """Half as many candidates: many are at the ends of the space, where networks are widest."""
     return OracleSearchCV(estimator, SPACE, n_trials=n_iter // 2, batch=max(5, n_iter // 8))
+
+
+def tree_parzen(estimator: Any, n_iter: int) -> Any:
+    return OptunaSearchCV(estimator, SPACE, n_trials=2 * n_iter // 3, batch=max(4, n_iter // 6))
+
+
+def tree_parzen_pruned(estimator: Any, n_iter: int) -> Any:
+    """Compared after 11 and 33 epochs, as by `halving`."""
+    import optuna
+
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=11, reduction_factor=3)
+    return OptunaSearchCV(estimator, SPACE, pruner=pruner, n_trials=n_iter, batch=max(6, n_iter // 4))
 
 
 def searched(make: Callable[[Any, int], Any], data: Data, budget: float) -> Outcome:

@@ -11,6 +11,8 @@ OURS = {
     "HalvingRandomSearchCV": "halving",
     "CoarseToFineSearchCV": "coarse_to_fine",
     'OracleSearchCV("bayesian")': "bayesian",
+    "OptunaSearchCV": "tree_parzen",
+    "OptunaSearchCV, pruned": "tree_parzen_pruned",
 }
 TUNERS = {
     "keras-tuner RandomSearch": "RandomSearch",
