@@ -14,7 +14,7 @@ named = $(foreach name,$(1),$(wildcard tests/test_$(name).py tests/*/test_$(name
 
 # The tests of what computes by itself on every backend; the rest stands on these.
 ENGINE := $(call named,fit fit_agrees population callbacks checkpoints check_gradients check_initialization devices paused \
-	pending_networks program_cache_on_disk)
+	pending_networks program_cache_on_disk regularization)
 
 # What other versions of TensorFlow, Keras and scikit-learn may break: engine, estimators, searches, spaces, callbacks
 # and persistence. SELECTION=yes takes those files that between them reach every private name, in a few minutes.

@@ -24,7 +24,7 @@ from kerashp.diagnostics._learning_curves.findings import (
 )
 from kerashp.diagnostics._learning_curves.settings import applicable_actions, settings_of
 from kerashp.model_selection import GridSearchCV
-from kerashp.schedules import LinearWarmup
+from kerashp.schedules import CosLog, LinearWarmup
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 VALUES, CLASSES = X[:, 0], (X[:, 0] > 0).astype(int)
@@ -103,12 +103,14 @@ def test_what_the_optimizer_has_is_not_advised() -> None:
     assert left(CLIP, averaging) == "clip the gradients to a smaller norm"
     assert left(AVERAGE, averaging) == "use larger batches"
     assert left(WARM_UP, build_model(1, 3, LinearWarmup(0.1, 10))) is None
+    assert left(WARM_UP, build_model(1, 3, CosLog(0.1, 10))) is None
 
 
 def test_what_the_estimator_has_is_not_advised() -> None:
     assert left(WARM_UP, None, KerasMLPRegressor(warmup_epochs=2)) is None
     assert left(WARM_UP, None, KerasRegressor(callbacks=[[LearningRateWarmup(2)]])) is None
-    assert left(WARM_UP, None, KerasMLPRegressor()) == WARM_UP
+    assert left(WARM_UP, None, KerasMLPRegressor(schedule="coslog4")) is None
+    assert left(WARM_UP, None, KerasMLPRegressor(schedule="flat_cosine")) == WARM_UP
     for stopping in ({"early_stopping": True}, {"callbacks": keras.callbacks.EarlyStopping()}):
         estimator = KerasMLPRegressor(**stopping)
         assert left(TRAIN_LONGER, None, estimator) == "train for more epochs"

@@ -20,6 +20,10 @@ STEPS = math.ceil(ROWS / BATCH)
 X = np.random.default_rng(0).normal(size=(ROWS, 5)).astype("float32")
 Y = (X[:, :1] - X[:, 1:2] ** 2).astype("float32")
 
+BY_MODEL_FIT = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="JAX's Model.fit compiles the numbers in"
+)
+
 
 class Both(RegularizationCallback):
     """Dropout by four periods of a cosine, weight decay flat and then a cosine."""
@@ -66,7 +70,7 @@ def trained_by_kerashp(model: Any, **options: Any) -> None:
     fit(model, X, Y, fallback="error", **arguments)
 
 
-@pytest.mark.parametrize("train", [trained_by_keras, trained_by_kerashp])
+@pytest.mark.parametrize("train", [pytest.param(trained_by_keras, marks=BY_MODEL_FIT), trained_by_kerashp])
 def test_weight_decay_has_its_closed_form(train: Callable[..., None]) -> None:
     model = network(n_hidden=0, weight_decay=0.8, learning_rate=0.1)
     kernel = model.layers[-1].get_weights()[0]
@@ -88,7 +92,7 @@ def scaled_only(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX's Model.fit refuses the callback")
+@BY_MODEL_FIT
 def test_dropout_and_weight_decay_are_those_of_model_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     scaled_only(monkeypatch)
     options = {"dropout": 0.6, "weight_decay": 0.5, "optimizer": "adamw", "activation": "tanh"}
@@ -169,6 +173,7 @@ def test_members_are_trained_as_alone() -> None:
                 np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
+@BY_MODEL_FIT
 def test_the_callback_alone_leaves_training_compiled() -> None:
     assert is_only_a_regularization(Both())
     assert batch_hook([Both()]) is None
@@ -179,6 +184,7 @@ def test_the_callback_alone_leaves_training_compiled() -> None:
         fit(network(), X, Y, callbacks=[Both(), Waits()], verbose=0)
 
 
+@BY_MODEL_FIT
 def test_what_it_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotImplementedError, match="RegularizationCallback must have a method factors"):
         trained_by_keras(network(), callbacks=[RegularizationCallback()])
