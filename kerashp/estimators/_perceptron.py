@@ -26,7 +26,7 @@ from kerashp.estimators._training.handover import is_suspending
 from kerashp.estimators._training.prototypes import pending_network
 from kerashp.layers._categorical_columns import SIZE_NAMES, CategoricalColumns, ColumnSizes
 from kerashp.layers._inputs import NUMERIC_EMBEDDINGS, SCALINGS, InputDesign
-from kerashp.models import NetworkDesign
+from kerashp.models import PARAMETRIZATIONS, NetworkDesign
 from kerashp.training._members.convergence import Convergence
 
 _CHECK = Arguments("build_model")
@@ -47,6 +47,7 @@ _NETWORK_CONSTRAINTS: dict[str, Any] = {
     "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     "activity_l1": [Interval(Real, 0, None, closed="left")],
     "batch_normalization": ["boolean"],
+    "parametrization": [StrOptions(set(PARAMETRIZATIONS))],
     "scaling": [StrOptions(set(SCALINGS))],
     "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS))],
     "embedding_sigma": [Interval(Real, 0, None, closed="neither")],

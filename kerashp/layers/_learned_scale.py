@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kerashp._arguments import Arguments
+from kerashp.layers._constants import constant
 
 _CHECK = Arguments("LearnedScale")
 
@@ -64,7 +65,7 @@ class LearnedScale(keras.layers.Layer):
         list of callable
             Each takes a shape and a dtype.
         """
-        return [keras.initializers.Constant(1 / self.rate_factor)]
+        return [constant(1 / self.rate_factor)]
 
     def build(self, input_shape: Any) -> None:
         (initializer,) = self.weight_initializers

@@ -54,6 +54,13 @@ def initial_values(network):
         {"numeric_embedding": "periodic", "embedding_sigma": 0.7, "dropout": 0.1},
         {"numeric_embedding": "periodic", "input_scale_rate": 5.0, "normalize": False},
         {"numeric_embedding": "piecewise", "embedding_bins": 6},
+        {"parametrization": "ntk", "n_hidden": 2, "dropout": 0.1, "n_neurons": [7, 5]},
+        {
+            "parametrization": "ntk",
+            "n_hidden": 2,
+            "batch_normalization": True,
+            "numeric_embedding": "periodic",
+        },
     ],
     ids=str,
 )

@@ -11,7 +11,14 @@ import pytest
 from keras import layers, ops
 
 from kerashp._compat.keras import version
-from kerashp.layers import LearnedScale, PeriodicEmbedding, PiecewiseLinearEncoding, RobustScaling
+from kerashp.layers import (
+    FanInScaling,
+    LearnedBias,
+    LearnedScale,
+    PeriodicEmbedding,
+    PiecewiseLinearEncoding,
+    RobustScaling,
+)
 from kerashp.training import FallbackWarning, fit, isolated
 
 pytestmark = pytest.mark.slow
@@ -354,6 +361,11 @@ for name, model, data in (
     ("unit normalization", lambda: stack(layers.Dense(6), layers.UnitNormalization()), table()),
     ("normalization", adapted, table()),
     ("piecewise encoding", encoded, table()),
+    (
+        "ntk parametrization",
+        lambda: stack(FanInScaling(), layers.Dense(4, use_bias=False), LearnedBias(), layers.ReLU()),
+        table(),
+    ),
     (
         "periodic embedding",
         lambda: stack(PeriodicEmbedding(), LearnedScale(), layers.Dense(4, "relu")),

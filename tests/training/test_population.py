@@ -500,6 +500,26 @@ def test_embeddings_and_scales_of_other_numbers_and_widths(optimizer: str) -> No
     check(makers, table(), [{"rows": own} for own in folds(2)])
 
 
+@pytest.mark.parametrize("batch_normalization", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_ntk_parametrization_of_other_widths_and_depths(batch_normalization: bool) -> None:
+    makers = [
+        lambda width=width: build_model(
+            1 + (width > 5),
+            width,
+            0.02,
+            6,
+            parametrization="ntk",
+            activation="tanh",
+            optimizer="adam",
+            dropout=0.1 * (width > 5),
+            l2=1e-3,
+            batch_normalization=batch_normalization,
+        )
+        for width in WIDTHS
+    ]
+    check(makers, table(), [{"rows": own} for own in folds(2)])
+
+
 def test_bins_of_each_members_rows_and_widths() -> None:
     X, _ = table()
     rows = folds(2)

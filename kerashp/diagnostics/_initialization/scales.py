@@ -6,8 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerashp._compat.keras import calls_after, compute_fans, to_snake_case
+from kerashp._compat.keras import calls_after, compute_fans, producer, to_snake_case
 from kerashp.diagnostics._initialization.signal import LayerSignal, is_activation, is_recurrent, kernel_of
+from kerashp.layers import FanInScaling
 from kerashp.models import suited_initializer
 
 NEAR_LIMIT = 0.01  # of the range of an activation: outputs this close to an end are saturated
@@ -41,7 +42,7 @@ class LayerScale:
         The share of the outputs that are closer to an end of the activation's range than a hundredth of the
         range; None if the activation is not bounded.
     kernel_variance : float or None
-        The mean square of the kernel.
+        The mean square of the kernel, divided by the number of inputs after a `FanInScaling`.
     suited_initializer : str or None
         The initializer that keeps the scale through the activation of the kernel's outputs; None for
         recurrent layers, whose scale depends on gates and steps.
@@ -152,10 +153,19 @@ def layer_scale(signal: LayerSignal) -> LayerScale:
         else root_mean_square(signal.kernel_gradient),
         dead=float(np.mean(~signal.outputs.any(axis=0))),
         saturated=_saturated(signal.outputs, *_RANGES[name]) if name in _RANGES else None,
-        kernel_variance=None if signal.kernel is None else root_mean_square(signal.kernel) ** 2,
+        kernel_variance=None
+        if signal.kernel is None
+        else (root_mean_square(signal.kernel) * _fan_in_factor(signal.layer)) ** 2,
         suited_initializer=suited,
         suited_variance=variance,
     )
+
+
+def _fan_in_factor(layer: Any) -> float:
+    """What a FanInScaling before a layer multiplies its inputs by; 1 without one."""
+    tensor = getattr(layer, "input", None)
+    before = None if tensor is None or isinstance(tensor, list | dict) else producer(tensor)
+    return float(keras.ops.convert_to_numpy(before.factor)) if isinstance(before, FanInScaling) else 1.0
 
 
 def _variance(initializer: Any, shape: tuple[int, ...]) -> float:

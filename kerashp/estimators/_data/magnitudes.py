@@ -7,7 +7,7 @@ import numpy as np
 
 from kerashp._compat.keras import flatten_layers
 from kerashp.estimators._data.losses import Loss
-from kerashp.layers import CategoricalColumns
+from kerashp.layers import CategoricalColumns, FanInScaling, LearnedScale, PeriodicEmbedding
 from kerashp.training._keras.layers import is_of_layers
 
 _WITHOUT_PRODUCTS = (
@@ -16,6 +16,7 @@ _WITHOUT_PRODUCTS = (
     keras.layers.Reshape,
     keras.layers.Dropout,
     CategoricalColumns,
+    FanInScaling,
 )
 _WITH_PRODUCTS = (
     keras.layers.Dense,
@@ -24,6 +25,8 @@ _WITH_PRODUCTS = (
     keras.layers.Conv2D,
     keras.layers.Conv3D,
     keras.layers.RNN,
+    LearnedScale,
+    PeriodicEmbedding,
 )
 # An error is of the size of the inputs, a gradient of their square, which optimizers such as Adam square.
 _POWER_OF_INPUTS = 4

@@ -159,6 +159,7 @@ def _key(design: NetworkDesign) -> Hashable:
         factory.activation,
         type(factory.initializer),
         factory.batch_normalization,
+        factory.parametrization,
         repr(factory.dtype),
         keras.config.floatx(),
         keras.config.epsilon(),

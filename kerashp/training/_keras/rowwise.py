@@ -11,7 +11,7 @@ from kerashp._compat.keras import (
     metrics_by_output,
     wrapped_function,
 )
-from kerashp.layers import FRONT_LAYERS
+from kerashp.layers import FRONT_LAYERS, HIDDEN_LAYERS
 from kerashp.training._keras.layers import has_batch_statistics, is_of_keras, is_plain, leaf_layers
 
 _FAMILIES = (
@@ -34,6 +34,7 @@ _OTHER_LAYERS = (
     keras.layers.RMSNormalization,
     keras.layers.UnitNormalization,
     *FRONT_LAYERS,
+    *HIDDEN_LAYERS,
 )
 _WEIGHED = (  # metrics that rows of weight zero do not change
     keras.metrics.AUC,
@@ -62,6 +63,7 @@ _MASK_PASSING = (
     keras.layers.Normalization,
     keras.layers.ReLU,
     *FRONT_LAYERS,
+    *HIDDEN_LAYERS,
 )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerashp._compat.keras import calls_of, flatten_layers
-from kerashp.layers import FRONT_LAYERS
+from kerashp.layers import FRONT_LAYERS, HIDDEN_LAYERS, LearnedBias
 from kerashp.training._keras.identity import can_be_made_from_config
 from kerashp.training._keras.optimizers import ignores_padding
 from kerashp.training._members.room import Room, dense_of
@@ -28,6 +28,7 @@ PADDED = (
     keras.layers.LayerNormalization,
     keras.layers.Normalization,
     *FRONT_LAYERS,
+    *HIDDEN_LAYERS,
 )
 _NORMALIZING = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
 _BEFORE_DENSE = (keras.layers.Normalization, *FRONT_LAYERS)  # where no units can be missing
@@ -115,7 +116,7 @@ class UnitMasks:
         for variable in layer.variables:
             if type(layer) is keras.layers.Dense:
                 self._axes[id(variable)] = (input_mask, present)[-len(variable.shape) :]
-            elif type(layer) in _NORMALIZING and mask is not None:
+            elif type(layer) in (*_NORMALIZING, LearnedBias) and mask is not None:
                 self._axes[id(variable)] = (present,)
 
     def _output_mask(self, layer: Any, input_mask: int | None, node: Any) -> int | None:

@@ -9,7 +9,8 @@ import numpy as np
 from keras import ops
 
 from kerashp._compat.keras_optimizers import rate_of
-from kerashp.layers import FRONT_LAYERS
+from kerashp.layers import FRONT_LAYERS, FanInScaling
+from kerashp.layers._parametrization import fan_in_factor
 from kerashp.training._keras.optimizers import slots_by_weight
 from kerashp.training._members.room import Units
 from kerashp.training._runtime.backend import backend
@@ -110,7 +111,10 @@ class Prototype:
         parts = iter(zip(units, initializers, strict=True))
         width, seeds = 0, None
         for layer in self.model.layers:
-            if isinstance(layer, keras.layers.Dense):
+            if type(layer) is FanInScaling and width:
+                dtype = self._values[id(layer.factor)].dtype
+                yield id(layer.factor), np.asarray(fan_in_factor(width), dtype)
+            elif isinstance(layer, keras.layers.Dense):
                 n_inputs = width or layer.kernel.shape[0]
                 width, (initializer, seeds) = next(parts)
                 with backend().draws_of_any_shape():

@@ -7,12 +7,14 @@ from typing import Any
 import keras
 
 from kerashp._compat.keras import flatten_layers
+from kerashp.layers import HIDDEN_LAYERS
 from kerashp.training._members.room import dense_of, missing_layers
 
 Config = dict[str, Any]
 
 # What a hidden layer consists of, besides Dropout, if it can be missing.
-_PARTS = ("Activation", "BatchNormalization", "Dense", "LayerNormalization")
+_PARTS = ["Activation", "BatchNormalization", "Dense", "LayerNormalization"]
+_PARTS += [layer.__name__ for layer in HIDDEN_LAYERS]
 NUMBER, WIDTH = "a number", "a width"  # in a graph shape, instead of them
 
 
