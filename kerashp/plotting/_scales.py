@@ -96,6 +96,8 @@ def _kind_of_space(space: Any) -> str | None:
         return ONE_MINUS_LOG
     if isinstance(space, int_loguniform):
         return LOG
+    if isinstance(log := getattr(space, "log", None), bool):  # one of Optuna's distributions
+        return LOG if log else LINEAR
     return _BY_NAME.get(getattr(getattr(space, "dist", None), "name", ""))
 
 
@@ -130,7 +132,8 @@ def _categories(present: Sequence[Any], spaces: Sequence[Any]) -> tuple[str, ...
 
 
 def _listed_values(spaces: Sequence[Any]) -> list[Any]:
-    """The values of the lists among the spaces."""
+    """The values of the lists among the spaces, and of categorical distributions of Optuna."""
+    spaces = [getattr(space, "choices", space) for space in spaces]
     lists = [space for space in spaces if isinstance(space, list | tuple | range | np.ndarray)]
     return [choice for choices in lists for choice in choices]
 

@@ -15,6 +15,7 @@ from kerashp.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
     HalvingRandomSearchCV,
+    OptunaSearchCV,
     OracleSearchCV,
     RandomizedSearchCV,
 )
@@ -137,6 +138,11 @@ def test_an_oracle_takes_them_as_they_are(oracle: str) -> None:
     assert all(0.9 <= one["rate"] <= 0.999 for one in found)
     assert search.space is hp
     assert set(hp.values) == {"kind", "rate"}  # as it was before
+
+
+def test_a_study_takes_them() -> None:
+    found = candidates(OptunaSearchCV(Model(), conditional(), n_trials=8, cv=2, random_state=0))
+    assert {one["kind"]: set(one) for one in found} == {"a": {"kind"}, "b": {"kind", "extra"}}
 
 
 def test_a_translation_keeps_the_values_that_keras_tuner_cannot_hold() -> None:

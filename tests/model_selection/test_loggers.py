@@ -22,6 +22,7 @@ from kerashp.model_selection import (
     HalvingGridSearchCV,
     HalvingRandomSearchCV,
     JournalError,
+    OptunaSearchCV,
     OracleSearchCV,
     RandomizedSearchCV,
 )
@@ -218,6 +219,7 @@ def test_no_logger_is_needed(loggers: Any) -> None:
         ),
         CoarseToFineSearchCV(Counted(), {"rate": loguniform(1e-4, 1.0)}, n_iter=3, random_state=0),
         OracleSearchCV(Counted(), RATES, oracle="grid", n_trials=3),
+        OptunaSearchCV(Counted(), RATES, n_trials=3, batch=2, random_state=0),
     ],
     ids=lambda search: type(search).__name__,
 )

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import matplotlib as mpl
 import numpy as np
+import optuna
 import pytest
 from matplotlib import pyplot as plt
 from scipy.stats import loguniform, norm, randint, uniform
@@ -156,6 +157,8 @@ def test_scores_far_below_most_are_not_shown_to_scale() -> None:
         ([0.001, 0.01, 0.1], [norm(0, 1)], "log"),
         ([0.001, 1.0], [[0.001, 0.01, 0.1, 1.0]], "log"),
         ([3, 90], [range(1, 100)], "linear"),
+        ([0.3, 0.4], [optuna.distributions.FloatDistribution(0.1, 1, log=True)], "log"),
+        ([1, 1000], [optuna.distributions.IntDistribution(1, 2000)], "linear"),
         ([16, 32, 64, 128, 256], [], "log"),
         ([0.9, 0.99, 0.999], [], "one minus log"),
         ([0.1, 0.2, 0.3], [], "linear"),
@@ -185,6 +188,8 @@ def test_the_scale_of_a_parameter(values: Any, spaces: Any, kind: str) -> None:
 
 def test_categories_stand_in_the_order_of_the_space() -> None:
     scale = scale_of(["tanh", MISSING, "relu"], [["relu", "elu", "tanh"]])
+    of_optuna = optuna.distributions.CategoricalDistribution(("relu", "elu", "tanh"))
+    assert scale_of(["tanh", MISSING, "relu"], [of_optuna]) == scale
     assert scale.categories == ("relu", "tanh")
     np.testing.assert_array_equal(scale.numbers(["tanh", MISSING, "relu"]), [1, NAN, 0])
     assert scale_of([1e-2, 0.0, 1e-4]).categories == ("0", "0.0001", "0.01")

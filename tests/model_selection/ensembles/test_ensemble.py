@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from sklearn import config_context
@@ -30,6 +31,7 @@ from kerashp.model_selection import (
     HalvingGridSearchCV,
     KerasEnsembleClassifier,
     KerasEnsembleRegressor,
+    OptunaSearchCV,
     OracleSearchCV,
     RandomizedSearchCV,
 )
@@ -392,7 +394,10 @@ def test_every_search_makes_ensembles() -> None:
     guided = OracleSearchCV(mlp(), space, n_trials=3, batch=2, **oracle).fit(X, Y)
     hyperband = OracleSearchCV(mlp(), space, oracle="hyperband", n_trials=6, **oracle).fit(X, Y)
     assert max(hyperband.cv_results_["round"]) > 0
-    for search in (random, fine, halving, guided, hyperband):
+    pruner = optuna.pruners.SuccessiveHalvingPruner(1, 3)
+    pruned = OptunaSearchCV(mlp(), space, n_trials=6, pruner=pruner, **oracle).fit(X, Y)
+    assert max(pruned.cv_results_["round"]) > 0
+    for search in (random, fine, halving, guided, hyperband, pruned):
         found = search.ensemble(2)
         assert [member.epochs for member in found.members_] == [
             params.get("epochs", 3) for params in found.candidates

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, build_model, fit
-from kerashp.model_selection import CoarseToFineSearchCV, GridSearchCV, RandomizedSearchCV
+from kerashp.model_selection import CoarseToFineSearchCV, GridSearchCV, OptunaSearchCV, RandomizedSearchCV
 from kerashp.training._engine.engine import Engine
 
 X = np.random.default_rng(0).normal(size=(24, 3))
@@ -37,7 +37,7 @@ def test_a_parameter_of_the_wrong_type_is_named(name: str) -> None:
 
 
 def test_other_searches_check_their_parameters_first() -> None:
-    for kind in (RandomizedSearchCV, CoarseToFineSearchCV):
+    for kind in (RandomizedSearchCV, CoarseToFineSearchCV, OptunaSearchCV):
         with pytest.raises(
             TypeError, match=rf"The 'journal' parameter of {kind.__name__} must be .*Got 3 instead"
         ):
