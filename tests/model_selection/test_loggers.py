@@ -585,7 +585,6 @@ def function_of_user() -> None:
         (Secret(), "Secret"),
         ((Secret(), {"key": Secret()}), "(Secret, {'key': Secret})"),
     ],
-    ids=repr,
 )
 def test_parameters_are_written_in_plain_types(value: Any, plain: Any) -> None:
     found = plain_value(value)

@@ -28,7 +28,6 @@ from kerashp.spaces._optuna_space import OptunaSpace, optuna_parameter, paramete
         (FloatDistribution(0, 1, step=0.25), FloatDistribution(0, 1, step=0.25)),
         (CategoricalDistribution(("a", "b")), CategoricalDistribution(("a", "b"))),
     ],
-    ids=str,
 )
 def test_each_kind_has_its_distribution(values: Any, distribution: Any) -> None:
     parameter = optuna_parameter("p", values)
@@ -72,7 +71,6 @@ def test_one_minus_log_is_uniform_in_the_logarithm_of_the_gap() -> None:
         ([1], True),
         (one_minus_loguniform(0.9, 0.99), 0.5),
     ],
-    ids=str,
 )
 def test_a_value_outside_is_refused(values: Any, outside: Any) -> None:
     parameter = optuna_parameter("p", values)
@@ -156,7 +154,6 @@ def test_candidates_have_the_distributions_of_the_space() -> None:
         ([{"p": ["a"]}, {"p": ["b"]}], ["b", "a", "b"], CategoricalDistribution(("b", "a"))),
         (None, [True, False], CategoricalDistribution((True, False))),
     ],
-    ids=str,
 )
 def test_candidates_without_a_distribution_have_that_of_their_values(
     space: Any, values: list[Any], distribution: Any
