@@ -98,7 +98,7 @@ class FanInScaledInitializer(keras.initializers.Initializer):
         self.initializer = keras.initializers.get(initializer)
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        return self.initializer(shape, dtype=dtype) / fan_in_factor(shape[0])
+        return self.initializer(shape, dtype=dtype) * math.sqrt(shape[0])
 
     def get_config(self) -> dict[str, Any]:
         return {"initializer": keras.initializers.serialize(self.initializer)}
