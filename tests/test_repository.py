@@ -1,8 +1,8 @@
 """Files beside the code name the same version and the same packages as the code."""
 
 import re
+import runpy
 import tomllib
-from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -29,9 +29,11 @@ def test_the_changelog_dates_the_version() -> None:
     assert re.fullmatch(r" - \d{4}-\d{2}-\d{2}", date)
 
 
-def test_an_index_shows_the_readme_with_links_that_lead_somewhere() -> None:
-    shown = metadata("kerashp").get_payload()
-    targets = re.findall(r"\]\(([^)]+)\)", shown)
+def test_an_index_shows_the_readme_with_links_that_lead_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[str, str] = {}
+    monkeypatch.setattr("setuptools.setup", lambda **options: shown.update(options))
+    runpy.run_path(str(_ROOT / "setup.py"))
+    targets = re.findall(r"\]\(([^)]+)\)", shown["long_description"])
     assert len(targets) == len(re.findall(r"\]\([^)]+\)", _text("README.md")))
     assert all(target.startswith("https://") for target in targets)
 
