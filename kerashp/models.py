@@ -351,8 +351,8 @@ class NetworkDesign:
 
     @property
     def units(self) -> tuple[int, ...]:
-        """The units of all Dense layers."""
-        return (*self.widths, self.n_outputs)
+        """The widths of the layer of categories, if there is one, and the units of all Dense layers."""
+        return (*self.inputs.widths, *self.widths, self.n_outputs)
 
     def initializers(self) -> list[tuple[Any, Any]]:
         """For each Dense layer its kernel's initializer, and the seeds of the Dropout after it or None.

@@ -46,6 +46,11 @@ class ColumnSizes:
         return self.n_embedded_categories * self.embedding_dim
 
     @property
+    def kind(self) -> tuple[int, ...]:
+        """What tables have in common whose networks differ in widths alone."""
+        return self.n_numbers, self.n_indicators, self.n_one_hot, self.n_embedded
+
+    @property
     def of_layer(self) -> dict[str, int] | None:
         """The arguments of a `CategoricalColumns`; None if there are no categories."""
         has_categories = self.n_one_hot + self.n_embedded

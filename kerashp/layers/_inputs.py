@@ -94,6 +94,14 @@ class InputDesign:
         return width + self._n_numbers * (outputs[self.embedding] - 1)
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths of the layer of categories, if there is one; see `kerashp.training.units_of`."""
+        columns = self.columns
+        if columns is None or columns.of_layer is None:
+            return ()
+        return columns.n_one_hot_categories, columns.n_embedded_categories, columns.embedding_dim
+
+    @property
     def n_embedded_weights(self) -> int:
         """The weights of the embeddings of categories."""
         return 0 if self.columns is None else self.columns.n_weights
@@ -116,7 +124,7 @@ class InputDesign:
             self.embedding,
             self.embedding == "piecewise" and self.n_bins,
             self.scale_rate is not None,
-            self.columns,
+            self.columns and self.columns.kind,
         )
 
     def layers(self, dtype: Any) -> list[Any]:
@@ -130,12 +138,17 @@ class InputDesign:
             layers.append(self._encoding_layer())
         return [*layers, *self._trained_layers(dtype)]
 
-    def initializers(self, dtype: Any) -> dict[str, list[Callable[..., Any]]]:
+    def initializers(self, dtype: Any) -> dict[str, list[tuple[Callable[..., Any], Any]]]:
         """What makes the initial weights of the layers that are trained, by their names.
 
-        Random ones are drawn in the order in which `layers` draws them.
+        With each is the shape of the weight if designs of one `kind` may differ in it, otherwise None. Random
+        ones are drawn in the order in which `layers` draws them.
         """
-        return {layer.name: layer.weight_initializers for layer in self._trained_layers(dtype)}
+        shapes = {"categorical_columns": self.widths[1:], "learned_scale": (self.width,)}
+        return {
+            layer.name: [(initializer, shapes.get(layer.name)) for initializer in layer.weight_initializers]
+            for layer in self._trained_layers(dtype)
+        }
 
     def _trained_layers(self, dtype: Any) -> list[Any]:
         layers: list[Any] = []

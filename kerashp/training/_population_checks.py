@@ -13,7 +13,7 @@ from kerashp._statistics import holder_of, statistics_variables
 from kerashp.training._keras.modes import Mode
 from kerashp.training._keras.obstacles import of_model
 from kerashp.training._members.member import Member, starting_model
-from kerashp.training._members.room import Room, dense_of, missing_layers
+from kerashp.training._members.room import Room, dense_of, missing_layers, width_places
 from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.portions import Portions
 from kerashp.training._stacking.step import variables_of
@@ -44,7 +44,7 @@ def check_room(room: Any, members: Sequence[Member]) -> None:
     CHECK.integer("room.n_members", room.n_members, at_least=1)
     CHECK.integer("room.spare_layers", room.spare_layers, at_least=0)
     model = max((member.model for member in members), key=lambda model: len(dense_of(model)))
-    layers = dense_of(model)
+    layers = [layer for layer, _ in width_places(model)]
     _check_depth(room, model, len(layers))
     layers = [*layers[:-1], *layers[-2:-1] * (len(room.units) - len(layers)), *layers[-1:]]
     padded = paddable_layers(model) if any(room.spare) and graph_shape(model) else []
@@ -165,7 +165,7 @@ def _check_variants(members: Sequence[Member]) -> None:
         groups = variables_of(member.model)
         expected = [(len(v.shape), keras.backend.standardize_dtype(v.dtype)) for v in groups.weights]
         received = [(array.ndim, str(array.dtype)) for array in member.variant.values[0]]
-        n_dense = len(dense_of(member.model))
+        n_dense = len(width_places(member.model))
         if received != expected or len(member.variant.units) != n_dense:
             raise ValueError(
                 f"Population: members[{index}].variant must have the units of {n_dense} Dense layers, and "

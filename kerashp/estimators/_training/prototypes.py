@@ -16,6 +16,7 @@ from kerashp.estimators._training.pending import PendingNetwork
 from kerashp.models import NetworkDesign
 from kerashp.training import Variant, graph_shape, isolated, units_of
 from kerashp.training._keras.layers import is_of_keras
+from kerashp.training._members.room import WIDTHS
 from kerashp.training._runtime.devices import on_host
 from kerashp.training._stacking.description import Description
 from kerashp.training._stacking.padding import paddable_layers
@@ -41,7 +42,7 @@ def pending_network(design: NetworkDesign, seed: int) -> PendingNetwork | None:
         return None
     rate = prototype.learning_rate(design.optimizer_options["learning_rate"])
     numbers = design.inputs.sigma, design.inputs.scale_rate
-    key = "initial values", seed, float(rate), tuple(design.widths), numbers, _key(design)
+    key = "initial values", seed, float(rate), design.units, numbers, _key(design)
     with on_host():
         values = build_once(key, lambda: _initial_values(prototype, design, rate))
     variant = Variant(design.units, _numbers(design), values, float(rate))
@@ -51,7 +52,8 @@ def pending_network(design: NetworkDesign, seed: int) -> PendingNetwork | None:
 def _initial_values(prototype: Prototype, design: NetworkDesign, rate: np.ndarray) -> list[list[np.ndarray]]:
     of_dense_layers = design.initializers()  # drawn first, as in `NetworkDesign.build`
     front = design.inputs.initializers(design.factory.dtype)
-    return prototype.initial_values(design.units, of_dense_layers, rate, front)
+    units, n_inputs = design.units[len(design.inputs.widths) :], design.inputs.width
+    return prototype.initial_values(units, of_dense_layers, rate, front, n_inputs)
 
 
 def _built(design: NetworkDesign, variant: Variant, floatx: str) -> keras.Model:
@@ -171,7 +173,7 @@ def _new_prototype(design: NetworkDesign) -> Prototype | None:
     widths = [_WIDTH] * len(design.widths)
     with isolated(0), on_host():  # the caller's generators draw the same whether there is a prototype or not
         model = replace(design, widths=widths, width_argument=widths or _WIDTH).build()
-    hidden = [layer.name for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)]
+    hidden = [layer.name for layer in model.layers[:-1] if type(layer) in WIDTHS]
     if graph_shape(model) is None or paddable_layers(model) != hidden:
         return None
     prototype = Prototype(model)

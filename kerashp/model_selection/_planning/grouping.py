@@ -1,7 +1,7 @@
 """Fits of one kind in groups that train together: padding is weighed against compiling."""
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,8 @@ from kerashp.model_selection._planning.plan import Alone, Group, Plan
 from kerashp.model_selection._planning.prepare import PreparedFit
 from kerashp.model_selection._planning.traits import traits_of
 from kerashp.model_selection._planning.workload import Workload, count_weights
-from kerashp.training import Costs, Room, dense_of, n_cores, roomier, weight_shapes
+from kerashp.training import Costs, Room, n_cores, roomier, weight_shapes
+from kerashp.training._members.room import WIDTHS
 
 _MOST_SIZES = 128
 _ITEM = 4  # bytes of a number
@@ -276,8 +277,14 @@ def _graph_summary(fits: Sequence[PreparedFit], workload: Workload) -> str:
     """The layers of the deepest model, with the units of the widest in each."""
     model, widths = _deepest_model(fits), iter(workload.units)
     layers = [layer for layer in flatten_layers(model) if layer is not model]
-    units = [next(widths) if layer in dense_of(model) else getattr(layer, "units", "") for layer in layers]
-    words = [f"{type(layer).__name__} {n}".strip() for layer, n in zip(layers, units, strict=True)]
+    words = [" ".join([type(layer).__name__, *_widths_in_words(layer, widths)]) for layer in layers]
     text = ", ".join(word for word in words if word != "InputLayer")
     deepest = len(workload.units)
     return text if workload.shallowest == deepest else f"{text} ({workload.shallowest} to {deepest} Dense)"
+
+
+def _widths_in_words(layer: Any, widths: Iterator[int]) -> list[str]:
+    """The widths of a layer, the next of these where members may differ in them."""
+    if type(layer) in WIDTHS:
+        return [str(next(widths)) for _ in WIDTHS[type(layer)]]
+    return [str(layer.units)] if hasattr(layer, "units") else []

@@ -7,8 +7,16 @@ from typing import Any
 import keras
 
 from kerashp._compat.keras import flatten_layers
+from kerashp.layers import CategoricalColumns
 
 Units = tuple[int, ...]
+
+# The attributes of layers that are widths: members of a population may have less of them.
+WIDTHS: dict[type, tuple[str, ...]] = {
+    keras.layers.Dense: ("units",),
+    CategoricalColumns: ("n_one_hot_categories", "n_embedded_categories", "embedding_dim"),
+}
+WIDTHS_BY_NAME = {kind.__name__: names for kind, names in WIDTHS.items()}
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,8 @@ class Room:
     n_members : int
         Members of a block; any number of blocks train by one program.
     units : tuple of int
-        The units of each Dense layer of the model, in its order (`units_of`).
+        The units of each Dense layer of the model, in its order (`units_of`); before them, of a
+        `CategoricalColumns`, its numbers of categories and the length of their embeddings.
     spare : tuple of bool
         In which of these layers members may have fewer units.
     validates : bool, default=False
@@ -113,7 +122,7 @@ class Room:
 
 
 def units_of(model: Any) -> Units:
-    """The units of each of the model's Dense layers.
+    """The units of each of the model's Dense layers, and the widths of a `CategoricalColumns` before them.
 
     Parameters
     ----------
@@ -132,7 +141,13 @@ def units_of(model: Any) -> Units:
     >>> units_of(build_model(2, 30))
     (30, 30, 1)
     """
-    return tuple(layer.units for layer in dense_of(model))
+    return tuple(getattr(layer, name) for layer, name in width_places(model))
+
+
+def width_places(model: Any) -> list[tuple[Any, str]]:
+    """Where the model has its widths: the layers and the names of their attributes, in the model's order."""
+    layers = flatten_layers(model)
+    return [(layer, name) for layer in layers for name in WIDTHS.get(type(layer), ())]
 
 
 def dense_of(model: Any) -> list[Any]:

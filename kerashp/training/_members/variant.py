@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
-from kerashp.training._members.room import Units
+from kerashp.training._members.room import WIDTHS, Units
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Variant:
     Parameters
     ----------
     units : tuple of int
-        The units of each of its Dense layers.
+        The units of each of its Dense layers; see `units_of`.
     numbers : dict from tuple of str to float
         Numbers of all layers that have them, by the attributes that lead to them: `("rate",)` of Dropout,
         `("kernel_regularizer", "l2")`, `("optimizer", "momentum")`. A number is 0 on the network if, and only
@@ -63,8 +62,7 @@ class Variant:
         overlays = []
         for layer in layers:
             attributes: dict[str, Any] = {} if layer is None else self._numbers_of(layer)
-            if type(layer) is keras.layers.Dense:
-                attributes["units"] = next(units)
+            attributes |= {name: next(units) for name in WIDTHS.get(type(layer), ())}
             overlays.append(_Overlay(layer, attributes) if attributes else layer)
         return overlays
 

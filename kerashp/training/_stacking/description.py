@@ -14,6 +14,7 @@ from kerashp.training._keras.identity import (
     without_initial_values,
 )
 from kerashp.training._keras.numbers import numbers_of
+from kerashp.training._members.room import WIDTHS_BY_NAME
 from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.repeated_layers import WIDTH
 from kerashp.training._stacking.template import without_widths
@@ -60,7 +61,7 @@ def _family(model: Any, config: dict[str, Any]) -> str:
     for layer in config["model"]["layers"]:
         layer.pop("build_config", None)
         if layer["config"]["name"] in padded:
-            layer["config"]["units"] = WIDTH
+            layer["config"] |= dict.fromkeys(WIDTHS_BY_NAME[layer["class_name"]], WIDTH)
     config["model"] = without_widths(renamed(config["model"], names_by_place(model, flatten_layers(model))))
     config["model"]["name"] = None
     variables = [(len(v.shape), v.dtype, v.trainable) for v in model.variables]

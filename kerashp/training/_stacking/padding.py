@@ -10,11 +10,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerashp._compat.keras import calls_of, flatten_layers
-from kerashp.layers import FRONT_LAYERS, HIDDEN_LAYERS, LearnedBias
+from kerashp._compat.keras import calls_after, calls_of, flatten_layers
+from kerashp.layers import (
+    FRONT_LAYERS,
+    HIDDEN_LAYERS,
+    CategoricalColumns,
+    FanInScaling,
+    LearnedBias,
+    LearnedScale,
+)
 from kerashp.training._keras.identity import can_be_made_from_config
 from kerashp.training._keras.optimizers import ignores_padding
-from kerashp.training._members.room import Room, dense_of
+from kerashp.training._members.room import WIDTHS, Room, width_places
 from kerashp.training._runtime.temporary_values import Change, temporary_values
 from kerashp.training._stacking.repeated_layers import layers_that_can_be_missing
 
@@ -32,6 +39,8 @@ PADDED = (
 )
 _NORMALIZING = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
 _BEFORE_DENSE = (keras.layers.Normalization, *FRONT_LAYERS)  # where no units can be missing
+_SCALES = (LearnedScale, FanInScaling)
+_BY_UNIT = (*_NORMALIZING, LearnedBias, LearnedScale)  # they have a weight for each unit
 _FILLS = (0.0, -1e9)  # inputs of an activation that may stand in place of missing units
 
 Axes = tuple[int | None, ...]  # for each axis the index of a mask, or None where no unit is left out
@@ -66,8 +75,8 @@ class UnitMasks:
 
     def __init__(self, model: Any, members: Sequence[Sequence[Any]], room: Room):
         self.masks: list[np.ndarray] = []
-        dense = zip(dense_of(model), room.spare, strict=True)
-        self._spare = {id(layer) for layer, is_spare in dense if is_spare}
+        places = zip(width_places(model), room.spare, strict=True)
+        self._spare = {(id(layer), name) for (layer, name), is_spare in places if is_spare}
         gated = layers_that_can_be_missing(model, room.spare_layers)
         self._gated = {id(first) for first, _ in gated}
         self._layers = flatten_layers(model)
@@ -116,12 +125,17 @@ class UnitMasks:
         for variable in layer.variables:
             if type(layer) is keras.layers.Dense:
                 self._axes[id(variable)] = (input_mask, present)[-len(variable.shape) :]
-            elif type(layer) in (*_NORMALIZING, LearnedBias) and mask is not None:
+            elif type(layer) is CategoricalColumns:
+                names = ("n_embedded_categories", "embedding_dim")
+                self._axes[id(variable)] = tuple(self._mask_of_width(layer, name) for name in names)
+            elif type(layer) in _BY_UNIT and mask is not None:
                 self._axes[id(variable)] = (present,)
 
     def _output_mask(self, layer: Any, input_mask: int | None, node: Any) -> int | None:
         if type(layer) is keras.layers.Dense:
             return self._mask_of_dense(layer)
+        if type(layer) is CategoricalColumns:
+            return self._mask_of_categories(layer, node.input_tensors[0].shape[-1])
         if type(layer) is keras.layers.Flatten and input_mask is not None:
             times = node.outputs[0].shape[-1] // self.masks[input_mask].shape[-1]
             return self._add(np.tile(self.masks[input_mask], times))
@@ -132,13 +146,34 @@ class UnitMasks:
         own_layers = [layers[index] for layers in self._members]
         pairs = zip(own_layers, self._widths, strict=True)
         self._widths = np.array([width if own is None else own.units for own, width in pairs])
-        if id(layer) not in self._spare:
+        if (id(layer), "units") not in self._spare:
             return None
         mask = self._add(np.arange(layer.units) < self._widths[:, None])
         if id(layer) in self._gated:
             exists = np.array([own is not None for own in own_layers])
             self._present[mask] = self._add(self.masks[mask] & exists[:, None])
         return mask
+
+    def _mask_of_categories(self, layer: Any, n_inputs: int) -> int | None:
+        """The mask of a CategoricalColumns: its outputs for categories that a member lacks are zeros."""
+        one_hot = self._mask_of_width(layer, "n_one_hot_categories")
+        vector = self._mask_of_width(layer, "embedding_dim")
+        if one_hot is None and vector is None:
+            return None
+
+        def mask(index: int | None, width: int) -> np.ndarray:
+            return np.ones((len(self._members), width), bool) if index is None else self.masks[index]
+
+        others = mask(None, n_inputs - layer.n_one_hot - layer.n_embedded)
+        vectors = np.tile(mask(vector, layer.embedding_dim), layer.n_embedded)
+        return self._add(np.hstack([others, mask(one_hot, layer.n_one_hot_categories), vectors]))
+
+    def _mask_of_width(self, layer: Any, name: str) -> int | None:
+        if (id(layer), name) not in self._spare:
+            return None
+        index = self._layers.index(layer)
+        widths = np.array([getattr(layers[index], name) for layers in self._members])
+        return self._add(np.arange(getattr(layer, name)) < widths[:, None])
 
     def _add(self, mask: np.ndarray) -> int:
         self.masks.append(mask)
@@ -261,10 +296,10 @@ def _normalized(layer: Any, mask: Any) -> Callable:
 
 
 def paddable_layers(model: Any) -> list[str]:
-    """The names of the Dense layers that can be padded without a change of any other value.
+    """The names of the layers that can be padded without a change of any other value.
 
-    Those are all but the layers that outputs come from; or none at all, such as where a model made from
-    the config would not be like this one.
+    Those are all Dense layers but those that outputs come from, and a CategoricalColumns in front of them; or
+    none at all, such as where a model made from the config would not be like this one.
     """
     if not can_be_made_from_config(model):
         return []
@@ -279,8 +314,20 @@ def paddable_layers(model: Any) -> list[str]:
             outer.add(node.operation.name)
         else:
             tensors += node.input_tensors
-    dense = [node.operation.name for node in calls if type(node.operation) is keras.layers.Dense]
-    return [name for name in dense if name not in outer]
+    layers = [node.operation for node in calls if type(node.operation) in WIDTHS]
+    return [
+        layer.name
+        for layer in layers
+        if layer.name not in outer and (type(layer) is keras.layers.Dense or _feeds_dense(layer))
+    ]
+
+
+def _feeds_dense(layer: Any) -> bool:
+    """Whether Dense layers alone take the outputs of a layer, or scales of them."""
+    consumers = [node.operation for node in calls_after(layer)]
+    return bool(consumers) and all(
+        type(one) is keras.layers.Dense or (type(one) in _SCALES and _feeds_dense(one)) for one in consumers
+    )
 
 
 def _can_be_padded(model: Any, layers: Sequence[Any]) -> bool:

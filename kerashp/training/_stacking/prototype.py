@@ -63,27 +63,31 @@ class Prototype:
         units: Units,
         initializers: Sequence[tuple[Any, Any]],
         learning_rate: np.ndarray,
-        front: Mapping[str, Sequence[Callable[..., Any]]],
+        front: Mapping[str, Sequence[tuple[Callable[..., Any], Any]]],
+        n_inputs: int,
     ) -> list[list[np.ndarray]]:
         """The values that a network, not built, would have if it were; see `Variant.values`.
 
         Parameters
         ----------
         units : tuple of int
-            The units of its Dense layers.
+            The units of its Dense layers alone.
         initializers : list of (keras.Initializer, keras.random.SeedGenerator or None)
             Of the kernels of these layers, and of the Dropout layers after them.
         learning_rate : array of shape ()
             In the type of the variable.
-        front : dict of str to list of callable
-            Of the weights of layers before the first Dense, by the layers' names.
+        front : dict of str to list of (callable, tuple of int or None)
+            Of the weights of layers before the first Dense, by the layers' names, with their shapes; None
+            for that of the model's.
+        n_inputs : int
+            The inputs of the first Dense layer.
         """
-        arrays = dict(self._initial_arrays(units, initializers))
+        arrays = dict(self._initial_arrays(units, initializers, n_inputs))
         for name, own_initializers in front.items():
-            for variable, initializer in zip(
-                self.model.get_layer(name).weights, own_initializers, strict=True
-            ):
-                arrays[id(variable)] = ops.convert_to_numpy(initializer(variable.shape, dtype=variable.dtype))
+            weights = self.model.get_layer(name).weights
+            for variable, (initializer, shape) in zip(weights, own_initializers, strict=True):
+                drawn = initializer(variable.shape if shape is None else shape, dtype=variable.dtype)
+                arrays[id(variable)] = ops.convert_to_numpy(drawn)
         return self._completed(arrays, learning_rate)
 
     def values_of(self, model: Any) -> list[list[np.ndarray]]:
@@ -105,20 +109,20 @@ class Prototype:
         return [[arrays.get(id(v), self._values[id(v)]) for v in group] for group in self._groups]
 
     def _initial_arrays(
-        self, units: Units, initializers: Sequence[tuple[Any, Any]]
+        self, units: Units, initializers: Sequence[tuple[Any, Any]], n_inputs: int
     ) -> Iterator[tuple[int, np.ndarray]]:
         """The initial values of variables from the first Dense layer on, by the ids of the model's."""
         parts = iter(zip(units, initializers, strict=True))
         width, seeds = 0, None
         for layer in self.model.layers:
-            if type(layer) is FanInScaling and width:
+            if type(layer) is FanInScaling:
                 dtype = self._values[id(layer.factor)].dtype
-                yield id(layer.factor), np.asarray(fan_in_factor(width), dtype)
+                yield id(layer.factor), np.asarray(fan_in_factor(width or n_inputs), dtype)
             elif isinstance(layer, keras.layers.Dense):
-                n_inputs = width or layer.kernel.shape[0]
+                n_before = width or n_inputs
                 width, (initializer, seeds) = next(parts)
                 with backend().draws_of_any_shape():
-                    kernel = initializer((n_inputs, width), dtype=layer.kernel.dtype)
+                    kernel = initializer((n_before, width), dtype=layer.kernel.dtype)
                 yield id(layer.kernel), ops.convert_to_numpy(kernel)
                 if layer.bias is not None:
                     yield id(layer.bias), self._filled(layer.bias, width)

@@ -28,7 +28,15 @@ from kerashp.training._keras.numbers import (
     numbers_of,
 )
 from kerashp.training._keras.optimizers import HYPERPARAMETERS, is_optimizer
-from kerashp.training._members.room import Room, Units, dense_of, missing_layers, units_of
+from kerashp.training._members.room import (
+    WIDTHS_BY_NAME,
+    Room,
+    Units,
+    dense_of,
+    missing_layers,
+    units_of,
+    width_places,
+)
 from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.repeated_layers import (
     NUMBER,
@@ -114,7 +122,7 @@ def _layers_of_shape(
         for name in _numbers_in(layer, rates):
             options[name] = NUMBER
         if options["name"] in padded:
-            options["units"] = WIDTH
+            options |= dict.fromkeys(WIDTHS_BY_NAME[layer["class_name"]], WIDTH)
     return layers, repeated_layers(layers) if _is_chain(model) else []
 
 
@@ -151,10 +159,11 @@ def template_of(models: Sequence[Any], units: Units) -> Any:
     merged = configs[0]
     layers = _merged_layers(models[0], [_layer_configs(config) for config in configs])
     if not wide_enough:
-        layers = with_repetitions(layers, len(units)) if _is_chain(models[0]) else layers
-        dense = [layer["config"] for layer in layers if layer["class_name"] == "Dense"]
-        for options, width in zip(dense, units, strict=True):
-            options["units"] = width
+        n_dense = len(units) - len(units_of(models[0])) + len(dense_of(models[0]))
+        layers = with_repetitions(layers, n_dense) if _is_chain(models[0]) else layers
+        widths = iter(units)
+        for layer in layers:
+            layer["config"] |= {name: next(widths) for name in WIDTHS_BY_NAME.get(layer["class_name"], ())}
     merged["model"]["layers"] = layers
     for parts in zip(*map(_compiled_parts, configs), strict=True):
         parts[0]["config"] |= _merged_numbers(parts, rates=False)
@@ -175,11 +184,11 @@ def roomier(model: Any, room: Room) -> Room:
     ((46, 46, 1), True)
     """
     names = paddable_layers(model)
-    spare = tuple(layer.name in names for layer in dense_of(model))
+    spare = tuple(layer.name in names for layer, _ in width_places(model))
 
     def rounded(units: int) -> int:
         widths = (math.ceil(2 ** (power / 2)) for power in count())
-        return next(width for width in widths if width >= units)
+        return next(width for width in widths if width >= units) if units else 0
 
     units = [rounded(width) if is_spare else width for width, is_spare in zip(room.units, spare, strict=True)]
     return replace(room, units=tuple(units), spare=spare, spare_layers=max(0, n_repeated(model) - 1))

@@ -21,7 +21,7 @@ SHORT = {"epochs": 3, "tol": None, "random_state": 0}
 
 
 def table(n_rows: int = 90) -> tuple[pd.DataFrame, np.ndarray]:
-    """A table whose folds have different categories, and numbers that are missing in some folds only."""
+    """A table whose folds have different categories, and missing numbers."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -31,12 +31,13 @@ def table(n_rows: int = 90) -> tuple[pd.DataFrame, np.ndarray]:
         }
     )
     frame.loc[:3, "few"] = "d"
-    frame.loc[:5, "n"] = np.nan
+    frame.loc[::20, "n"] = np.nan
     y = frame["n"].fillna(0) + (frame["few"] == "a") + rng.normal(0, 0.1, n_rows)
     return frame, y.to_numpy()
 
 
 X, Y = table()
+HALVES = [np.arange(45), np.arange(45, 90)]
 LABELS = np.where(Y > 0.3, "high", "low")
 PARAMETERS = {"learning_rate": [0.02, 0.005], "n_neurons": [5, 9]}
 
@@ -68,13 +69,27 @@ def test_scores_are_those_of_scikit_learns_search(estimator: Any, y: Any) -> Non
     np.testing.assert_allclose(scores(ours), scores(theirs), atol=TOLERANCE)
 
 
-def test_folds_learn_their_own_categories() -> None:
+def test_folds_learn_their_own_categories_and_train_together() -> None:
     search = GridSearchCV(
-        KerasMLPRegressor(**SHORT), {"learning_rate": [0.01]}, cv=sklearn.model_selection.KFold(3)
+        KerasMLPRegressor(**SHORT), {"learning_rate": [0.01], "embedding_dim": [2, 8]}, cv=2
     )
     search.fit(X, Y)
-    assert len(search.plan_.groups) > 1
+    assert len(search.plan_.groups) == 1
+    units = search.plan_.groups[0].room.units
+    sizes = [
+        KerasMLPRegressor(**SHORT).fit(X.iloc[half], Y[half]).feature_encoder_.sizes(8) for half in HALVES
+    ]
+    assert sizes[0].n_embedded_categories != sizes[1].n_embedded_categories
+    assert sizes[0].n_one_hot_categories != sizes[1].n_one_hot_categories
+    assert units[:3] >= (4, max(size.n_embedded_categories for size in sizes), 8)
     assert search.best_estimator_.feature_encoder_.sizes(8).n_one_hot_categories == 4
+
+
+def test_folds_with_and_without_missing_numbers_train_separately() -> None:
+    numbers = X[["n"]].fillna(0.0)
+    numbers.iloc[:5] = np.nan
+    search = GridSearchCV(KerasMLPRegressor(**SHORT), {"learning_rate": [0.01]}, cv=2).fit(numbers, Y)
+    assert len(search.plan_.groups) == 2
 
 
 def network(estimator: Any) -> Any:
