@@ -52,7 +52,9 @@ def members(**options: Any) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("options", [{}, {"input_scale_rate": 3.0, "dropout": 0.0}], ids=["plain", "scales"])
+@pytest.mark.parametrize(
+    "options", [{}, {"input_scale_rate": 3.0, "parametrization": "ntk"}], ids=["plain", "scales"]
+)
 @pytest.mark.parametrize("has_room", [False, True])
 def test_members_of_other_vocabularies_train_as_alone(options: dict[str, Any], has_room: bool) -> None:
     together = [Member(model, random_state=0) for model in members(**options)]

@@ -105,6 +105,7 @@ def network(estimator: Any) -> Any:
 def test_initial_weights_are_those_of_a_fit_bit_for_bit(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
+    network(KerasMLPRegressor(n_neurons=7, **{**options, "embedding_dim": 5}, **SHORT))  # has a prototype
     estimator = KerasMLPRegressor(n_neurons=7, **options, **SHORT)
     pending = network(estimator)
     assert isinstance(pending, PendingNetwork)
