@@ -16,18 +16,28 @@ def quantiles(values: np.ndarray, n_parts: int, sample_weight: np.ndarray | None
     >>> quantiles(np.array([[1.0], [2.0], [3.0], [4.0]]), 2).tolist()
     [[1.0], [2.5], [4.0]]
     """
-    weight = np.ones(len(values)) if sample_weight is None else sample_weight
-    values, weight = values[weight > 0], weight[weight > 0]
-    columns = [_of_column(column, n_parts, weight / weight.min()) for column in values.T]
-    return np.stack(columns, axis=1)
+    if sample_weight is None:
+        places = _places(np.arange(1, len(values) + 1), n_parts)
+        return _mean(np.sort(values, axis=0), places)
+    values, weight = values[sample_weight > 0], sample_weight[sample_weight > 0]
+    weight = weight / weight.min()  # so that equal weights are exactly 1
+    return np.stack([_of_column(column, weight, n_parts) for column in values.T], axis=1)
 
 
-def _of_column(values: np.ndarray, n_parts: int, weight: np.ndarray) -> np.ndarray:
+def _of_column(values: np.ndarray, weight: np.ndarray, n_parts: int) -> np.ndarray:
     order = np.argsort(values)
-    cumulated = np.cumsum(weight[order])
+    return _mean(values[order], _places(np.cumsum(weight[order]), n_parts))
+
+
+def _places(cumulated: np.ndarray, n_parts: int) -> list[np.ndarray]:
+    """Where the quantiles are in sorted values of these cumulated weights, from below and from above."""
     targets = np.arange(n_parts + 1) * cumulated[-1] / n_parts
     places = [np.searchsorted(cumulated, targets, side) for side in ("left", "right")]
-    lower, upper = (values[order][np.minimum(place, len(values) - 1)] for place in places)
+    return [np.minimum(place, len(cumulated) - 1) for place in places]
+
+
+def _mean(values: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
+    lower, upper = (values[place] for place in places)
     return lower / 2 + upper / 2  # the sum might overflow
 
 

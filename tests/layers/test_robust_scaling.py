@@ -1,5 +1,7 @@
 """Scaling by medians and quartiles: the formula, weights, networks, and estimators that search over it."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,15 @@ def test_a_weighted_adapt_and_a_file(tmp_path: Path) -> None:
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(np.asarray(loaded(X)), np.asarray(model(X)))
+
+
+@pytest.mark.slow
+def test_a_file_needs_only_the_import_of_the_layers(tmp_path: Path) -> None:
+    build_model(1, 4, input_shape=5, normalize=rows(), scaling="robust").save(tmp_path / "model.keras")
+    code = "import sys, kerashp.layers, keras; print(keras.saving.load_model(sys.argv[1]).layers[0].name)"
+    command = [sys.executable, "-c", code, str(tmp_path / "model.keras")]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert printed.strip() == "robust_scaling"
 
 
 def test_an_estimator_scales_by_the_rows_that_train() -> None:
