@@ -21,10 +21,11 @@ ENGINE := $(call named,fit fit_agrees population callbacks checkpoints check_gra
 WHOLE := $(ENGINE) $(call named,\
 	absent_classes bad_input common_checks compare_distributions composition convergence coarse_to_fine ensemble explain \
 	halving hostile_files hyperparameters hyperparameters_in_searches journal keras_tuner metrics models modes \
-	normalization oracle package persistence schedules schedules_in_estimators scikeras_users search search_call \
-	search_contract spaces targets training transfer validation_rows versions wrapped)
+	normalization optuna_search optuna_space oracle package persistence schedules schedules_in_estimators \
+	scikeras_users search search_call search_contract spaces targets to_study training transfer validation_rows versions \
+	wrapped)
 SELECTED := $(call named,\
-	check_gradients check_initialization checkpoints compare_distributions ensemble halving metrics oracle package \
+	check_gradients check_initialization checkpoints compare_distributions ensemble halving metrics optuna_search oracle package \
 	persistence population search spaces transfer versions wrapped)
 OTHERS := $(if $(SELECTION),$(SELECTED),$(WHOLE))
 PARTS := $(if $(SELECTION),1/1,1/3 2/3 3/3)

@@ -124,6 +124,11 @@ def test_candidates_of_a_batch_differ_where_running_trials_count() -> None:
     assert np.ptp(rates) > 0.5
 
 
+def test_random_trials_of_several_batches_differ() -> None:
+    found = search({"rate": loguniform(1e-6, 1.0)}, n_trials=40, batch=2)
+    assert len({trial.params["rate"] for trial in found.study_.trials[:10]}) == 10
+
+
 @pytest.mark.parametrize(
     "sampler",
     [
@@ -271,6 +276,19 @@ def test_a_later_batch_competes_with_those_before() -> None:
         assert gone_on == {row for row in first if results["mean_test_score"][row] >= bar}
 
 
+def test_trials_of_an_earlier_search_compete() -> None:
+    study = optuna.create_study(direction="maximize", pruner=SuccessiveHalvingPruner(1, reduction_factor=3))
+    space = {"rate": SPACE["rate"]}
+    for rate in (0.01, 0.011, 0.012):
+        study.enqueue_trial({"rate": rate})
+    search(space, study=study, n_trials=3)
+    assert sorted(states(study)) == ["COMPLETE", "PRUNED", "PRUNED"]
+    for rate in (1e-5, 1e-6):  # the better one of them would go on if it were alone
+        study.enqueue_trial({"rate": rate})
+    search(space, study=study, n_trials=5)
+    assert states(study)[3:] == ["PRUNED", "PRUNED"]
+
+
 def test_hyperband_has_the_brackets_that_optuna_gives() -> None:
     found = search(pruner=HyperbandPruner(1), n_trials=16, batch=8)
     results = found.cv_results_
@@ -371,6 +389,9 @@ def test_a_search_that_ctrl_c_ends_has_its_finished_trials() -> None:
     assert states(study) == ["COMPLETE", "FAIL"]
     assert found.best_params_ == {"kind": "b"}
     assert "stopped" in study.trials[1].user_attrs["kerashp"]
+    study.enqueue_trial({"kind": "b"})
+    search(kinds, study=study, batch=1, n_trials=2)  # one more: a stopped trial does not count
+    assert states(study) == ["COMPLETE", "FAIL", "COMPLETE"]
 
 
 # With a journal.

@@ -184,6 +184,8 @@ class StudyAdapter:
         if self._halving is not None and epochs is not None and np.isfinite(found.objectives[0]):
             proposal.intermediate[epochs] = found.objectives[0]
             self._halving.add(proposal.bracket, epochs, found.objectives[0])
+            for trial in proposal.trials:
+                trial.report(epochs, found.objectives[0])
 
     def _has_ended(self, proposal: Proposal, number: int, found: CandidateScores) -> bool:
         """Report an outcome if there is one."""

@@ -33,6 +33,9 @@ class Outcome:
 class Trial(Protocol):
     """A trial that gets an outcome."""
 
+    def report(self, step: int, score: float) -> None:
+        """Report the score after so many epochs."""
+
     def end(self, outcome: Outcome) -> bool:
         """Report an outcome to the study; returns whether the sampler has nothing more to propose."""
 
@@ -54,12 +57,18 @@ class RunningTrial:
         self._study = study
         self._trial = trial
         self._place = place
+        self._reported: set[int] = set()
         if place:
             trial.set_user_attr(PLACE, place)
 
+    def report(self, step: int, score: float) -> None:
+        self._reported.add(step)
+        self._trial.report(score, step)
+
     def end(self, outcome: Outcome) -> bool:
         for step, score in outcome.intermediate.items():
-            self._trial.report(score, step)
+            if step not in self._reported:  # as for a trial that equals an earlier one
+                self.report(step, score)
         for name, value in outcome.attributes.items():
             self._trial.set_user_attr(name, value)
         return self._tell(outcome.state, list(outcome.scores) or None)
@@ -95,6 +104,9 @@ class StoppedTrial:
         self._study = study
         self._trial = trial
 
+    def report(self, step: int, score: float) -> None:
+        """Do nothing: the outcome has all scores."""
+
     def end(self, outcome: Outcome) -> bool:
         from kerashp._compat.tuners.optuna import optuna
 
@@ -115,6 +127,9 @@ class StoppedTrial:
 
 class EndedTrial:
     """A trial that had its outcome before this call."""
+
+    def report(self, step: int, score: float) -> None:
+        """Do nothing: the trial has the score."""
 
     def end(self, outcome: Outcome) -> bool:
         return False
