@@ -30,6 +30,7 @@ _MODULES = (
     "model_selection",
     "models",
     "plotting",
+    "presets",
     "schedules",
     "spaces",
     "training",

@@ -19,6 +19,7 @@ _LAYERS = [
     "_files",
     "_cache_folder",
     "spaces",
+    "presets",
     "_arguments",
     "_archives",
     "_memory",
@@ -68,7 +69,7 @@ def _run(code: str) -> str:
 
 def test_import_loads_neither_tensorflow_nor_keras_nor_scikeras() -> None:
     heavy = "('tensorflow', 'keras', 'scikeras', 'sklearn', 'jax', 'torch')"
-    code = f"import sys, kerashp, kerashp.spaces; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, kerashp.presets, kerashp.spaces; print([m for m in {heavy} if m in sys.modules])"
     assert _run(code) in ("[]", "['sklearn']")
 
 
@@ -145,7 +146,7 @@ def test_dir_lists_the_public_names() -> None:
         "fit",
     }
     modules = {"callbacks", "diagnostics", "estimators", "integrations", "model_selection", "models"}
-    assert modules | {"layers", "plotting", "schedules", "spaces", "training"} <= set(dir(kerashp))
+    assert modules | {"layers", "plotting", "presets", "schedules", "spaces", "training"} <= set(dir(kerashp))
     for name in kerashp.__all__:
         assert getattr(kerashp, name) is not None
 

@@ -1,8 +1,10 @@
-"""Checks of numbers and of `HyperParameters` objects."""
+"""Checks of numbers, of tasks and of `HyperParameters` objects."""
 
 import sys
 from numbers import Integral, Real
 from typing import Any
+
+_TASKS = ("regression", "binary", "multiclass", "multilabel")
 
 
 def number(owner: str, name: str, value: Any) -> float:
@@ -24,6 +26,12 @@ def positive_integer(owner: str, name: str, value: Any) -> int:
     if (number := integer(owner, name, value)) < 1:
         raise ValueError(f"{owner}: {name} must be 1 or more, got {number}")
     return number
+
+
+def known_task(owner: str, task: Any) -> None:
+    """Refuse what is not the name of a task."""
+    if task not in _TASKS:
+        raise ValueError(f"{owner}: task must be one of {', '.join(_TASKS)}; got {task!r}")
 
 
 def is_hyperparameters(space: Any) -> bool:

@@ -5,10 +5,8 @@ from typing import Any
 
 from scipy.stats import loguniform
 
-from kerashp.spaces._checks import positive_integer
+from kerashp.spaces._checks import known_task, positive_integer
 from kerashp.spaces._distributions import int_loguniform
-
-_TASKS = ("regression", "binary", "multiclass", "multilabel")
 
 # Learning rates by optimizer. Adam and its variants divide gradients by their size: the rate is a step's
 # length.
@@ -107,8 +105,7 @@ def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any
     """
     n_features = positive_integer("recommended_space", "n_features", n_features)
     n_samples = positive_integer("recommended_space", "n_samples", n_samples)
-    if task not in _TASKS:
-        raise ValueError(f"recommended_space: task must be one of {', '.join(_TASKS)}; got {task!r}")
+    known_task("recommended_space", task)
     name, narrowest = _optimizer_name(optimizer), _limited(n_features, _NEURONS)
     return {
         "learning_rate": loguniform(*_RATES[name]),

@@ -61,6 +61,7 @@ def test_loguniform_is_scipys():
         "loguniform",
         "one_minus_loguniform",
         "params_from_hyperparameters",
+        "realmlp_space",
         "recommended_space",
         "to_hyperparameters",
         "zoom",
