@@ -41,9 +41,11 @@ _BY_METHOD = {
     "validation_data": "`fit` has early stopping, `partial_fit` a single epoch",
 }
 _BY_SEARCH = {
+    "batch": "an oracle learns, or a sampler",
     "cv_results_": "the columns that a search adds",
     "epochs_saved_": "saved in iterations of halving, or in rounds of Hyperband",
     "cv": "a search by halving needs the same splits in each iteration",
+    "n_trials": "a study may have had trials before, and other defaults",
     "n_iter": "the candidates of the search, or of a round",
     "min_resources": "other defaults, as in scikit-learn",
     "param_distributions": "refers to `RandomizedSearchCV`",
