@@ -1,6 +1,7 @@
 """The base class of both multilayer perceptrons."""
 
 from collections.abc import Hashable
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from kerashp.estimators._parameters.schedules import SCHEDULES, named_regulariza
 from kerashp.estimators._training.convergence import AUTO
 from kerashp.estimators._training.handover import is_suspending
 from kerashp.estimators._training.prototypes import pending_network
+from kerashp.estimators._training.shared_tables import made_once
 from kerashp.layers._categorical_columns import SIZE_NAMES, CategoricalColumns, ColumnSizes
 from kerashp.layers._inputs import NUMERIC_EMBEDDINGS, SCALINGS, InputDesign
 from kerashp.models import PARAMETRIZATIONS, NetworkDesign
@@ -160,7 +162,27 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
             return columns_for_fit(X, self.categorical_features)
         return columns_like(X, self.feature_encoder_.is_category)
 
-    def _learn_columns(self, X: Table | np.ndarray, sample_weight: np.ndarray | None) -> None:
+    def _read_table(self, X: Any, columns: TableColumns) -> Table:
+        key = "table", columns.is_category.tobytes()
+        table: Table = made_once(X, key, lambda: replace(columns.read(), source=X))
+        return table
+
+    def _learn_columns(self, X: Table | np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
+        """Learn the encoding of the columns from rows, and encode them."""
+
+        def learned() -> tuple[ColumnEncoder, np.ndarray]:
+            encoder = self._encoder_of(X, sample_weight)
+            return encoder, encoder.encoded(X)
+
+        if isinstance(X, Table) and sample_weight is None and self.warm_start_from is None:
+            key = "encoded", X.is_category.tobytes(), X.numbers.dtype.str
+            self.feature_encoder_, matrix = made_once(X.source, key, learned)
+        else:
+            self.feature_encoder_, matrix = learned()
+        return matrix
+
+    def _encoder_of(self, X: Table | np.ndarray, sample_weight: np.ndarray | None) -> ColumnEncoder:
+        """The encoder of a new fit: that of `warm_start_from`, whose weights belong to it, or a new one."""
         encoder = ColumnEncoder.fit(X, sample_weight)
         source = getattr(self.warm_start_from, "estimator", self.warm_start_from)  # of a FrozenEstimator
         learned = getattr(source, "feature_encoder_", None)
@@ -171,8 +193,8 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
             )
         if isinstance(learned, ColumnEncoder) and not learned.changes_nothing:
             _check_same_columns(learned, encoder)
-            encoder = learned
-        self.feature_encoder_ = encoder
+            return learned
+        return encoder
 
     def _check_loaded(self) -> None:
         if self.feature_encoder_ is None:  # saved by kerashp 0.1, which refused missing numbers

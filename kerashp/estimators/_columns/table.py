@@ -23,6 +23,7 @@ class Table:
     numbers: np.ndarray
     categories: Sequence[Categories]
     is_category: np.ndarray
+    source: Any = None  # what it was read from
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -100,7 +100,7 @@ def _checked_table(
 ) -> Any:
     """The table of X and, if it is passed, y: names, numbers of columns and rows, and y are checked."""
     validate_data(estimator, X, *y, reset=reset, skip_check_array=True)
-    table = columns.read()
+    table = estimator._read_table(X, columns)
     rows = np.zeros((len(table), 1))
     if not y:
         check_array(rows, estimator=estimator, input_name="X")
@@ -111,9 +111,9 @@ def _checked_table(
 def _encoded(estimator: Any, X: Any, sample_weight: np.ndarray | None, *, reset: bool) -> np.ndarray:
     if not estimator._encodes_columns:
         return X
-    if reset:
-        estimator._learn_columns(X, sample_weight)
-    encoded: np.ndarray = estimator.feature_encoder_.encoded(X)
+    encoded: np.ndarray = (
+        estimator._learn_columns(X, sample_weight) if reset else estimator.feature_encoder_.encoded(X)
+    )
     return encoded
 
 

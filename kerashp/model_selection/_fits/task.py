@@ -12,6 +12,7 @@ from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.convergence import AUTO, collecting, epochs_of
 from kerashp.estimators._training.handover import scheduling_for, with_one_hot_targets
+from kerashp.estimators._training.shared_tables import shared_rows
 from kerashp.model_selection._fits.curves import training_record
 from kerashp.model_selection._fits.heldout_predictions import heldout_predictions, indices
 from kerashp.model_selection._fits.result import FitId, FitResult
@@ -121,14 +122,21 @@ class Task:
 
     def fit(self, estimator: Any) -> None:
         """Fit an estimator on the split's training rows."""
-        _, X, y = self.arguments
-        train = self.keywords["train"]
+        X, train = self.arguments[1], self.keywords["train"]
         params = params_of_rows(X, self.keywords["fit_params"], indices=train)
-        X_train, y_train = rows_of_split(estimator, X, y, train)
+        X_train, y_train = self._training_rows(estimator)
         rows = (X_train,) if y_train is None else (X_train, y_train)
         one_hot = with_one_hot_targets(self._varies_label_smoothing)
         with scheduling_for(self.horizon), drawing_from(self.seed), one_hot:
             estimator.fit(*rows, **params)
+
+    def _training_rows(self, estimator: Any) -> Any:
+        """The split's training rows, of a data frame the same objects for all candidates."""
+        _, X, y = self.arguments
+        train = self.keywords["train"]
+        if not hasattr(X, "columns"):
+            return rows_of_split(estimator, X, y, train)
+        return shared_rows((X, y, train), lambda: rows_of_split(estimator, X, y, train))
 
     def score(self, estimator: Any, scorer: Any) -> Any:
         """The score of a scorer for the split's test rows."""

@@ -19,6 +19,7 @@ from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.arguments import FitArguments
 from kerashp.estimators._training.handover import EstimatorState, FitSuspended, Fitting, suspending
 from kerashp.estimators._training.pending import PendingNetwork
+from kerashp.estimators._training.shared_tables import SharedTables, sharing_tables
 from kerashp.model_selection._fits.deadline import Deadline
 from kerashp.model_selection._fits.result import FitId
 from kerashp.model_selection._fits.task import Task
@@ -172,6 +173,7 @@ class FitPreparer:
         self._cache = PreprocessingCache(seed)
         self._candidate = -1  # the one in preparation
         self._models: dict[Hashable, Any] = {}  # of this candidate
+        self._tables = SharedTables()
         self._group_keys: dict[Any, Hashable] = {}  # by model, of this candidate
         self._by_shape: dict[Hashable, tuple[bool, Mode]] = {}
         self._properties: MutableMapping[Any, tuple[str | None, bool, Mode]] = WeakKeyDictionary()  # by model
@@ -214,7 +216,8 @@ class FitPreparer:
 
     def _suspended(self, task: Task, estimator: Any, models: dict[Hashable, Any]) -> PreparedFit | str:
         try:
-            with suspending(models), on_host():  # few of these models are ever needed
+            # Few of these models are ever needed: they are made on the host.
+            with suspending(models), sharing_tables(self._tables), on_host():
                 task.fit(estimator)
         except FitSuspended as suspended:
             self._keep_sample(task, suspended.fitting)

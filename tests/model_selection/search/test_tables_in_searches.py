@@ -12,8 +12,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor
+from kerashp.estimators._columns.encoder import ColumnEncoder
 from kerashp.estimators._training.handover import FitSuspended, suspending
 from kerashp.estimators._training.pending import PendingNetwork
+from kerashp.estimators._training.shared_tables import (
+    SharedTables,
+    made_once,
+    shared_rows,
+    sharing_tables,
+)
 from kerashp.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV
 
 TOLERANCE = 1e-4
@@ -83,6 +90,35 @@ def test_folds_learn_their_own_categories_and_train_together() -> None:
     assert sizes[0].n_one_hot_categories != sizes[1].n_one_hot_categories
     assert units[:3] >= (4, max(size.n_embedded_categories for size in sizes), 8)
     assert search.best_estimator_.feature_encoder_.sizes(8).n_one_hot_categories == 4
+
+
+def test_a_table_is_encoded_once_a_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+    original = ColumnEncoder.fit
+
+    def counted(X: Any, weight: Any) -> ColumnEncoder:
+        encoded.append(len(X))
+        return original(X, weight)
+
+    monkeypatch.setattr(ColumnEncoder, "fit", counted)
+    search = GridSearchCV(KerasMLPRegressor(**SHORT), PARAMETERS, cv=3).fit(X, Y)
+    assert sorted(encoded) == [60, 60, 60, 90]
+    assert search.best_estimator_.feature_encoder_ is not None
+    encoded.clear()
+    selections = {"categorical_features": [["few", "many"], "from_dtype"], "dtype": ["float32", "float64"]}
+    GridSearchCV(KerasMLPRegressor(**SHORT), selections, cv=2, refit=False).fit(X, Y)
+    assert sorted(encoded) == [45] * 4  # for each type of the numbers
+
+
+def test_what_is_made_of_rows_that_no_search_shares_is_not_kept() -> None:
+    tables, made = SharedTables(), []
+    with sharing_tables(tables):
+        rows, _ = shared_rows((X, Y), lambda: (X[:10], Y[:10]))
+        assert shared_rows((X, Y), lambda: (X[:10], Y[:10]))[0] is rows
+        for table in (rows, rows, X, X):
+            made_once(table, "key", lambda: made.append(1))
+    made_once(rows, "key", lambda: made.append(1))
+    assert len(made) == 1 + 2 + 1
 
 
 def test_folds_with_and_without_missing_numbers_train_separately() -> None:
