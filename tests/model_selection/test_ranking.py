@@ -126,7 +126,7 @@ SEARCHES = {
         MLP, {"learning_rate": loguniform(1e-5, 0.1)}, n_iter=2, n_rounds=2, random_state=0, **how
     ),
     "oracle": lambda **how: OracleSearchCV(MLP, {"learning_rate": RATES}, oracle="grid", **how),
-    "optuna": lambda **how: OptunaSearchCV(MLP, {"learning_rate": RATES}, n_trials=9, **how),
+    "optuna": lambda **how: OptunaSearchCV(MLP, {"learning_rate": RATES}, n_trials=9, random_state=0, **how),
     "scikit-learn's estimator": lambda **how: GridSearchCV(LogisticRegression(), {"C": [1e-5, 1.0]}, **how),
 }
 
