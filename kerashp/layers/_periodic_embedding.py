@@ -12,6 +12,8 @@ from kerashp._arguments import Arguments
 
 _CHECK = Arguments("PeriodicEmbedding")
 _RATE_FACTOR = 0.1  # of the learning rate of these weights
+# Of sin(2 pi x) / x for -1/4 <= x <= 1/4, a polynomial in x * x by Chebyshev's approximation.
+_SINE = (6.28318528026, -41.3416806681, 81.6024807429, -76.5812845593, 39.7607220755)
 
 
 @keras.saving.register_keras_serializable(package="kerashp")
@@ -129,10 +131,16 @@ class PeriodicEmbedding(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         n_numbers = self.frequencies.shape[0]
-        x = ops.expand_dims(inputs[:, :n_numbers], -1)
-        waves = ops.cos(x * (2 * math.pi * _RATE_FACTOR * self.frequencies) + _RATE_FACTOR * self.phases)
-        functions = ops.einsum("bif,ifo->bio", waves, _RATE_FACTOR * self.kernel) + _RATE_FACTOR * self.bias
-        embedded = ops.reshape(ops.concatenate([x, functions], axis=-1), (-1, n_numbers * self.n_outputs))
+        x = ops.expand_dims(ops.transpose(inputs[:, :n_numbers]), 1)  # rows last, which XLA computes fastest
+        frequencies, phases = (
+            ops.expand_dims(_RATE_FACTOR * factor * weight, -1)
+            for factor, weight in ((1, self.frequencies), (1 / (2 * math.pi), self.phases))
+        )
+        waves = _cosine(x * frequencies + phases)
+        functions = ops.einsum("ifo,ifb->iob", _RATE_FACTOR * self.kernel, waves)
+        functions = functions + ops.expand_dims(_RATE_FACTOR * self.bias, -1)
+        embedded = ops.concatenate([x, functions], axis=1)
+        embedded = ops.transpose(ops.reshape(embedded, (n_numbers * self.n_outputs, -1)))
         if self.n_numbers is None:
             return embedded
         return ops.concatenate([embedded, inputs[:, n_numbers:]], axis=-1)
@@ -155,6 +163,21 @@ class PeriodicEmbedding(keras.layers.Layer):
             **{name: keras.initializers.serialize(getattr(self, name)) for name in initializers},
             "n_numbers": self.n_numbers,
         }
+
+
+def _cosine(turns: Any) -> Any:
+    """cos(2 pi turns); in single precision by a polynomial with an error of 1.5e-7.
+
+    On a CPU, XLA computes the cosines of an array one by one, but polynomials of several numbers at once.
+    """
+    if keras.backend.standardize_dtype(turns.dtype) != "float32":
+        return ops.cos(2 * math.pi * turns)
+    angle = 0.25 - ops.abs(turns - ops.round(turns))  # of the sine, in turns from -1/4 to 1/4
+    square = ops.square(angle)
+    value = ops.full_like(square, _SINE[-1])
+    for coefficient in reversed(_SINE[:-1]):
+        value = value * square + coefficient
+    return angle * value
 
 
 def _initializer(given: Any, default: Callable[[], Any]) -> Any:

@@ -10,6 +10,7 @@ import sklearn.model_selection
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, build_model, fit
 from kerashp.layers import LearnedScale, PeriodicEmbedding
+from kerashp.layers._periodic_embedding import _cosine
 from kerashp.model_selection import GridSearchCV, RandomizedSearchCV
 from kerashp.spaces import loguniform
 from kerashp.training import graph_shape, isolated
@@ -38,6 +39,23 @@ def test_the_formula(options: dict[str, int]) -> None:
     outputs = np.asarray(layer(X))
     assert outputs.shape == layer.compute_output_shape(X.shape)
     np.testing.assert_allclose(outputs, embedded(X, layer), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "within"), [("float32", 5e-7), ("float64", 1e-14)])
+def test_the_cosine_and_its_slope(dtype: str, within: float) -> None:
+    if keras.backend.backend() == "jax" and dtype == "float64":
+        pytest.skip("JAX computes in double precision only with JAX_ENABLE_X64=1")
+    turns = np.linspace(-3, 3, 1001).astype(dtype)
+    actual = keras.ops.convert_to_numpy(_cosine(keras.ops.convert_to_tensor(turns)))
+    np.testing.assert_allclose(actual, np.cos(2 * np.pi * turns.astype(float)), atol=within)
+    layer = PeriodicEmbedding(1, 2, dtype=dtype)
+    model = keras.Sequential([keras.Input((1,), dtype=dtype), layer])
+    layer.set_weights([np.full((1, 1), 10.0), np.zeros((1, 1)), np.full((1, 1, 1), 10.0), np.zeros((1, 1))])
+    model.compile(keras.optimizers.SGD(1.0), lambda _, outputs: outputs[:, 1:])
+    before = layer.get_weights()[0]
+    fit(model, np.array([[0.1]], dtype), np.zeros(1, dtype), verbose=0)
+    slope = 10 * (before - layer.get_weights()[0])[0, 0]  # of cos(2 pi w x) in w = weight / 10
+    np.testing.assert_allclose(slope, -0.2 * np.pi * np.sin(0.2 * np.pi), rtol=1e-4)
 
 
 def test_columns_after_the_numbers_are_passed_on() -> None:
