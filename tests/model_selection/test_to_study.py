@@ -186,12 +186,13 @@ def test_optunas_plots_and_importances_work(study: optuna.Study) -> None:
         "slice",
         "parallel_coordinate",
     ]
-    for name in [*names, "contour", "rank", "edf", "timeline"]:
-        axes = getattr(plots, f"plot_{name}")(study)
-        assert any(each.has_data() for each in np.ravel(axes)), name
-    lines = plots.plot_intermediate_values(study).get_lines()
-    assert len(lines) == 8
-    assert {len(line.get_xdata()) for line in lines} == {4}
+    with pyplot.rc_context():  # Optuna sets a style
+        for name in [*names, "contour", "rank", "edf", "timeline"]:
+            axes = getattr(plots, f"plot_{name}")(study)
+            assert any(each.has_data() for each in np.ravel(axes)), name
+        lines = plots.plot_intermediate_values(study).get_lines()
+        assert len(lines) == 8
+        assert {len(line.get_xdata()) for line in lines} == {4}
     pyplot.close("all")
     importances = optuna.importance.get_param_importances(study)
     assert set(importances) == {"learning_rate", "n_neurons", "activation"}
