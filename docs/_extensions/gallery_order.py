@@ -2,7 +2,9 @@
 
 _ORDER = (
     *("textbook_search", "search_displays", "learning_curves", "report", "tensorboard"),
+    "mlflow_and_wandb",
     *("halving_against_random", "coarse_to_fine", "bayesian_oracle", "optuna_importances", "ensemble"),
+    "tuner_compiled",
     *("mixed_columns", "imbalanced_classes", "cnn_digits", "lstm_time_series"),
     *("two_inputs", "checkpoint_and_resume", "six_ailments", "gradient_check"),
 )
