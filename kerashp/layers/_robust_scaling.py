@@ -53,8 +53,8 @@ class RobustScaling(keras.layers.Layer):
     >>> from kerashp.layers import RobustScaling
     >>> layer = RobustScaling()
     >>> layer.adapt(np.array([[1.0], [2.0], [3.0], [4.0], [1000.0]]))
-    >>> np.asarray(layer(np.array([[2.0], [3.0], [1000.0]]))).round(2).ravel().tolist()
-    [-0.49, 0.0, 3.0]
+    >>> [f"{value:.2f}" for value in np.asarray(layer(np.array([[2.0], [3.0], [1000.0]]))).ravel()]
+    ['-0.49', '0.00', '3.00']
     """
 
     def __init__(self, n_numbers: int | None = None, **options: Any) -> None:

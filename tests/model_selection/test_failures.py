@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score, make_scorer, mean_absolute_error, mean_gam
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
+from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor, build_model
 from kerashp.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -31,6 +31,7 @@ from kerashp.model_selection._running import stacked
 
 MLP = KerasMLPClassifier(epochs=2, random_state=0)
 REGRESSOR = KerasMLPRegressor(epochs=2, random_state=0)
+WRAPPED = KerasClassifier(build_model, epochs=2, random_state=0)
 RATES = {"learning_rate": [0.001, 0.01, 0.1]}
 
 
@@ -52,25 +53,34 @@ def damaged(array: np.ndarray, value: float) -> np.ndarray:
 
 
 @pytest.mark.usefixtures("untrained")
-@pytest.mark.parametrize(("value", "words"), [(np.nan, "NaN"), (np.inf, "infinity")])
+@pytest.mark.parametrize(
+    ("estimator", "value", "words"), [(WRAPPED, np.nan, "NaN"), (MLP, np.inf, "infinity")], ids=["nan", "inf"]
+)
 @pytest.mark.parametrize("kind", [GridSearchCV, HalvingGridSearchCV, OptunaSearchCV, OracleSearchCV])
-def test_rows_that_are_not_finite_are_refused_before_anything_trains(iris, kind: Any, value, words) -> None:
+def test_rows_that_are_not_finite_are_refused_before_anything_trains(
+    iris, kind: Any, estimator: Any, value: float, words: str
+) -> None:
     X, y = iris
-    search = kind(MLP, RATES, cv=3)
+    search = kind(estimator, RATES, cv=3)
     with pytest.raises(ValueError, match=f"^Input X contains {words}"):
         search.fit(damaged(X, value), y)
     with pytest.raises(ValueError, match=f"^Input X contains {words}"):
-        kind(MLP, RATES, cv=3).fit(lil_array(damaged(X, value)), y)
+        kind(estimator, RATES, cv=3).fit(lil_array(damaged(X, value)), y)
     with pytest.raises(ValueError, match=f"^Input y contains {words}"):
         kind(REGRESSOR, RATES, cv=3).fit(X, damaged(y, value))
+
+
+def test_missing_numbers_are_data_of_the_perceptrons(iris) -> None:
+    search = GridSearchCV(MLP, RATES, cv=3).fit(damaged(iris[0], np.nan), iris[1])
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
 @pytest.mark.usefixtures("untrained")
 def test_so_are_those_that_no_step_of_a_pipeline_mends(iris) -> None:
     """One split's training rows are finite: its test rows are not, and no candidate can be refitted."""
     X, y = damaged(iris[0], np.nan), iris[1]
-    rates = {"kerasmlpclassifier__learning_rate": [0.001, 0.01]}
-    search = GridSearchCV(make_pipeline(StandardScaler(), MLP), rates, cv=3)
+    rates = {"kerasclassifier__learning_rate": [0.001, 0.01]}
+    search = GridSearchCV(make_pipeline(StandardScaler(), WRAPPED), rates, cv=3)
     with pytest.raises(ValueError, match="^Input X contains NaN") as caught:
         search.fit(X, y)
     assert caught.value.__notes__[0].startswith("In candidate 0, ")
@@ -83,7 +93,7 @@ def test_a_step_that_mends_them_is_found_among_others(iris) -> None:
     X, y = damaged(iris[0], np.nan), iris[1]
     space = {"simpleimputer": [StandardScaler(), SimpleImputer()]}
     with pytest.warns(FitFailedWarning, match="3 fits failed out of a total of 6(.|\n)*Input X contains NaN"):
-        search = GridSearchCV(make_pipeline(SimpleImputer(), MLP), space, cv=3).fit(X, y)
+        search = GridSearchCV(make_pipeline(SimpleImputer(), WRAPPED), space, cv=3).fit(X, y)
     assert search.best_index_ == 1
 
 
