@@ -4,7 +4,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
 from itertools import starmap
 from pathlib import Path
@@ -24,6 +24,7 @@ from kerashp.estimators._columns.stored import encoder_arrays, encoder_from_arra
 from kerashp.estimators._data.models import output_width
 from kerashp.estimators._data.rows import Rows
 from kerashp.estimators._parameters.packing import pack_objects, unpack_objects
+from kerashp.training import isolated
 
 _MODEL, _ARRAYS, _MANIFEST = "model.keras", "arrays.npz", "estimator.json"
 _FORMAT = 1
@@ -45,9 +46,9 @@ class Persistent:
         return {name: pack_objects(value) for name, value in state.items() if name not in _NOT_PICKLED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(  # type: ignore[misc]
-            {name: unpack_objects(value) for name, value in state.items()}
-        )
+        super().__setstate__(state)  # type: ignore[misc]
+        with _in_float_type(self._dtype()):
+            vars(self).update({name: unpack_objects(value) for name, value in vars(self).items()})
 
     def save(self, path: str | Path) -> None:
         """Save the fitted estimator to a folder, without pickle.
@@ -228,7 +229,8 @@ def _load_estimator(cls: type, folder: Path, params: dict[str, Any]) -> Any:
     """Check the folder, then make the estimator that it describes."""
     estimator, target, omitted = _read_estimator(cls, folder)
     estimator.set_params(**params)
-    _load_model(estimator, target, folder)
+    with _in_float_type(estimator._dtype()):
+        _load_model(estimator, target, folder)
     if "model" in omitted and estimator.model is None:
         warnings.warn(
             f"{cls.__name__}.load: {folder} does not contain the function that made the model, so that the "
@@ -272,6 +274,11 @@ def _load_model(estimator: Any, target: np.ndarray, folder: Path) -> None:
     with _damage(folder, "its model does not fit its target"):
         row = np.zeros((1, *estimator._input_shape), dtype=estimator._floatx())
         estimator._bind(Rows(row, target, None), output_width(estimator._network, row))
+
+
+def _in_float_type(dtype: str | None) -> AbstractContextManager[None]:
+    """Inside, Keras gives a loaded loss the float type of the estimator's network."""
+    return nullcontext() if dtype in (None, keras.config.floatx()) else isolated(dtype=dtype)
 
 
 @contextmanager

@@ -102,6 +102,22 @@ def test_a_copy_trains_on_as_the_original_would(iris) -> None:
     np.testing.assert_array_equal(_outputs(again.partial_fit(X, y), X), _outputs(fitted.partial_fit(X, y), X))
 
 
+@pytest.mark.parametrize("how", ["pickle", "copy", "load"])
+def test_a_copy_of_a_float64_network_trains_on_in_float64(iris, how: str, tmp_path: Path) -> None:
+    X, _ = iris
+    fitted = KerasMLPRegressor(epochs=2, l2=1e-3, shuffle=False, dtype="float64").fit(X, X[:, :2])
+    fitted.save(tmp_path / "saved")
+    copied = {
+        "pickle": lambda: pickle.loads(pickle.dumps(fitted)),
+        "copy": lambda: copy.copy(fitted),
+        "load": lambda: KerasMLPRegressor.load(tmp_path / "saved"),
+    }
+    again = copied[how]().partial_fit(X, X[:, :2])
+    fitted.partial_fit(X, X[:, :2])
+    np.testing.assert_allclose(again.predict(X), fitted.predict(X), rtol=1e-12)
+    assert again.model_.loss.dtype == "float64"
+
+
 def test_a_clone_fits_to_the_same_numbers(iris) -> None:
     for case in CASES.values():
         fitted, X = _fitted(case, iris)
