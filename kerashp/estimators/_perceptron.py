@@ -189,11 +189,19 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
         if self.warm_start_from is not None and not isinstance(learned, ColumnEncoder) and encoder.sizes(1):
             raise ValueError(
                 f"warm_start_from={self.warm_start_from!r} is a network whose codes of categories are not "
-                f"known, but X has categories: pass the fitted {type(self).__name__} that it belongs to"
+                "known, but X has categories or missing numbers: pass the fitted "
+                f"{type(self).__name__} that it belongs to"
             )
-        if isinstance(learned, ColumnEncoder) and not learned.changes_nothing:
+        if isinstance(learned, ColumnEncoder) and (
+            not learned.changes_nothing or len(learned.is_category) == len(encoder.is_category)
+        ):
             _check_same_columns(learned, encoder)
-            return learned
+            encoder = learned
+        if not encoder.n_columns:
+            raise ValueError(
+                f"{type(self).__name__} needs a column of X with values; got only missing ones in the "
+                f"{len(encoder.is_category)} columns, in the rows with a weight. Pass other columns"
+            )
         return encoder
 
     def _check_loaded(self) -> None:

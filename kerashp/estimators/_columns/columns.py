@@ -119,6 +119,14 @@ def as_labels(column: str, values: Iterable[Any]) -> np.ndarray:
     return texts
 
 
+def not_hashable(column: str, error: TypeError) -> TypeError:
+    """The error to raise for values that cannot be compared as categories."""
+    return TypeError(
+        f"X has values in the column {column} that cannot be categories ({error}): convert them to "
+        "numbers or strings, in one column for each"
+    )
+
+
 def _kind_of_label(label: Any) -> str:
     if isinstance(label, bool):
         return "booleans"
@@ -161,10 +169,13 @@ def factorized(column: str, values: np.ndarray) -> Categories:
     """The categories of an array of numbers, strings or objects."""
     if values.dtype.kind == "O":
         positions: dict[Any, int] = {}
-        listed = [
-            MISSING if is_none_or_nan(value) else positions.setdefault(value, len(positions))
-            for value in values.tolist()
-        ]
+        try:
+            listed = [
+                MISSING if is_none_or_nan(value) else positions.setdefault(value, len(positions))
+                for value in values.tolist()
+            ]
+        except TypeError as error:  # of lists, say
+            raise not_hashable(column, error) from error
         return Categories(np.array(listed, int), as_labels(column, positions))
     labels, codes = np.unique(values, return_inverse=True)  # one NaN, the last
     if labels.dtype.kind == "f" and len(labels) and np.isnan(labels[-1]):

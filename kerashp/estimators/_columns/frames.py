@@ -14,10 +14,12 @@ from kerashp.estimators._columns.columns import (
     Kind,
     as_labels,
     factorized,
+    not_hashable,
 )
 
-# What pandas.api.types.infer_dtype finds in a column of objects.
-_NUMBERS_OF_OBJECTS = ("integer", "floating", "mixed-integer-float", "decimal", "empty")
+# What pandas.api.types.infer_dtype finds in a column of objects. A column of missing values alone is one of
+# categories, since other rows of the table, such as those of another fold, may have strings.
+_NUMBERS_OF_OBJECTS = ("integer", "floating", "mixed-integer-float", "decimal")
 _DATES_OF_OBJECTS = ("date", "datetime", "datetime64", "time", "timedelta", "timedelta64", "period")
 _OTHER_OBJECTS = ("bytes", "complex")
 
@@ -83,7 +85,10 @@ class PandasColumn:
         if isinstance(self.series.dtype, pd.CategoricalDtype):
             codes, labels = self.series.cat.codes.to_numpy(), self.series.cat.categories
         else:
-            codes, labels = pd.factorize(self.series)
+            try:
+                codes, labels = pd.factorize(self.series)
+            except TypeError as error:  # of lists, say
+                raise not_hashable(self.name, error) from error
         return Categories(np.asarray(codes, int), as_labels(self.name, labels))
 
 

@@ -147,6 +147,14 @@ def test_a_column_of_missing_categories_alone() -> None:
     assert fitted(frame, ["a"]).transform(frame).tolist() == [[1, 0], [2, 0]]
 
 
+def test_a_column_without_values_in_the_fit_may_have_strings_later() -> None:
+    frame = pd.DataFrame({"a": pd.Series([None, None], dtype=object), "n": [1, 2]})
+    encoder = fitted(frame)
+    assert encoder.transform(frame).tolist() == [[1, 0], [2, 0]]
+    assert encoder.transform(frame.assign(a=["x", None])).tolist() == [[1, 0], [2, 0]]
+    assert encoder.transform(frame.assign(a=[3.0, None])).tolist() == [[1, 0], [2, 0]]
+
+
 SELECTIONS = [["a", "c"], [0, 2], [True, False, True], np.array([0, 2]), pd.Index(["a", "c"])]
 
 
@@ -274,6 +282,14 @@ def test_categories_of_several_types_are_refused(column: list[Any], kinds: str) 
     frame = pd.DataFrame({"a": pd.Series(column, dtype=object)})
     with pytest.raises(TypeError, match=rf"X mixes {kinds}.* in the column 'a', such as .*astype\(str\)"):
         fitted(frame)
+
+
+def test_values_that_cannot_be_categories_are_refused() -> None:
+    lists = pd.Series([[1, 2], [3, 4]], dtype=object)
+    with pytest.raises(TypeError, match="the column 'a' that cannot be categories .*unhashable.*: convert"):
+        fitted(pd.DataFrame({"a": lists}))
+    with pytest.raises(TypeError, match="the column 0 that cannot be categories .*unhashable.*: convert"):
+        fitted(lists.to_numpy().reshape(-1, 1), [0])
 
 
 def test_text_in_a_column_that_is_no_category_is_refused() -> None:

@@ -288,6 +288,21 @@ def test_a_new_fit_starts_from_the_weights_and_the_codes_of_another() -> None:
         np.testing.assert_allclose(warm.predict(X), FITTED.predict(X), rtol=1e-3, atol=1e-3)
 
 
+def test_a_start_that_was_fitted_without_missing_numbers_gets_its_means_in_their_place() -> None:
+    numbers = X[["rooms", "garden"]].to_numpy(float)
+    missing = np.where(np.arange(N_ROWS)[:, None] % 5 == 0, np.nan, numbers)
+    source = KerasMLPRegressor(**SHORT).fit(numbers, Y)
+    warm = KerasMLPRegressor(warm_start_from=source, **SHORT)
+    filled = np.where(np.isnan(missing), numbers.mean(axis=0), missing)
+    expected = clone(warm).fit(filled, Y).predict(filled)
+    np.testing.assert_allclose(clone(warm).fit(missing, Y).predict(missing), expected, rtol=1e-6)
+
+
+def test_a_table_without_any_value_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs a column of X with values; got only missing ones in the 2"):
+        KerasMLPRegressor(**SHORT).fit(np.full((9, 2), np.nan), Y[:9])
+
+
 def test_a_network_without_its_codes_is_refused_as_a_start() -> None:
     with pytest.raises(ValueError, match="whose codes of categories are not known.*pass the fitted"):
         KerasMLPRegressor(warm_start_from=FITTED.model_, **SHORT).fit(X, Y)
