@@ -47,7 +47,7 @@ class Persistent:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[misc]
-        with _in_float_type(self._dtype()):
+        with _in_float_type(self._dtype()):  # type: ignore[attr-defined]
             vars(self).update({name: unpack_objects(value) for name, value in vars(self).items()})
 
     def save(self, path: str | Path) -> None:
