@@ -38,8 +38,9 @@ class OptunaSearchCV(BatchSearchMixin):
     """A sampler of Optuna proposes candidates; `batch` of them at a time train together, on all folds.
 
     The study gets the mean test scores, from which the sampler proposes the next candidates. A candidate that
-    failed is a failed trial, and one that the sampler proposes twice is trained once. With a pruner, the
-    candidates of a batch train for some of the epochs, and the better ones go on.
+    failed is a failed trial, unless `error_score` is a number, which is its score then; one that the sampler
+    proposes twice is trained once. With a pruner, the candidates of a batch train for some of the epochs, and
+    the better ones go on.
 
     Parameters
     ----------

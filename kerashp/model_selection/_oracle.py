@@ -29,7 +29,8 @@ class OracleSearchCV(BatchSearchMixin):
     """An oracle of keras-tuner proposes candidates; `batch` of them at a time train together, on all folds.
 
     The oracle gets the mean test scores, from which it proposes the next candidates. A candidate that failed
-    is reported as a failed trial. The oracle prints nothing and writes no files.
+    is reported as a failed trial, unless `error_score` is a number, which is its score then. The oracle
+    prints nothing and writes no files.
 
     Parameters
     ----------
