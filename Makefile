@@ -28,7 +28,7 @@ SELECTED := $(call named,\
 	check_gradients check_initialization checkpoints compare_distributions ensemble halving metrics optuna_search oracle package \
 	persistence population search spaces transfer versions wrapped)
 OTHERS := $(if $(SELECTION),$(SELECTED),$(WHOLE))
-PARTS := $(if $(SELECTION),1/1,1/3 2/3 3/3)
+PARTS := $(if $(SELECTION),1/2 2/2,1/3 2/3 3/3)
 
 .PHONY: demo bench-tables docs test test-fast test-jax test-colab test-oldest test-jax-alone wheel-colab lint package clean
 
