@@ -149,14 +149,13 @@ class Engine:
 
     def read(self, model: Any) -> None:
         """Take the state of a population of one from a model's variables."""
-        state = tree.map_structure(
-            lambda array: array[None], State(*map(backend().values, variables_of(model)))
-        )
+        values = State(*map(backend().values, variables_of(model)))
+        state = tree.map_structure(backend().with_member_axis, values)
         self._begin_at(self.carry._replace(state=state))
 
     def write(self, model: Any) -> None:
         """Give a model the state of a population of one."""
-        state, validation_metrics = tree.map_structure(lambda array: array[0], self.carry)
+        state, validation_metrics = tree.map_structure(backend().without_member_axis, self.carry)
         if self._tested_last:
             state = state._replace(metrics=validation_metrics)
         for variables, values in zip(variables_of(model), state, strict=True):

@@ -152,6 +152,16 @@ def assign(variables: Sequence[Any], arrays: Sequence[jax.Array]) -> None:
         variable.assign(array)
 
 
+def with_member_axis(array: jax.Array) -> jax.Array:
+    """`array[None]`."""
+    return array[None]
+
+
+def without_member_axis(array: jax.Array) -> jax.Array:
+    """`array[0]` of a population of one."""
+    return array[0]
+
+
 def device_kind() -> str:
     """The kind of the device that computes: "cpu", "gpu" or "tpu"."""
     return str(jax.local_devices()[0].platform)
