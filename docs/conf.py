@@ -88,7 +88,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "show_memory": False,
     "remove_config_comments": True,
-    "reset_modules": (),
+    "reset_modules": ("matplotlib",),  # plots of Optuna set a style
     "plot_gallery": "True",
     "copyfile_regex": r".*\.rst",
     "matplotlib_animations": False,
