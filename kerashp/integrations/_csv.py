@@ -89,9 +89,7 @@ class CSVLogger(LoggerOptions):
         result : CandidateResult
             The candidate.
         """
-        if self._search is None:
-            raise RuntimeError("CSVLogger.candidate was called before begin, which names the search")
-        new = _row(self._search, result)
+        new = _row(self._begun(self._search, "candidate"), result)
         path = Path(self.path)
         with _locked(path.parent):
             columns, rows = _read(path)

@@ -122,7 +122,7 @@ class MLflowLogger(LoggerOptions):
         result : CandidateResult
             The candidate.
         """
-        self._open("candidate").add(result)
+        self._begun(self._runs, "candidate").add(result)
 
     def best(self, estimator: Any) -> None:
         """Store the best estimator as artifacts of the search's run.
@@ -134,7 +134,7 @@ class MLflowLogger(LoggerOptions):
         """
         estimator = innermost(estimator)
         if self.log_model and isinstance(estimator, BaseKerasEstimator):
-            runs = self._open("best")
+            runs = self._begun(self._runs, "best")
             with tempfile.TemporaryDirectory() as folder:
                 estimator.save(Path(folder, "estimator"))
                 _save_keras_model(estimator.model_, Path(folder, "keras_model"))
@@ -148,14 +148,9 @@ class MLflowLogger(LoggerOptions):
         status : str
             "finished", "stopped" or "failed"; in MLflow FINISHED, KILLED or FAILED.
         """
-        runs = self._open("end")
+        runs = self._begun(self._runs, "end")
         runs.client.set_terminated(runs.parent, _STATUS[status])
         self._runs = None
-
-    def _open(self, method: str) -> "_Runs":
-        if self._runs is None:
-            raise RuntimeError(f"MLflowLogger.{method} was called before begin, which names the search")
-        return self._runs
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """What loggers of searches have in common: options that are kept, and a state that is not."""
 
-from typing import Any
+from typing import Any, TypeVar
+
+_State = TypeVar("_State")
 
 
 class LoggerOptions:
@@ -19,3 +21,17 @@ class LoggerOptions:
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in self.__getstate__().items())
         return f"{type(self).__name__}({options})"
+
+    def _begun(self, state: _State | None, method: str) -> _State:
+        """What `begin` has set.
+
+        Raises
+        ------
+        RuntimeError
+            If a method was called before it.
+        """
+        if state is None:
+            raise RuntimeError(
+                f"{type(self).__name__}.{method} was called before begin, which names the search"
+            )
+        return state

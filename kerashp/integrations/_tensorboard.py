@@ -123,10 +123,9 @@ class TensorBoardLogger(LoggerOptions):
         """
 
     def _search_folder(self) -> Path:
-        if self._search is None:
-            raise RuntimeError("TensorBoardLogger.candidate was called before begin, which names the search")
-        kind, _, _ = self._search.name.partition(" ")
-        return Path(self.folder) / f"{kind}-{self._search.id[:_DIGITS]}"
+        search = self._begun(self._search, "candidate")
+        kind, _, _ = search.name.partition(" ")
+        return Path(self.folder) / f"{kind}-{search.id[:_DIGITS]}"
 
     def _new_domains(self, result: CandidateResult, metrics: Sequence[str], now: float) -> dict[str, Domain]:
         """The domains of the hyperparameters, which are written with the first candidate of a search."""

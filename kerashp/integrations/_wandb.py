@@ -121,7 +121,7 @@ class WandbLogger(LoggerOptions):
         result : CandidateResult
             The candidate.
         """
-        self._open("candidate").add(result)
+        self._begun(self._runs, "candidate").add(result)
 
     def best(self, estimator: Any) -> None:
         """Log the best estimator as an artifact of the search's run.
@@ -133,7 +133,7 @@ class WandbLogger(LoggerOptions):
         """
         estimator = innermost(estimator)
         if self.log_model and isinstance(estimator, BaseKerasEstimator):
-            runs = self._open("best")
+            runs = self._begun(self._runs, "best")
             artifact = _wandb().Artifact(f"best-{runs.search_id}", "model")
             with tempfile.TemporaryDirectory() as folder:
                 estimator.save(folder)
@@ -149,15 +149,10 @@ class WandbLogger(LoggerOptions):
         status : str
             "finished", "stopped" or "failed", which the run's summary keeps.
         """
-        run = self._open("end").of_search
+        run = self._begun(self._runs, "end").of_search
         run.summary["status"] = status
         run.finish(exit_code=int(status == "failed"))
         self._runs = None
-
-    def _open(self, method: str) -> "_Runs":
-        if self._runs is None:
-            raise RuntimeError(f"WandbLogger.{method} was called before begin, which names the search")
-        return self._runs
 
 
 @dataclass(frozen=True)
