@@ -35,11 +35,11 @@ PARTS := $(if $(SELECTION),1/2 2/2,1/3 2/3 3/3)
 demo: $(VENV)/installed-plot
 	$(BIN)/python examples/textbook_search.py
 
-test: $(VENV)/installed-test $(VENV)/installed-mlflow,wandb $(VENV)/installed-docs
+test: $(VENV)/installed-test $(VENV)/installed-docs
 	$(call in_parts,$(BIN),1/3 2/3 3/3)
 
 # Without the tests that are marked slow.
-test-fast: $(VENV)/installed-test $(VENV)/installed-mlflow,wandb $(VENV)/installed-docs
+test-fast: $(VENV)/installed-test $(VENV)/installed-docs
 	$(call in_parts,$(BIN),1/2 2/2,-m "not slow")
 
 test-jax: $(VENV)/installed-test $(VENV)/installed-jax
