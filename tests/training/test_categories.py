@@ -90,7 +90,12 @@ def test_tables_without_embeddings_and_with_embeddings_train_separately() -> Non
 
 def stack(*others: Any) -> Any:
     model = keras.Sequential(
-        [layers.Input((5,)), CategoricalColumns(1, 3, 2, 20, 4), *others, layers.Dense(1)]
+        [
+            layers.Input((5,)),
+            CategoricalColumns(1, 3, 2, 20, 4, name="columns"),
+            *others,
+            layers.Dense(1),
+        ]
     )
     model.compile("sgd", "mse")
     return model
@@ -108,4 +113,4 @@ AFTER: dict[str, tuple[Callable[[], Any], bool]] = {
 def test_categories_are_padded_in_front_of_dense_layers_alone(name: str) -> None:
     make, is_padded = AFTER[name]
     model = stack(make(), layers.Dense(2))
-    assert ("categorical_columns" in paddable_layers(model)) == is_padded
+    assert ("columns" in paddable_layers(model)) == is_padded
