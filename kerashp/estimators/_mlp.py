@@ -136,8 +136,9 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
     validation_fraction : float in (0, 1), default=0.1
         The fraction of the training rows that is held out, stratified by class; a class with a single row
         stays in the training rows. It is used only with early stopping and without `validation_data`.
-    patience : int, default=10
-        The number of epochs without an improvement after which training stops.
+    patience : int or None, default=10
+        The number of epochs without an improvement after which training stops. None trains all epochs, and
+        the weights of the best are restored.
     min_delta : float, default=0.0
         The smallest decrease of the validation loss that counts as an improvement.
     restore_best_weights : bool, default=True
@@ -259,7 +260,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         weight_decay_schedule: str = "constant",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        patience: int = 10,
+        patience: int | None = 10,
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
         callbacks: Any = None,
@@ -454,8 +455,9 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
     validation_fraction : float in (0, 1), default=0.1
         The fraction of the training rows that is held out. It is used only with early stopping and without
         `validation_data`.
-    patience : int, default=10
-        The number of epochs without an improvement after which training stops.
+    patience : int or None, default=10
+        The number of epochs without an improvement after which training stops. None trains all epochs, and
+        the weights of the best are restored.
     min_delta : float, default=0.0
         The smallest decrease of the validation loss that counts as an improvement.
     restore_best_weights : bool, default=True
@@ -574,7 +576,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         weight_decay_schedule: str = "constant",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        patience: int = 10,
+        patience: int | None = 10,
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
         callbacks: Any = None,

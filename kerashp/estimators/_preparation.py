@@ -1,5 +1,6 @@
 """All that comes before the training of a fit: checked rows, a model that suits them, and arguments."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Hashable
 from numbers import Integral
@@ -307,7 +308,7 @@ class FitPreparation(BaseEstimator):
             callbacks.append(
                 keras.callbacks.EarlyStopping(
                     "val_loss",
-                    patience=self.patience,
+                    patience=math.inf if self.patience is None else self.patience,
                     min_delta=self.min_delta,
                     restore_best_weights=self.restore_best_weights,
                 )

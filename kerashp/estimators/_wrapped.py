@@ -298,8 +298,9 @@ class KerasClassifier(ProbabilityCalls, EncoderMixin, KerasClassifierMixin, _Wra
     validation_fraction : float in (0, 1), default=0.1
         The fraction of the training rows that is held out, stratified by class; a class with a single row
         stays in the training rows. It is used only with early stopping and without `validation_data`.
-    patience : int, default=10
-        The number of epochs without an improvement after which training stops.
+    patience : int or None, default=10
+        The number of epochs without an improvement after which training stops. None trains all epochs, and
+        the weights of the best are restored.
     min_delta : float, default=0.0
         The smallest decrease of the validation loss that counts as an improvement.
     restore_best_weights : bool, default=True
@@ -430,8 +431,9 @@ class KerasRegressor(PredictionCalls, EncoderMixin, KerasRegressorMixin, _Wrappe
     validation_fraction : float in (0, 1), default=0.1
         The fraction of the training rows that is held out. It is used only with early stopping and without
         `validation_data`.
-    patience : int, default=10
-        The number of epochs without an improvement after which training stops.
+    patience : int or None, default=10
+        The number of epochs without an improvement after which training stops. None trains all epochs, and
+        the weights of the best are restored.
     min_delta : float, default=0.0
         The smallest decrease of the validation loss that counts as an improvement.
     restore_best_weights : bool, default=True

@@ -4,7 +4,6 @@ from typing import Any
 
 from kerashp.spaces._checks import known_task
 
-_EPOCHS = 256
 _COMMON: dict[str, Any] = {
     "n_hidden": 3,
     "n_neurons": 256,
@@ -24,12 +23,12 @@ _COMMON: dict[str, Any] = {
     "weight_decay": 0.02,
     "weight_decay_schedule": "flat_cosine",
     "batch_size": 256,
-    "epochs": _EPOCHS,
+    "epochs": 256,
     "tol": None,
     "schedule": "coslog4",
     "early_stopping": True,
     "validation_fraction": 0.2,
-    "patience": _EPOCHS,  # never stops: only the best epoch is restored
+    "patience": None,
     "restore_best_weights": True,
 }
 _CLASSIFICATION: dict[str, Any] = {"learning_rate": 0.04, "activation": "selu", "label_smoothing": 0.1}
@@ -67,9 +66,9 @@ def realmlp(task: str) -> dict[str, Any]:
     - `epochs=256`, `schedule="coslog4"` (`n_epochs`, `lr_sched`), and `tol=None`;
     - `optimizer="adam"`, `beta_2=0.95` (`opt`, `sq_mom`);
     - `batch_size=256` (pytabkit's `batch_size`);
-    - `early_stopping=True`, `validation_fraction=0.2`, `patience=256`, `restore_best_weights=True`: all
+    - `early_stopping=True`, `validation_fraction=0.2`, `patience=None`, `restore_best_weights=True`: all
       epochs are trained, and the weights of the best are kept (pytabkit's `val_fraction` and
-      `use_early_stopping=False`). With other `epochs`, `patience` should be at least as large.
+      `use_early_stopping=False`).
 
     Parameters
     ----------

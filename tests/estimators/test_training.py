@@ -46,6 +46,22 @@ def test_early_stopping_restores_the_best_epoch(diabetes) -> None:
     assert restored == pytest.approx(curve[fitted.best_epoch_], rel=1e-4)
 
 
+@pytest.mark.parametrize("patience", [None, 2])
+def test_without_patience_all_epochs_are_trained_and_the_best_is_restored(
+    diabetes, patience: int | None
+) -> None:
+    X, y = diabetes
+    estimator = KerasMLPRegressor(n_neurons=16, learning_rate=0.05, epochs=9, l2=0.0, random_state=0)
+    fitted = estimator.set_params(early_stopping=True, patience=patience).fit(
+        X, y, validation_data=(X[:100], -y[:100])
+    )
+    curve = fitted.history_["val_loss"]
+    assert (len(curve) == 9) == (patience is None) != fitted.stopped_early_
+    assert fitted.best_epoch_ == int(np.argmin(curve)) < 6
+    restored = np.mean((fitted.predict(X[:100]) + y[:100]) ** 2) / np.var(y)
+    assert restored == pytest.approx(curve[fitted.best_epoch_], rel=1e-4)
+
+
 def test_without_restoring_the_last_weights_stay(diabetes) -> None:
     X, y = diabetes
     fitted = KerasMLPRegressor(

@@ -18,7 +18,7 @@ TRAINING_CONSTRAINTS: dict[str, Any] = {
     "warmup_epochs": [Interval(Real, 0, None, closed="left")],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "patience": [_COUNT_FROM_0],
+    "patience": [_COUNT_FROM_0, None],
     "min_delta": [Interval(Real, 0, None, closed="left")],
     "restore_best_weights": ["boolean"],
     "callbacks": [list, tuple, dict, HasMethods("on_epoch_end"), None],

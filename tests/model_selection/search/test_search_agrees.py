@@ -108,7 +108,7 @@ CASES = {
     "batch normalization": Case(mlp(batch_normalization=True), {"n_neurons": [5, 9], **RATES}),
     "normalized inside": Case(mlp(normalize=True), RATES),
     "early stopping": Case(mlp(**STOPPING), {"n_neurons": [4, 8], **RATES}),
-    "early stopping or not": Case(mlp(), {"early_stopping": [False, True], "patience": [1, 2]}),
+    "early stopping or not": Case(mlp(), {"early_stopping": [False, True], "patience": [1, None]}),
     "epochs": Case(mlp(), {"epochs": [2, 3, 4]}),
     "several outputs": Case(mlp(), {"n_neurons": [5, 9], **RATES}, OUTPUTS),
     "double precision": Case(mlp(dtype="float64"), RATES),
