@@ -26,7 +26,7 @@ from kerashp._arguments import (
 from kerashp._memory import Footprint
 from kerashp._optimizers import compiled_optimizer, optimizer_slots
 from kerashp._transfer import transfer, unfreeze
-from kerashp.layers import FanInScaledInitializer, FanInScaling, LearnedBias
+from kerashp.layers import FanInScaledInitializer, FanInScaling, LearnedBias, ParametricActivation
 from kerashp.layers._categorical_columns import ColumnSizes
 from kerashp.layers._inputs import InputDesign
 
@@ -173,6 +173,7 @@ class _LayerFactory:
     activity_l1: float
     batch_normalization: bool
     parametrization: str
+    parametric_activation: bool
     dtype: Any
 
     def hidden_layers(self, width: int, index: int) -> list[Any]:
@@ -205,8 +206,12 @@ class _LayerFactory:
         return [FanInScaling(name=f"fan_in_scaling_{index + 1}", dtype=self.dtype)]
 
     def _unnormalized(self, width: int, index: int) -> list[Any]:
+        name = f"hidden_{index + 1}"
+        if self.parametric_activation:
+            dense = self._dense(width, index, self.activation, name=name)
+            return [dense, self._activation_layer(width, index)]
         options = self._activation_options(width)
-        return [self._dense(width, index, options["activation"], name=f"hidden_{index + 1}", **options)]
+        return [self._dense(width, index, options["activation"], name=name, **options)]
 
     def _normalized(self, width: int, index: int) -> list[Any]:
         name = f"hidden_{index + 1}"
@@ -225,7 +230,8 @@ class _LayerFactory:
 
     def _activation_layer(self, width: int, index: int) -> Any:
         options = self._activation_options(width)
-        return keras.layers.Activation(**options, name=f"activation_{index + 1}", dtype=self.dtype)
+        kind = ParametricActivation if self.parametric_activation else keras.layers.Activation
+        return kind(**options, name=f"activation_{index + 1}", dtype=self.dtype)
 
     def _activation_options(self, width: int) -> dict[str, Any]:
         # keras.regularizers.L1 would round its factor to float32.
@@ -281,6 +287,7 @@ class NetworkDesign:
         activity_l1: float,
         batch_normalization: bool,
         parametrization: str,
+        parametric_activation: bool = False,
         normalize: Any,
         scaling: str,
         numeric_embedding: str,
@@ -322,6 +329,7 @@ class NetworkDesign:
             activity_l1=_CHECK.not_negative("activity_l1", activity_l1),
             batch_normalization=_CHECK.flag("batch_normalization", batch_normalization),
             parametrization=_CHECK.choice("parametrization", parametrization, PARAMETRIZATIONS),
+            parametric_activation=_CHECK.flag("parametric_activation", parametric_activation),
             dtype=_layer_dtype(),
         )
         inputs = InputDesign.of(
@@ -408,6 +416,7 @@ def build_model(
     activity_l1: float = 0.0,
     batch_normalization: bool = False,
     parametrization: str = "standard",
+    parametric_activation: bool = False,
     normalize: Any = None,
     scaling: str = "standard",
     numeric_embedding: str = "none",
@@ -490,6 +499,10 @@ def build_model(
         times the learning rate, which can be larger: RealMLP has 0.04 for classes and 0.2 for regressions.
         The biases of hidden layers, each a `kerashp.layers.LearnedBias`, learn at a tenth of the rate. `l1`
         and `l2` are penalties on the larger kernels.
+    parametric_activation : bool, default=False
+        Whether each hidden neuron learns how much of the activation it applies: its output is
+        x + alpha * (activation(x) - x), and alpha begins at 1 and learns, with Adam, at a tenth of the
+        learning rate. See `kerashp.layers.ParametricActivation` (RealMLP).
     normalize : array-like of shape (n, *input_shape) or None, default=None
         The training rows, by whose statistics the first layer scales the inputs; None: there is no such
         layer.

@@ -56,6 +56,9 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         "ntk" leaves the network as it is at first, and lets each kernel learn, with Adam, at 1 / sqrt(number
         of its inputs) times the learning rate, and biases at a tenth of it: see `kerashp.build_model`.
         Learning rates can then be larger; RealMLP has 0.04 for classes and 0.2 for regressions.
+    parametric_activation : bool, default=False
+        Whether each hidden neuron learns how much of the activation it applies, from all of it at first:
+        x + alpha * (activation(x) - x), as in RealMLP (`kerashp.layers.ParametricActivation`).
     normalize : bool, default=True
         Whether the first layer scales the inputs by statistics of the training rows, without the rows held
         out for validation, weighted by the sample weights but not by class weights. `model_` and saved
@@ -235,6 +238,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         activity_l1: float = 0.0,
         batch_normalization: bool = False,
         parametrization: str = "standard",
+        parametric_activation: bool = False,
         normalize: bool = True,
         scaling: str = "standard",
         numeric_embedding: str = "none",
@@ -285,6 +289,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
             activity_l1=activity_l1,
             batch_normalization=batch_normalization,
             parametrization=parametrization,
+            parametric_activation=parametric_activation,
             normalize=normalize,
             scaling=scaling,
             numeric_embedding=numeric_embedding,
@@ -370,6 +375,9 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         "ntk" leaves the network as it is at first, and lets each kernel learn, with Adam, at 1 / sqrt(number
         of its inputs) times the learning rate, and biases at a tenth of it: see `kerashp.build_model`.
         Learning rates can then be larger; RealMLP has 0.04 for classes and 0.2 for regressions.
+    parametric_activation : bool, default=False
+        Whether each hidden neuron learns how much of the activation it applies, from all of it at first:
+        x + alpha * (activation(x) - x), as in RealMLP (`kerashp.layers.ParametricActivation`).
     normalize : bool, default=True
         Whether the first layer scales the inputs by statistics of the training rows, without the rows held
         out for validation, weighted by the sample weights. `model_` and saved
@@ -550,6 +558,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         activity_l1: float = 0.0,
         batch_normalization: bool = False,
         parametrization: str = "standard",
+        parametric_activation: bool = False,
         normalize: bool = True,
         scaling: str = "standard",
         numeric_embedding: str = "none",
@@ -600,6 +609,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
             activity_l1=activity_l1,
             batch_normalization=batch_normalization,
             parametrization=parametrization,
+            parametric_activation=parametric_activation,
             normalize=normalize,
             scaling=scaling,
             numeric_embedding=numeric_embedding,

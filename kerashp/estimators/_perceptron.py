@@ -50,6 +50,7 @@ _NETWORK_CONSTRAINTS: dict[str, Any] = {
     "activity_l1": [Interval(Real, 0, None, closed="left")],
     "batch_normalization": ["boolean"],
     "parametrization": [StrOptions(set(PARAMETRIZATIONS))],
+    "parametric_activation": ["boolean"],
     "scaling": [StrOptions(set(SCALINGS))],
     "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS))],
     "embedding_sigma": [Interval(Real, 0, None, closed="neither")],

@@ -6,6 +6,7 @@ Importing this module registers them with Keras, as loading a `.keras` file that
 from kerashp import _loading  # noqa: F401  # before Keras
 from kerashp.layers._categorical_columns import CategoricalColumns
 from kerashp.layers._learned_scale import LearnedScale
+from kerashp.layers._parametric_activation import ParametricActivation
 from kerashp.layers._parametrization import FanInScaledInitializer, FanInScaling, LearnedBias
 from kerashp.layers._periodic_embedding import PeriodicEmbedding
 from kerashp.layers._piecewise_linear_encoding import PiecewiseLinearEncoding
@@ -14,7 +15,7 @@ from kerashp.layers._robust_scaling import RobustScaling
 # The layers that `kerashp.training` knows, which treat each row by itself: those before all Dense layers, and
 # those between them.
 FRONT_LAYERS = (CategoricalColumns, LearnedScale, PeriodicEmbedding, PiecewiseLinearEncoding, RobustScaling)
-HIDDEN_LAYERS = (FanInScaling, LearnedBias)
+HIDDEN_LAYERS = (FanInScaling, LearnedBias, ParametricActivation)
 
 __all__ = [
     "CategoricalColumns",
@@ -22,6 +23,7 @@ __all__ = [
     "FanInScaling",
     "LearnedBias",
     "LearnedScale",
+    "ParametricActivation",
     "PeriodicEmbedding",
     "PiecewiseLinearEncoding",
     "RobustScaling",

@@ -12,6 +12,7 @@ _COMMON: dict[str, Any] = {
     "dropout_schedule": "flat_cosine",
     "l2": 0.0,
     "parametrization": "ntk",
+    "parametric_activation": True,
     "normalize": True,
     "scaling": "robust",
     "numeric_embedding": "periodic",
@@ -50,7 +51,8 @@ def realmlp(task: str) -> dict[str, Any]:
     - `embedding_dim=8` (`embedding_size`); up to 9 categories are one-hot (`max_one_hot_cat_size`), as the
       estimators do it;
     - `parametrization="ntk"` (`weight_param`), with biases at a tenth of the rate (`bias_lr_factor`);
-    - `activation`: "selu" for classes, "mish" for regressions (`act`);
+    - `activation`: "selu" for classes, "mish" for regressions (`act`), and `parametric_activation=True` with
+      a tenth of the rate (`use_parametric_act`, `act_lr_factor`);
     - `dropout=0.15` with `dropout_schedule="flat_cosine"` (`p_drop`, `p_drop_sched`);
     - `input_scale_rate=6.0` (`add_front_scale`, `scale_lr_factor`);
     - `kernel_initializer="lecun_normal"` (in place of `weight_init_mode`, see below);
@@ -90,7 +92,6 @@ def realmlp(task: str) -> dict[str, Any]:
     -----
     What RealMLP-TD has and the estimators do not:
 
-    - parametric activations (`use_parametric_act`, `act_lr_factor`): the activation is plain;
     - kernels scaled by the outputs of each layer on the training rows (`weight_init_mode="std"`): kernels are
       normal with a variance of 1 / n, which gives standardised inputs the same variance;
     - biases drawn from the training rows (`bias_init_mode="he+5"`): they begin at 0;

@@ -55,6 +55,7 @@ def initial_values(network):
         {"numeric_embedding": "periodic", "input_scale_rate": 5.0, "normalize": False},
         {"numeric_embedding": "piecewise", "embedding_bins": 6},
         {"parametrization": "ntk", "n_hidden": 2, "dropout": 0.1, "n_neurons": [7, 5]},
+        {"parametric_activation": True, "n_hidden": 2, "n_neurons": [7, 5], "activation": "mish"},
         {
             "parametrization": "ntk",
             "n_hidden": 2,

@@ -16,6 +16,7 @@ _PUBLISHED = {
     "n_neurons": 256,
     "embedding_dim": 8,
     "parametrization": "ntk",
+    "parametric_activation": True,
     "dropout": 0.15,
     "dropout_schedule": "flat_cosine",
     "input_scale_rate": 6.0,

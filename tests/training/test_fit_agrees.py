@@ -15,6 +15,7 @@ from kerashp.layers import (
     FanInScaling,
     LearnedBias,
     LearnedScale,
+    ParametricActivation,
     PeriodicEmbedding,
     PiecewiseLinearEncoding,
     RobustScaling,
@@ -366,6 +367,7 @@ for name, model, data in (
         lambda: stack(FanInScaling(), layers.Dense(4, use_bias=False), LearnedBias(), layers.ReLU()),
         table(),
     ),
+    ("parametric activation", lambda: stack(layers.Dense(4), ParametricActivation("mish")), table()),
     (
         "periodic embedding",
         lambda: stack(PeriodicEmbedding(), LearnedScale(), layers.Dense(4, "relu")),

@@ -520,6 +520,23 @@ def test_the_ntk_parametrization_of_other_widths_and_depths(batch_normalization:
     check(makers, table(), [{"rows": own} for own in folds(2)])
 
 
+@pytest.mark.parametrize("activation", ["sigmoid", pytest.param("mish", marks=pytest.mark.slow)])
+def test_parametric_activations_of_other_widths_and_depths(activation: str) -> None:
+    makers = [
+        lambda width=width: build_model(
+            1 + (width > 5),
+            width,
+            0.02,
+            6,
+            parametric_activation=True,
+            activation=activation,
+            optimizer="adam",
+        )
+        for width in WIDTHS
+    ]
+    check(makers, table(), [{"rows": own} for own in folds(2)])
+
+
 def test_bins_of_each_members_rows_and_widths() -> None:
     X, _ = table()
     rows = folds(2)

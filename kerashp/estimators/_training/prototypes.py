@@ -162,6 +162,7 @@ def _key(design: NetworkDesign) -> Hashable:
         type(factory.initializer),
         factory.batch_normalization,
         factory.parametrization,
+        factory.parametric_activation,
         repr(factory.dtype),
         keras.config.floatx(),
         keras.config.epsilon(),

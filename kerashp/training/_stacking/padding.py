@@ -18,6 +18,7 @@ from kerashp.layers import (
     FanInScaling,
     LearnedBias,
     LearnedScale,
+    ParametricActivation,
 )
 from kerashp.training._keras.identity import can_be_made_from_config
 from kerashp.training._keras.optimizers import ignores_padding
@@ -40,7 +41,12 @@ PADDED = (
 _NORMALIZING = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
 _BEFORE_DENSE = (keras.layers.Normalization, *FRONT_LAYERS)  # where no units can be missing
 _SCALES = (LearnedScale, FanInScaling)
-_BY_UNIT = (*_NORMALIZING, LearnedBias, LearnedScale)  # they have a weight for each unit
+_BY_UNIT = (
+    *_NORMALIZING,
+    LearnedBias,
+    LearnedScale,
+    ParametricActivation,
+)  # they have a weight for each unit
 _FILLS = (0.0, -1e9)  # inputs of an activation that may stand in place of missing units
 
 Axes = tuple[int | None, ...]  # for each axis the index of a mask, or None where no unit is left out

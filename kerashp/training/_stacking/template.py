@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from kerashp._compat.keras import flatten_layers
-from kerashp.layers import LearnedScale
+from kerashp.layers import LearnedScale, ParametricActivation
 from kerashp.training._keras.identity import (
     can_be_made_from_config,
     config_of,
@@ -223,7 +223,7 @@ def _config(model: Any) -> dict[str, Any]:
     config = json.loads(json.dumps(config_of(model), default=lambda number: number.item()))  # NumPy's numbers
     for layer in _layer_configs(config):
         layer.pop("build_config", None)
-        if layer["class_name"] in ("Activation", "Dense"):
+        if layer["class_name"] in ("Activation", "Dense", ParametricActivation.__name__):
             layer["config"].setdefault("activity_regularizer", None)  # Keras leaves it out where it is None
     if "build_input_shape" in config["model"]:
         config["model"]["build_input_shape"][0] = None
