@@ -20,6 +20,7 @@ from kerashp.model_selection._optuna.adapter import CandidateScores, Proposal, S
 from kerashp.model_selection._optuna.halving import bounded, halving_of
 from kerashp.model_selection._optuna.studies import (
     StudyArguments,
+    check_distributions,
     default_sampler,
     ends_by_itself,
     opened_study,
@@ -130,8 +131,9 @@ class OptunaSearchCV(BatchSearchMixin):
     ImportError
         If Optuna is not installed (the extra `optuna`).
     TypeError, ValueError
-        If arguments contradict each other, a parameter of the space cannot be translated, or there are
-        several scores and `refit` names none of them; then nothing was trained. If all candidates failed, or
+        If arguments contradict each other, a parameter of the space cannot be translated, the storage cannot
+        be opened, the study has trials with another kind of distribution of a parameter, or there are several
+        scores and `refit` names none of them; then nothing was trained. If all candidates failed, or
         all of the first batch and `scoring` is a function, of which the number of scores is not known then.
         If the study has `n_trials` trials already, and none of them is of this space.
 
@@ -296,6 +298,7 @@ class OptunaSearchCV(BatchSearchMixin):
         with quiet_optuna(self.verbose > 0):
             sampler = sampler_of(0) if sampler_of is not None else self.sampler
             self.study_ = opened_study(arguments, sampler, pruner, objectives)
+        check_distributions(self.study_, space.distributions())
         halving = None if pruner is None else halving_of(self.study_, most)
         decisive = objectives.index(self.refit) if self.refit in objectives else 0
         return StudyAdapter(self.study_, space, halving, name, sampler_of, decisive)

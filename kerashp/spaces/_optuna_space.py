@@ -1,5 +1,6 @@
 """A search space in terms of Optuna: distributions, and the values of trials. Optuna is imported at use."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -105,6 +106,11 @@ class OptunaSpace:
         spaces = [space] if isinstance(space, Mapping) else _CONVERSION.spaces(space)
         self._selector = None if isinstance(space, Mapping) else _categorical(SELECTOR, range(len(spaces)))
         self._spaces = _with_distinct_names([_parameters(subspace) for subspace in spaces])
+
+    def distributions(self) -> dict[str, Any]:
+        """The distribution of each parameter, by its name in a study."""
+        selector = [] if self._selector is None else [self._selector]
+        return {each.name: each.distribution for each in itertools.chain(selector, *self._spaces)}
 
     def suggested(self, trial: Any) -> dict[str, Any]:
         """The estimator's parameters that a running trial proposes."""

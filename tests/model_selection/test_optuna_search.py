@@ -629,6 +629,63 @@ def test_a_stored_study_of_other_directions_is_refused(tmp_path: Path) -> None:
         search(storage=storage, study_name="peak")
 
 
+@pytest.mark.parametrize(
+    ("space", "held"),
+    [
+        (
+            {"rate": loguniform(1e-3, 1.0), "width": [1, 2]},
+            r"'width' is of Int\w+\(.*\); got Categorical\w+\(.*\)",
+        ),
+        (
+            {"rate": FloatDistribution(1e-3, 1.0)},
+            r"'rate' is of Float\w+\(.*log=True.*\); got Float.* log config",
+        ),
+        (
+            [{"width": range(1, 9)}, {"kind": ["a", "b"]}],
+            r"'kind' is of .*\('a', 'b', 'c'\)\); got .*\('a', 'b'\)\)",
+        ),
+    ],
+    ids=["kind", "log", "choices"],
+)
+def test_distributions_that_a_study_cannot_have_are_refused(
+    space: Any, held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = optuna.create_study(direction="maximize")
+    search(study=study, n_trials=2)
+    monkeypatch.setattr(Peak, "fit", lambda *_: pytest.fail("it trains"))
+    message = (
+        rf"the study '{study.study_name}' has trials in which {held}.* Pass that distribution, or another"
+    )
+    with pytest.raises(ValueError, match=message):
+        search(space, study=study, n_trials=4)
+    assert len(study.trials) == 2
+
+
+def test_ranges_of_a_study_may_change() -> None:
+    study = optuna.create_study(direction="maximize")
+    search(study=study, n_trials=2)
+    search({**SPACE, "rate": loguniform(1e-9, 1e-3), "width": range(1, 9, 2)}, study=study, n_trials=4)
+    assert len(study.trials) == 4
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ("study.db", r"URL of a database, .*; got 'study\.db'\. For a file, pass 'sqlite:///study\.db'"),
+        (
+            "sqlite:///no_such_folder/study.db",
+            r"storage='sqlite://\.\.\.' cannot be opened: .* Check the URL, and",
+        ),
+        ("unknown://me:secret@host", r"storage='unknown://\.\.\.' cannot be opened: .*unknown"),
+    ],
+)
+def test_a_storage_that_cannot_be_opened(storage: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Peak, "fit", lambda *_: pytest.fail("it trains"))
+    with pytest.raises(ValueError, match=f"(?s)^OptunaSearchCV: .*{message}") as caught:
+        search(storage=storage)
+    assert "secret" not in str(caught.value)
+
+
 def test_a_pruner_needs_epochs_to_share_out() -> None:
     options: dict[str, Any] = {"pruner": HyperbandPruner(), "cv": 2}
     with pytest.raises(ValueError, match="the pruner trains .* at least 2; got epochs=1"):

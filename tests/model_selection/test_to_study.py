@@ -222,5 +222,9 @@ def test_a_study_in_a_storage(iris, tmp_path: Path) -> None:
     assert [trial.value for trial in loaded.trials] == list(search.cv_results_["mean_test_score"])
     with pytest.raises(optuna.exceptions.DuplicatedStudyError, match="already exists"):
         search.to_study(storage, "grid")
+    with pytest.raises(
+        ValueError, match=r"^GridSearchCV\.to_study: storage must be the URL .* got 'study\.db'"
+    ):
+        search.to_study("study.db")
     with pytest.raises(NotFittedError, match="not fitted yet"):
         GridSearchCV(MLP, LISTED).to_study()

@@ -10,7 +10,7 @@ from sklearn.base import is_classifier
 
 from kerashp.model_selection._logging.protocol import CandidateResult
 from kerashp.model_selection._logging.reporter import SearchLog
-from kerashp.model_selection._optuna.studies import quiet_optuna
+from kerashp.model_selection._optuna.studies import opened_storage, quiet_optuna
 from kerashp.model_selection._optuna.trials import COMPLETE, FAIL, PRUNED, user_attributes
 from kerashp.model_selection._planning.fingerprint import fingerprint
 from kerashp.spaces._optuna_space import OptunaParameter, parameters_of_candidates
@@ -66,7 +66,9 @@ def study_of(search: Any, log: SearchLog, storage: Any, study_name: str | None) 
     parameters = parameters_of_candidates(_space(log.search.space), [line.params for line in lines])
     with quiet_optuna():
         study = optuna.create_study(
-            storage=storage, study_name=study_name, directions=["maximize"] * len(names)
+            storage=opened_storage(f"{type(search).__name__}.to_study", storage),
+            study_name=study_name,
+            directions=["maximize"] * len(names),
         )
         study.set_metric_names([_score_name(search, name) for name in names])
         study.set_user_attr("search", log.search.name)

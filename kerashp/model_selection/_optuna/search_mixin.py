@@ -52,6 +52,8 @@ class StudyMixin:
             If Optuna is not installed (the extra `optuna`).
         optuna.exceptions.DuplicatedStudyError
             If the storage has a study of this name.
+        ValueError
+            If the storage cannot be opened.
         sklearn.exceptions.NotFittedError
 
         Examples

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -147,7 +147,7 @@ def opened_study(arguments: StudyArguments, sampler: Any, pruner: Any, objective
     Raises
     ------
     ValueError
-        If the storage has a study of this name with other directions.
+        If the storage cannot be opened, or has a study of this name with other directions.
     """
     from kerashp._compat.tuners.optuna import optuna
 
@@ -159,7 +159,7 @@ def opened_study(arguments: StudyArguments, sampler: Any, pruner: Any, objective
     # Hyperband's brackets depend on the name, so that a study in memory has always the same.
     name = arguments.study_name or (_OWNER if arguments.storage is None else None)
     study = optuna.create_study(
-        storage=arguments.storage,
+        storage=opened_storage(_OWNER, arguments.storage),
         study_name=name,
         sampler=copy.deepcopy(sampler),
         pruner=pruner or optuna.pruners.NopPruner(),
@@ -175,6 +175,63 @@ def opened_study(arguments: StudyArguments, sampler: Any, pruner: Any, objective
     if objectives and not study.trials:
         study.set_metric_names(objectives)
     return study
+
+
+def opened_storage(owner: str, storage: Any) -> Any:
+    """The storage at a URL; another argument as it is.
+
+    Raises
+    ------
+    ValueError
+        If it is a path, or if there is no database at the URL.
+    """
+    from kerashp._compat.tuners.optuna import optuna
+
+    if not isinstance(storage, str):
+        return storage
+    kind, separator, _ = storage.partition("://")
+    if not separator:
+        raise ValueError(
+            f"{owner}: storage must be the URL of a database, or a storage of optuna.storages; got "
+            f"{storage!r}. For a file, pass 'sqlite:///study.db', or 'sqlite:////folder/study.db' with the "
+            "absolute path of a folder"
+        )
+    try:
+        return optuna.storages.RDBStorage(storage)
+    except ImportError:
+        raise
+    except Exception as error:  # a URL may hold a password
+        raise ValueError(
+            f"{owner}: the database at storage='{kind}://...' cannot be opened: {error}. Check the URL, and "
+            "that its folder or server exists"
+        ) from error
+
+
+def check_distributions(study: Any, distributions: Mapping[str, Any]) -> None:
+    """Refuse distributions that the study cannot have beside those of its trials.
+
+    Raises
+    ------
+    ValueError
+        If a parameter has another kind of distribution, or other choices.
+    """
+    from kerashp._compat.tuners.optuna import optuna
+
+    held = {
+        name: distribution
+        for trial in study.get_trials(deepcopy=False)
+        for name, distribution in trial.distributions.items()
+    }
+    for name in held.keys() & distributions.keys():
+        try:
+            optuna.distributions.check_distribution_compatibility(held[name], distributions[name])
+        except ValueError as error:
+            raise ValueError(
+                f"{_OWNER}: the study {study.study_name!r} has trials in which {name!r} is of "
+                f"{held[name]}; got {distributions[name]} in space, which Optuna does not take beside it "
+                f"({error}). Ranges may differ, but neither their kind nor log, nor the choices of a list. "
+                "Pass that distribution, or another study or study_name"
+            ) from error
 
 
 def ends_by_itself(sampler: Any) -> bool:
