@@ -29,7 +29,10 @@ from kerashp.model_selection._ensembles.search_mixin import EnsembleInputs, Ense
 from kerashp.model_selection._fits.curves import History, columns, histories, mean_best_epochs
 from kerashp.model_selection._fits.deadline import CTRL_C, Deadline, Stopped
 from kerashp.model_selection._fits.failures import reported
-from kerashp.model_selection._fits.heldout_predictions import predictions_by_candidate
+from kerashp.model_selection._fits.heldout_predictions import (
+    estimators_by_candidate,
+    predictions_by_candidate,
+)
 from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.seeds import drawing_from, new_seed
 from kerashp.model_selection._fits.task import Resource, Task
@@ -203,7 +206,7 @@ class PopulationSearchMixin(LoggingMixin, StudyMixin, EnsemblingMixin):
         """Set what is known of a search that has ended, even by an error."""
         evaluation, horizon = run.evaluation, None if run.resource is None else run.resource.most
         self._ensemble_inputs = EnsembleInputs(
-            X, y, run.routed_params, run.predictions, horizon, evaluation.trained
+            X, y, run.routed_params, run.predictions, run.estimators, horizon, evaluation.trained
         )
         if evaluation.plan is not None:
             self.plan_, self.seconds_ = evaluation.plan, dict(evaluation.seconds)
@@ -305,6 +308,7 @@ class PopulationSearchMixin(LoggingMixin, StudyMixin, EnsemblingMixin):
         fits = [entries["result"] for entries in out]
         self.histories_ = histories(fits, n_splits)
         run.predictions = predictions_by_candidate(fits, n_splits)
+        run.estimators = estimators_by_candidate(fits, n_splits)
         run.comparisons = compared(results, n_splits)
         run.unconverged, run.n_fits = [text for result in fits for text in result.unconverged], len(fits)
         run.results = results | columns(fits, n_splits)

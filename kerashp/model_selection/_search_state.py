@@ -29,6 +29,8 @@ class RunningSearch:
         `cv_results_` of the candidates so far; None before the first.
     predictions : dict from int to list of (rows, predictions)
         For held-out rows, by candidate.
+    estimators : dict from int to list of estimator
+        Those of the splits, by candidate.
     comparisons : list of Comparison
     unconverged : list of str
         The reasons, one for each fit that did not converge.
@@ -47,6 +49,7 @@ class RunningSearch:
     search_id: str
     results: dict[str, Any] | None = None
     predictions: dict[int, SplitPredictions] = field(default_factory=dict)
+    estimators: dict[int, list[Any]] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     unconverged: list[str] = field(default_factory=list)
     n_fits: int = 0

@@ -223,6 +223,21 @@ class Population:
         non_trainable = [value if is_restored else last for is_restored, value, last in choices]
         return state._replace(weights=weights, non_trainable=non_trainable)
 
+    def values(self, member: int) -> list[list[np.ndarray]]:
+        """The values of the model that `write` returns, without its optimizer's.
+
+        Parameters
+        ----------
+        member : int
+            The position of the member.
+
+        Returns
+        -------
+        list of list of ndarray
+            Of its trainable variables and of the others, in the model's order.
+        """
+        return self._stack.values_of(member, self.state(member)[:2])
+
     def paused(self, member: int) -> Paused:
         """The present state of a member's training, from which another population can go on.
 

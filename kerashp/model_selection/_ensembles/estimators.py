@@ -94,6 +94,16 @@ class BaseKerasEnsemble(BaseEstimator):
         self._jointly = JointPredictions()
         return self
 
+    def _of_splits(self, estimators: Sequence[Sequence[Any]]) -> Self:
+        """Take estimators that were fitted on splits as members, those of each candidate with its weight."""
+        weights = self._checked_weights(len(estimators))
+        self.members_ = [member for own in estimators for member in own]
+        self.weights_ = np.concatenate(
+            [np.full(len(own), weight / len(own)) for own, weight in zip(estimators, weights, strict=True)]
+        )
+        self._jointly = JointPredictions()
+        return self
+
     def _unfitted(self) -> list[Any]:
         """The members that the parameters describe."""
         differ_in_seeds = isinstance(self.candidates, Integral)
@@ -198,7 +208,8 @@ class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
     Attributes
     ----------
     members_ : list of estimator
-        The fitted members.
+        The fitted members; of an ensemble that a search's `ensemble(refit=False)` made, those of all splits
+        for each candidate in turn.
     weights_ : ndarray of shape (n_members,)
         The weights of the members, which sum to 1.
     classes_, n_classes_, n_features_in_, feature_names_in_
@@ -253,6 +264,17 @@ class KerasEnsembleClassifier(ProbabilisticClassifierMixin, BaseKerasEnsemble):
         self.target_encoder_ = innermost(self.members_[0]).target_encoder_
         return self
 
+    def _of_splits(self, estimators: Sequence[Sequence[Any]]) -> Self:
+        first, *others = [member for own in estimators for member in own]
+        if not all(np.array_equal(member.classes_, first.classes_) for member in others):
+            raise ValueError(
+                "refit=False averages the networks of the splits, which must know the same classes; the "
+                "training rows of some splits lack a class. Set refit=True, or search with a stratified cv"
+            )
+        super()._of_splits(estimators)
+        self.target_encoder_ = innermost(first).target_encoder_
+        return self
+
     def predict_proba(self, X: Any) -> np.ndarray:
         """The weighted mean of the members' probabilities, in the order of `classes_`.
 
@@ -292,7 +314,8 @@ class KerasEnsembleRegressor(RegressorMixin, BaseKerasEnsemble):
     Attributes
     ----------
     members_ : list of estimator
-        The fitted members.
+        The fitted members; of an ensemble that a search's `ensemble(refit=False)` made, those of all splits
+        for each candidate in turn.
     weights_ : ndarray of shape (n_members,)
         The weights of the members, which sum to 1.
     n_features_in_, feature_names_in_

@@ -1,5 +1,6 @@
 """Ensembles of the candidates that a search has tried."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -52,6 +53,8 @@ class EnsembleInputs:
         The parameters of `fit`, as they were routed to estimator, splitter and scorer.
     predictions : dict from int to list of (rows, predictions)
         For held-out rows, by candidate.
+    estimators : dict from int to list of estimator
+        Those that were fitted on the splits, by candidate.
     horizon : int or None
         The epochs over which schedules were stretched, where a search allocated the epochs.
     programs : list of Group
@@ -62,6 +65,7 @@ class EnsembleInputs:
     y: Any
     routed_params: Any
     predictions: dict[int, SplitPredictions]
+    estimators: dict[int, list[Any]]
     horizon: int | None
     programs: list[Group]
 
@@ -73,12 +77,13 @@ class EnsemblingMixin(BaseSearchCV):
 
     _ensemble_inputs: EnsembleInputs
 
-    def ensemble(self, n_members: int = 10, *, scoring: Any = None) -> BaseKerasEnsemble:
-        """Average the candidates that together predict held-out rows best, each of them trained on all rows.
+    def ensemble(self, n_members: int = 10, *, scoring: Any = None, refit: bool = True) -> BaseKerasEnsemble:
+        """Average the candidates that together predict held-out rows best.
 
         The best candidate is picked first, then repeatedly the one that improves the mean of all picks most,
         on the rows that the splits held out, up to the best mean. This trains nothing. Then every picked
-        candidate is trained on all rows, as `refit` trains the best, with its number of picks as its weight.
+        candidate is trained on all rows, as `refit` trains the best, or the networks that were trained on the
+        splits are taken; its number of picks is its weight.
 
         Parameters
         ----------
@@ -87,6 +92,11 @@ class EnsemblingMixin(BaseSearchCV):
         scoring : str or callable, default=None
             The score to pick by: the name of a score of the search, or what `sklearn.metrics.check_scoring`
             takes. The score by which the search refits if None. It must depend on predictions only.
+        refit : bool, default=True
+            Whether each picked candidate is trained again, on all rows. False takes the networks of the
+            splits as members, which trains nothing: for n splits, n networks a candidate, each of which has
+            seen all rows but those that its split held out. They are often as good or better (their rows
+            differ, as in bagging), and predict n times as slowly.
 
         Returns
         -------
@@ -99,24 +109,33 @@ class EnsemblingMixin(BaseSearchCV):
             If an argument is of the wrong type.
         ValueError
             If there are no predictions to pick from, since the estimator is not one of kerashp, or the search
-            was copied or pickled; or if the scorer needs more than predictions.
+            was copied or pickled; or if the scorer needs more than predictions. With `refit=False`, if the
+            networks of the splits are not here, or have seen different classes.
+
+        Warns
+        -----
+        UserWarning
+            With `refit=False`, if candidates are left out, since the networks of their splits are not here.
 
         Notes
         -----
-        The search keeps the predictions of its 50 best candidates, at most 256 MiB, and a reference to the
-        data that it was fitted to, which must not have been changed since. Neither is pickled.
+        The search keeps the predictions of its 50 best candidates, at most 256 MiB, the networks of their
+        splits, at most 256 MiB, and a reference to the data that it was fitted to, which must not have been
+        changed since. None of it is pickled. Networks that other processes have trained, for `n_jobs` or a
+        cluster, stay there; those of fits that a journal holds are not in it.
 
         The score is computed for all held-out rows at once, with the sample weights that the search's scorer
         gets. The predictions for a row that several splits held out are averaged; rows that no split held out
         do not count. The score is optimistic, since picks optimize it: judge the ensemble by other rows.
 
         A clone of the ensemble trains as its parameters say: not for the epochs that `refit_epochs="cv"`
-        determined, and with schedules over each member's epochs, even if the search allocated the epochs.
+        determined, and with schedules over each member's epochs, even if the search allocated the epochs. A
+        clone of one with `refit=False` trains each candidate once, on all rows.
 
         References
         ----------
         R. Caruana, A. Niculescu-Mizil, G. Crew and A. Ksikes, Ensemble selection from libraries of models,
-        ICML 2004.
+        ICML 2004. L. Breiman, Bagging predictors, Machine Learning 24, 1996.
 
         Examples
         --------
@@ -131,23 +150,48 @@ class EnsemblingMixin(BaseSearchCV):
         True
         >>> ensemble.predict(X).shape
         (120,)
+        >>> len(search.ensemble(1, refit=False).members_)  # the networks of the three splits
+        3
         """
         check_is_fitted(self, "cv_results_")
         n_members = _CHECK.integer("n_members", n_members, at_least=1)
+        refit = _CHECK.flag("refit", refit)
         self._check_can_ensemble()
         inputs = self._ensemble_inputs
         X, y = indexable(inputs.X, inputs.y)
         scorer = self._scorer(scoring)
-        predictions = out_of_fold(inputs.predictions, self._ranked(), row_count(X))
+        of_splits = inputs.predictions if refit else self._of_kept_networks()
+        predictions = out_of_fold(of_splits, self._ranked(), row_count(X))
         name = "The search's own score" if scoring is None else f"scoring={short_repr(scoring)}"
         selection = self._selection(predictions, scorer, name, X, y, n_members)
         picks = [predictions.candidates[pick] for pick in selection.picks]
-        ensemble = self._averaged(picks, X, y)
+        ensemble = self._averaged(picks, X, y, refit)
         ensemble.selection_scores_ = selection.scores
         return ensemble
 
-    def _averaged(self, picks: list[int], X: Any, y: Any) -> BaseKerasEnsemble:
-        """The ensemble of the picked candidates, fitted to all rows."""
+    def _of_kept_networks(self) -> dict[int, SplitPredictions]:
+        """The predictions of the candidates whose networks of the splits are here."""
+        inputs = self._ensemble_inputs
+        kept = {number: own for number, own in inputs.predictions.items() if number in inputs.estimators}
+        elsewhere = (
+            "other processes trained them (n_jobs, a cluster), a journal held their results, or they are "
+            "larger than 256 MiB"
+        )
+        if not kept:
+            raise ValueError(
+                f"refit=False needs the networks of the splits, which are not here: {elsewhere}. Set "
+                "refit=True"
+            )
+        if n_missing := len(inputs.predictions) - len(kept):
+            warnings.warn(
+                f"refit=False leaves out {n_missing} of {len(inputs.predictions)} candidates, since the "
+                f"networks of their splits are not here: {elsewhere}",
+                stacklevel=3,
+            )
+        return kept
+
+    def _averaged(self, picks: list[int], X: Any, y: Any, refit: bool) -> BaseKerasEnsemble:
+        """The ensemble of the picked candidates, fitted to all rows or made of the networks of the splits."""
         candidates = list(dict.fromkeys(picks))
         kind = KerasEnsembleClassifier if is_classifier(self.estimator) else KerasEnsembleRegressor
         ensemble = kind(
@@ -155,8 +199,10 @@ class EnsemblingMixin(BaseSearchCV):
             [self.cv_results_["params"][candidate] for candidate in candidates],
             weights=[picks.count(candidate) for candidate in candidates],
         )
-        epochs = [self._epochs_of(candidate) for candidate in candidates]
         inputs = self._ensemble_inputs
+        if not refit:
+            return ensemble._of_splits([inputs.estimators[candidate] for candidate in candidates])
+        epochs = [self._epochs_of(candidate) for candidate in candidates]
         with scheduling_for(inputs.horizon):
             return ensemble._fit(X, y, inputs.routed_params.estimator.fit, epochs, inputs.programs)
 

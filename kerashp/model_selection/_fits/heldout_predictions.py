@@ -1,4 +1,4 @@
-"""Predictions of candidates for the rows that their splits held out, from which ensembles are selected."""
+"""What ensembles are selected from: candidates' predictions for held-out rows, and their estimators."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +11,10 @@ from kerashp._compat.sklearn import rows_of_split
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._encoders import TargetAdapter
 from kerashp.estimators._nesting import innermost
+from kerashp.estimators._training.pending import n_bytes_of_weights
 from kerashp.model_selection._fits.result import FitId, FitResult, Scores
 
-MOST_CANDIDATES, MOST_BYTES = 50, 2**28  # of which predictions are kept
+MOST_CANDIDATES, MOST_BYTES = 50, 2**28  # of which predictions, and estimators, are kept
 
 SplitPredictions = list[tuple[np.ndarray, np.ndarray]]  # rows and the predictions for them, by split
 
@@ -54,20 +55,21 @@ def _with_all_classes(proba: np.ndarray, classes: np.ndarray, y: Any) -> np.ndar
 
 
 class HeldoutPredictions:
-    """Keeps the predictions of the best candidates so far, and removes those of the others.
+    """Keeps predictions and estimators of the best candidates so far, and removes those of the others.
 
     Parameters
     ----------
     refit : bool, str or callable
         As in the search: of several scores, the one of this name ranks; otherwise the first.
     results : dict from (candidate, split) to FitResult
-        The results of the search, which it replaces by such without predictions.
+        The results of the search, which it replaces by such without predictions or estimators.
     """
 
     def __init__(self, refit: Any, results: dict[FitId, FitResult]):
         self._refit = refit
         self._results = results
         self._fits: dict[int, list[FitId]] = {}  # by candidate, of those that have predictions
+        self._n_bytes: dict[int, int] = {}  # by candidate, of the weights of its estimators
         self._n_splits = 0
         for fit in sorted(results):
             self.add(fit)
@@ -83,8 +85,15 @@ class HeldoutPredictions:
         predictions = [result.predictions for result in self._of(candidate)]
         if not np.isfinite(self._score(candidate)) or any(array is None for array in predictions):
             self._drop(candidate)
+        else:
+            self._n_bytes[candidate] = sum(map(_n_bytes, self._of(candidate)))
         while self._are_too_many():
-            self._drop(min(self._complete(), key=lambda number: (self._score(number), -number)))
+            self._drop(self._worst(self._complete()))
+        while len(self._n_bytes) > 1 and sum(self._n_bytes.values()) > MOST_BYTES:
+            self._drop_estimators(self._worst(list(self._n_bytes)))
+
+    def _worst(self, candidates: list[int]) -> int:
+        return min(candidates, key=lambda number: (self._score(number), -number))
 
     def _of(self, candidate: int) -> list[FitResult]:
         return [self._results[fit] for fit in self._fits[candidate]]
@@ -99,9 +108,15 @@ class HeldoutPredictions:
         n_bytes = sum(array.nbytes for array in arrays if array is not None)
         return len(complete) > MOST_CANDIDATES or (len(complete) > 1 and n_bytes > MOST_BYTES)
 
+    def _drop_estimators(self, candidate: int) -> None:
+        del self._n_bytes[candidate]
+        for fit in self._fits[candidate]:
+            self._results[fit] = replace(self._results[fit], estimator=None)
+
     def _drop(self, candidate: int) -> None:
+        self._n_bytes.pop(candidate, None)
         for fit in self._fits.pop(candidate):
-            self._results[fit] = replace(self._results[fit], predictions=None)
+            self._results[fit] = replace(self._results[fit], predictions=None, estimator=None)
 
     def _score(self, candidate: int) -> float:
         """The mean test score of a candidate; a scorer may be undefined on a split, for all candidates."""
@@ -114,6 +129,10 @@ class HeldoutPredictions:
             return scores
         name = self._refit if isinstance(self._refit, str) and self._refit in scores else next(iter(scores))
         return scores[name]
+
+
+def _n_bytes(result: FitResult) -> int:
+    return 0 if result.estimator is None else n_bytes_of_weights(innermost(result.estimator))
 
 
 def predictions_by_candidate(results: Sequence[FitResult], n_splits: int) -> dict[int, SplitPredictions]:
@@ -129,6 +148,16 @@ def predictions_by_candidate(results: Sequence[FitResult], n_splits: int) -> dic
         if len(splits) == n_splits:
             by_candidate[candidate] = splits
     return by_candidate
+
+
+def estimators_by_candidate(results: Sequence[FitResult], n_splits: int) -> dict[int, list[Any]]:
+    """The fitted estimators of the candidates that have one for each split, in the order of the splits."""
+    estimators = [result.estimator for result in results]
+    by_candidate = {
+        candidate: estimators[candidate * n_splits : (candidate + 1) * n_splits]
+        for candidate in range(len(results) // n_splits)
+    }
+    return {candidate: own for candidate, own in by_candidate.items() if all(e is not None for e in own)}
 
 
 def indices(rows: Any) -> np.ndarray:

@@ -38,7 +38,8 @@ class FitResult:
     test_rows : ndarray or None
         The positions of the test rows, or a mask.
     estimator : estimator or None
-        The fitted estimator, of a fit that is not scored.
+        The fitted estimator, where it gives predictions or is not scored. It is not pickled: it stays in its
+        process.
     """
 
     test_scores: Scores
@@ -55,6 +56,9 @@ class FitResult:
     predictions: np.ndarray | None = None
     test_rows: np.ndarray | None = None
     estimator: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"estimator": None}
 
     @classmethod
     def from_sklearn(cls, entries: dict[str, Any], **attributes: Any) -> Self:

@@ -170,6 +170,7 @@ class Task:
             unconverged=tuple(unconverged),
             predictions=predictions,
             test_rows=np.asarray(self.keywords["test"]),
+            estimator=None if predictions is None else estimator,
         )
         return checked(result, getattr(scorer, "errors", []), error_score, self.described())
 

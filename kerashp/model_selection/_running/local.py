@@ -9,13 +9,16 @@ from dataclasses import replace
 
 import keras
 
+from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.handover import resuming
+from kerashp.estimators._training.pending import leave_population
 from kerashp.model_selection._fits.deadline import Deadline, Stopped
 from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.data_pool import DataPool
 from kerashp.model_selection._planning.plan import Group
 from kerashp.model_selection._planning.prepare import PreparedFit
+from kerashp.model_selection._planning.preprocessing_cache import remove_cache
 from kerashp.model_selection._running.progress import Bar
 from kerashp.model_selection._running.stacked import StackedTraining
 from kerashp.model_selection._storage.protocol import Storage
@@ -122,6 +125,9 @@ class LocalRunner:
         return None
 
     def _keep(self, task: Task, result: FitResult) -> None:
+        if result.estimator is not None:  # it outlives the search's training and its cache
+            remove_cache(result.estimator)
+            leave_population(innermost(result.estimator))
         self._storage.keep_result(task.fit_id, result)
         self._bar.show_result(result)
 

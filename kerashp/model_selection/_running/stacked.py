@@ -134,7 +134,8 @@ class StackedTraining:
             fit.model,
             partial(self._model, position, fit.network),
             fit.variant,
-            partial(self._weights, position),
+            partial(self._population.values, position),
+            fit.network,
         )
         if fit.stopping is not None:
             fit.stopping.best_epoch = trained.best_epoch
@@ -144,10 +145,6 @@ class StackedTraining:
     def _model(self, position: int, network: Any) -> Any:
         """The model of a fit's network, with the weights of its member."""
         return self._population.write(position, model_of(network))
-
-    def _weights(self, position: int) -> list[np.ndarray]:
-        state = self._population.state(position)
-        return [*state.weights, *state.non_trainable]
 
     def _outputs_for(self, position: int, X: Any) -> Any:
         """The outputs of a member for rows X, which are predicted for all fits of the same training rows.
