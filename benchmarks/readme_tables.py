@@ -19,6 +19,7 @@ import defaults_tables
 import diagnosis_tables
 import quality_tables
 import results
+import tables_report
 from rendering import (
     Measurements,
     conditions,
@@ -339,7 +340,19 @@ def files() -> dict[Path, str]:
         verdicts: filled(verdicts.read_text(encoding="utf-8"), DIAGNOSIS_PARTS),
         BENCHMARKS / "quality.md": quality_tables.markdown(quality_rows()),
         BENCHMARKS / "defaults.md": defaults_tables.markdown(defaults_rows()),
+        **tables_page(results.FOLDER / "tables.jsonl"),
     }
+
+
+def tables_page(stored: Path) -> dict[Path, str]:
+    """The page of benchmarks/tables.py, once there are results."""
+    rows = results.read_rows(stored)
+    return {BENCHMARKS / "tables.md": tables_report.markdown(rows)} if rows else {}
+
+
+def current(path: Path) -> str:
+    """The text of a file, which may be missing."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def main() -> None:
@@ -349,7 +362,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; an error if a file differs")
     options = parser.parse_args()
     for path, text in files().items():
-        if text == path.read_text(encoding="utf-8"):
+        if text == current(path):
             continue
         if options.check:
             sys.exit(f"{path.name} differs from the figures in benchmarks/results; run `make bench-tables`")
