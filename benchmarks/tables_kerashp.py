@@ -5,13 +5,12 @@
 
 import os
 import time
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from tables_data import Table
-from tables_scores import Outcome
+from tables_scores import Outcome, loss_of, predicted
 from tables_sides import ENSEMBLE, OURS
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor
@@ -57,16 +56,6 @@ def searched(table: Table, budget: float) -> list[Outcome]:
             members,
         ),
     ]
-
-
-def predicted(model: Any, table: Table) -> np.ndarray:
-    """Values, or probabilities."""
-    return np.asarray((model.predict if table.is_regression else model.predict_proba)(table.X_test))
-
-
-def loss_of(score: float, table: Table) -> float:
-    """The root mean squared error or log-loss of scikit-learn's score."""
-    return float(np.sqrt(-score) if table.is_regression else -score)
 
 
 def n_candidates(n_rows: int, budget: float) -> int:

@@ -18,7 +18,7 @@ the weights. A quarter of the rows, at most 10,000, are for the test; at most 10
 training. kerashp, "MLP search", TabM-D and CatBoost have {budget:g} s for search and fit, without imports;
 the others take the time that they need. One run after the other has all cores.
 
-- "linear": `RidgeCV` or `LogisticRegressionCV`, on one-hot and standardised columns.
+- "linear": ridge or logistic regression, the penalty by cross-validation; one-hot, standardised columns.
 - "HistGradientBoosting": scikit-learn's, with its defaults and `categorical_features="from_dtype"`.
 - "CatBoost": its defaults; a callback ends it when the time is over.
 - "RealMLP-TD": one fit of pytabkit's with its defaults; "cross-entropy": with the two settings that its

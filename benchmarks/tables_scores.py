@@ -24,6 +24,16 @@ class Outcome:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def predicted(model: Any, table: Table) -> np.ndarray:
+    """Values, or probabilities, of a model that takes the data frames as they are."""
+    return np.asarray((model.predict if table.is_regression else model.predict_proba)(table.X_test))
+
+
+def loss_of(score: float, table: Table) -> float:
+    """The loss of which scikit-learn's score is the negative mean square, or the negative."""
+    return float(np.sqrt(-score) if table.is_regression else -score)
+
+
 def loss(table: Table, y: np.ndarray, predictions: np.ndarray) -> float:
     """The root mean squared error, or the log-loss."""
     if table.is_regression:

@@ -11,17 +11,17 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.compose import TransformedTargetRegressor, make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegressionCV, RidgeCV
-from sklearn.model_selection import ParameterSampler, cross_validate
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import GridSearchCV, ParameterSampler, cross_validate
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from tables_data import Table
-from tables_scores import Outcome
+from tables_scores import Outcome, loss_of, predicted
 from tables_sides import LINEAR, MLP, TREES
 
 N_FOLDS = 4
-PENALTIES = np.logspace(-3, 5, 17)
+PENALTIES, INVERSE_PENALTIES = np.logspace(-3, 5, 17), np.logspace(-4, 3, 8)
 WIDTHS = np.geomspace(32, 256, 10).round().astype(int).tolist()
 PERCEPTRONS = {
     "hidden_layer_sizes": [(width,) * depth for depth in (1, 2, 3) for width in WIDTHS],
@@ -42,29 +42,20 @@ def encoded(estimator: Any) -> Any:
     return make_pipeline(transformer, estimator)
 
 
-def predicted(estimator: Any, table: Table) -> np.ndarray:
-    """Values, or probabilities."""
-    predict = estimator.predict if table.is_regression else estimator.predict_proba
-    return np.asarray(predict(table.X_test))
-
-
 def linear(table: Table, _budget: float) -> list[Outcome]:
     """Ridge or logistic regression, whose penalty is chosen by cross-validation."""
     model: BaseEstimator
     if table.is_regression:
         model = RidgeCV(PENALTIES)
     else:
-        model = LogisticRegressionCV(cv=N_FOLDS, scoring="neg_log_loss", max_iter=1000)
+        search_space = {"C": INVERSE_PENALTIES}
+        logistic = LogisticRegression(max_iter=1000)
+        model = GridSearchCV(logistic, search_space, cv=N_FOLDS, scoring="neg_log_loss")
     pipeline = encoded(model)
     began = time.perf_counter()
     pipeline.fit(table.X, table.y)
     seconds = time.perf_counter() - began
-    if table.is_regression:
-        validation = float(np.sqrt(-model.best_score_))
-    else:
-        folds = next(iter(model.scores_.values())) if isinstance(model.scores_, dict) else model.scores_
-        validation = -float(np.asarray(folds).mean(axis=0).max())
-    return [Outcome(LINEAR, predicted(pipeline, table), seconds, validation)]
+    return [Outcome(LINEAR, predicted(pipeline, table), seconds, loss_of(model.best_score_, table))]
 
 
 def trees(table: Table, _budget: float) -> list[Outcome]:
@@ -104,9 +95,8 @@ def perceptrons(table: Table, budget: float) -> list[Outcome]:
     score, _, params = best
     pipeline.set_params(**params).fit(table.X, table.y)
     seconds = time.perf_counter() - began
-    validation = float(np.sqrt(-score) if table.is_regression else -score)
     details = {"candidates": n_candidates, "params": {k.removeprefix(prefix): v for k, v in params.items()}}
-    return [Outcome(MLP, predicted(pipeline, table), seconds, validation, details)]
+    return [Outcome(MLP, predicted(pipeline, table), seconds, loss_of(score, table), details)]
 
 
 def wait() -> None:
