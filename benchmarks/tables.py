@@ -82,7 +82,7 @@ def process(python: str, kind: str, limit: float | None = None, **words: Any) ->
     command = [python, __file__, "--child", kind, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit)
     if done.returncode:
-        raise RuntimeError(done.stderr.strip() or f"the process ended with {done.returncode}")
+        raise RuntimeError(f"{done.stderr}\nThe process ended with {done.returncode}.")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -98,8 +98,10 @@ def tried(python: str, limit: float, **words: Any) -> list[Row]:
 
 
 def short(error: str) -> str:
-    """The last line of a traceback, without paths."""
-    return re.sub(r"\S*/\S*", "...", error.splitlines()[-1])[:200]
+    """The last line of a traceback, or the last of all, without paths."""
+    lines = error.splitlines()
+    raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt)\b", line)]
+    return re.sub(r"\S*(/|\.py\b)\S*", "...", (raised or lines)[-1])[:200]
 
 
 def key(row: Row) -> tuple[Any, ...]:

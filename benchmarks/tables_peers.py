@@ -22,10 +22,11 @@ class Deadline:
     """Ends CatBoost's training after the iteration in which the time is over."""
 
     def __init__(self, ends: float):
-        self.ends = ends
+        self.ends, self.is_over = ends, False
 
     def after_iteration(self, _: Any) -> bool:
-        return time.perf_counter() < self.ends
+        self.is_over = time.perf_counter() > self.ends
+        return not self.is_over
 
 
 def catboost(table: Table, budget: float) -> list[Outcome]:
@@ -37,10 +38,12 @@ def catboost(table: Table, budget: float) -> list[Outcome]:
     kind = CatBoostRegressor if table.is_regression else CatBoostClassifier
     model = kind(cat_features=table.categories, random_seed=table.split, **options)
     began = time.perf_counter()
-    model.fit(X, table.y, callbacks=[Deadline(began + budget)])
+    deadline = Deadline(began + budget)
+    model.fit(X, table.y, callbacks=[deadline])
     seconds = time.perf_counter() - began
     predicted = model.predict(X_test) if table.is_regression else model.predict_proba(X_test)
-    return [Outcome(CATBOOST, np.asarray(predicted), seconds, details={"iterations": model.tree_count_})]
+    details = {"iterations": model.tree_count_, "out_of_time": deadline.is_over}
+    return [Outcome(CATBOOST, np.asarray(predicted), seconds, details=details)]
 
 
 def with_text(frame: pd.DataFrame, categories: list[str]) -> pd.DataFrame:

@@ -66,7 +66,7 @@ class Results:
         """The data sets with a split that all sides have, and among them the linear model."""
         return [data for data in self.data if LINEAR in self.sides and self.splits(data)]
 
-    def values(self, data: str, side: str, value: Callable[[Row], float]) -> list[float]:
+    def values(self, data: str, side: str, value: Callable[[Row], Any]) -> list[Any]:
         """Of each split that counts."""
         found = [self.row(data, side, split) for split in self.splits(data)]
         return [value(row) for row in found if row is not None]
@@ -218,7 +218,7 @@ def summary_text(found: Results) -> Iterator[str]:
     )
     heads = ["", "normalised", "mean rank", "neural", "labels", f"better than {TREES}", "seconds, median"]
     yield table([*heads, "largest"], summary(found))
-    yield "\n".join(reach(found, losses))
+    yield "\n".join([*reach(found, losses), *out_of_time(found)])
 
 
 def reach(found: Results, losses: list[dict[str, float]]) -> Iterator[str]:
@@ -237,30 +237,45 @@ def reach(found: Results, losses: list[dict[str, float]]) -> Iterator[str]:
         yield f"- {ENSEMBLE} is better than {peer} on half of the data sets: {met}, {won} of {len(losses)}."
 
 
+def out_of_time(found: Results) -> Iterator[str]:
+    """Of the sides that would have gone on."""
+    for side in found.sides:
+        runs = [
+            row["details"] for data in found.complete for row in found.values(data, side, lambda row: row)
+        ]
+        ended = [details["out_of_time"] for details in runs if "out_of_time" in details]
+        if ended:
+            yield f"- The time ended {sum(ended)} of {len(ended)} runs of {side}, which would have gone on."
+
+
 def selection_text(found: Results) -> Iterator[str]:
     """Test scores against those of the held-out rows by which a side selected."""
-    sides = [side for side in found.sides if has_validation(found, side)]
-    if not sides:
+    ratios = {side: ratios_of(found, side) for side in found.sides}
+    ratios = {side: own for side, own in ratios.items() if own}
+    if not ratios:
         return
-    ratios = {data: {side: ratio(found, data, side) for side in sides} for data in found.complete}
-    body = [[data, *(f"{own[side]:.3f}" for side in sides)] for data, own in ratios.items()]
-    body.append(["median", *(f"{median(own[side] for own in ratios.values()):.3f}" for side in sides)])
+    body = [
+        [data, *(f"{own[data]:.3f}" if data in own else "" for own in ratios.values())]
+        for data in found.complete
+    ]
+    body.append(["median", *(f"{median(own.values()):.3f}" for own in ratios.values())])
     yield "## Test score by held-out score"
     yield (
         "The test score divided by the score of the held-out rows that the side selected by, geometric means "
         "over the splits: above 1 the selection was optimistic. Sides without held-out rows are left out."
     )
-    yield table(["", *sides], body)
+    yield table(["", *ratios], body)
 
 
-def has_validation(found: Results, side: str) -> bool:
-    values = (found.values(data, side, lambda row: row["validation"] or 0.0) for data in found.complete)
-    return all(value > 0 for own in values for value in own)
-
-
-def ratio(found: Results, data: str, side: str) -> float:
-    first = "rmse" if found.is_regression(data) else "log_loss"
-    return geometric_mean(found.values(data, side, lambda row: row["scores"][first] / row["validation"]))
+def ratios_of(found: Results, side: str) -> dict[str, float]:
+    """By data set, of the runs that have a held-out score."""
+    ratios = {}
+    for data in found.complete:
+        first = "rmse" if found.is_regression(data) else "log_loss"
+        rows = [row for row in found.values(data, side, lambda row: row) if row["validation"]]
+        if rows:
+            ratios[data] = geometric_mean(row["scores"][first] / row["validation"] for row in rows)
+    return ratios
 
 
 def missing_text(found: Results) -> Iterator[str]:

@@ -183,6 +183,14 @@ def test_patience_ends_with_the_budget_or_as_it_is() -> None:
     assert clock.is_over
 
 
+def test_a_deadline_lets_iterations_go_on_until_it_is_over() -> None:
+    peers = importlib.import_module("tables_peers")
+    early, late = peers.Deadline(time.perf_counter() + 600), peers.Deadline(time.perf_counter() - 1)
+    assert early.after_iteration(None)
+    assert not late.after_iteration(None)
+    assert (early.is_over, late.is_over) == (False, True)
+
+
 # The comparisons.
 
 
@@ -225,7 +233,7 @@ def test_summary_has_normalised_scores_ranks_wins_and_seconds(report: ModuleType
 
 def test_selection_is_the_test_score_by_the_held_out_score(report: ModuleType) -> None:
     found = report.Results(_rows())
-    assert report.ratio(found, "values", "kerashp") == pytest.approx(2)
+    assert report.ratios_of(found, "kerashp") == pytest.approx({"values": 2, "labels": 2})
     lines = "\n".join(report.selection_text(found)).splitlines()
     assert lines[-1] == "| median | 2.000 | 2.000 | 2.000 | 2.000 |"
     without = report.Results([row | {"validation": None} if row.get("side") == "kerashp" else row
@@ -264,7 +272,9 @@ def test_the_variant_for_classes_is_the_plain_one_for_regressions(report: Module
 def test_the_page_has_all_parts(report: ModuleType) -> None:
     heading = {"heading": "2026-01-01, 2 cores", "conditions": {"peers": {"torch": "2.0"}}}
     ensemble = [row | {"side": "kerashp ensemble"} for row in _rows() if row.get("side") == "kerashp"]
-    page = report.markdown([heading, *_rows(), *ensemble])
+    rows = [heading, *_rows(), *ensemble]
+    rows[-1]["details"] = {"out_of_time": True}
+    page = report.markdown(rows)
     heads = [line for line in page.splitlines() if line.startswith("#")]
     parts = ["Summary", "Scores", "Test score by held-out score", "Data"]
     assert heads == ["# Tables", *(f"## {part}" for part in parts)]
@@ -273,6 +283,7 @@ def test_the_page_has_all_parts(report: ModuleType) -> None:
     assert "| labels | 40.00% | 50.00% | 60.00% | **20.00%** | **20.00%** |" in page
     assert "- kerashp ensemble has the best mean rank of the networks: met, 1.50." in page
     assert "- kerashp ensemble is better than RealMLP-TD on half of the data sets: met, 2 of 2." in page
+    assert "- The time ended 1 of 1 runs of kerashp ensemble, which would have gone on." in page
 
 
 def test_a_page_without_complete_splits_has_the_data(report: ModuleType) -> None:
@@ -317,7 +328,9 @@ def ran(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, 
             return [described, {"peers": {"torch": "2.0"}}]
         runs.append((words["data"], words["sides"], words["splits"]))
         if (words["sides"], words["splits"]) == ("kerashp", 1):
-            raise RuntimeError('Traceback\n  File "/home/x.py"\nValueError: /tmp/a is missing')
+            raise RuntimeError(
+                'Traceback\n  File "/home/x.py"\nValueError: /tmp/a is missing\nThe process ended with 1.'
+            )
         row = {"side": words["sides"], "scores": {"rmse": 1.0}, "seconds": 2.0, "validation": None}
         return [row | {"details": {}}]
 
@@ -371,6 +384,11 @@ def test_a_run_that_takes_too_long_is_an_error(runner: ModuleType, monkeypatch: 
 
     monkeypatch.setattr(runner, "process", process)
     assert runner.tried("python", 9.0, sides="linear") == [{"side": "linear", "error": "stopped after 9 s"}]
+
+
+def test_an_error_is_the_last_of_a_traceback_or_how_the_process_ended(runner: ModuleType) -> None:
+    assert runner.short("a.py\nTimeoutError: late, see a.py:3\nlog") == "TimeoutError: late, see ..."
+    assert runner.short("a log\nThe process ended with -9.") == "The process ended with -9."
 
 
 def test_a_process_that_fails_raises_what_it_printed(runner: ModuleType) -> None:
