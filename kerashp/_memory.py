@@ -64,6 +64,8 @@ class Footprint:
         Rows for which the outputs of every layer are stored.
     n_embedded : int, default=0
         Weights of embeddings.
+    n_heads : int, default=1
+        Heads, of which each has scales, biases and a kernel of the output.
 
     Examples
     --------
@@ -78,15 +80,28 @@ class Footprint:
     copies: Callable[[], int]
     batch_size: int = 0
     n_embedded: int = 0
+    n_heads: int = 1
 
     def n_weights(self, widths: Sequence[int]) -> int:
-        """The number of weights in embeddings, kernels and biases."""
+        """The number of weights in embeddings, kernels, biases and scales."""
+        if self.n_heads > 1:
+            return self._n_weights_of_heads(widths)
         sizes = [self.n_inputs, *widths, self.n_outputs]
         return self.n_embedded + sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(sizes))
 
+    def _n_weights_of_heads(self, widths: Sequence[int]) -> int:
+        sizes = [self.n_inputs, *widths]
+        shared = sum(n_inputs * n_outputs for n_inputs, n_outputs in pairwise(sizes))
+        scales = sum(n_inputs + 2 * n_outputs for n_inputs, n_outputs in pairwise(sizes))
+        return self.n_embedded + shared + self.n_heads * (scales + (sizes[-1] + 1) * self.n_outputs)
+
+    def _n_outputs_of_layers(self, widths: Sequence[int]) -> int:
+        return self.batch_size * self.n_heads * sum(widths)
+
     def n_bytes(self, widths: Sequence[int]) -> int:
         """The bytes of all copies of the weights, and of the layers' outputs for a batch."""
-        return self.itemsize * (self.copies() * self.n_weights(widths) + self.batch_size * sum(widths))
+        numbers = self.copies() * self.n_weights(widths) + self._n_outputs_of_layers(widths)
+        return self.itemsize * numbers
 
     def check(self, check: Arguments, n_neurons: object, widths: Sequence[int]) -> None:
         """Refuse widths of hidden layers that do not fit in the available memory.
@@ -96,7 +111,7 @@ class Footprint:
         ValueError
             If they do not fit; the message suggests widths that do.
         """
-        if self.n_weights(widths) + self.batch_size * sum(widths) < _ALWAYS_FITS:
+        if self.n_weights(widths) + self._n_outputs_of_layers(widths) < _ALWAYS_FITS:
             return
         needed, available = self.n_bytes(widths), _whole_gib(available_memory())
         if needed > available:

@@ -26,8 +26,19 @@ from kerashp._arguments import (
 from kerashp._memory import Footprint
 from kerashp._optimizers import compiled_optimizer, optimizer_slots
 from kerashp._transfer import transfer, unfreeze
-from kerashp.layers import FanInScaledInitializer, FanInScaling, LearnedBias, ParametricActivation
+from kerashp.layers import (
+    FanInScaledInitializer,
+    FanInScaling,
+    HeadAffine,
+    HeadOutputs,
+    HeadScale,
+    LearnedBias,
+    ParametricActivation,
+    RandomSigns,
+)
 from kerashp.layers._categorical_columns import ColumnSizes
+from kerashp.layers._head_losses import LOSS_OF_HEADS
+from kerashp.layers._heads import by_head, spawned_seed
 from kerashp.layers._inputs import InputDesign
 
 __all__ = ["build_model", "loss_for", "transfer", "unfreeze"]
@@ -104,12 +115,13 @@ def _label_smoothing(check: Arguments, label_smoothing: Any, task: str) -> float
     return share
 
 
-def _loss(task: str, label_smoothing: float, *, one_hot: bool = False) -> Any:
+def _loss(task: str, label_smoothing: float, *, one_hot: bool = False, heads: int = 1) -> Any:
     """A new loss; `one_hot` makes the targets of a multiclass task one-hot even without label smoothing."""
     _, loss = _TASKS[task]
     if task == "multiclass" and (label_smoothing or one_hot):
         loss = keras.losses.CategoricalCrossentropy
     options = {"label_smoothing": label_smoothing} if label_smoothing else {}
+    loss = LOSS_OF_HEADS[loss] if heads > 1 else loss
     return loss(reduction="mean_with_sample_weight", **options)
 
 
@@ -131,15 +143,10 @@ def _initializer_for_layer(initializer: Any, activation: Callable, index: int) -
         return initializer
     config = initializer.get_config()
     if isinstance(config.get("seed"), int):
-        config["seed"] = _spawned_seed(config["seed"], index)
+        config["seed"] = spawned_seed(config["seed"], index)
     elif config.get("seed") is not None:
         config["seed"] = initializer.seed  # a shared SeedGenerator advances with each layer; a copy would not
     return _copied_initializer(initializer, config)
-
-
-def _spawned_seed(seed: int, index: int) -> int:
-    # Not seed + index: models with the seeds 0, 1, 2 would share layers.
-    return int(np.random.SeedSequence([abs(seed), index]).generate_state(1)[0] >> 1) if index else seed
 
 
 def _copied_initializer(initializer: Any, config: dict[str, Any]) -> Any:
@@ -174,11 +181,15 @@ class _LayerFactory:
     batch_normalization: bool
     parametrization: str
     parametric_activation: bool
+    heads: int
+    embeds: bool  # whether the inputs are embedded numbers
     dtype: Any
 
     def hidden_layers(self, width: int, index: int) -> list[Any]:
         """The layers of a hidden Dense layer, its activation and its dropout."""
-        if self.batch_normalization:
+        if self.heads > 1:
+            block = self._of_heads(width, index)
+        elif self.batch_normalization:
             block = self._normalized(width, index)
         elif self.parametrization == "ntk":
             block = self._with_learned_bias(width, index)
@@ -194,9 +205,17 @@ class _LayerFactory:
         initializer = _initializer_for_layer(self.initializer, next_activation, index)
         return FanInScaledInitializer(initializer) if self.parametrization == "ntk" else initializer
 
+    def head_initializer(self, index: int) -> Any:
+        """A new initializer of the scales of the heads before the Dense layer at this index."""
+        if index:
+            return keras.initializers.Ones()
+        return keras.initializers.RandomNormal(stddev=1.0) if self.embeds else RandomSigns()
+
     def output_layers(self, width: int, activation: str, index: int) -> list[Any]:
         """The last Dense layer, and what comes before it."""
         function = keras.activations.get(activation)
+        if self.heads > 1:
+            return self._outputs_of_heads(width, function, index)
         output = self._dense(width, index, function, name="output", activation=function)
         return [*self._fan_in_scaling(index), output]
 
@@ -212,6 +231,31 @@ class _LayerFactory:
             return [dense, self._activation_layer(width, index)]
         options = self._activation_options(width)
         return [self._dense(width, index, options["activation"], name=name, **options)]
+
+    def _of_heads(self, width: int, index: int) -> list[Any]:
+        return [
+            self._head_scale(index),
+            self._dense(width, index, self.activation, name=f"hidden_{index + 1}", use_bias=False),
+            HeadAffine(self.heads, name=f"head_affine_{index + 1}", dtype=self.dtype),
+            self._activation_layer(width, index),
+        ]
+
+    def _head_scale(self, index: int) -> Any:
+        initializer = self.head_initializer(index)
+        return HeadScale(self.heads, initializer, name=f"head_scale_{index + 1}", dtype=self.dtype)
+
+    def _outputs_of_heads(self, width: int, activation: Callable, index: int) -> list[Any]:
+        before = [] if index else [self._head_scale(index)]
+        output = HeadOutputs(
+            width,
+            self.heads,
+            activation,
+            self.kernel_initializer(activation, index),
+            self._kernel_regularizer(),
+            name="output",
+            dtype=self.dtype,
+        )
+        return [*before, output]
 
     def _normalized(self, width: int, index: int) -> list[Any]:
         name = f"hidden_{index + 1}"
@@ -235,21 +279,29 @@ class _LayerFactory:
 
     def _activation_options(self, width: int) -> dict[str, Any]:
         # keras.regularizers.L1 would round its factor to float32.
-        regularizer = keras.regularizers.L1L2(l1=self.activity_l1) if self.activity_l1 else None
+        factor = self.activity_l1_of_head
+        regularizer = keras.regularizers.L1L2(l1=factor) if factor else None
         return {
             "activation": layer_copy(self.activation, width, self.dtype),
             "activity_regularizer": regularizer,
         }
 
     def _dense(self, width: int, index: int, next_activation: Callable, **options: Any) -> Any:
-        regularizer = keras.regularizers.L1L2(l1=self.l1, l2=self.l2) if self.l1 or self.l2 else None
         return keras.layers.Dense(
             width,
             kernel_initializer=self.kernel_initializer(next_activation, index),
-            kernel_regularizer=regularizer,
+            kernel_regularizer=self._kernel_regularizer(),
             dtype=self.dtype,
             **options,
         )
+
+    def _kernel_regularizer(self) -> Any:
+        return keras.regularizers.L1L2(l1=self.l1, l2=self.l2) if self.l1 or self.l2 else None
+
+    @property
+    def activity_l1_of_head(self) -> float:
+        """The penalty on the outputs of each head, whose mean over the heads is that of the network."""
+        return self.activity_l1 / self.heads
 
 
 @dataclass(frozen=True)
@@ -288,6 +340,7 @@ class NetworkDesign:
         batch_normalization: bool,
         parametrization: str,
         parametric_activation: bool = False,
+        heads: int = 1,
         normalize: Any,
         scaling: str,
         numeric_embedding: str,
@@ -330,8 +383,11 @@ class NetworkDesign:
             batch_normalization=_CHECK.flag("batch_normalization", batch_normalization),
             parametrization=_CHECK.choice("parametrization", parametrization, PARAMETRIZATIONS),
             parametric_activation=_CHECK.flag("parametric_activation", parametric_activation),
+            heads=_CHECK.integer("heads", heads, at_least=1),
+            embeds=numeric_embedding != "none",
             dtype=_layer_dtype(),
         )
+        _check_heads(factory)
         inputs = InputDesign.of(
             shape,
             normalize=normalize,
@@ -365,7 +421,8 @@ class NetworkDesign:
     def initializers(self) -> list[tuple[Any, Any]]:
         """For each Dense layer its kernel's initializer, and the seeds of the Dropout after it or None.
 
-        They are drawn in the order in which `build` draws them, for activations that are functions.
+        They are drawn in the order in which `build` draws them, for activations that are functions, after
+        `head_initializers`.
         """
         hidden = [
             (
@@ -375,7 +432,15 @@ class NetworkDesign:
             for index in range(len(self.widths))
         ]
         output_activation = keras.activations.get(_TASKS[self.task][0])
-        return [*hidden, (self.factory.kernel_initializer(output_activation, len(self.widths)), None)]
+        output = self.factory.kernel_initializer(output_activation, len(self.widths))
+        return [*hidden, (by_head(output) if self.factory.heads > 1 else output, None)]
+
+    def head_initializers(self) -> dict[str, list[tuple[Any, tuple[int, int]]]]:
+        """The initializers of random scales of heads, with the shapes of the scales, by the layer's name."""
+        heads = self.factory.heads
+        if heads == 1:
+            return {}
+        return {"head_scale_1": [(self.factory.head_initializer(0), (heads, self.inputs.width))]}
 
     def build(self) -> keras.Sequential:
         """The compiled model."""
@@ -386,6 +451,7 @@ class NetworkDesign:
             itemsize=np.dtype(keras.config.floatx()).itemsize,
             copies=lambda: _WEIGHT_AND_GRADIENT + optimizer_slots(optimizer),
             n_embedded=self.inputs.n_embedded_weights,
+            n_heads=self.factory.heads,
         )
         footprint.check(_CHECK, self.width_argument, self.widths)
         widths, n_hidden = enumerate(self.widths), len(self.widths)
@@ -393,9 +459,22 @@ class NetworkDesign:
         outputs = self.factory.output_layers(self.n_outputs, _TASKS[self.task][0], n_hidden)
         inputs = self.inputs.layers(self.factory.dtype)
         model = keras.Sequential([*inputs, *hidden, *outputs], name="mlp")
-        loss = _loss(self.task, self.label_smoothing, one_hot=self.one_hot)
+        loss = _loss(self.task, self.label_smoothing, one_hot=self.one_hot, heads=self.factory.heads)
         model.compile(optimizer=optimizer, loss=loss, metrics=self.metrics)
         return model
+
+
+def _check_heads(factory: _LayerFactory) -> None:
+    if factory.heads == 1:
+        return
+    if factory.batch_normalization:
+        raise _CHECK.wrong_value("batch_normalization", "False with heads > 1, as TabM has none", True)
+    if factory.parametrization != "standard":
+        raise _CHECK.wrong_value(
+            "parametrization",
+            "'standard' with heads > 1, as TabM has it",
+            factory.parametrization,
+        )
 
 
 @known_arguments
@@ -417,6 +496,7 @@ def build_model(
     batch_normalization: bool = False,
     parametrization: str = "standard",
     parametric_activation: bool = False,
+    heads: int = 1,
     normalize: Any = None,
     scaling: str = "standard",
     numeric_embedding: str = "none",
@@ -436,7 +516,7 @@ def build_model(
 
     The layers are, each only if it is requested: Input, Normalization or RobustScaling, Flatten,
     PeriodicEmbedding or PiecewiseLinearEncoding, LearnedScale, `n_hidden` times (Dense, BatchNormalization,
-    Activation, Dropout), Dense.
+    Activation, Dropout), Dense. With `heads`, there are scales around each hidden Dense.
     They, the loss and the optimizer are Keras' own, so the model can be saved and loaded without kerashp, but
     for those of `kerashp.layers`: import that module before you load a model that contains one.
 
@@ -503,6 +583,14 @@ def build_model(
         Whether each hidden neuron learns how much of the activation it applies: its output is
         x + alpha * (activation(x) - x), and alpha begins at 1 and learns, with Adam, at a tenth of the
         learning rate. See `kerashp.layers.ParametricActivation` (RealMLP).
+    heads : int, default=1
+        Above 1, the network has so many heads, and predicts their mean (TabM, Gorishniy et al., 2025): they
+        share the kernels of the hidden layers, and each has scales of the inputs and outputs of these
+        kernels, biases, and an output layer. See `kerashp.layers.HeadScale`, `HeadAffine` and `HeadOutputs`.
+        The first scales are random, so that the heads differ. The training loss is the mean of the losses of
+        the heads, which learn each by itself; that of validation, and metrics, are of the mean prediction.
+        Penalties are means over the heads, too. TabM has 32 heads. `batch_normalization` must be False, and
+        `parametrization` "standard".
     normalize : array-like of shape (n, *input_shape) or None, default=None
         The training rows, by whose statistics the first layer scales the inputs; None: there is no such
         layer.
@@ -562,6 +650,9 @@ def build_model(
     ----------
     The first four arguments: A. Géron, Hands-On Machine Learning, ch. 10. Initializers: LeCun et al.,
     Efficient BackProp (1998); Glorot and Bengio (2010); He et al. (2015); Klambauer et al. (2017, selu).
+
+    Heads: Y. Gorishniy, A. Kotelnikov and A. Babenko, TabM: Advancing Tabular Deep Learning with
+    Parameter-Efficient Ensembling, ICLR 2025.
 
     Label smoothing: C. Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016.
     Mish: D. Misra, Mish: A Self Regularized Non-Monotonic Activation Function, BMVC 2020. For values of

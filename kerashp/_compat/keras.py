@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-from keras.src.backend.common import masking
+from keras.src.backend.common import masking, tensor_attributes
 from keras.src.initializers import random_initializers
 from keras.src.models import Functional
 from keras.src.regularizers import regularizers
@@ -114,6 +114,16 @@ def mask_of(tensor: Any) -> Any:
 def set_mask(tensor: Any, mask: Any) -> None:
     """Set what `mask_of` returns: `set_keras_mask`."""
     masking.set_keras_mask(tensor, mask)
+
+
+def attribute_of(tensor: Any, name: str) -> Any:
+    """An attribute that `set_attribute` gave a tensor; None without it: `get_tensor_attr`."""
+    return tensor_attributes.get_tensor_attr(tensor, name)
+
+
+def set_attribute(tensor: Any, name: str, value: Any) -> None:
+    """Set what `attribute_of` returns, as Keras sets masks: `set_tensor_attr`."""
+    tensor_attributes.set_tensor_attr(tensor, name, value)
 
 
 # Models.

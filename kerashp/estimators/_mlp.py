@@ -59,6 +59,12 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
     parametric_activation : bool, default=False
         Whether each hidden neuron learns how much of the activation it applies, from all of it at first:
         x + alpha * (activation(x) - x), as in RealMLP (`kerashp.layers.ParametricActivation`).
+    heads : int, default=1
+        Above 1, the network has so many heads, whose mean it predicts (of probabilities, not of labels): they
+        share the kernels of the hidden layers, and differ in scales, biases and output layers, as in TabM,
+        which has 32. Each learns by itself, so that `loss` in `history_` is the mean of the losses of the
+        heads; `val_loss` is that of their mean. `batch_normalization` must be False, and `parametrization`
+        "standard". See `kerashp.build_model` and `kerashp.presets.tabm`.
     normalize : bool, default=True
         Whether the first layer scales the inputs by statistics of the training rows, without the rows held
         out for validation, weighted by the sample weights but not by class weights. `model_` and saved
@@ -203,6 +209,9 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
     C. Szegedy et al., *Rethinking the Inception Architecture for Computer Vision*, CVPR 2016, section 7
     (label smoothing).
 
+    Y. Gorishniy, A. Kotelnikov and A. Babenko, *TabM: Advancing Tabular Deep Learning with
+    Parameter-Efficient Ensembling*, ICLR 2025 (`heads`).
+
     D. Holzmüller, L. Grinsztajn and I. Steinwart, *Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
     on Tabular Data*, NeurIPS 2024 ("coslog4", and "flat_cosine" for dropout and weight decay; one-hot columns
     for up to 9 categories, embeddings of length 8 above).
@@ -239,6 +248,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         batch_normalization: bool = False,
         parametrization: str = "standard",
         parametric_activation: bool = False,
+        heads: int = 1,
         normalize: bool = True,
         scaling: str = "standard",
         numeric_embedding: str = "none",
@@ -290,6 +300,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
             batch_normalization=batch_normalization,
             parametrization=parametrization,
             parametric_activation=parametric_activation,
+            heads=heads,
             normalize=normalize,
             scaling=scaling,
             numeric_embedding=numeric_embedding,
@@ -378,6 +389,12 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
     parametric_activation : bool, default=False
         Whether each hidden neuron learns how much of the activation it applies, from all of it at first:
         x + alpha * (activation(x) - x), as in RealMLP (`kerashp.layers.ParametricActivation`).
+    heads : int, default=1
+        Above 1, the network has so many heads, whose mean it predicts: they
+        share the kernels of the hidden layers, and differ in scales, biases and output layers, as in TabM,
+        which has 32. Each learns by itself, so that `loss` in `history_` is the mean of the losses of the
+        heads; `val_loss` is that of their mean. `batch_normalization` must be False, and `parametrization`
+        "standard". See `kerashp.build_model` and `kerashp.presets.tabm`.
     normalize : bool, default=True
         Whether the first layer scales the inputs by statistics of the training rows, without the rows held
         out for validation, weighted by the sample weights. `model_` and saved
@@ -523,6 +540,9 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
     ----------
     A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras & TensorFlow*, ch. 10 and 11.
 
+    Y. Gorishniy, A. Kotelnikov and A. Babenko, *TabM: Advancing Tabular Deep Learning with
+    Parameter-Efficient Ensembling*, ICLR 2025 (`heads`).
+
     D. Holzmüller, L. Grinsztajn and I. Steinwart, *Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
     on Tabular Data*, NeurIPS 2024 ("coslog4", "flat_cosine" for dropout and weight decay, and clipped
     predictions; one-hot columns for up to 9 categories, embeddings of length 8 above).
@@ -559,6 +579,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         batch_normalization: bool = False,
         parametrization: str = "standard",
         parametric_activation: bool = False,
+        heads: int = 1,
         normalize: bool = True,
         scaling: str = "standard",
         numeric_embedding: str = "none",
@@ -610,6 +631,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
             batch_normalization=batch_normalization,
             parametrization=parametrization,
             parametric_activation=parametric_activation,
+            heads=heads,
             normalize=normalize,
             scaling=scaling,
             numeric_embedding=numeric_embedding,

@@ -51,6 +51,7 @@ _NETWORK_CONSTRAINTS: dict[str, Any] = {
     "batch_normalization": ["boolean"],
     "parametrization": [StrOptions(set(PARAMETRIZATIONS))],
     "parametric_activation": ["boolean"],
+    "heads": [Interval(Integral, 1, None, closed="left")],
     "scaling": [StrOptions(set(SCALINGS))],
     "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS))],
     "embedding_sigma": [Interval(Real, 0, None, closed="neither")],
@@ -126,6 +127,7 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
     n_hidden: int
     n_neurons: Any
     taper: float
+    heads: int
     l2: Any
     normalize: bool
     scaling: str
@@ -308,6 +310,7 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
             copies=lambda: _COPIES * (1 + optimizer_slots(self.optimizer)),
             batch_size=min(batch_size, len(X)),
             n_embedded=0 if columns is None else columns.n_weights,
+            n_heads=int(self.heads),
         )
         footprint.check(Arguments(type(self).__name__), self.n_neurons, widths)
 

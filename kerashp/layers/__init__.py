@@ -5,6 +5,13 @@ Importing this module registers them with Keras, as loading a `.keras` file that
 
 from kerashp import _loading  # noqa: F401  # before Keras
 from kerashp.layers._categorical_columns import CategoricalColumns
+from kerashp.layers._head_losses import (
+    HeadBinaryCrossentropy,
+    HeadCategoricalCrossentropy,
+    HeadMeanSquaredError,
+    HeadSparseCategoricalCrossentropy,
+)
+from kerashp.layers._heads import HeadAffine, HeadOutputs, HeadScale, RandomSigns
 from kerashp.layers._learned_scale import LearnedScale
 from kerashp.layers._parametric_activation import ParametricActivation
 from kerashp.layers._parametrization import FanInScaledInitializer, FanInScaling, LearnedBias
@@ -15,16 +22,24 @@ from kerashp.layers._robust_scaling import RobustScaling
 # The layers that `kerashp.training` knows, which treat each row by itself: those before all Dense layers, and
 # those between them.
 FRONT_LAYERS = (CategoricalColumns, LearnedScale, PeriodicEmbedding, PiecewiseLinearEncoding, RobustScaling)
-HIDDEN_LAYERS = (FanInScaling, LearnedBias, ParametricActivation)
+HIDDEN_LAYERS = (FanInScaling, HeadAffine, HeadScale, LearnedBias, ParametricActivation)
 
 __all__ = [
     "CategoricalColumns",
     "FanInScaledInitializer",
     "FanInScaling",
+    "HeadAffine",
+    "HeadBinaryCrossentropy",
+    "HeadCategoricalCrossentropy",
+    "HeadMeanSquaredError",
+    "HeadOutputs",
+    "HeadScale",
+    "HeadSparseCategoricalCrossentropy",
     "LearnedBias",
     "LearnedScale",
     "ParametricActivation",
     "PeriodicEmbedding",
     "PiecewiseLinearEncoding",
+    "RandomSigns",
     "RobustScaling",
 ]

@@ -7,7 +7,7 @@ from scipy.stats import loguniform
 
 from kerashp.spaces._distributions import int_loguniform, one_minus_loguniform
 from kerashp.spaces._from_hyperparameters import from_hyperparameters, params_from_hyperparameters
-from kerashp.spaces._published import realmlp_space
+from kerashp.spaces._published import realmlp_space, tabm_space
 from kerashp.spaces._recommended import recommended_space
 from kerashp.spaces._to_hyperparameters import to_hyperparameters
 from kerashp.spaces._zoom import zoom
@@ -20,6 +20,7 @@ __all__ = [
     "params_from_hyperparameters",
     "realmlp_space",
     "recommended_space",
+    "tabm_space",
     "to_hyperparameters",
     "zoom",
 ]

@@ -62,6 +62,9 @@ def initial_values(network):
             "batch_normalization": True,
             "numeric_embedding": "periodic",
         },
+        {"heads": 3, "n_hidden": 2, "n_neurons": [7, 5], "dropout": 0.1, "activity_l1": 1e-3},
+        {"heads": 2, "numeric_embedding": "piecewise", "embedding_bins": 6, "kernel_initializer": "auto"},
+        {"heads": 2, "n_hidden": 0, "numeric_embedding": "periodic", "input_scale_rate": 5.0},
     ],
     ids=str,
 )

@@ -10,8 +10,8 @@ from sklearn.model_selection import ParameterSampler
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor
 from kerashp.model_selection import RandomizedSearchCV
-from kerashp.presets import realmlp
-from kerashp.spaces import realmlp_space, zoom
+from kerashp.presets import realmlp, tabm
+from kerashp.spaces import realmlp_space, tabm_space, zoom
 
 _TASKS = ["regression", "binary", "multiclass", "multilabel"]
 _RANGES = {
@@ -103,3 +103,37 @@ def test_unknown_tasks_and_sources_are_refused() -> None:
     match = re.escape("realmlp_space: source must be 'tabarena' or 'paper', got 'default'")
     with pytest.raises(ValueError, match=f"^{match}$"):
         realmlp_space("binary", "default")
+
+
+@pytest.mark.parametrize("task", _TASKS)
+def test_ranges_of_tabm_are_the_published_ones(task: str) -> None:
+    space, paper = tabm_space(task), tabm_space(task, "paper")
+    assert space["learning_rate"].support() == pytest.approx((1e-4, 3e-3))
+    assert paper["learning_rate"].support() == pytest.approx((1e-4, 5e-3))
+    assert (space["n_hidden"], paper["n_hidden"]) == ([2, 3, 4, 5], [1, 2, 3, 4, 5])
+    for widths, least in ((space["n_neurons"], 128), (paper["n_neurons"], 64)):
+        assert (widths[0], widths[1], widths[-1]) == (least, least + 16, 1024)
+    for name, ends in (("dropout", (0.05, 0.5)), ("weight_decay", (1e-4, 0.1))):
+        values = space[name]
+        assert values == paper[name]
+        assert values.count(0.0) == len(values) / 2
+        assert (min(filter(None, values)), max(values)) == ends
+    assert "numeric_embedding" not in paper
+    assert (space["numeric_embedding"], max(space["embedding_bins"])) == (["piecewise"], 128)
+
+
+def test_a_search_over_the_space_of_tabm() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    small = {**tabm("regression"), "heads": 2, "epochs": 2, "random_state": 0}
+    space = {**tabm_space("regression", "paper"), "n_neurons": [4, 8]}
+    search = RandomizedSearchCV(
+        KerasMLPRegressor(**small), space, n_iter=3, cv=2, random_state=0, error_score="raise"
+    )
+    assert len(search.fit(X[:80], y[:80]).plan_.groups) == 1
+
+
+def test_other_tasks_and_sources_of_tabm_are_refused() -> None:
+    with pytest.raises(ValueError, match="tabm_space: task must be one of .*; got 'classification'"):
+        tabm_space("classification")
+    with pytest.raises(ValueError, match="^tabm_space: source must be 'tabarena' or 'paper', got 'best'$"):
+        tabm_space("binary", "best")

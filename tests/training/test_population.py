@@ -537,6 +537,34 @@ def test_parametric_activations_of_other_widths_and_depths(activation: str) -> N
     check(makers, table(), [{"rows": own} for own in folds(2)])
 
 
+@pytest.mark.parametrize("task", ["regression", pytest.param("multiclass", marks=pytest.mark.slow)])
+def test_networks_of_heads_of_other_widths_and_depths(task: str) -> None:
+    makers = [
+        lambda width=width: build_model(
+            1 + (width > 5),
+            width,
+            0.02,
+            6,
+            n_outputs=3 if task == "multiclass" else 1,
+            task=task,
+            heads=3,
+            activation="tanh",
+            optimizer="adam",
+            dropout=0.1 * (width > 5),
+            l2=1e-3 * width,
+            activity_l1=1e-3,
+        )
+        for width in WIDTHS
+    ]
+    members = [{"rows": rows[:140], "validation_rows": np.arange(0, N_ROWS, 5)} for rows in folds(2)]
+    check(makers, classes() if task == "multiclass" else table(), members)
+
+
+def test_networks_of_heads_in_a_room_wider_than_all() -> None:
+    makers = [lambda width=width: build_model(2, width, 0.02, 6, heads=2) for width in WIDTHS]
+    check(makers, table(), room=Room(3, (12, 12, 1), (True, True, False), spare_layers=1))
+
+
 def test_bins_of_each_members_rows_and_widths() -> None:
     X, _ = table()
     rows = folds(2)

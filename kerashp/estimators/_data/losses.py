@@ -7,7 +7,9 @@ import keras
 import numpy as np
 from scipy.special import entr
 
+from kerashp._compat.keras import wrapped_function
 from kerashp._compat.scikeras import loss_name
+from kerashp.layers._head_losses import HeadLoss
 
 _SPARSE = {"sparse_categorical_crossentropy"}
 _CATEGORICAL = {
@@ -160,7 +162,7 @@ def _single_loss(loss: Any) -> Any:
 
 def _loss_name(loss: Any) -> str:
     try:
-        return loss_name(loss)
+        return str(wrapped_function(loss).__name__) if isinstance(loss, HeadLoss) else loss_name(loss)
     except (TypeError, ValueError):  # a list, a dict, or a custom loss that Keras cannot look up
         return getattr(loss, "__name__", type(loss).__name__)
 

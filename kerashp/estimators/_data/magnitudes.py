@@ -7,7 +7,7 @@ import numpy as np
 
 from kerashp._compat.keras import flatten_layers
 from kerashp.estimators._data.losses import Loss
-from kerashp.layers import CategoricalColumns, FanInScaling, LearnedScale, PeriodicEmbedding
+from kerashp.layers import CategoricalColumns, FanInScaling, HeadScale, LearnedScale, PeriodicEmbedding
 from kerashp.training._keras.layers import is_of_layers
 
 _WITHOUT_PRODUCTS = (
@@ -25,6 +25,7 @@ _WITH_PRODUCTS = (
     keras.layers.Conv2D,
     keras.layers.Conv3D,
     keras.layers.RNN,
+    HeadScale,
     LearnedScale,
     PeriodicEmbedding,
 )

@@ -50,10 +50,11 @@ def pending_network(design: NetworkDesign, seed: int) -> PendingNetwork | None:
 
 
 def _initial_values(prototype: Prototype, design: NetworkDesign, rate: np.ndarray) -> list[list[np.ndarray]]:
-    of_dense_layers = design.initializers()  # drawn first, as in `NetworkDesign.build`
-    front = design.inputs.initializers(design.factory.dtype)
+    # Their seeds are drawn in the order of `NetworkDesign.build`.
+    of_heads, of_dense_layers = design.head_initializers(), design.initializers()
+    random = {**design.inputs.initializers(design.factory.dtype), **of_heads}
     units, n_inputs = design.units[len(design.inputs.widths) :], design.inputs.width
-    return prototype.initial_values(units, of_dense_layers, rate, front, n_inputs)
+    return prototype.initial_values(units, of_dense_layers, rate, random, n_inputs)
 
 
 def _built(design: NetworkDesign, variant: Variant, floatx: str) -> keras.Model:
@@ -128,7 +129,7 @@ def _numbers(design: NetworkDesign) -> dict[tuple[str, ...], float]:
         ("rate_factor",): design.inputs.scale_rate or 0.0,
         ("kernel_regularizer", "l1"): factory.l1,
         ("kernel_regularizer", "l2"): factory.l2,
-        ("activity_regularizer", "l1"): factory.activity_l1,
+        ("activity_regularizer", "l1"): factory.activity_l1_of_head,
         ("loss", "label_smoothing"): design.label_smoothing,
         **{("optimizer", name): value for name, value in design.optimizer_options.items() if name in _LIFTED},
     }
@@ -163,6 +164,7 @@ def _key(design: NetworkDesign) -> Hashable:
         factory.batch_normalization,
         factory.parametrization,
         factory.parametric_activation,
+        factory.heads,
         repr(factory.dtype),
         keras.config.floatx(),
         keras.config.epsilon(),

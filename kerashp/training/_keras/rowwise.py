@@ -11,8 +11,8 @@ from kerashp._compat.keras import (
     metrics_by_output,
     wrapped_function,
 )
-from kerashp.layers import FRONT_LAYERS, HIDDEN_LAYERS
-from kerashp.training._keras.layers import has_batch_statistics, is_of_keras, is_plain, leaf_layers
+from kerashp.layers import FRONT_LAYERS, HIDDEN_LAYERS, HeadOutputs
+from kerashp.training._keras.layers import has_batch_statistics, is_known, is_plain, leaf_layers
 
 _FAMILIES = (
     "activations",
@@ -35,6 +35,7 @@ _OTHER_LAYERS = (
     keras.layers.UnitNormalization,
     *FRONT_LAYERS,
     *HIDDEN_LAYERS,
+    HeadOutputs,
 )
 _WEIGHED = (  # metrics that rows of weight zero do not change
     keras.metrics.AUC,
@@ -105,7 +106,7 @@ def _mask_arrives(model: Any) -> bool:
 
 
 def _criteria_weigh_rows(model: Any) -> bool:
-    """Whether the loss and all metrics are of Keras and weigh rows."""
+    """Whether the loss and all metrics are of Keras or kerashp, and weigh rows."""
     losses = losses_by_output(model)
     metrics = [metric for groups in metrics_by_output(model) for group in groups for metric in group.metrics]
     if len(losses) != 1:
@@ -116,4 +117,4 @@ def _criteria_weigh_rows(model: Any) -> bool:
     functions = [wrapped_function(criterion) for criterion in criteria]
     if any(function in _OF_BATCHES for function in functions):
         return False
-    return all(item is None or is_of_keras(item) for item in [*map(type, criteria), *functions])
+    return all(item is None or is_known(item) for item in [*map(type, criteria), *functions])

@@ -7,13 +7,16 @@ from typing import Any
 import keras
 
 from kerashp._compat.keras import flatten_layers
-from kerashp.layers import CategoricalColumns
+from kerashp.layers import CategoricalColumns, HeadOutputs, HeadScale
 
 Units = tuple[int, ...]
 
+# The layers with a kernel for the units of the layer before.
+DENSE = (keras.layers.Dense, HeadOutputs)
+
 # The attributes of layers that are widths: members of a population may have less of them.
 WIDTHS: dict[type, tuple[str, ...]] = {
-    keras.layers.Dense: ("units",),
+    **dict.fromkeys(DENSE, ("units",)),
     CategoricalColumns: ("n_one_hot_categories", "n_embedded_categories", "embedding_dim"),
 }
 WIDTHS_BY_NAME = {kind.__name__: names for kind, names in WIDTHS.items()}
@@ -151,12 +154,12 @@ def width_places(model: Any) -> list[tuple[Any, str]]:
 
 
 def dense_of(model: Any) -> list[Any]:
-    """The model's Dense layers, in its order."""
-    return [layer for layer in flatten_layers(model) if type(layer) is keras.layers.Dense]
+    """The model's Dense layers, in its order; the output of heads is one of them."""
+    return [layer for layer in flatten_layers(model) if type(layer) in DENSE]
 
 
 def last_hidden_weights(model: Any) -> slice:
-    """Which of a model's trainable weights are of the last Dense before the output, and what follows it.
+    """Which of a model's trainable weights are of the last hidden layer.
 
     >>> from kerashp import build_model
     >>> last_hidden_weights(build_model(3, 30))
@@ -165,7 +168,9 @@ def last_hidden_weights(model: Any) -> slice:
     layers, dense = flatten_layers(model), dense_of(model)
     if len(dense) < 2:
         return slice(0, 0)
-    last_hidden = layers[layers.index(dense[-2]) : layers.index(dense[-1])]
+    first = layers.index(dense[-2])
+    first -= type(layers[first - 1]) is HeadScale
+    last_hidden = layers[first : layers.index(dense[-1])]
     own_weights = {id(variable) for layer in last_hidden for variable in layer.variables}
     places = [index for index, v in enumerate(model.trainable_variables) if id(v) in own_weights]
     return slice(places[0], places[-1] + 1) if places else slice(0, 0)

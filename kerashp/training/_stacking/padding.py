@@ -16,13 +16,16 @@ from kerashp.layers import (
     HIDDEN_LAYERS,
     CategoricalColumns,
     FanInScaling,
+    HeadAffine,
+    HeadOutputs,
+    HeadScale,
     LearnedBias,
     LearnedScale,
     ParametricActivation,
 )
 from kerashp.training._keras.identity import can_be_made_from_config
 from kerashp.training._keras.optimizers import ignores_padding
-from kerashp.training._members.room import WIDTHS, Room, width_places
+from kerashp.training._members.room import DENSE, WIDTHS, Room, width_places
 from kerashp.training._runtime.temporary_values import Change, temporary_values
 from kerashp.training._stacking.repeated_layers import layers_that_can_be_missing
 
@@ -37,16 +40,13 @@ PADDED = (
     keras.layers.Normalization,
     *FRONT_LAYERS,
     *HIDDEN_LAYERS,
+    HeadOutputs,
 )
 _NORMALIZING = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
 _BEFORE_DENSE = (keras.layers.Normalization, *FRONT_LAYERS)  # where no units can be missing
-_SCALES = (LearnedScale, FanInScaling)
-_BY_UNIT = (
-    *_NORMALIZING,
-    LearnedBias,
-    LearnedScale,
-    ParametricActivation,
-)  # they have a weight for each unit
+_SCALES = (LearnedScale, FanInScaling, HeadScale)
+# They have a weight for each unit, or for each head and unit.
+_BY_UNIT = (*_NORMALIZING, HeadAffine, HeadScale, LearnedBias, LearnedScale, ParametricActivation)
 _FILLS = (0.0, -1e9)  # inputs of an activation that may stand in place of missing units
 
 Axes = tuple[int | None, ...]  # for each axis the index of a mask, or None where no unit is left out
@@ -84,7 +84,7 @@ class UnitMasks:
         places = zip(width_places(model), room.spare, strict=True)
         self._spare = {(id(layer), name) for (layer, name), is_spare in places if is_spare}
         gated = layers_that_can_be_missing(model, room.spare_layers)
-        self._gated = {id(first) for first, _ in gated}
+        self._gated = {id(hidden.dense) for hidden in gated}
         self._layers = flatten_layers(model)
         self._members = members
         self._widths = np.zeros(len(members), int)  # of the members' last Dense layers so far
@@ -102,11 +102,11 @@ class UnitMasks:
             weights=tuple(map(self.axes, model.trainable_variables)),
             gates=tuple(
                 (
-                    index := self._layers.index(first),
-                    self._layers.index(last),
-                    self._present[self._of_layer[index]],
+                    self._layers.index(hidden.first),
+                    self._layers.index(hidden.last),
+                    self._present[self._of_layer[self._layers.index(hidden.dense)]],
                 )
-                for first, last in gated
+                for hidden in gated
             ),
         )
 
@@ -129,16 +129,16 @@ class UnitMasks:
             self._of_layer[self._layers.index(layer)] = mask
             present = self._present.get(mask, mask)
         for variable in layer.variables:
-            if type(layer) is keras.layers.Dense:
-                self._axes[id(variable)] = (input_mask, present)[-len(variable.shape) :]
+            if type(layer) in DENSE:
+                self._axes[id(variable)] = _axes_of_dense(layer, variable, input_mask, present)
             elif type(layer) is CategoricalColumns:
                 names = ("n_embedded_categories", "embedding_dim")
                 self._axes[id(variable)] = tuple(self._mask_of_width(layer, name) for name in names)
             elif type(layer) in _BY_UNIT and mask is not None:
-                self._axes[id(variable)] = (present,)
+                self._axes[id(variable)] = (*[None] * (len(variable.shape) - 1), present)
 
     def _output_mask(self, layer: Any, input_mask: int | None, node: Any) -> int | None:
-        if type(layer) is keras.layers.Dense:
+        if type(layer) in DENSE:
             return self._mask_of_dense(layer)
         if type(layer) is CategoricalColumns:
             return self._mask_of_categories(layer, node.input_tensors[0].shape[-1])
@@ -184,6 +184,12 @@ class UnitMasks:
     def _add(self, mask: np.ndarray) -> int:
         self.masks.append(mask)
         return len(self.masks) - 1
+
+
+def _axes_of_dense(layer: Any, variable: Any, input_mask: int | None, output_mask: int | None) -> Axes:
+    """The axes of a kernel or a bias, which may have one of heads before them."""
+    masks = (input_mask, output_mask) if variable is layer.kernel else (output_mask,)
+    return (*[None] * (len(variable.shape) - len(masks)), *masks)
 
 
 def pad(array: np.ndarray, masks: Sequence[np.ndarray | None]) -> np.ndarray:
@@ -316,7 +322,7 @@ def paddable_layers(model: Any) -> list[str]:
     outer, tensors = set(), keras.tree.flatten(model.outputs)
     while tensors:
         node = makers[id(tensors.pop())]
-        if type(node.operation) is keras.layers.Dense:
+        if type(node.operation) in DENSE:
             outer.add(node.operation.name)
         else:
             tensors += node.input_tensors
@@ -324,7 +330,7 @@ def paddable_layers(model: Any) -> list[str]:
     return [
         layer.name
         for layer in layers
-        if layer.name not in outer and (type(layer) is keras.layers.Dense or _feeds_dense(layer))
+        if layer.name not in outer and (type(layer) in DENSE or _feeds_dense(layer))
     ]
 
 
@@ -332,7 +338,7 @@ def _feeds_dense(layer: Any) -> bool:
     """Whether Dense layers alone take the outputs of a layer, or scales of them."""
     consumers = [node.operation for node in calls_after(layer)]
     return bool(consumers) and all(
-        type(one) is keras.layers.Dense or (type(one) in _SCALES and _feeds_dense(one)) for one in consumers
+        type(one) in DENSE or (type(one) in _SCALES and _feeds_dense(one)) for one in consumers
     )
 
 
@@ -347,7 +353,7 @@ def _can_be_padded(model: Any, layers: Sequence[Any]) -> bool:
 
 
 def _first_dense(layers: Sequence[Any]) -> int:
-    return next((index for index, layer in enumerate(layers) if type(layer) is keras.layers.Dense), 0)
+    return next((index for index, layer in enumerate(layers) if type(layer) in DENSE), 0)
 
 
 def _layer_can_be_padded(layer: Any) -> bool:

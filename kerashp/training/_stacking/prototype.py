@@ -9,18 +9,20 @@ import numpy as np
 from keras import ops
 
 from kerashp._compat.keras_optimizers import rate_of
-from kerashp.layers import FRONT_LAYERS, FanInScaling
+from kerashp.layers import FRONT_LAYERS, FanInScaling, HeadScale
 from kerashp.layers._parametrization import fan_in_factor
 from kerashp.training._keras.optimizers import slots_by_weight
-from kerashp.training._members.room import Units
+from kerashp.training._members.room import DENSE, Units
 from kerashp.training._runtime.backend import backend
 from kerashp.training._stacking.step import variables_of
+
+_RANDOM = (*FRONT_LAYERS, HeadScale)  # layers whose weights may be random
 
 
 class Prototype:
     """A Sequential model of Dense layers whose initial values are constants, but for kernels and seeds.
 
-    The weights of `kerashp.layers` before them may be random, too.
+    The weights of `kerashp.layers` before them, and scales of heads, may be random, too.
 
     Parameters
     ----------
@@ -41,10 +43,10 @@ class Prototype:
         """Whether the initial values of all networks of the graph shape are known."""
         if not self.slots_begin_at_zero:
             return False
-        kernels = {id(layer.kernel) for layer in self.model.layers if isinstance(layer, keras.layers.Dense)}
+        kernels = {id(layer.kernel) for layer in self.model.layers if isinstance(layer, DENSE)}
         seeds = {id(layer.seed_generator.state) for layer in self.model.layers if _is_dropout(layer)}
-        front = {id(v) for layer in self.model.layers if type(layer) in FRONT_LAYERS for v in layer.weights}
-        others = [array for key, array in self._values.items() if key not in kernels | seeds | front]
+        random = {id(v) for layer in self.model.layers if type(layer) in _RANDOM for v in layer.weights}
+        others = [array for key, array in self._values.items() if key not in kernels | seeds | random]
         return all(np.all(array == array.flat[0]) for array in others if array.size)
 
     @cached_property
@@ -63,7 +65,7 @@ class Prototype:
         units: Units,
         initializers: Sequence[tuple[Any, Any]],
         learning_rate: np.ndarray,
-        front: Mapping[str, Sequence[tuple[Callable[..., Any], Any]]],
+        random: Mapping[str, Sequence[tuple[Callable[..., Any], Any]]],
         n_inputs: int,
     ) -> list[list[np.ndarray]]:
         """The values that a network, not built, would have if it were; see `Variant.values`.
@@ -76,14 +78,14 @@ class Prototype:
             Of the kernels of these layers, and of the Dropout layers after them.
         learning_rate : array of shape ()
             In the type of the variable.
-        front : dict of str to list of (callable, tuple of int or None)
-            Of the weights of layers before the first Dense, by the layers' names, with their shapes; None
-            for that of the model's.
+        random : dict of str to list of (callable, tuple of int or None)
+            Of the weights of layers before the first Dense, and of random scales of heads, by the layers'
+            names, with their shapes; None for that of the model's.
         n_inputs : int
             The inputs of the first Dense layer.
         """
         arrays = dict(self._initial_arrays(units, initializers, n_inputs))
-        for name, own_initializers in front.items():
+        for name, own_initializers in random.items():
             weights = self.model.get_layer(name).weights
             for variable, (initializer, shape) in zip(weights, own_initializers, strict=True):
                 drawn = initializer(variable.shape if shape is None else shape, dtype=variable.dtype)
@@ -118,11 +120,12 @@ class Prototype:
             if type(layer) is FanInScaling:
                 dtype = self._values[id(layer.factor)].dtype
                 yield id(layer.factor), np.asarray(fan_in_factor(width or n_inputs), dtype)
-            elif isinstance(layer, keras.layers.Dense):
+            elif isinstance(layer, DENSE):
                 n_before = width or n_inputs
                 width, (initializer, seeds) = next(parts)
+                shape = (*layer.kernel.shape[:-2], n_before, width)
                 with backend().draws_of_any_shape():
-                    kernel = initializer((n_before, width), dtype=layer.kernel.dtype)
+                    kernel = initializer(shape, dtype=layer.kernel.dtype)
                 yield id(layer.kernel), ops.convert_to_numpy(kernel)
                 if layer.bias is not None:
                     yield id(layer.bias), self._filled(layer.bias, width)
@@ -132,9 +135,9 @@ class Prototype:
                 yield from ((id(v), self._filled(v, width)) for v in layer.variables)
 
     def _filled(self, variable: Any, width: int) -> np.ndarray:
-        """The constant value of a vector of this width."""
+        """The constant value of a vector of this width, or of one for each head."""
         array = self._values[id(variable)]
-        return np.full(width, array.flat[0], array.dtype)
+        return np.full((*array.shape[:-1], width), array.flat[0], array.dtype)
 
 
 def _is_dropout(layer: Any) -> bool:

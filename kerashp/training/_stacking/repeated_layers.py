@@ -2,33 +2,41 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
 from kerashp._compat.keras import flatten_layers
-from kerashp.layers import HIDDEN_LAYERS
-from kerashp.training._members.room import dense_of, missing_layers
+from kerashp.layers import HIDDEN_LAYERS, HeadScale
+from kerashp.training._members.room import DENSE, dense_of, missing_layers
 
 Config = dict[str, Any]
 
 # What a hidden layer consists of, besides Dropout, if it can be missing.
 _PARTS = ["Activation", "BatchNormalization", "Dense", "LayerNormalization"]
 _PARTS += [layer.__name__ for layer in HIDDEN_LAYERS]
+_DENSE = [layer.__name__ for layer in DENSE]
 NUMBER, WIDTH = "a number", "a width"  # in a graph shape, instead of them
 
 
 def hidden_layers_of(layers: Sequence[Config]) -> list[list[Config]]:
-    """The configs of a Sequential's layers, divided before each Dense.
+    """The configs of a Sequential's layers, divided before each Dense, or before its HeadScale.
 
     The first part comes before the hidden layers, the last is the output layer with what follows it.
     """
     parts: list[list[Config]] = [[]]
-    for layer in layers:
-        if layer["class_name"] == "Dense":
+    kinds = [layer["class_name"] for layer in layers]
+    for layer, kind, kind_before in zip(layers, kinds, ["", *kinds], strict=False):
+        if _begins_part(kind, kind_before):
             parts.append([])
         parts[-1].append(layer)
     return parts
+
+
+def _begins_part(kind: str, kind_before: str) -> bool:
+    """Whether a layer of this class, after one of that, is the first of a hidden layer or the output."""
+    is_scaled = kind_before == HeadScale.__name__
+    return kind == HeadScale.__name__ or (kind in _DENSE and not is_scaled)
 
 
 def repeated_layers(layers: Sequence[Config]) -> list[list[Config]]:
@@ -72,18 +80,32 @@ def _without_name(layer: Config) -> Config:
 
 
 def numbered_layers(model: Any) -> Iterator[tuple[int, Any]]:
-    """The model's layers, each with the number of the Dense layer that it is or follows, from 0; else -1."""
-    number = -1
+    """The model's layers, each with the number of the hidden layer or output that it belongs to, or -1."""
+    number, kind_before = -1, ""
     for layer in flatten_layers(model):
-        number += type(layer) is keras.layers.Dense
+        kind = type(layer).__name__ if type(layer) in (*DENSE, HeadScale) else ""
+        number += _begins_part(kind, kind_before)
+        kind_before = kind
         yield number, layer
 
 
-def layers_that_can_be_missing(model: Any, n_missing: int) -> list[tuple[Any, Any]]:
-    """The first and the last layer of each of the last hidden ones, but for Dropout."""
+class HiddenLayer(NamedTuple):
+    """The first layer of a hidden one, its Dense and its last layer, but for Dropout."""
+
+    first: Any
+    dense: Any
+    last: Any
+
+
+def layers_that_can_be_missing(model: Any, n_missing: int) -> list[HiddenLayer]:
+    """The last hidden layers, so many."""
     numbers = missing_layers(len(dense_of(model)), n_missing)
     parts: dict[int, list[Any]] = {number: [] for number in numbers}
     for number, layer in numbered_layers(model):
         if number in parts and type(layer) is not keras.layers.Dropout:
             parts[number].append(layer)
-    return [(part[0], part[-1]) for part in parts.values()]
+    dense = set(map(id, dense_of(model)))
+    return [
+        HiddenLayer(part[0], next(layer for layer in part if id(layer) in dense), part[-1])
+        for part in parts.values()
+    ]

@@ -1,0 +1,303 @@
+"""Several networks in one: shared kernels, with scales and biases for each of the heads (TabM)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerashp._arguments import Arguments
+from kerashp._compat.keras import set_attribute
+
+MEMBERS = "_kerashp_heads"  # attribute of a mean over heads: the outputs of each
+
+
+@keras.saving.register_keras_serializable(package="kerashp")
+class RandomSigns(keras.initializers.Initializer):
+    """Draw -1 and 1 with equal probability.
+
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None, default=None
+        As of Keras' initializers.
+
+    References
+    ----------
+    Y. Wen, D. Tran, J. Ba, *BatchEnsemble: An Alternative Approach to Efficient Ensemble and Lifelong
+    Learning*, ICLR 2020, arXiv:2002.06715.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.layers import RandomSigns
+    >>> sorted(set(np.asarray(RandomSigns(seed=0)((5, 9))).ravel().tolist()))
+    [-1.0, 1.0]
+    """
+
+    def __init__(self, seed: Any = None) -> None:
+        self._uniform = keras.initializers.RandomUniform(-1.0, 1.0, seed=seed)
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        drawn = self._uniform(shape, dtype=dtype)
+        return ops.where(drawn < 0, -ops.ones_like(drawn), ops.ones_like(drawn))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self._uniform.get_config()["seed"]}
+
+
+@keras.saving.register_keras_serializable(package="kerashp")
+class HeadScale(keras.layers.Layer):
+    r"""Multiply the features by learned numbers of each head.
+
+    With weights $r$ of shape `(n_heads, n_features)`, the row $x_h$ of the head $h$ becomes $x_h \odot r_h$.
+    Inputs are of shape `(batch, n_heads, n_features)`, or of shape `(batch, n_features)` for the first such
+    layer of a network: all heads then get the same row. A Dense layer after it has one kernel for all heads.
+
+    Parameters
+    ----------
+    n_heads : int
+        The number of heads.
+    scale_initializer : str or keras Initializer, default="ones"
+        The initializer of the scales. TabM has `RandomSigns` or a standard normal distribution for the first
+        layer, so that heads differ, and ones for all others.
+    **options
+        Arguments of `keras.layers.Layer`: name, dtype.
+
+    Attributes
+    ----------
+    scale : keras.Variable of shape (n_heads, n_features)
+        The weights $r$.
+
+    See Also
+    --------
+    HeadAffine : Scales and biases after a Dense layer.
+    HeadOutputs : The output layer.
+
+    References
+    ----------
+    Y. Gorishniy, A. Kotelnikov, A. Babenko, *TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+    Ensembling*, ICLR 2025, arXiv:2410.24210.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.layers import HeadScale
+    >>> np.asarray(HeadScale(n_heads=2)(np.array([[0.5, -2.0]]))).tolist()
+    [[[0.5, -2.0], [0.5, -2.0]]]
+    """
+
+    def __init__(self, n_heads: int, scale_initializer: Any = "ones", **options: Any) -> None:
+        super().__init__(**options)
+        self.n_heads = Arguments("HeadScale").integer("n_heads", n_heads, at_least=1)
+        self.scale_initializer = keras.initializers.get(scale_initializer)
+        self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        shape = self.n_heads, input_shape[-1]
+        self.scale = self.add_weight(name="scale", shape=shape, initializer=self.scale_initializer)
+
+    def call(self, inputs: Any) -> Any:
+        rows = ops.expand_dims(inputs, 1) if len(inputs.shape) == 2 else inputs
+        return rows * self.scale
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape[0], self.n_heads, input_shape[-1]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "n_heads": self.n_heads,
+            "scale_initializer": keras.initializers.serialize(self.scale_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable(package="kerashp")
+class HeadAffine(keras.layers.Layer):
+    r"""Multiply the features by learned numbers of each head, and add others.
+
+    With weights $s$ and $b$ of shape `(n_heads, n_features)`, the row $x_h$ of the head $h$ becomes
+    $x_h \odot s_h + b_h$. After a Dense layer without bias, whose kernel $W$ all heads share, and a
+    `HeadScale` before it, a head computes $((x_h \odot r_h) W) \odot s_h + b_h$.
+
+    Parameters
+    ----------
+    n_heads : int
+        The number of heads.
+    **options
+        Arguments of `keras.layers.Layer`: name, dtype.
+
+    Attributes
+    ----------
+    scale : keras.Variable of shape (n_heads, n_features)
+        The weights $s$, ones at first.
+    bias : keras.Variable of shape (n_heads, n_features)
+        The weights $b$, zeros at first.
+
+    See Also
+    --------
+    HeadScale : Scales before a Dense layer.
+
+    References
+    ----------
+    Y. Gorishniy, A. Kotelnikov, A. Babenko, *TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+    Ensembling*, ICLR 2025, arXiv:2410.24210.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.layers import HeadAffine
+    >>> np.asarray(HeadAffine(n_heads=2)(np.array([[[0.5, -2.0], [1.0, 3.0]]]))).tolist()
+    [[[0.5, -2.0], [1.0, 3.0]]]
+    """
+
+    def __init__(self, n_heads: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.n_heads = Arguments("HeadAffine").integer("n_heads", n_heads, at_least=1)
+        self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        shape = self.n_heads, input_shape[-1]
+        self.scale = self.add_weight(name="scale", shape=shape, initializer="ones")
+        self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.scale + self.bias
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "n_heads": self.n_heads}
+
+
+@keras.saving.register_keras_serializable(package="kerashp")
+class HeadOutputs(keras.layers.Layer):
+    r"""An output layer of which each head has its own, and the mean over the heads.
+
+    With kernels $W_h$ and biases $b_h$, inputs $x_h$ of shape `(batch, n_heads, n_features)` and an
+    activation $a$, the output for a row is
+
+    $$\frac{1}{H} \sum_h a(x_h W_h + b_h).$$
+
+    In training, each head is to learn by itself: the losses `HeadMeanSquaredError`,
+    `HeadBinaryCrossentropy`, `HeadCategoricalCrossentropy` and `HeadSparseCategoricalCrossentropy` are then
+    means of the losses of the heads. Metrics, and losses of Keras, are of the mean.
+
+    Parameters
+    ----------
+    units : int
+        The width of the output.
+    n_heads : int
+        The number of heads.
+    activation : str, callable or None, default=None
+        The activation of each head's outputs.
+    kernel_initializer : str or keras Initializer, default="glorot_uniform"
+        The initializer of the kernel of each head. One with a seed has another seed for each head.
+    kernel_regularizer : keras Regularizer or None, default=None
+        The penalty on a kernel, of which the mean over the heads is taken.
+    **options
+        Arguments of `keras.layers.Layer`: name, dtype.
+
+    Attributes
+    ----------
+    kernel : keras.Variable of shape (n_heads, n_features, units)
+        The kernels $W$.
+    bias : keras.Variable of shape (n_heads, units)
+        The biases $b$, zeros at first.
+
+    Notes
+    -----
+    The outputs of the heads are an attribute of the tensor of their mean, as Keras' masks are, which the
+    losses read. A layer after this one makes another tensor, of which the losses are those of Keras.
+
+    References
+    ----------
+    Y. Gorishniy, A. Kotelnikov, A. Babenko, *TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+    Ensembling*, ICLR 2025, arXiv:2410.24210.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.layers import HeadOutputs, HeadScale
+    >>> layer = HeadOutputs(units=1, n_heads=2)
+    >>> rows = HeadScale(n_heads=2)(np.array([[0.5, -2.0]]))
+    >>> layer.build(rows.shape)
+    >>> layer.set_weights([np.array([[[2.0], [1.0]], [[0.0], [1.0]]]), np.array([[0.0], [2.0]])])
+    >>> np.asarray(layer(rows)).tolist()  # the mean of -1 and 0
+    [[-0.5]]
+    """
+
+    def __init__(
+        self,
+        units: int,
+        n_heads: int,
+        activation: Any = None,
+        kernel_initializer: Any = "glorot_uniform",
+        kernel_regularizer: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        check = Arguments("HeadOutputs")
+        self.units = check.integer("units", units, at_least=1)
+        self.n_heads = check.integer("n_heads", n_heads, at_least=1)
+        self.activation = keras.activations.get(activation)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    def build(self, input_shape: Any) -> None:
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.n_heads, input_shape[-1], self.units),
+            initializer=by_head(self.kernel_initializer),
+            regularizer=None if self.kernel_regularizer is None else self._mean_penalty,
+        )
+        shape = self.n_heads, self.units
+        self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros")
+
+    def _mean_penalty(self, kernels: Any) -> Any:
+        return self.kernel_regularizer(kernels) / self.n_heads
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        outputs = self.activation(ops.einsum("bhi,hio->bho", inputs, self.kernel) + self.bias)
+        mean = ops.mean(outputs, axis=1)
+        set_attribute(mean, MEMBERS, outputs if training else None)
+        return mean
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape[0], self.units
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "n_heads": self.n_heads,
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+
+def by_head(initializer: Any) -> Callable[..., Any]:
+    """A draw of a kernel for each head: of three axes, Keras takes the first for that of an image."""
+
+    def kernels(shape: Any, dtype: Any = None) -> Any:
+        n_heads, *kernel_shape = shape
+        initializers = [_of_head(initializer, head) for head in range(n_heads)]
+        return ops.stack([one(tuple(kernel_shape), dtype=dtype) for one in initializers])
+
+    return kernels
+
+
+def _of_head(initializer: Any, head: int) -> Any:
+    seed = getattr(initializer, "seed", None)  # Keras' initializers draw one where none is given
+    if not isinstance(seed, int):
+        return initializer
+    return type(initializer).from_config({**initializer.get_config(), "seed": spawned_seed(seed, head)})
+
+
+def spawned_seed(seed: int, index: int) -> int:
+    """A seed for each of several draws, of which the first has the seed itself."""
+    # Not seed + index: models with the seeds 0, 1, 2 would share layers.
+    return int(np.random.SeedSequence([abs(seed), index]).generate_state(1)[0] >> 1) if index else seed
