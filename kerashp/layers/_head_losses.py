@@ -14,6 +14,9 @@ _register = keras.saving.register_keras_serializable(package="kerashp")
 class HeadLoss(keras.losses.Loss):
     """Base of losses that are, in training, the mean of the losses of the heads of a `HeadOutputs`."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         members = attribute_of(y_pred, MEMBERS)
         if members is not None:

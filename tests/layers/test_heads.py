@@ -10,6 +10,8 @@ import sklearn.model_selection
 from keras import ops
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, build_model, fit
+from kerashp._memory import Footprint
+from kerashp.diagnostics import check_initialization
 from kerashp.estimators._data.losses import loss_of
 from kerashp.layers import (
     HeadAffine,
@@ -239,6 +241,13 @@ def test_a_search_over_heads() -> None:
     np.testing.assert_allclose(search.predict(X), alone.predict(X), rtol=1e-4, atol=1e-5)
 
 
+def test_the_check_of_initial_weights_knows_them() -> None:
+    layers = check_initialization(built(n_neurons=40), X, Y).layers
+    variances = {layer.name: layer.suited_variance for layer in layers if layer.kernel_variance is not None}
+    expected = {"hidden_1": 2 / 5, "hidden_2": 2 / 40, "output": 2 / 41}
+    assert variances == pytest.approx(expected)
+
+
 def test_a_warm_start_copies_its_weights() -> None:
     source = KerasMLPRegressor(**OPTIONS).fit(X, Y)
     for normalize_target in (True, False):
@@ -254,6 +263,12 @@ def test_one_head_is_the_usual_network() -> None:
     assert graph_shape(one) == graph_shape(usual)
     assert type(one.loss) is keras.losses.MeanSquaredError
     np.testing.assert_array_equal(one.predict(X, verbose=0), usual.predict(X, verbose=0))
+
+
+def test_the_memory_that_is_needed_is_known() -> None:
+    footprint = Footprint(5, 2, itemsize=4, copies=lambda: 1, n_heads=HEADS)
+    assert footprint.n_weights([8, 8]) == built(n_outputs=2).count_params()
+    assert footprint.n_weights([]) == built(n_outputs=2, n_hidden=0).count_params() - HEADS * 5
 
 
 def test_losses_have_the_names_of_those_of_keras() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerashp._compat.keras import calls_after, compute_fans, producer, to_snake_case
 from kerashp.diagnostics._initialization.signal import LayerSignal, is_activation, is_recurrent, kernel_of
-from kerashp.layers import FanInScaling
+from kerashp.layers import FanInScaling, HeadOutputs
 from kerashp.models import suited_initializer
 
 NEAR_LIMIT = 0.01  # of the range of an activation: outputs this close to an end are saturated
@@ -141,7 +141,9 @@ def layer_scale(signal: LayerSignal) -> LayerScale:
     if signal.kernel is not None and not is_recurrent(signal.layer):
         initializer = suited_initializer(_next_activation(signal.layer))
         suited = to_snake_case(type(initializer).__name__)
-        variance = _variance(initializer, signal.kernel.shape)
+        shape = signal.kernel.shape
+        # Each head has a kernel.
+        variance = _variance(initializer, shape[1:] if isinstance(signal.layer, HeadOutputs) else shape)
     return LayerScale(
         name=signal.name,
         activation=name,

@@ -16,7 +16,10 @@ from kerashp.diagnostics._foundations.forward_pass import (
     layers_by_name,
     tap_layers,
 )
+from kerashp.layers import HeadAffine, HeadScale
 from kerashp.training._runtime.backend import backend
+
+_WITHOUT_KERNEL = (keras.layers.Embedding, HeadAffine, HeadScale)
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def _by_unit(arrays: Sequence[np.ndarray], layer: Any) -> np.ndarray:
 
 def kernel_of(layer: Any) -> Any:
     """The first weight of a layer that multiplies the inputs; None if there is none."""
-    if isinstance(layer, keras.layers.Embedding) or is_activation(layer):
+    if isinstance(layer, _WITHOUT_KERNEL) or is_activation(layer):
         return None
     return next((weight for weight in layer.weights if len(weight.shape) > 1), None)
 
