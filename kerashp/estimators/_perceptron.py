@@ -27,8 +27,9 @@ from kerashp.estimators._training.handover import is_suspending
 from kerashp.estimators._training.prototypes import pending_network
 from kerashp.estimators._training.shared_tables import made_once
 from kerashp.layers._categorical_columns import SIZE_NAMES, CategoricalColumns, ColumnSizes
+from kerashp.layers._hidden_layers import PARAMETRIZATIONS
 from kerashp.layers._inputs import NUMERIC_EMBEDDINGS, SCALINGS, InputDesign
-from kerashp.models import PARAMETRIZATIONS, NetworkDesign
+from kerashp.models import NetworkDesign
 from kerashp.training._members.convergence import Convergence
 
 _CHECK = Arguments("build_model")

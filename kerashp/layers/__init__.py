@@ -5,13 +5,16 @@ Importing this module registers them with Keras, as loading a `.keras` file that
 
 from kerashp import _loading  # noqa: F401  # before Keras
 from kerashp.layers._categorical_columns import CategoricalColumns
-from kerashp.layers._head_losses import (
+from kerashp.layers._heads import (
+    HeadAffine,
     HeadBinaryCrossentropy,
     HeadCategoricalCrossentropy,
     HeadMeanSquaredError,
+    HeadOutputs,
+    HeadScale,
     HeadSparseCategoricalCrossentropy,
 )
-from kerashp.layers._heads import HeadAffine, HeadOutputs, HeadScale, RandomSigns
+from kerashp.layers._initializers import RandomSigns
 from kerashp.layers._learned_scale import LearnedScale
 from kerashp.layers._parametric_activation import ParametricActivation
 from kerashp.layers._parametrization import FanInScaledInitializer, FanInScaling, LearnedBias

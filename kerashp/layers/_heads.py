@@ -1,49 +1,15 @@
-"""Several networks in one: shared kernels, with scales and biases for each of the heads (TabM)."""
+"""Several networks in one (TabM): layers of heads that share kernels, and losses by which each learns."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from kerashp._arguments import Arguments
-from kerashp._compat.keras import set_attribute
+from kerashp._compat.keras import attribute_of, mask_of, set_attribute, set_mask
+from kerashp.layers._initializers import by_head
 
 MEMBERS = "_kerashp_heads"  # attribute of a mean over heads: the outputs of each
-
-
-@keras.saving.register_keras_serializable(package="kerashp")
-class RandomSigns(keras.initializers.Initializer):
-    """Draw -1 and 1 with equal probability.
-
-    Parameters
-    ----------
-    seed : int, keras.random.SeedGenerator or None, default=None
-        As of Keras' initializers.
-
-    References
-    ----------
-    Y. Wen, D. Tran, J. Ba, *BatchEnsemble: An Alternative Approach to Efficient Ensemble and Lifelong
-    Learning*, ICLR 2020, arXiv:2002.06715.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from kerashp.layers import RandomSigns
-    >>> sorted(set(np.asarray(RandomSigns(seed=0)((5, 9))).ravel().tolist()))
-    [-1.0, 1.0]
-    """
-
-    def __init__(self, seed: Any = None) -> None:
-        self._uniform = keras.initializers.RandomUniform(-1.0, 1.0, seed=seed)
-
-    def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        drawn = self._uniform(shape, dtype=dtype)
-        return ops.where(drawn < 0, -ops.ones_like(drawn), ops.ones_like(drawn))
-
-    def get_config(self) -> dict[str, Any]:
-        return {"seed": self._uniform.get_config()["seed"]}
 
 
 @keras.saving.register_keras_serializable(package="kerashp")
@@ -279,25 +245,140 @@ class HeadOutputs(keras.layers.Layer):
         }
 
 
-def by_head(initializer: Any) -> Callable[..., Any]:
-    """A draw of a kernel for each head: of three axes, Keras takes the first for that of an image."""
+class HeadLoss(keras.losses.Loss):
+    """Base of losses that are, in training, the mean of the losses of the heads of a `HeadOutputs`."""
 
-    def kernels(shape: Any, dtype: Any = None) -> Any:
-        n_heads, *kernel_shape = shape
-        initializers = [_of_head(initializer, head) for head in range(n_heads)]
-        return ops.stack([one(tuple(kernel_shape), dtype=dtype) for one in initializers])
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
 
-    return kernels
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        members = attribute_of(y_pred, MEMBERS)
+        if members is not None:
+            set_mask(members, mask_of(y_pred))
+            y_pred = members
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        if len(y_pred.shape) < 3:
+            return super().call(y_true, y_pred)
+        y_true = ops.expand_dims(y_true, -1) if len(y_true.shape) == 1 else y_true
+        by_head = ops.repeat(ops.expand_dims(y_true, 1), y_pred.shape[1], axis=1)
+        return ops.mean(super().call(by_head, y_pred), axis=1)
 
 
-def _of_head(initializer: Any, head: int) -> Any:
-    seed = getattr(initializer, "seed", None)  # Keras' initializers draw one where none is given
-    if not isinstance(seed, int):
-        return initializer
-    return type(initializer).from_config({**initializer.get_config(), "seed": spawned_seed(seed, head)})
+@keras.saving.register_keras_serializable(package="kerashp")
+class HeadMeanSquaredError(HeadLoss, keras.losses.MeanSquaredError):
+    r"""Mean squared error, in training the mean over the heads of a `HeadOutputs`.
+
+    With the predictions $\hat y_h$ of $H$ heads for a row, the loss of the row is
+
+    $$\frac{1}{H} \sum_h \ell(y, \hat y_h),$$
+
+    where $\ell$ is Keras' loss; each head thus learns by itself. Of predictions that are no training outputs
+    of a `HeadOutputs`, as in validation, it is Keras' loss, $\ell(y, \hat y)$.
+
+    Parameters
+    ----------
+    **options
+        As of `keras.losses.MeanSquaredError`.
+
+    References
+    ----------
+    Y. Gorishniy, A. Kotelnikov, A. Babenko, *TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+    Ensembling*, ICLR 2025, arXiv:2410.24210.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.layers import HeadMeanSquaredError
+    >>> loss = HeadMeanSquaredError()
+    >>> heads = np.array([[[1.0], [3.0]]])  # of a row with the target 2
+    >>> float(loss(np.array([[2.0]]), heads)), float(loss(np.array([[2.0]]), heads.mean(axis=1)))
+    (1.0, 0.0)
+    """
 
 
-def spawned_seed(seed: int, index: int) -> int:
-    """A seed for each of several draws, of which the first has the seed itself."""
-    # Not seed + index: models with the seeds 0, 1, 2 would share layers.
-    return int(np.random.SeedSequence([abs(seed), index]).generate_state(1)[0] >> 1) if index else seed
+@keras.saving.register_keras_serializable(package="kerashp")
+class HeadBinaryCrossentropy(HeadLoss, keras.losses.BinaryCrossentropy):
+    r"""Binary cross-entropy, in training the mean over the heads of a `HeadOutputs`.
+
+    See `HeadMeanSquaredError`, with Keras' binary cross-entropy for the loss of a head.
+
+    Parameters
+    ----------
+    **options
+        As of `keras.losses.BinaryCrossentropy`.
+
+    References
+    ----------
+    Y. Gorishniy, A. Kotelnikov, A. Babenko, *TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+    Ensembling*, ICLR 2025, arXiv:2410.24210.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.layers import HeadBinaryCrossentropy
+    >>> round(float(HeadBinaryCrossentropy()(np.array([[1.0]]), np.array([[[0.5], [0.25]]]))), 3)
+    1.04
+    """
+
+
+@keras.saving.register_keras_serializable(package="kerashp")
+class HeadCategoricalCrossentropy(HeadLoss, keras.losses.CategoricalCrossentropy):
+    r"""Categorical cross-entropy, in training the mean over the heads of a `HeadOutputs`.
+
+    See `HeadMeanSquaredError`, with Keras' categorical cross-entropy for the loss of a head.
+
+    Parameters
+    ----------
+    **options
+        As of `keras.losses.CategoricalCrossentropy`.
+
+    References
+    ----------
+    Y. Gorishniy, A. Kotelnikov, A. Babenko, *TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+    Ensembling*, ICLR 2025, arXiv:2410.24210.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.layers import HeadCategoricalCrossentropy
+    >>> heads = np.array([[[0.5, 0.5], [0.25, 0.75]]])
+    >>> round(float(HeadCategoricalCrossentropy()(np.array([[1.0, 0.0]]), heads)), 3)
+    1.04
+    """
+
+
+@keras.saving.register_keras_serializable(package="kerashp")
+class HeadSparseCategoricalCrossentropy(HeadLoss, keras.losses.SparseCategoricalCrossentropy):
+    r"""Sparse categorical cross-entropy, in training the mean over the heads of a `HeadOutputs`.
+
+    See `HeadMeanSquaredError`, with Keras' sparse categorical cross-entropy for the loss of a head.
+
+    Parameters
+    ----------
+    **options
+        As of `keras.losses.SparseCategoricalCrossentropy`.
+
+    References
+    ----------
+    Y. Gorishniy, A. Kotelnikov, A. Babenko, *TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+    Ensembling*, ICLR 2025, arXiv:2410.24210.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.layers import HeadSparseCategoricalCrossentropy
+    >>> heads = np.array([[[0.5, 0.5], [0.25, 0.75]]])
+    >>> round(float(HeadSparseCategoricalCrossentropy()(np.array([0]), heads)), 3)
+    1.04
+    """
+
+
+# The losses of heads in place of those of Keras.
+LOSS_OF_HEADS: dict[type, type] = {
+    keras.losses.MeanSquaredError: HeadMeanSquaredError,
+    keras.losses.BinaryCrossentropy: HeadBinaryCrossentropy,
+    keras.losses.CategoricalCrossentropy: HeadCategoricalCrossentropy,
+    keras.losses.SparseCategoricalCrossentropy: HeadSparseCategoricalCrossentropy,
+}

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kerashp._arguments import Arguments
-from kerashp.layers._constants import constant
+from kerashp.layers._initializers import constant
 
 _CHECK = Arguments("LearnedScale")
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from kerashp._arguments import Arguments
-from kerashp.layers._constants import constant
+from kerashp.layers._initializers import constant
 
 _CHECK = Arguments("LearnedBias")
 

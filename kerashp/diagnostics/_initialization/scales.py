@@ -9,7 +9,7 @@ import numpy as np
 from kerashp._compat.keras import calls_after, compute_fans, producer, to_snake_case
 from kerashp.diagnostics._initialization.signal import LayerSignal, is_activation, is_recurrent, kernel_of
 from kerashp.layers import FanInScaling, HeadOutputs
-from kerashp.models import suited_initializer
+from kerashp.layers._hidden_layers import suited_initializer
 
 NEAR_LIMIT = 0.01  # of the range of an activation: outputs this close to an end are saturated
 

@@ -9,7 +9,7 @@ from scipy.special import entr
 
 from kerashp._compat.keras import wrapped_function
 from kerashp._compat.scikeras import loss_name
-from kerashp.layers._head_losses import HeadLoss
+from kerashp.layers._heads import HeadLoss
 
 _SPARSE = {"sparse_categorical_crossentropy"}
 _CATEGORICAL = {
