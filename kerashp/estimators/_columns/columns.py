@@ -1,6 +1,6 @@
 """A column of a table, whichever library holds it: numbers, or categories as codes and labels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, Protocol
@@ -103,13 +103,7 @@ def as_labels(column: str, values: Iterable[Any]) -> np.ndarray:
         If strings and other labels are mixed.
     """
     labels = [value.item() if isinstance(value, np.generic) else value for value in values]
-    kinds = {_kind_of_label(label) for label in labels}
-    if len(kinds) > 1:
-        mixed = " and ".join(sorted(kinds))
-        raise TypeError(
-            f"X mixes {mixed} in the column {column}, such as {short_repr(labels[:5])}; the "
-            "categories of a column must be of one type: convert it, say with astype(str)"
-        )
+    kinds = _kinds_of_labels(column, labels)
     if kinds == {"booleans"}:
         return np.array(labels, dtype=bool)
     if kinds == {"numbers"}:
@@ -127,8 +121,34 @@ def not_hashable(column: str, error: TypeError) -> TypeError:
     )
 
 
+def check_objects(column: str, values: Iterable[Any]) -> None:
+    """Refuse a column of objects that mixes types: its distinct values may hide it, since True equals 1.
+
+    Raises
+    ------
+    TypeError
+        If strings, numbers and other values are mixed.
+    """
+    of_types: dict[type, Any] = {}
+    for value in values:
+        if type(value) not in of_types and not is_none_or_nan(value):
+            of_types[type(value)] = value
+    _kinds_of_labels(column, list(of_types.values()))
+
+
+def _kinds_of_labels(column: str, labels: Sequence[Any]) -> set[str]:
+    kinds = {_kind_of_label(label) for label in labels}
+    if len(kinds) > 1:
+        mixed = " and ".join(sorted(kinds))
+        raise TypeError(
+            f"X mixes {mixed} in the column {column}, such as {short_repr(labels[:5])}; the "
+            "categories of a column must be of one type: convert it, say with astype(str)"
+        )
+    return kinds
+
+
 def _kind_of_label(label: Any) -> str:
-    if isinstance(label, bool):
+    if isinstance(label, bool | np.bool_):
         return "booleans"
     if isinstance(label, str):
         return "strings"
@@ -176,6 +196,7 @@ def factorized(column: str, values: np.ndarray) -> Categories:
             ]
         except TypeError as error:  # of lists, say
             raise not_hashable(column, error) from error
+        check_objects(column, values)
         return Categories(np.array(listed, int), as_labels(column, positions))
     labels, codes = np.unique(values, return_inverse=True)  # one NaN, the last
     if labels.dtype.kind == "f" and len(labels) and np.isnan(labels[-1]):

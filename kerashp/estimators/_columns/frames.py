@@ -13,6 +13,7 @@ from kerashp.estimators._columns.columns import (
     Column,
     Kind,
     as_labels,
+    check_objects,
     factorized,
     not_hashable,
 )
@@ -89,6 +90,8 @@ class PandasColumn:
                 codes, labels = pd.factorize(self.series)
             except TypeError as error:  # of lists, say
                 raise not_hashable(self.name, error) from error
+            if self.series.dtype == object:
+                check_objects(self.name, self.series)
         return Categories(np.asarray(codes, int), as_labels(self.name, labels))
 
 

@@ -276,12 +276,17 @@ def test_dates_and_complex_numbers_of_an_array_are_refused() -> None:
         (["a", 1], "numbers and strings"),
         (["a", True], "booleans and strings"),
         ([3, True, "x"], "booleans and numbers and strings"),
+        ([True, 1, 2], "booleans and numbers"),
+        ([None, 1, True, 2], "booleans and numbers"),
+        ([1.0, np.bool_(True)], "booleans and numbers"),
     ],
 )
 def test_categories_of_several_types_are_refused(column: list[Any], kinds: str) -> None:
     frame = pd.DataFrame({"a": pd.Series(column, dtype=object)})
     with pytest.raises(TypeError, match=rf"X mixes {kinds}.* in the column 'a', such as .*astype\(str\)"):
         fitted(frame)
+    with pytest.raises(TypeError, match=f"X mixes {kinds}.* in the column 0"):
+        fitted(frame.to_numpy(), [0])
 
 
 def test_values_that_cannot_be_categories_are_refused() -> None:
