@@ -2,6 +2,7 @@
 
 import os
 import re
+import ssl
 import tempfile
 import time
 import warnings
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import keras
 import numpy as np
@@ -24,6 +28,7 @@ _SEARCH, _CANDIDATE, _ERROR = "kerashp.search", "kerashp.candidate", "kerashp.er
 _PARENT = "mlflow.parentRunId"  # a tag of MLflow's
 _MOST_PARAMS, _MOST_METRICS = 100, 1000  # MLflow's limits of a call of `log_batch`
 _MOST_LETTERS = 5000  # of a tag
+_SECONDS_TO_ANSWER = 30
 _REFUSED = re.compile(r"[^\w\-. /]")  # in names
 _STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
@@ -59,7 +64,8 @@ class MLflowLogger(LoggerOptions):
     `kerashp.search` and `kerashp.candidate`, so that a search that continues from its journal, and `log_to`,
     add only the candidates that are missing.
 
-    MLflow repeats a call that its server does not answer for minutes; the environment variables
+    If a server does not answer within 30 seconds when a search begins, the search goes on without the logger.
+    If it stops answering later, MLflow repeats one call for minutes before that; the environment variables
     `MLFLOW_HTTP_REQUEST_MAX_RETRIES` and `MLFLOW_HTTP_REQUEST_TIMEOUT` set how often and for how long.
 
     `mlflow.autolog()` need not be turned off. It logs a `GridSearchCV` or `RandomizedSearchCV` as one of
@@ -110,8 +116,11 @@ class MLflowLogger(LoggerOptions):
         ------
         ImportError
             If MLflow is not installed.
+        ConnectionError
+            If `tracking_uri` is the address of a server that does not answer within 30 seconds.
         """
         client = _mlflow().MlflowClient(self.tracking_uri)
+        _check_server(client.tracking_uri)
         self._runs = _Runs.of(client, _experiment_id(client, self.experiment), search)
 
     def candidate(self, result: CandidateResult) -> None:
@@ -217,6 +226,25 @@ def _mlflow() -> Any:
     except ImportError as error:
         raise ImportError(
             'MLflowLogger requires MLflow; install it with: pip install "kerashp[mlflow]"'
+        ) from error
+
+
+def _check_server(uri: str) -> None:
+    """Raise an error if no server answers at an address: MLflow would repeat its first call for minutes."""
+    address = urlsplit(uri)
+    if address.scheme not in ("http", "https"):
+        return
+    server = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"  # without a password
+    try:
+        urlopen(server, timeout=_SECONDS_TO_ANSWER).close()
+    except HTTPError as answer:
+        answer.close()
+    except (URLError, TimeoutError) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLError):  # MLflow may have other certificates
+            return
+        raise ConnectionError(
+            f"no server answers at {server} ({reason}); start it, or pass another tracking_uri"
         ) from error
 
 

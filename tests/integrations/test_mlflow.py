@@ -1,10 +1,15 @@
 """Searches in MLflow, on a store in a file."""
 
+import socket
+import ssl
 import sys
+import threading
 import time
 import warnings
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import keras
 import mlflow
@@ -16,8 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasMLPClassifier
-from kerashp.integrations import CandidateResult, LoggerWarning, MLflowLogger, SearchDescription
-from kerashp.integrations._mlflow import _save_keras_model
+from kerashp.integrations import CandidateResult, LoggerWarning, MLflowLogger, SearchDescription, _mlflow
+from kerashp.integrations._mlflow import _check_server, _save_keras_model
 from kerashp.model_selection import GridSearchCV
 
 SEARCH = SearchDescription("5e" * 16, "GridSearchCV of RidgeClassifier", {"alpha": [0.5]}, 2)
@@ -237,15 +242,59 @@ def test_autolog_does_not_change_a_search(store: Store, rows: tuple[np.ndarray, 
     assert len(store.runs()) == 3
 
 
+class Answer(BaseHTTPRequestHandler):
+    """Answers every request with an error."""
+
+    def do_GET(self) -> None:
+        self.send_error(401)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_a_server_may_answer_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        _check_server(f"http://127.0.0.1:{server.server_port}")
+        thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_a_server_that_does_not_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(_mlflow, "_SECONDS_TO_ANSWER", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(
+            ConnectionError, match=rf"^no server answers at http://127\.0\.0\.1:{port} \(.*timed out"
+        ):
+            _check_server(f"http://127.0.0.1:{port}")
+
+
+def test_certificates_are_left_to_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise URLError(ssl.SSLError("self-signed"))
+
+    monkeypatch.setattr(_mlflow, "urlopen", refused)
+    _check_server("https://127.0.0.1")
+
+
+_NO_SERVER = (
+    r"^MLflowLogger\.begin failed: ConnectionError: no server answers at http://127\.0\.0\.1:9 \(.*\); "
+    r"start it, or pass another tracking_uri\. .*log_to"
+)
+
+
 def test_a_search_without_a_server_warns_once_and_ends_soon(
     rows: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    logger = MLflowLogger("http://127.0.0.1:9", "iris")
+    monkeypatch.setenv("no_proxy", "*")
+    logger = MLflowLogger("http://me:secret@127.0.0.1:9", "iris")
     grid = GridSearchCV(RidgeClassifier(), {"alpha": [0.5, 1.0, 2.0]}, cv=2, loggers=logger)
     start = time.monotonic()
-    with pytest.warns(LoggerWarning, match=r"MLflowLogger.*127\.0\.0\.1.*log_to") as caught:
+    with pytest.warns(LoggerWarning, match=_NO_SERVER) as caught:
         fitted = grid.fit(*rows)
     assert time.monotonic() - start < 30
     assert len([one for one in caught if one.category is LoggerWarning]) == 1
