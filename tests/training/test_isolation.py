@@ -13,6 +13,7 @@ from tensorflow.python.framework import config as tf_config
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor, KerasRegressor, build_model
 from kerashp.training import isolated
+from kerashp.training._runtime.temporary_values import temporary_values
 
 
 def _draws() -> list[float]:
@@ -67,6 +68,19 @@ def test_a_fit_leaves_determinism_and_keras_settings(diabetes, switch: bool) -> 
     assert keras.config.floatx() == "float32"
     assert keras.config.dtype_policy() == policy
     assert keras.config.image_data_format() == "channels_last"
+
+
+def test_ctrl_c_while_values_are_replaced_restores_them() -> None:
+    class Interrupted(dict[str, int]):
+        def __setitem__(self, key: str, value: int) -> None:
+            if key == "b":
+                raise KeyboardInterrupt
+            super().__setitem__(key, value)
+
+    values = Interrupted(a=1)
+    with pytest.raises(KeyboardInterrupt), temporary_values((values, "a", 2), (values, "b", 3)):
+        pytest.fail("not all values are replaced")
+    assert values == {"a": 1}
 
 
 def test_a_fit_that_fails_leaves_the_process_too(diabetes) -> None:

@@ -42,6 +42,6 @@ def temporary_values(*changes: Change) -> Iterator[None]:
         finally:
             for mapping, key, value in reversed(former):
                 if value is _ABSENT:
-                    del mapping[key]
+                    mapping.pop(key, None)  # Ctrl-C may come before it is set
                 else:
                     mapping[key] = value
