@@ -34,9 +34,12 @@ _DEPTHS = (1, 2)
 _DROPOUT = (0.0, 0.1, 0.2, 0.4)
 _NEURONS = (32, 256)  # limits of the smallest width; the largest width is four times as large
 _BATCH_SIZES = (16, 128)  # limits of the middle between the two batch sizes
+_EMBEDDING_DIMS = (4, 16)
 
 
-def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any = "adam") -> dict[str, Any]:
+def recommended_space(
+    n_features: int, n_samples: int, task: str, optimizer: Any = "adam", *, embeds_categories: bool = False
+) -> dict[str, Any]:
     """A recommended first search space for `KerasMLPClassifier` and `KerasMLPRegressor`.
 
     Batch size has few values, since each is compiled separately. Learning rates, penalties, dropout rates
@@ -48,7 +51,8 @@ def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any
     - `dropout`: 0, 0.1, 0.2 or 0.4;
     - `l2`: log-uniform, 1e-5 to 0.1;
     - `weight_decay`: instead of `l2` for AdamW, Lion, Muon and ScheduleFreeAdamW: log-uniform, 1e-3 to 1;
-    - `batch_size`: half and twice the power of two next to the root of `n_samples` (limited to 16 to 128).
+    - `batch_size`: half and twice the power of two next to the root of `n_samples` (limited to 16 to 128);
+    - `embedding_dim`: with `embeds_categories`, log-uniform integers, 4 to 16.
 
     Parameters
     ----------
@@ -63,6 +67,8 @@ def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any
         The estimator's optimizer, which determines the learning rates: a name in `keras.optimizers`
         (upper or lower case), or an instance of one of its optimizers or of a subclass. The space does not
         contain it: pass it to the estimator, too.
+    embeds_categories : bool, default=False
+        Whether the table has columns with 10 categories or more, which the estimators embed.
 
     Returns
     -------
@@ -114,6 +120,7 @@ def recommended_space(n_features: int, n_samples: int, task: str, optimizer: Any
         "dropout": [*_DROPOUT],
         **_penalty(name),
         "batch_size": _batch_sizes(n_samples),
+        **({"embedding_dim": int_loguniform(*_EMBEDDING_DIMS)} if embeds_categories else {}),
     }
 
 

@@ -279,6 +279,12 @@ def test_recommended_fixed_ranges():
     assert space["n_hidden"] == [1, 2]
 
 
+def test_lengths_of_embeddings_are_recommended_for_tables_that_have_them():
+    space = recommended_space(20, 500, "regression", embeds_categories=True)
+    assert space.pop("embedding_dim") == int_loguniform(4, 16)
+    assert space.keys() == recommended_space(20, 500, "regression").keys()
+
+
 @pytest.mark.parametrize(
     ("optimizer", "rates"),
     [
