@@ -1,5 +1,6 @@
 """The base class of both multilayer perceptrons."""
 
+import hashlib
 from collections.abc import Hashable
 from dataclasses import replace
 from numbers import Integral, Real
@@ -91,9 +92,9 @@ def _check_same_columns(learned: ColumnEncoder, encoder: ColumnEncoder) -> None:
         )
 
 
-def _row_signature(rows: Rows) -> bytes:
+def _row_signature(rows: Rows) -> str:
     """Identifies the rows of a call; empty for a single row, which any stream may repeat."""
-    return rows.X[[0, -1]].tobytes() if len(rows.X) > 1 else b""
+    return hashlib.sha256(rows.X[[0, -1]].tobytes()).hexdigest() if len(rows.X) > 1 else ""
 
 
 class KerasMLP(KnownParameterNames, BaseKerasEstimator):
@@ -108,7 +109,7 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
     feature_encoder_: ColumnEncoder
     _l2_of_one_row: ClassVar[float]  # l2="auto" divides it by the number of rows
     _l2: float  # the penalty of a new model
-    _first_rows: bytes | None = b""  # the signature of a stream's first rows; None once they are repeated
+    _first_rows: str | None = ""  # the signature of a stream's first rows; None once they are repeated
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_NETWORK_CONSTRAINTS,

@@ -35,6 +35,7 @@ _NOT_PICKLED = ("callbacks_", "_whole_model")  # objects of the user, and a mode
 _OBJECT = "object:"  # marks arrays of Python strings, which NumPy would pickle
 _TUPLE = "tuple"  # JSON has lists only
 _DTYPE = "dtype"
+_FIRST_ROWS = "first_rows"  # of a stream, so that `partial_fit` knows them; kerashp 0.1 did not save it
 _PAIRS = "pairs"  # a dict, since the keys of a JSON object are strings
 
 
@@ -139,6 +140,7 @@ def _save_estimator(estimator: Any, folder: Path) -> None:
         "not_kept": dropped,
         "learned": {name: _to_json(value) for name, value in vars(estimator).items() if _is_learned(name)},
         "input_shape": list(estimator._input_shape),
+        **({_FIRST_ROWS: estimator._first_rows} if hasattr(estimator, "_first_rows") else {}),
         "sha256": {name: digest(folder / name) for name in (_MODEL, _ARRAYS)},
     }
     write_json(folder / _MANIFEST, manifest)
@@ -315,6 +317,8 @@ def _make_estimator(cls: type, manifest: dict[str, Any], arrays: dict[str, np.nd
     if "feature_names" in arrays:
         estimator.feature_names_in_ = arrays["feature_names"]
     estimator._input_shape = _checked_shape(manifest["input_shape"])
+    if _FIRST_ROWS in manifest:
+        estimator._first_rows = _checked_signature(manifest[_FIRST_ROWS])
     estimator._random = check_random_state(estimator.random_state)
     estimator.target_encoder_ = estimator._new_target_encoder(None).fit(arrays["target"])
     if estimator._encodes_columns:
@@ -322,6 +326,12 @@ def _make_estimator(cls: type, manifest: dict[str, Any], arrays: dict[str, np.nd
     if hasattr(estimator, "feature_encoder"):
         estimator.feature_encoder_ = estimator.feature_encoder
     return estimator
+
+
+def _checked_signature(signature: Any) -> str | None:
+    if not isinstance(signature, str | None):
+        raise ValueError(f"first_rows is {short_repr(signature)}, not a digest")
+    return signature
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...]:

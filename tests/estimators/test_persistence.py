@@ -273,6 +273,23 @@ def test_load_in_a_fresh_process(iris, tmp_path: Path) -> None:
     np.testing.assert_allclose(json.loads(printed), fitted.predict(X), rtol=1e-12)
 
 
+@pytest.mark.parametrize("is_repeated", [False, True])
+def test_a_loaded_stream_does_not_count_its_first_rows_again(iris, is_repeated: bool, tmp_path: Path) -> None:
+    X = iris[0].astype("float32")
+    stream = (
+        KerasMLPRegressor(random_state=0).partial_fit(X[:20], X[:20, 0]).partial_fit(X[20:60], X[20:60, 0])
+    )
+    if is_repeated:
+        stream.partial_fit(X[:20], X[:20, 0])
+    stream.save(tmp_path)
+    loaded = KerasMLPRegressor.load(tmp_path)
+    for rows in [X[20:60]] if is_repeated else [X[:20], X[20:60]]:  # further epochs
+        loaded.partial_fit(rows, rows[:, 0])
+    assert float(loaded._network.layers[-1].kernel_regularizer.l2) == pytest.approx(
+        float(stream._network.layers[-1].kernel_regularizer.l2)
+    )
+
+
 @pytest.fixture
 def kept(iris, tmp_path: Path) -> Path:
     fitted, _ = _fitted(KerasMLPRegressor(epochs=1, random_state=0), iris)
@@ -331,6 +348,7 @@ def test_a_missing_file_is_one_clear_error(kept: Path, name: str) -> None:
         {"params": {"n_hiden": 1}},
         {"sha256": {"../model.keras": "0", "arrays.npz": "0"}},
         {"input_shape": [5]},
+        {"first_rows": [5]},
         {"not_kept": None},
     ],
     ids=lambda change: next(iter(change)),
