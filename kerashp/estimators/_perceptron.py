@@ -26,11 +26,12 @@ from kerashp.estimators._parameters.schedules import SCHEDULES, named_regulariza
 from kerashp.estimators._training.convergence import AUTO
 from kerashp.estimators._training.handover import is_suspending
 from kerashp.estimators._training.prototypes import pending_network
-from kerashp.estimators._training.shared_tables import made_once
+from kerashp.estimators._training.shared_tables import computed_once, known_rows, made_once
 from kerashp.layers._categorical_columns import SIZE_NAMES, CategoricalColumns, ColumnSizes
 from kerashp.layers._hidden_layers import PARAMETRIZATIONS
 from kerashp.layers._inputs import NUMERIC_EMBEDDINGS, SCALINGS, InputDesign
 from kerashp.models import NetworkDesign
+from kerashp.training import InputStatistics
 from kerashp.training._members.convergence import Convergence
 
 _CHECK = Arguments("build_model")
@@ -168,8 +169,8 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
         return columns_like(X, self.feature_encoder_.is_category)
 
     def _read_table(self, X: Any, columns: TableColumns) -> Table:
-        key = "table", columns.is_category.tobytes()
-        table: Table = made_once(X, key, lambda: replace(columns.read(), source=X))
+        key, source = ("table", columns.is_category.tobytes()), known_rows(X)
+        table: Table = made_once(source, key, lambda: replace(columns.read(), source=source))
         return table
 
     def _learn_columns(self, X: Table | np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
@@ -184,6 +185,15 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
             self.feature_encoder_, matrix = made_once(X.source, key, learned)
         else:
             self.feature_encoder_, matrix = learned()
+        return matrix
+
+    def _encoded_columns(self, X: Table | np.ndarray) -> np.ndarray:
+        """The matrix that the network takes for rows like those of the fit."""
+        encoder = self.feature_encoder_
+        if not isinstance(X, Table):
+            return encoder.encoded(X)
+        key = "encoded for scores", X.is_category.tobytes(), X.numbers.dtype.str
+        matrix: np.ndarray = made_once(X.source, key, lambda: encoder.encoded(X), by=encoder)
         return matrix
 
     def _encoder_of(self, X: Table | np.ndarray, sample_weight: np.ndarray | None) -> ColumnEncoder:
@@ -287,14 +297,20 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
 
     def _standardize(self, rows: Rows, all_rows: Rows) -> None:
         # The model, which folds share, gets the statistics when it trains, or those of `warm_start_from`.
-        n_numbers = self.feature_encoder_.n_numbers
-        if self.warm_start_from is not None or not n_numbers:
+        n_numbers, floatx = self.feature_encoder_.n_numbers, self._floatx()
+        is_piecewise = self.numeric_embedding == "piecewise"
+        if self.warm_start_from is not None or not n_numbers or not (self.normalize or is_piecewise):
             self._statistics = None
-        elif self.numeric_embedding == "piecewise":
-            self._statistics = quantile_bins(rows, self._floatx(), n_numbers, self.embedding_bins)
-        else:
-            statistics_of = INPUT_STATISTICS[self.scaling]
-            self._statistics = statistics_of(rows, self._floatx(), n_numbers) if self.normalize else None
+            return
+        kind = ("piecewise", self.embedding_bins) if is_piecewise else (self.scaling,)
+
+        def computed() -> InputStatistics:
+            if is_piecewise:
+                return quantile_bins(rows, floatx, n_numbers, self.embedding_bins)
+            return INPUT_STATISTICS[self.scaling](rows, floatx, n_numbers)
+
+        arrays = rows.X, rows.sample_weight
+        self._statistics = computed_once(arrays, (*kind, floatx, n_numbers), computed)
 
     def _check_memory(self, X: np.ndarray) -> None:
         """Refuse a network that does not fit in memory before it is built."""

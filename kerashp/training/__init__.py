@@ -27,6 +27,7 @@ from kerashp.training._runtime.isolation import (
     without_retracing_warnings,
     without_warnings,
 )
+from kerashp.training._stacking.columns import columns_of
 from kerashp.training._stacking.template import graph_shape, roomier, weight_shapes
 
 if supported():
@@ -54,6 +55,7 @@ __all__ = [
     "block_size",
     "check_fork",
     "clear_cache",
+    "columns_of",
     "deepened",
     "dense_of",
     "device_memory",

@@ -36,6 +36,7 @@ from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.devices import pinned_device, placement
 from kerashp.training._runtime.forks import check_fork
 from kerashp.training._runtime.temporary_values import VALUES_LOCK
+from kerashp.training._stacking.columns import columns_by_model
 from kerashp.training._stacking.finalization import final_state
 from kerashp.training._stacking.portions import Portions
 from kerashp.training._stacking.stack import Stack
@@ -51,14 +52,17 @@ class Population:
     learning rate and other numbers, rows, an order of them, random draws, early stopping and best weights.
     How they compare with `Model.fit`, see `kerashp.fit`. Members may differ in numbers (learning rate,
     momentum, betas, weight decay, L1 and L2, dropout, label smoothing; zero or not) and, where layers can be
-    padded with zeros, in the widths of hidden layers and, where these are alike, in their number.
+    padded with zeros, in the columns of their inputs, in the widths of hidden layers and, where these are
+    alike, in their number.
 
     Parameters
     ----------
     members : list of Member
         The models, and what each has of its own.
     x, y : arrays of shape (n_samples, ...), or lists or dicts of them
-        Shared by all members; placed on the device once.
+        Shared by all members; placed on the device once. Where the inputs of members differ in their number
+        of columns, x has those of the room, and those that a member lacks are 0, or -1 for codes of
+        categories, in its rows.
     sample_weight : array of shape (n_samples,) or (n_members, n_samples), default=None
         Multiplies the loss of each row, for all members or for each.
     batch_size : int, default=32
@@ -268,7 +272,7 @@ class Population:
         Parameters
         ----------
         x : array of shape (n_samples, ...)
-            The rows.
+            The rows, with the columns of those that the population trains on.
         members : list of int
             The positions of the members.
 
@@ -320,7 +324,9 @@ class Population:
         if room is None:
             one_by_one = mode.one_by_one(n_steps * len(self._members))
             size = block_size(len(self._members), at_a_time, one_by_one)
-            room = Room.of([member.units for member in self._members], size)
+            models = [member.model for member in self._members]
+            columns = columns_by_model(models) if len(set(map(id, models))) > 1 else [()]
+            room = Room.of([member.units for member in self._members], size, columns=columns)
         check_stackable(room, mode)
         if room.n_members == 1:
             mode = mode.of_steps(n_steps * len(self._members))

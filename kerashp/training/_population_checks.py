@@ -14,6 +14,7 @@ from kerashp.training._keras.modes import Mode
 from kerashp.training._keras.obstacles import of_model
 from kerashp.training._members.member import Member, starting_model
 from kerashp.training._members.room import Room, dense_of, missing_layers, width_places
+from kerashp.training._stacking.columns import columns_by_model
 from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.portions import Portions
 from kerashp.training._stacking.step import variables_of
@@ -54,11 +55,26 @@ def check_room(room: Any, members: Sequence[Member]) -> None:
                 f"Population: room must have no spare units in layer {layer.name!r}, whose outputs "
                 f"change where zeros are added; got {room}"
             )
+    _check_columns(room, [member.model for member in members])
     for index, member in enumerate(members):
         if not room.holds(member.units):
             raise ValueError(
                 f"Population: room must be as wide and deep as all members, or more where it is spare; "
                 f"members[{index}].model has Dense layers of {member.units} units, got {room}"
+            )
+
+
+def _check_columns(room: Room, models: Sequence[Any]) -> None:
+    """Refuse a room whose columns are not those of the members' inputs."""
+    if not room.columns and len(set(map(id, models))) == 1:
+        return
+    columns = columns_by_model(models)
+    for index, own in enumerate(columns):
+        is_held = room.holds_columns(own) if room.columns else own == columns[0]
+        if not is_held:
+            raise ValueError(
+                "Population: room.columns must be the most columns of each kind that inputs of members have, "
+                f"with spare_columns=True where they differ; members[{index}].model has {own}, got {room}"
             )
 
 

@@ -112,7 +112,7 @@ def _encoded(estimator: Any, X: Any, sample_weight: np.ndarray | None, *, reset:
     if not estimator._encodes_columns:
         return X
     encoded: np.ndarray = (
-        estimator._learn_columns(X, sample_weight) if reset else estimator.feature_encoder_.encoded(X)
+        estimator._learn_columns(X, sample_weight) if reset else estimator._encoded_columns(X)
     )
     return encoded
 

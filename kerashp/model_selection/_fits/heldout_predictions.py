@@ -1,13 +1,12 @@
 """What ensembles are selected from: candidates' predictions for held-out rows, and their estimators."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
 
-from kerashp._compat.sklearn import rows_of_split
 from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._encoders import TargetAdapter
 from kerashp.estimators._nesting import innermost
@@ -20,16 +19,17 @@ SplitPredictions = list[tuple[np.ndarray, np.ndarray]]  # rows and the predictio
 
 
 def heldout_predictions(
-    estimator: Any, X: Any, y: Any, test: np.ndarray, train: np.ndarray
+    estimator: Any, test_rows: Callable[[Any], tuple[Any, Any]], y: Any
 ) -> np.ndarray | None:
     """For the test rows, a classifier's probabilities `(n_rows, n_classes)` or a regressor's predictions.
 
-    None if the estimator is not one of kerashp, or cannot predict.
+    `test_rows` takes the estimator and gives X and y of these rows; `y` are the targets of all rows. None if
+    the estimator is not one of kerashp, or cannot predict.
     """
     inner = innermost(estimator)
     if not isinstance(inner, BaseKerasEstimator) or not inner.__sklearn_is_fitted__():
         return None
-    X_test, _ = rows_of_split(estimator, X, y, test, train)
+    X_test, _ = test_rows(estimator)
     try:
         if not is_classifier(estimator):
             return np.asarray(estimator.predict(X_test))

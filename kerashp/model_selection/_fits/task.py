@@ -132,18 +132,29 @@ class Task:
 
     def _training_rows(self, estimator: Any) -> Any:
         """The split's training rows, of a data frame the same objects for all candidates."""
+        return self._rows(estimator, self.keywords["train"])
+
+    def _test_rows(self, estimator: Any) -> Any:
+        """The split's test rows, of a data frame the same objects for all candidates."""
+        return self._rows(estimator, self.keywords["test"], self.keywords["train"])
+
+    def _rows(self, estimator: Any, *indices_of_sides: Any) -> Any:
         _, X, y = self.arguments
-        train = self.keywords["train"]
         if not hasattr(X, "columns"):
-            return rows_of_split(estimator, X, y, train)
-        return shared_rows((X, y, train), lambda: rows_of_split(estimator, X, y, train))
+            return rows_of_split(estimator, X, y, *indices_of_sides)
+        sources = X, y, indices_of_sides[0]
+        return shared_rows(sources, lambda: rows_of_split(estimator, X, y, *indices_of_sides))
+
+    def share_test_rows(self) -> None:
+        """Have a table of test rows, which scikit-learn takes for each candidate, encoded once."""
+        if "test" in self.keywords and hasattr(self.arguments[1], "columns"):  # a refit is not scored
+            self._test_rows(self.estimator)
 
     def score(self, estimator: Any, scorer: Any) -> Any:
         """The score of a scorer for the split's test rows."""
-        _, X, y = self.arguments
-        train, test = self.keywords["train"], self.keywords["test"]
+        X, test = self.arguments[1], self.keywords["test"]
         params = params_of_rows(X, self.keywords["score_params"], indices=test)
-        X_test, y_test = rows_of_split(estimator, X, y, test, train)
+        X_test, y_test = self._test_rows(estimator)
         return scorer(estimator, *((X_test,) if y_test is None else (X_test, y_test)), **params)
 
     def run(self) -> FitResult:
@@ -175,8 +186,7 @@ class Task:
         return checked(result, getattr(scorer, "errors", []), error_score, self.described())
 
     def _predictions(self, estimator: Any) -> np.ndarray | None:
-        _, X, y = self.arguments
-        return heldout_predictions(estimator, X, y, self.keywords["test"], self.keywords["train"])
+        return heldout_predictions(estimator, self._test_rows, self.arguments[2])
 
     def failed(self, error: Exception) -> FitResult:
         """The result of a fit that raises this error."""

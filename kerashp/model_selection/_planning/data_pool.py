@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import tree
 
+from kerashp.training._stacking.columns import rows_with_columns
+
 
 @dataclass(frozen=True)
 class RowSubset:
@@ -24,26 +26,34 @@ class DataPool:
 
     def __init__(self) -> None:
         self._blocks: list[tuple[Any, Any]] = []
+        self._columns: list[tuple[int, ...]] = []
         self._numbers: dict[bytes, int] = {}
 
-    def add(self, X: Any, y: Any) -> int:
-        """The number of this block, which is kept once. Floats become Keras' float type, as in training."""
+    def add(self, X: Any, y: Any, columns: tuple[int, ...] = ()) -> int:
+        """The number of this block, which is kept once. Floats become Keras' float type, as in training.
+
+        `columns` are those of X by kind, if it may get more of them; see `columns_of`.
+        """
         X, y = tree.map_structure(_in_float_type, (X, y))
         digest = blake2b(
-            repr(tree.map_structure(lambda array: str((array.shape, array.dtype)), (X, y))).encode()
+            repr(
+                (tree.map_structure(lambda array: str((array.shape, array.dtype)), (X, y)), columns)
+            ).encode()
         )
         for array in tree.flatten((X, y)):
             digest.update(np.ascontiguousarray(array).data)
         number = self._numbers.setdefault(digest.digest(), len(self._blocks))
         if number == len(self._blocks):
             self._blocks.append((X, y))
+            self._columns.append(columns)
         return number
 
     def row(self, block: int) -> Hashable:
-        """The shape and type of a row of X and of y."""
+        """The shape and type of a row of X and of y; any number of columns if X may get more of them."""
         data = self._blocks[block]
         if not any(isinstance(part, list | tuple | dict) for part in data):
-            return tuple(entry for array in data for entry in (array.shape[1:], array.dtype.str))
+            row = tuple(entry for array in data for entry in (array.shape[1:], array.dtype.str))
+            return ("any columns", *row[1:]) if self._columns[block] else row
         return repr(tree.map_structure(lambda array: str((array.shape[1:], array.dtype.str)), data))
 
     def n_rows(self, block: int) -> int:
@@ -54,10 +64,16 @@ class DataPool:
         """The number of bytes of some blocks."""
         return sum(array.nbytes for block in set(blocks) for array in tree.flatten(self._blocks[block]))
 
-    def joined(self, blocks: Iterable[int]) -> "JoinedBlocks":
-        """Some blocks, one after the other."""
+    def joined(self, blocks: Iterable[int], columns: tuple[int, ...] = ()) -> "JoinedBlocks":
+        """Some blocks, one after the other; with these columns, if they are not empty."""
         numbers = sorted(set(blocks))
         parts = [self._blocks[number] for number in numbers]
+        if columns:
+            own_columns = [self._columns[number] for number in numbers]
+            parts = [
+                (rows_with_columns(X, own, columns), y)
+                for (X, y), own in zip(parts, own_columns, strict=True)
+            ]
         lengths = [self.n_rows(number) for number in numbers]
         X, y = tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
         return JoinedBlocks(

@@ -255,7 +255,8 @@ def _new_room(
 
     Where wider candidates may come later, it has room for them, unless that costs more than compiling.
     """
-    exact = Room.of([fit.units for fit in fits], len(fits), workload.validates)
+    columns = [fit.columns for fit in fits]
+    exact = Room.of([fit.units for fit in fits], len(fits), workload.validates, columns)
     seconds = workload.seconds(options.costs)
     if not options.widths_vary or fits[0].has_own_code:
         return exact, workload.n_weights, seconds

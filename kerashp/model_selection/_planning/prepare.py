@@ -42,6 +42,7 @@ from kerashp.training import (
 from kerashp.training._keras.regularization import is_only_a_regularization
 from kerashp.training._members.convergence import Convergence
 from kerashp.training._runtime.devices import on_host
+from kerashp.training._stacking.columns import columns_of, place_of_embedding
 
 _STOPPING = keras.callbacks.EarlyStopping
 # Callbacks whose effect a population has itself.
@@ -50,6 +51,8 @@ _DEFAULTS = {p.name: p.default for p in signature(fit).parameters.values() if p.
 _SHARED_ARGUMENTS = {"initial_epoch": 0, "validation_freq": 1}  # with other values a fit trains separately
 _BATCH_SIZE = 32  # as in Keras
 _FAILED = "its fit fails before the training"
+
+_Properties = tuple[str | None, bool, Mode, tuple[int, ...]]  # of a model, see `FitPreparer._shape`
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class PreparedFit:
     mode: Mode  # in which its program is compiled
     seconds: float  # of its preparation
     statistics: InputStatistics | None  # of the inputs, where its model standardizes them
+    columns: tuple[int, ...] = ()  # of the rows by kind, if its model could have more of them
 
     @property
     def network(self) -> Any:
@@ -133,13 +137,24 @@ class PreparedFit:
     @property
     def last_hidden(self) -> slice:
         """Which of the trained weights are of the last hidden layer."""
-        return last_hidden_weights(self.model)
+        weights = last_hidden_weights(self.model)
+        n_more = self._place_of_embedding is not None
+        return slice(weights.start + n_more, weights.stop + n_more)
+
+    @cached_property
+    def _place_of_embedding(self) -> int | None:
+        return place_of_embedding(self.model) if self.columns else None
 
     @cached_property
     def shapes(self) -> np.ndarray:
-        """The shapes of the trained weights, filled up with 1: `(n_weights, most axes)`."""
+        """The shapes of the trained weights, filled up with 1: `(n_weights, most axes)`.
+
+        Embeddings that it lacks, but others of its group may have, are of shape (0, 0).
+        """
         weights = self.model.trainable_variables if self.variant is None else self.variant.values[0]
         shapes = [tuple(weight.shape) for weight in weights]
+        if self._place_of_embedding is not None:
+            shapes.insert(self._place_of_embedding, (0, 0))
         width = max(map(len, shapes))
         return np.array([shape + (1,) * (width - len(shape)) for shape in shapes])
 
@@ -158,6 +173,8 @@ class FitPreparer:
     ----------
     pool : DataPool
         The rows of all fits.
+    tables : SharedTables
+        The rows of all splits of a data frame.
     errors : dict from (candidate, split) to Exception
         The errors of fits that failed before their training.
     sample : list of (Task, Fitting)
@@ -173,10 +190,10 @@ class FitPreparer:
         self._cache = PreprocessingCache(seed)
         self._candidate = -1  # the one in preparation
         self._models: dict[Hashable, Any] = {}  # of this candidate
-        self._tables = SharedTables()
+        self.tables = SharedTables()
         self._group_keys: dict[Any, Hashable] = {}  # by model, of this candidate
         self._by_shape: dict[Hashable, tuple[bool, Mode]] = {}
-        self._properties: MutableMapping[Any, tuple[str | None, bool, Mode]] = WeakKeyDictionary()  # by model
+        self._properties: MutableMapping[Any, _Properties] = WeakKeyDictionary()  # by model
 
     def prepared(self, tasks: Sequence[Task], deadline: Deadline) -> list[PreparedFit | str]:
         """The prepared fit of each task, or the reason why it cannot train with others.
@@ -217,7 +234,7 @@ class FitPreparer:
     def _suspended(self, task: Task, estimator: Any, models: dict[Hashable, Any]) -> PreparedFit | str:
         try:
             # Few of these models are ever needed: they are made on the host.
-            with suspending(models), sharing_tables(self._tables), on_host():
+            with suspending(models), sharing_tables(self.tables), on_host():
                 task.fit(estimator)
         except FitSuspended as suspended:
             self._keep_sample(task, suspended.fitting)
@@ -242,11 +259,11 @@ class FitPreparer:
         if reason:
             return reason
         with isolated(dtype=fitting.dtype):
-            block = self.pool.add(passed.X, fitting.state.target_encoder.transform(passed.y))
-            train, validation = self._row_subsets(fitting, block, len(passed.y))
+            shape, is_rowwise, mode, columns = self._shape(model, rows)
+            block = self.pool.add(passed.X, fitting.state.target_encoder.transform(passed.y), columns)
+            train, validation = self._row_subsets(fitting, block, len(passed.y), columns)
             if validation is not None and self.pool.row(validation.block) != self.pool.row(block):
                 return "the rows of its validation_data differ in shape or type from the training rows"
-            shape, is_rowwise, mode = self._shape(model, rows)
         prepared = PreparedFit(
             task=task,
             state=fitting.state,
@@ -261,6 +278,7 @@ class FitPreparer:
             mode=mode,
             seconds=0.0,
             statistics=fitting.statistics,
+            columns=columns,
         )
         kind = self._kind(prepared, shape, is_rowwise)
         return replace(prepared, kind=kind, group_key=(kind, prepared.monitor))
@@ -279,19 +297,21 @@ class FitPreparer:
             None if is_rowwise else (len(train.rows), validation and len(validation.rows)),
         )
 
-    def _row_subsets(self, fitting: Fitting, block: int, n_passed: int) -> tuple[RowSubset, RowSubset | None]:
+    def _row_subsets(
+        self, fitting: Fitting, block: int, n_passed: int, columns: tuple[int, ...]
+    ) -> tuple[RowSubset, RowSubset | None]:
         """The training rows in the block of all rows that were passed, and the rows to validate on."""
         train = RowSubset(block, _row_positions(fitting.rows, n_passed), fitting.rows.sample_weight)
         held_out = fitting.validation
         if held_out is None:
             return train, None
         if held_out.positions is None:
-            other = self.pool.add(held_out.X, held_out.y)
+            other = self.pool.add(held_out.X, held_out.y, columns)
             return train, RowSubset(other, _all_positions(self.pool.n_rows(other)), held_out.sample_weight)
         return train, RowSubset(block, _row_positions(held_out, n_passed), held_out.sample_weight)
 
-    def _shape(self, model: Any, rows: Rows) -> tuple[Hashable, bool, Mode]:
-        """The graph shape, or the model if it has none; whether it computes row by row; and its mode."""
+    def _shape(self, model: Any, rows: Rows) -> tuple[Hashable, bool, Mode, tuple[int, ...]]:
+        """The graph shape, or the model if it has none; whether it computes by row; its mode and columns."""
         if model not in self._properties:
             shape = graph_shape(model)
             properties = self._by_shape.get(shape)
@@ -300,9 +320,10 @@ class FitPreparer:
                 properties = is_rowwise(model), mode_of(model, rows.X)
             if shape is not None:
                 self._by_shape[shape] = properties
-            self._properties[model] = shape, *properties
-        shape, is_by_row, mode = self._properties[model]
-        return shape or model, is_by_row, mode
+            columns = () if shape is None else columns_of(model)
+            self._properties[model] = shape, *properties, columns
+        shape, is_by_row, mode, columns = self._properties[model]
+        return shape or model, is_by_row, mode, columns
 
 
 def _why_not_suspended(estimator: Any) -> str | None:

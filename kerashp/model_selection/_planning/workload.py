@@ -22,6 +22,8 @@ class Workload(NamedTuple):
     units: Units  # of the Dense layers of the deepest and widest member
     fewest: Units  # of these units, as deep
     shallowest: int  # the least number of Dense layers
+    columns: Units  # of the inputs, the most of each kind; empty where all have the same
+    fewest_columns: Units
     n_members: int
     n_steps: int  # of all members
     batch_size: int
@@ -37,12 +39,15 @@ class Workload(NamedTuple):
     @classmethod
     def _of_depth(cls, fits: Sequence[PreparedFit]) -> "Workload":
         widths = list(zip(*[fit.units for fit in fits], strict=True))
+        columns = list(zip(*[fit.columns for fit in fits], strict=True))
         return cls(
             np.max([fit.shapes for fit in fits], axis=0),
             fits[0].last_hidden,
             tuple(map(max, widths)),
             tuple(map(min, widths)),
             len(widths),
+            tuple(map(max, columns)),
+            tuple(map(min, columns)),
             len(fits),
             sum(fit.n_epochs * fit.n_steps for fit in fits),
             max(fit.batch_size for fit in fits),
@@ -58,6 +63,8 @@ class Workload(NamedTuple):
             tuple(map(max, one.units, two.units)),
             tuple(map(min, one.fewest, two.fewest)),
             min(one.shallowest, two.shallowest),
+            tuple(map(max, one.columns, two.columns)),
+            tuple(map(min, one.fewest_columns, two.fewest_columns)),
             one.n_members + two.n_members,
             one.n_steps + two.n_steps,
             max(one.batch_size, two.batch_size),
@@ -99,6 +106,8 @@ class Workload(NamedTuple):
         room = program.room
         narrowest = self.fewest[: self.shallowest - 1] + self.fewest[-1:]
         if not (room.holds(self.units) and room.holds(narrowest)):
+            return math.inf
+        if not (room.holds_columns(self.columns) and room.holds_columns(self.fewest_columns)):
             return math.inf
         if self.batch_size != program.batch_size or self.validates > room.validates:
             return math.inf

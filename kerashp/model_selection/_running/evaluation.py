@@ -233,7 +233,7 @@ class Evaluation:
             [(group, [prepared[fit] for fit in group.fits]) for group in groups]
         )
         alone += [pending[fit] for group, _ in divided for fit in group.fits if fit in pending]
-        runner = LocalRunner(self._storage, self._deadline, bar, self.seconds)
+        runner = LocalRunner(self._storage, self._deadline, bar, self.seconds, preparer.tables)
         divided += runner.run(complete, preparer.pool, alone)
         self.trained += runner.trained
         return divided

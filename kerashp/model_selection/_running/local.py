@@ -12,6 +12,7 @@ import keras
 from kerashp.estimators._nesting import innermost
 from kerashp.estimators._training.handover import resuming
 from kerashp.estimators._training.pending import leave_population
+from kerashp.estimators._training.shared_tables import SharedTables, sharing_tables
 from kerashp.model_selection._fits.deadline import Deadline, Stopped
 from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.task import Task
@@ -67,6 +68,8 @@ class LocalRunner:
         When to end, finished or not.
     bar : Bar
     seconds : Seconds
+    tables : SharedTables, default=None
+        The rows of splits that were prepared.
 
     Attributes
     ----------
@@ -74,12 +77,20 @@ class LocalRunner:
         The groups that have trained.
     """
 
-    def __init__(self, storage: Storage, deadline: Deadline, bar: Bar, seconds: Seconds):
+    def __init__(
+        self,
+        storage: Storage,
+        deadline: Deadline,
+        bar: Bar,
+        seconds: Seconds,
+        tables: SharedTables | None = None,
+    ):
         self.trained: list[Group] = []
         self._storage = storage
         self._deadline = deadline
         self._bar = bar
         self._seconds = seconds
+        self._tables = SharedTables() if tables is None else tables
 
     def run(
         self, groups: Sequence[tuple[Group, list[PreparedFit]]], pool: DataPool, alone: Sequence[Task]
@@ -89,7 +100,7 @@ class LocalRunner:
         one_by_one = list(alone)
         with without_lambda_warnings(), closing(self._trained(groups, pool)) as trained:
             for (group, fits), future in trained:
-                with self._seconds.spent("scoring"):
+                with self._seconds.spent("scoring"), sharing_tables(self._tables):
                     reason = self._score(fits, future)
                 if future.exception() is None:
                     self.trained.append(group)
@@ -205,6 +216,7 @@ def warn_of_fallbacks(divided: Divided, groups: Sequence[Group]) -> None:
 
 def scored(training: StackedTraining, position: int, fit: PreparedFit) -> FitResult:
     """The result of a fit that was trained with others."""
+    fit.task.share_test_rows()
     with resuming(training.resumed(position)):
         result = fit.task.run()
     return replace(result, fit_time=result.fit_time + training.fit_seconds(position))

@@ -14,6 +14,7 @@ from kerashp.estimators._base import BaseKerasEstimator
 from kerashp.estimators._data.validation_rows import warn_of_unlike_rows
 from kerashp.estimators._nesting import innermost, wrappers_of
 from kerashp.estimators._training.handover import Fitting, ResumedFit, resuming
+from kerashp.estimators._training.shared_tables import sharing_tables
 from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.prepare import FitPreparer
 from kerashp.training import without_warnings
@@ -84,7 +85,8 @@ class Preflight:
         sample, preparer.sample = preparer.sample, []
         _warn_of_validation(sample)
         if sample and len(sample) == sample[0][0].n_splits:
-            self._check_scorer(sample)
+            with sharing_tables(preparer.tables):
+                self._check_scorer(sample)
 
     def _check_scorer(self, sample: Sample) -> None:
         """Refuse a scorer that raises an error on all splits of a candidate, for plausible predictions.

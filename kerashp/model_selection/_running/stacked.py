@@ -15,6 +15,7 @@ from kerashp.model_selection._fits.result import FitId
 from kerashp.model_selection._planning.data_pool import DataPool
 from kerashp.model_selection._planning.prepare import PreparedFit
 from kerashp.training import Member, Paused, Population, Room, Trained
+from kerashp.training._stacking.columns import rows_with_columns
 
 States = dict[FitId, Paused]
 
@@ -36,7 +37,9 @@ class StackedTraining:
     def __init__(self, fits: Sequence[PreparedFit], pool: DataPool, room: Room):
         began = time.perf_counter()
         self._fits = fits
-        data = pool.joined(subset.block for fit in fits for subset in fit.row_subsets)
+        self._columns = room.columns
+        blocks = {subset.block for fit in fits for subset in fit.row_subsets}
+        data = pool.joined(blocks, room.columns)
         members = [
             Member(
                 fits[0].model if fit.has_own_code else fit.model,
@@ -157,7 +160,8 @@ class StackedTraining:
         key = fit.train.block, X.shape, X.dtype, hash(X.tobytes())
         fold = self._folds[fit.train.block]
         if key not in self._outputs:
-            self._outputs[key] = self._population.predict(X, list(fold))
+            rows = rows_with_columns(X, fit.columns, self._columns)
+            self._outputs[key] = self._population.predict(rows, list(fold))
         return self._outputs[key][fold[position]]
 
 

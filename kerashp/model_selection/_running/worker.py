@@ -42,12 +42,12 @@ def run_group(
 def _outcome(tasks: Sequence[Task], group: Group | None, storage: Storage, end: float | None) -> GroupOutcome:
     seconds, deadline = Seconds(), Deadline(end)
     tasks = [replace(task, paused=storage.state(task.fit_id) or task.paused) for task in tasks]
-    runner = LocalRunner(storage, deadline, Bar(False, 0), seconds)
+    preparer = FitPreparer(storage.seed)
+    runner = LocalRunner(storage, deadline, Bar(False, 0), seconds, preparer.tables)
     with training_for(None):
         if group is None:
             runner.run([], DataPool(), tasks)
             return GroupOutcome(storage.results, dict(seconds), None, {})
-        preparer = FitPreparer(storage.seed)
         try:
             with seconds.spent("preparing"):
                 prepared = preparer.prepared(tasks, deadline)

@@ -74,7 +74,8 @@ def state_of_record(record: Any) -> Paused:
 def _group_of_record(record: dict[str, Any]) -> Group:
     """A group, whose tuples are lists in the record."""
     room = record["room"]
-    room = Room(**room | {"units": tuple(room["units"]), "spare": tuple(room["spare"])})
+    tuples = {name: tuple(room[name]) for name in ("units", "spare", "columns") if name in room}
+    room = Room(**room | tuples)
     group = Group(**record | {"fits": tuple(map(_fit_of_record, record["fits"])), "room": room})
     counts = (
         group.batch_size,
@@ -83,6 +84,7 @@ def _group_of_record(record: dict[str, Any]) -> Group:
         room.n_members,
         room.spare_layers,
         *room.units,
+        *room.columns,
     )
     _check_entry("counts of a group", counts, lambda numbers: all(map(_is_count, numbers)))
     _check_entry("one_by_one", group.one_by_one, lambda reason: reason is None or _is_text(reason))

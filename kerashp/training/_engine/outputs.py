@@ -10,6 +10,7 @@ from kerashp.training._engine.program import NO_SIDE, Layout
 from kerashp.training._engine.program_cache import program_for
 from kerashp.training._keras.obstacles import of_model
 from kerashp.training._runtime.backend import backend
+from kerashp.training._stacking.columns import columns_of
 from kerashp.training._stacking.stack import Stack
 from kerashp.training._stacking.step import State
 from kerashp.training._stacking.template import graph_shape
@@ -71,7 +72,8 @@ def predicting_shape(model: Any) -> str | None:
     >>> predicting_shape(build_model(1, 4)) == predicting_shape(build_model(1, 6))
     True
     """
-    return None if of_model(model) else graph_shape(model)
+    shape = None if of_model(model) else graph_shape(model)
+    return None if shape is None else f"{shape} {columns_of(model)}"
 
 
 class Predictor:

@@ -43,6 +43,10 @@ class Room:
     spare_layers : int, default=0
         How many of the last hidden Dense layers members may lack; these have spare units. A layer that a
         member lacks passes on the outputs of the member's last hidden layer, and is as wide as that or wider.
+    columns : tuple of int, default=()
+        The columns of the input by kind (`columns_of`); empty: all members have the same.
+    spare_columns : bool, default=False
+        Whether members may have fewer columns of each kind.
 
     Examples
     --------
@@ -63,9 +67,17 @@ class Room:
     spare: tuple[bool, ...]
     validates: bool = False
     spare_layers: int = 0
+    columns: Units = ()
+    spare_columns: bool = False
 
     @classmethod
-    def of(cls, units: Sequence[Units], n_members: int, validates: bool = False) -> "Room":
+    def of(
+        cls,
+        units: Sequence[Units],
+        n_members: int,
+        validates: bool = False,
+        columns: Sequence[Units] = ((),),
+    ) -> "Room":
         """The least room for members of these widths.
 
         Parameters
@@ -76,6 +88,8 @@ class Room:
             Members of a block.
         validates : bool, default=False
             Whether the program can validate, even if no member does.
+        columns : list of tuple of int, default=((),)
+            The columns of the input of each member.
 
         Returns
         -------
@@ -87,7 +101,9 @@ class Room:
         layers = list(zip(*[deepened(own_units, n_layers) for own_units in units], strict=True))
         missing = missing_layers(n_layers, spare_layers)
         spare = tuple(len(set(widths)) > 1 or index in missing for index, widths in enumerate(layers))
-        return cls(n_members, tuple(map(max, layers)), spare, validates, spare_layers)
+        most = tuple(map(max, zip(*columns, strict=True)))
+        differ = len(set(columns)) > 1
+        return cls(n_members, tuple(map(max, layers)), spare, validates, spare_layers, most, differ)
 
     def holds(self, units: Units) -> bool:
         """Whether a member of these widths can be trained by such a program.
@@ -106,6 +122,25 @@ class Room:
         return 0 <= n_layers - len(units) <= self.spare_layers and all(
             width == widest or (spare and width < widest)
             for width, widest, spare in zip(deepened(units, n_layers), self.units, self.spare, strict=True)
+        )
+
+    def holds_columns(self, columns: Units) -> bool:
+        """Whether a member with these columns of its input can be trained by such a program.
+
+        Parameters
+        ----------
+        columns : tuple of int
+            The columns by kind.
+
+        Returns
+        -------
+        bool
+            True if they are those of the room, or fewer where it has spare ones.
+        """
+        if not self.spare_columns:
+            return columns == self.columns
+        return len(columns) == len(self.columns) and all(
+            own <= most for own, most in zip(columns, self.columns, strict=True)
         )
 
     def n_blocks(self, n_members: int) -> int:

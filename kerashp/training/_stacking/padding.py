@@ -22,6 +22,9 @@ from kerashp.layers import (
     LearnedBias,
     LearnedScale,
     ParametricActivation,
+    PeriodicEmbedding,
+    PiecewiseLinearEncoding,
+    RobustScaling,
 )
 from kerashp.training._keras.identity import can_be_made_from_config
 from kerashp.training._keras.optimizers import ignores_padding
@@ -47,6 +50,7 @@ _BEFORE_DENSE = (keras.layers.Normalization, *FRONT_LAYERS)  # where no units ca
 _SCALES = (LearnedScale, FanInScaling, HeadScale)
 # They have a weight for each unit, or for each head and unit.
 _BY_UNIT = (*_NORMALIZING, HeadAffine, HeadScale, LearnedBias, LearnedScale, ParametricActivation)
+_BY_NUMBER = (PeriodicEmbedding, PiecewiseLinearEncoding, RobustScaling)  # for each of the first inputs
 _FILLS = (0.0, -1e9)  # inputs of an activation that may stand in place of missing units
 
 Axes = tuple[int | None, ...]  # for each axis the index of a mask, or None where no unit is left out
@@ -77,10 +81,19 @@ class UnitMasks:
     room : Room
         In which Dense layers members may have fewer units than the model, and which they may lack, even if
         none of these has or does.
+    columns : bool array of shape (n_members, n_inputs), default=None
+        Which columns of the input each member has; None: all have all.
     """
 
-    def __init__(self, model: Any, members: Sequence[Sequence[Any]], room: Room):
+    def __init__(
+        self,
+        model: Any,
+        members: Sequence[Sequence[Any]],
+        room: Room,
+        columns: np.ndarray | None = None,
+    ):
         self.masks: list[np.ndarray] = []
+        self._columns = columns
         places = zip(width_places(model), room.spare, strict=True)
         self._spare = {(id(layer), name) for (layer, name), is_spare in places if is_spare}
         gated = layers_that_can_be_missing(model, room.spare_layers)
@@ -129,19 +142,29 @@ class UnitMasks:
             self._of_layer[self._layers.index(layer)] = mask
             present = self._present.get(mask, mask)
         for variable in layer.variables:
+            rank = len(variable.shape)
             if type(layer) in DENSE:
                 self._axes[id(variable)] = _axes_of_dense(layer, variable, input_mask, present)
             elif type(layer) is CategoricalColumns:
                 names = ("n_embedded_categories", "embedding_dim")
                 self._axes[id(variable)] = tuple(self._mask_of_width(layer, name) for name in names)
             elif type(layer) in _BY_UNIT and mask is not None:
-                self._axes[id(variable)] = (*[None] * (len(variable.shape) - 1), present)
+                self._axes[id(variable)] = (*[None] * (rank - 1), present)
+            elif type(layer) is keras.layers.Normalization and mask is not None:
+                self._axes[id(variable)] = (mask,)[:rank]
+            elif type(layer) in _BY_NUMBER and input_mask is not None:
+                numbers = self._add(self.masks[input_mask][:, : variable.shape[0]])
+                self._axes[id(variable)] = (numbers, *[None] * (rank - 1))
 
     def _output_mask(self, layer: Any, input_mask: int | None, node: Any) -> int | None:
+        if type(layer) is keras.layers.InputLayer and self._columns is not None:
+            return self._add(self._columns)
         if type(layer) in DENSE:
             return self._mask_of_dense(layer)
         if type(layer) is CategoricalColumns:
-            return self._mask_of_categories(layer, node.input_tensors[0].shape[-1])
+            return self._mask_of_categories(layer, input_mask, node.input_tensors[0].shape[-1])
+        if type(layer) in _BY_NUMBER and input_mask is not None:
+            return self._mask_of_embedding(layer, input_mask, node.outputs[0].shape[-1])
         if type(layer) is keras.layers.Flatten and input_mask is not None:
             times = node.outputs[0].shape[-1] // self.masks[input_mask].shape[-1]
             return self._add(np.tile(self.masks[input_mask], times))
@@ -160,19 +183,28 @@ class UnitMasks:
             self._present[mask] = self._add(self.masks[mask] & exists[:, None])
         return mask
 
-    def _mask_of_categories(self, layer: Any, n_inputs: int) -> int | None:
+    def _mask_of_embedding(self, layer: Any, input_mask: int, n_outputs: int) -> int:
+        """The mask of a layer that has several outputs for each of its first inputs, and passes others on."""
+        n_numbers = layer.variables[0].shape[0]
+        numbers, others = np.split(self.masks[input_mask], [n_numbers], axis=1)
+        times = (n_outputs - others.shape[1]) // n_numbers
+        return self._add(np.hstack([np.repeat(numbers, times, axis=1), others]))
+
+    def _mask_of_categories(self, layer: Any, input_mask: int | None, n_inputs: int) -> int | None:
         """The mask of a CategoricalColumns: its outputs for categories that a member lacks are zeros."""
         one_hot = self._mask_of_width(layer, "n_one_hot_categories")
         vector = self._mask_of_width(layer, "embedding_dim")
-        if one_hot is None and vector is None:
+        if one_hot is None and vector is None and input_mask is None:
             return None
 
         def mask(index: int | None, width: int) -> np.ndarray:
             return np.ones((len(self._members), width), bool) if index is None else self.masks[index]
 
-        others = mask(None, n_inputs - layer.n_one_hot - layer.n_embedded)
-        vectors = np.tile(mask(vector, layer.embedding_dim), layer.n_embedded)
-        return self._add(np.hstack([others, mask(one_hot, layer.n_one_hot_categories), vectors]))
+        ends = n_inputs - layer.n_one_hot - layer.n_embedded, n_inputs - layer.n_embedded
+        others, _, embedded = np.split(mask(input_mask, n_inputs), ends, axis=1)
+        vectors = embedded[:, :, None] & mask(vector, layer.embedding_dim)[:, None]
+        one_hot_columns = mask(one_hot, layer.n_one_hot_categories)
+        return self._add(np.hstack([others, one_hot_columns, vectors.reshape(len(vectors), -1)]))
 
     def _mask_of_width(self, layer: Any, name: str) -> int | None:
         if (id(layer), name) not in self._spare:
@@ -192,14 +224,14 @@ def _axes_of_dense(layer: Any, variable: Any, input_mask: int | None, output_mas
     return (*[None] * (len(variable.shape) - len(masks)), *masks)
 
 
-def pad(array: np.ndarray, masks: Sequence[np.ndarray | None]) -> np.ndarray:
-    """The array with zeros for missing units, by one mask of a member, or None, for each axis.
+def pad(array: np.ndarray, masks: Sequence[np.ndarray | None], fill: float = 0) -> np.ndarray:
+    """The array with zeros, or `fill`, for missing units, by one mask of a member, or None, for each axis.
 
     >>> pad(np.array([1.0, 2.0]), [np.array([True, True, False])])
     array([1., 2., 0.])
     """
     shape = [size if mask is None else len(mask) for size, mask in zip(array.shape, masks, strict=True)]
-    filled = np.zeros(shape, array.dtype)
+    filled = np.full(shape, fill, array.dtype)
     filled[_unit_positions(shape, masks)] = array
     return filled
 
@@ -313,10 +345,8 @@ def paddable_layers(model: Any) -> list[str]:
     Those are all Dense layers but those that outputs come from, and a CategoricalColumns in front of them; or
     none at all, such as where a model made from the config would not be like this one.
     """
-    if not can_be_made_from_config(model):
-        return []
     calls = calls_of(model)
-    if not _can_be_padded(model, [node.operation for node in calls]):
+    if not can_be_padded(model):
         return []
     makers = {id(tensor): node for node in calls for tensor in node.outputs}
     outer, tensors = set(), keras.tree.flatten(model.outputs)
@@ -342,9 +372,12 @@ def _feeds_dense(layer: Any) -> bool:
     )
 
 
-def _can_be_padded(model: Any, layers: Sequence[Any]) -> bool:
+def can_be_padded(model: Any) -> bool:
+    """Whether zeros in place of missing weights and inputs leave the values of a model's layers unchanged."""
+    layers = [node.operation for node in calls_of(model)]
     return (
-        len(set(map(id, layers))) == len(layers)
+        can_be_made_from_config(model)
+        and len(set(map(id, layers))) == len(layers)
         and all(type(layer) in PADDED for layer in layers)
         and all(map(_layer_can_be_padded, layers))
         and not any(type(layer) in _BEFORE_DENSE for layer in layers[_first_dense(layers) :])

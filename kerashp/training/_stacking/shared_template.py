@@ -29,6 +29,8 @@ class Template:
     models : list of keras.Model, compiled and built
     units : tuple of int
         The units of the template's Dense layers.
+    columns : tuple of int
+        The columns of its input; empty where it is that of all models.
     batch : structure of keras.KerasTensor or None
         A batch of (x, y, sample_weight), to build the metrics and the optimizer if they are not built.
 
@@ -39,8 +41,8 @@ class Template:
         Its variables.
     """
 
-    def __init__(self, models: Sequence[Any], units: Units, batch: Any):
-        self.model = template_of(models, units)
+    def __init__(self, models: Sequence[Any], units: Units, columns: Units, batch: Any):
+        self.model = template_of(models, units, columns)
         if batch is not None:
             build_for(self.model, batch)
         self.variables = variables_of(self.model)
@@ -99,15 +101,15 @@ class Template:
 _SHARED: OrderedDict[Hashable, Template] = OrderedDict()
 
 
-def shared_template(models: Sequence[Any], units: Units, batch: Any) -> Template:
+def shared_template(models: Sequence[Any], units: Units, columns: Units, batch: Any) -> Template:
     """The template of prototypes, which do not change: one for all populations."""
     tensors = [tensor for tensor in tree.flatten(batch) if tensor is not None]
     types = tuple((tuple(tensor.shape), str(tensor.dtype)) for tensor in tensors)
-    key = tuple(dict.fromkeys(map(id, models))), units, types, keras.config.floatx()
+    key = tuple(dict.fromkeys(map(id, models))), units, columns, types, keras.config.floatx()
     with VALUES_LOCK:
         if key not in _SHARED:
             # It holds the models, so that their ids stay theirs.
-            _SHARED[key] = Template(models, units, batch)
+            _SHARED[key] = Template(models, units, columns, batch)
         _SHARED.move_to_end(key)
         while len(_SHARED) > _MOST:
             _SHARED.popitem(last=False)

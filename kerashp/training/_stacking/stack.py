@@ -14,6 +14,7 @@ from kerashp.training._members.room import Room, units_of
 from kerashp.training._members.variant import Variant
 from kerashp.training._runtime.backend import backend
 from kerashp.training._runtime.temporary_values import VALUES_LOCK
+from kerashp.training._stacking.columns import column_masks, columns_by_model
 from kerashp.training._stacking.padding import Padding, UnitMasks, pad, unpad
 from kerashp.training._stacking.shared_template import Template, numpy_value, shared_template
 from kerashp.training._stacking.step import State, variables_of
@@ -62,7 +63,9 @@ class Stack:
         room = Room.of([units_of(model) for model in models], len(models)) if room is None else room
         self._variants = variants or [None] * len(models)
         are_prototypes = all(variant is not None for variant in self._variants)
-        self._template = (shared_template if are_prototypes else Template)(models, room.units, batch)
+        self._template = (shared_template if are_prototypes else Template)(
+            models, room.units, room.columns, batch
+        )
         self.template = self._template.model
         self._variables = self._template.variables
         pairs = zip(models, starts or [None] * len(models), strict=True)
@@ -71,11 +74,17 @@ class Stack:
         self._layers = [
             aligned if variant is None else variant.of_layers(aligned) for aligned, variant in layers
         ]
-        self._unit_masks = UnitMasks(self.template, self._layers, room) if any(room.spare) else None
+        self._unit_masks = self._new_unit_masks(models, room)
         distinct_starts = {id(start): start for start in self._starts}
         self._mappings = {key: self._template.mapping(start) for key, start in distinct_starts.items()}
         self._values = values or [None] * len(models)
         self._statistics = statistics or [None] * len(models)
+
+    def _new_unit_masks(self, models: Sequence[Any], room: Room) -> UnitMasks | None:
+        if not any(room.spare) and not room.spare_columns:
+            return None
+        columns = column_masks(columns_by_model(models), room.columns) if room.spare_columns else None
+        return UnitMasks(self.template, self._layers, room, columns)
 
     @property
     def numbers(self) -> list[Number]:
@@ -91,10 +100,20 @@ class Stack:
     def constants(self) -> list[np.ndarray]:
         """The members' numbers, then the masks of their units; arrays of shape `(n_members, ...)`."""
         with VALUES_LOCK:
-            members = zip(self._layers, self._statistics, strict=True)
-            arguments = [(layers, None if stats is None else stats._asdict()) for layers, stats in members]
-            numbers = [np.stack([number.value(*args) for args in arguments]) for number in self.numbers]
+            members = range(len(self._layers))
+            numbers = [np.stack([self._value(number, i) for i in members]) for number in self.numbers]
         return [*numbers, *([] if self._unit_masks is None else self._unit_masks.masks)]
+
+    def _value(self, number: Number, member: int) -> Any:
+        """The value of a number for a member; inputs that it lacks have mean 0 and variance 1."""
+        statistics = self._statistics[member]
+        value = number.value(self._layers[member], None if statistics is None else statistics._asdict())
+        masks = self._unit_masks
+        if masks is None or number.layer is None or not number.is_array:
+            return value
+        mask = masks.of_layer(flatten_layers(self.template)[number.layer])
+        axes = [*[None] * (value.ndim - 1), None if mask is None else mask[member]]
+        return pad(value, axes, fill=number.path[-1] == "variance")
 
     def rates(self) -> list[np.ndarray]:
         """The members' rates of each Dropout layer of the template; arrays of shape `(n_members,)`."""

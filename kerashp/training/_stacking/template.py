@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from kerashp._compat.keras import flatten_layers
-from kerashp.layers import LearnedScale, ParametricActivation
+from kerashp.layers import CategoricalColumns, LearnedScale, ParametricActivation
 from kerashp.training._keras.identity import (
     can_be_made_from_config,
     config_of,
@@ -37,6 +37,7 @@ from kerashp.training._members.room import (
     units_of,
     width_places,
 )
+from kerashp.training._stacking.columns import columns_of, with_columns
 from kerashp.training._stacking.padding import paddable_layers
 from kerashp.training._stacking.repeated_layers import (
     NUMBER,
@@ -47,6 +48,7 @@ from kerashp.training._stacking.repeated_layers import (
     with_repetitions,
 )
 
+_OPTIONAL = (keras.layers.Dropout, keras.layers.Embedding)
 _REGULARIZERS = [regularizer.__name__ for regularizer in REGULARIZERS]
 
 
@@ -56,8 +58,8 @@ def graph_shape(model: Any) -> str | None:
     It contains no numbers, zero or not, and no hidden widths where these can be padded: where the layers are
     Dense, Activation, Dropout, BatchNormalization, LayerNormalization, Normalization, Flatten and those of
     `kerashp.layers`, and activations, penalties, constraints and the optimizer have the same values with
-    zeros added. Nor does it contain how many hidden layers a Sequential has, from one up, where all from one
-    on to the last are alike but for numbers and widths.
+    zeros added; nor how many columns the input has. Nor does it contain how many hidden layers a Sequential
+    has, from one up, where all from one on to the last are alike but for numbers and widths.
 
     Parameters
     ----------
@@ -88,10 +90,15 @@ def graph_shape(model: Any) -> str | None:
     repetitions = [layer for hidden_layer in repeated[1:] for layer in hidden_layer]
     left_out = _layer_names(_layer_configs(config)) - _layer_names(layers) | _layer_names(repetitions)
     config["model"]["layers"] = [layer for layer in layers if layer not in repetitions]
+    if columns_of(model):
+        with_columns(config["model"], config["model"]["layers"], None)
     rates = _has_controllable_rates(model)
     for part in _compiled_parts(config):
         part["config"] |= dict.fromkeys(_numbers_in(part, rates), NUMBER)
-    placed_layers = [layer for layer in flatten_layers(model) if layer.name not in left_out]
+    parts = {id(layer.embedding) for layer in model.layers if type(layer) is CategoricalColumns}
+    placed_layers = [
+        layer for layer in flatten_layers(model) if layer.name not in left_out and id(layer) not in parts
+    ]
     names = names_by_place(model, placed_layers)
     config["model"] = without_widths(renamed(config["model"], names)) | {"name": None}
     return json.dumps(without_initial_values(config), sort_keys=True, default=repr)
@@ -142,14 +149,15 @@ def without_widths(config: Any) -> Any:
     return {key: without_widths(value) for key, value in config.items()}
 
 
-def template_of(models: Sequence[Any], units: Units) -> Any:
+def template_of(models: Sequence[Any], units: Units, columns: Units) -> Any:
     """The model of which these, of one graph shape, are special cases.
 
-    They have zero for some of its numbers, and lack some units and some of the last hidden layers. `units`
-    are the widths of its Dense layers: those of the widest and deepest model, or more.
+    They have zero for some of its numbers, and lack some units, some of the last hidden layers and some
+    columns of the input. `units` are the widths of its Dense layers: those of the widest and deepest model,
+    or more. `columns` are those of its input, see `columns_of`; empty where it is that of all models.
     """
     models = sorted({id(model): model for model in models}.values(), key=lambda model: -len(units_of(model)))
-    wide_enough = units_of(models[0]) == units
+    wide_enough = units_of(models[0]) == units and columns in ((), columns_of(models[0]))
     if wide_enough and len(models) == 1:
         return models[0]
     identities = {identity(model, numbers_of(model)) for model in models}
@@ -164,6 +172,8 @@ def template_of(models: Sequence[Any], units: Units) -> Any:
         widths = iter(units)
         for layer in layers:
             layer["config"] |= {name: next(widths) for name in WIDTHS_BY_NAME.get(layer["class_name"], ())}
+        if columns:
+            with_columns(merged["model"], layers, columns)
     merged["model"]["layers"] = layers
     for parts in zip(*map(_compiled_parts, configs), strict=True):
         parts[0]["config"] |= _merged_numbers(parts, rates=False)
@@ -196,13 +206,15 @@ def roomier(model: Any, room: Room) -> Room:
 
 def weight_shapes(model: Any, room: Room) -> list[tuple[int, ...]]:
     """The shapes of the trainable weights of a model as wide and deep as the room."""
-    return [tuple(weight.shape) for weight in template_of([model], room.units).trainable_variables]
+    template = template_of([model], room.units, room.columns)
+    return [tuple(weight.shape) for weight in template.trainable_variables]
 
 
 def align_layers(template: Any, model: Any) -> list[Any]:
     """The model's layers in the order of the template's.
 
-    None stands for a Dropout that it lacks, and for the layers of the hidden ones that it lacks.
+    None stands for a Dropout or an Embedding that it lacks, and for the layers of the hidden ones that it
+    lacks.
     """
     n_dense = len(dense_of(template))
     missing = missing_layers(n_dense, n_dense - len(dense_of(model)))
@@ -210,10 +222,8 @@ def align_layers(template: Any, model: Any) -> list[Any]:
     layer = next(layers)
     aligned_layers: list[Any] = []
     for number, template_layer in numbered_layers(template):
-        lacks_dropout = (
-            type(template_layer) is keras.layers.Dropout and type(layer) is not keras.layers.Dropout
-        )
-        is_missing = number in missing or lacks_dropout
+        is_absent = type(template_layer) in _OPTIONAL and type(layer) is not type(template_layer)
+        is_missing = number in missing or is_absent
         aligned_layers.append(None if is_missing else layer)
         layer = layer if is_missing else next(layers)
     return aligned_layers

@@ -1,5 +1,6 @@
 """Searches over perceptrons on data frames with categories and missing values."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,10 +14,12 @@ from sklearn.preprocessing import StandardScaler
 
 from kerashp import KerasMLPClassifier, KerasMLPRegressor
 from kerashp.estimators._columns.encoder import ColumnEncoder
+from kerashp.estimators._data import standardization
 from kerashp.estimators._training.handover import FitSuspended, suspending
 from kerashp.estimators._training.pending import PendingNetwork
 from kerashp.estimators._training.shared_tables import (
     SharedTables,
+    known_rows,
     made_once,
     shared_rows,
     sharing_tables,
@@ -110,6 +113,41 @@ def test_a_table_is_encoded_once_a_fold(monkeypatch: pytest.MonkeyPatch) -> None
     assert sorted(encoded) == [45] * 4  # for each type of the numbers
 
 
+def test_test_rows_are_encoded_once_a_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+    original = ColumnEncoder.encoded
+
+    def counted(self: ColumnEncoder, X: Any) -> np.ndarray:
+        encoded.append(len(X))
+        return original(self, X)
+
+    monkeypatch.setattr(ColumnEncoder, "encoded", counted)
+    GridSearchCV(KerasMLPRegressor(**SHORT), PARAMETERS, cv=3, refit=False).fit(X, Y)
+    assert sorted(encoded) == [30] * 3 + [60] * 3
+    encoded.clear()
+    GridSearchCV(KerasMLPRegressor(**SHORT), PARAMETERS, cv=2, refit=False).fit(X, Y, sample_weight=Y**2)
+    assert sorted(encoded) == [45] * (8 + 8)  # by the encoder of each fit
+
+
+@pytest.mark.parametrize("options", [{"scaling": "robust"}, {"numeric_embedding": "piecewise"}], ids=str)
+def test_statistics_are_computed_once_a_fold(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    computed: list[int] = []
+    name = "medians_and_factors" if "scaling" in options else "quantiles"
+    place = f"kerashp.estimators._data.standardization.{name}"
+    original = getattr(standardization, name)
+
+    def counted(values: np.ndarray, *arguments: Any) -> Any:
+        computed.append(len(values))
+        return original(values, *arguments)
+
+    monkeypatch.setattr(place, counted)
+    numbers = X[["n"]].to_numpy()
+    GridSearchCV(KerasMLPRegressor(**options, **SHORT), PARAMETERS, cv=3, refit=False).fit(numbers, Y)
+    assert computed == [60] * 3
+
+
 def test_what_is_made_of_rows_that_no_search_shares_is_not_kept() -> None:
     tables, made = SharedTables(), []
     with sharing_tables(tables):
@@ -121,11 +159,50 @@ def test_what_is_made_of_rows_that_no_search_shares_is_not_kept() -> None:
     assert len(made) == 1 + 2 + 1
 
 
-def test_folds_with_and_without_missing_numbers_train_separately() -> None:
-    numbers = X[["n"]].fillna(0.0)
-    numbers.iloc[:5] = np.nan
-    search = GridSearchCV(KerasMLPRegressor(**SHORT), {"learning_rate": [0.01]}, cv=2).fit(numbers, Y)
-    assert len(search.plan_.groups) == 2
+def test_rows_equal_to_those_of_a_split_are_known() -> None:
+    tables = SharedTables()
+    with sharing_tables(tables):
+        rows, _ = shared_rows((X, Y), lambda: (X[:10], Y[:10]))
+        assert known_rows(X[:10].copy()) is rows
+        others = [X[10:20], X[:11], X[:10].assign(n=1.0), X[["n"]][:10]]
+        assert all(known_rows(other) is other for other in others)
+    copied = X[:10].copy()
+    assert known_rows(copied) is copied
+
+
+def split_table() -> pd.DataFrame:
+    """A table whose halves have other columns: of missing numbers, and of few and many categories."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"n": rng.normal(size=90), "m": rng.normal(size=90)})
+    frame["some"] = np.where(np.arange(90) < 45, rng.integers(0, 14, 90), rng.integers(0, 4, 90)).astype(str)
+    frame.loc[:5, "n"] = np.nan
+    frame.loc[80:, "m"] = np.nan
+    frame.loc[70:75, "n"] = np.nan
+    return frame
+
+
+@pytest.mark.usefixtures("stacked")
+@pytest.mark.parametrize("columns", [["n", "m"], ["n", "m", "some"]], ids=["missing numbers", "categories"])
+def test_folds_whose_networks_have_other_inputs_train_together(columns: list[str]) -> None:
+    frame = split_table()[columns]
+    splits = [(HALVES[1], HALVES[0]), (HALVES[0], HALVES[1])]
+    parameters = {"learning_rate": [0.02, 0.005], "n_neurons": [5, 9]}
+    ours = GridSearchCV(KerasMLPRegressor(**SHORT), parameters, cv=splits).fit(frame, Y)
+    theirs = sklearn.model_selection.GridSearchCV(KerasMLPRegressor(**SHORT), parameters, cv=splits)
+    np.testing.assert_allclose(scores(ours), scores(theirs.fit(frame, Y)), atol=TOLERANCE)
+    assert len(ours.plan_.groups) == 1
+    assert ours.plan_.groups[0].room.spare_columns
+
+
+def test_a_search_continues_with_networks_of_other_inputs(tmp_path: Path) -> None:
+    frame, journal = split_table(), tmp_path / "journal"
+    splits = [(HALVES[1], HALVES[0]), (HALVES[0], HALVES[1])]
+
+    def search(parameters: dict[str, Any]) -> Any:
+        return GridSearchCV(KerasMLPRegressor(**SHORT), parameters, cv=splits, journal=journal)
+
+    first = search(PARAMETERS).fit(frame, Y)
+    np.testing.assert_array_equal(scores(search(PARAMETERS).fit(frame, Y)), scores(first))
 
 
 def network(estimator: Any) -> Any:

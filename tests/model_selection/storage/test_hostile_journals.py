@@ -134,6 +134,7 @@ ROOM = {"n_members": 2, "units": [4, 1], "spare": [True, False], "validates": Fa
     [
         ({"batch_size": -3}, r"its counts of a group is \(-3, "),
         ({"room": ROOM | {"spare_layers": -1}}, r"its counts of a group is \(.*, -1, 4, 1\)"),
+        ({"room": ROOM | {"columns": [3, -1]}}, r"its counts of a group is \(.*, 4, 1, 3, -1\)"),
         ({"one_by_one": 7}, "its one_by_one is 7"),
         ({"traits": {"batch_size": 20}}, r"its traits is {'batch_size': 20}"),
     ],
