@@ -147,6 +147,35 @@ def test_sides_of_scikit_learn_have_scores(data: ModuleType, task: str, side: st
     assert set(row["scores"]) == ({"rmse"} if task == "regression" else {"log_loss", "accuracy"})
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_a_search_of_perceptrons_has_a_candidate_at_least(
+    data: ModuleType, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    sides = importlib.import_module("tables_sklearn")
+    monkeypatch.setattr(sides, "cpu_count", lambda: 1)  # without processes
+    monkeypatch.setattr(sides, "wait", lambda: None)
+    monkeypatch.setitem(sides.PERCEPTRONS, "hidden_layer_sizes", [(4,)])
+    (outcome,) = sides.perceptrons(_table(data, task), 1e-3)
+    assert outcome.details["candidates"] == 1
+    assert set(outcome.details["params"]) == set(sides.PERCEPTRONS)
+    assert outcome.predictions.shape == ((30,) if task == "regression" else (30, 2))
+    assert outcome.validation > 0
+
+
+def test_peers_get_no_values_that_they_refuse(data: ModuleType) -> None:
+    peers = importlib.import_module("tables_peers")
+    frame = data.typed(_frame())
+    text = peers.with_text(frame, ["text", "flag"])
+    assert text["text"][3] == "missing"
+    assert set(text["text"]) == {"a", "b", "none", "missing"}
+    imputed = peers.Imputer(frame).transform(frame)
+    assert list(imputed) == ["number", "count", "missingindicator_number", "text", "flag"]
+    assert imputed["number"][5] == pytest.approx(frame["number"].mean())
+    assert imputed["missingindicator_number"].sum() == 1
+    assert imputed["text"].isna().sum() == 1
+
+
 def test_scores_are_those_of_scikit_learn(data: ModuleType) -> None:
     scores = importlib.import_module("tables_scores")
     classes, values = _table(data, "binary"), _table(data, "regression")
