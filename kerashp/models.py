@@ -368,7 +368,7 @@ def build_model(
         kernels are sqrt(n_in) times those of `kernel_initializer`, and a `kerashp.layers.FanInScaling` before
         each Dense layer divides its inputs by sqrt(n_in). With Adam, a kernel thus learns at 1 / sqrt(n_in)
         times the learning rate, which can be larger: RealMLP has 0.04 for classes and 0.2 for regressions.
-        The biases of hidden layers, each a `kerashp.layers.LearnedBias`, learn at a tenth of the rate. `l1`
+        The biases, each a `kerashp.layers.LearnedBias`, learn at a tenth of the rate. `l1`
         and `l2` are penalties on the larger kernels.
     parametric_activation : bool, default=False
         Whether each hidden neuron learns how much of the activation it applies: its output is

@@ -13,7 +13,7 @@ from kerashp.estimators._mixins import KerasClassifierMixin, KerasRegressorMixin
 from kerashp.estimators._perceptron import KerasMLP
 from kerashp.estimators._training.handover import build_once, has_one_hot_targets
 from kerashp.estimators._training.pending import model_of
-from kerashp.estimators._training.warm_start import units_from
+from kerashp.estimators._training.warm_start import convert_outputs, units_from
 
 
 class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
@@ -707,9 +707,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         model, width = super()._new_model_and_width(X, seed)
         units = None if self.normalize_target else self._units_of_source(model)
         if units is not None:
-            mean, deviation = units
-            kernel, bias = model.layers[-1].get_weights()
-            model.layers[-1].set_weights([kernel * deviation, bias * deviation + mean])
+            convert_outputs(model, *units)
         return model, width
 
     def _units_of_source(self, network: Any) -> tuple[np.ndarray, np.ndarray] | None:

@@ -112,8 +112,16 @@ class LayerFactory:
         function = keras.activations.get(activation)
         if self.heads > 1:
             return self._outputs_of_heads(width, function, index)
-        output = self._dense(width, index, function, name="output", activation=function)
-        return [*self._fan_in_scaling(index), output]
+        if self.parametrization == "ntk":
+            return [*self._fan_in_scaling(index), *self._outputs_with_learned_bias(width, index, function)]
+        return [self._dense(width, index, function, name="output", activation=function)]
+
+    def _outputs_with_learned_bias(self, width: int, index: int, activation: Callable) -> list[Any]:
+        return [
+            self._dense(width, index, activation, name="output", use_bias=False),
+            LearnedBias(name="output_bias", dtype=self.dtype),
+            keras.layers.Activation(activation, name="output_activation", dtype=self.dtype),
+        ]
 
     def _fan_in_scaling(self, index: int) -> list[Any]:
         if self.parametrization != "ntk":

@@ -97,7 +97,6 @@ def realmlp(task: str) -> dict[str, Any]:
     - biases drawn from the training rows (`bias_init_mode="he+5"`): they begin at 0;
     - biases without weight decay (`bias_wd_factor=0`): it acts on all weights, and the scales and embeddings
       do not have their rate's factor in it;
-    - a tenth of the rate for the bias of the output layer: it has the whole rate;
     - one-hot columns that are scaled and embedded like numbers: they stay 0 and 1;
     - the epoch of the least error rate, the latest of equal ones: it is that of the least validation loss,
       which is that of smoothed labels for classes;

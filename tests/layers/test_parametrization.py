@@ -64,10 +64,10 @@ def test_adams_steps_are_smaller_by_the_root_of_the_inputs() -> None:
         optimizer=keras.optimizers.Adam(0.01, epsilon=1e-20),
         activation="tanh",
     )
-    kernel, bias, output, _ = moved(model, epochs=1, batch_size=60)
+    kernel, bias, output, output_bias = moved(model, epochs=1, batch_size=60)
     np.testing.assert_allclose(np.abs(kernel) / np.sqrt(9), 0.01 / 3, rtol=1e-3)
     np.testing.assert_allclose(np.abs(output) / np.sqrt(16), 0.01 / 4, rtol=1e-3)
-    np.testing.assert_allclose(0.1 * np.abs(bias), 0.001, rtol=1e-3)
+    np.testing.assert_allclose(0.1 * np.abs([*bias, *output_bias]), 0.001, rtol=1e-3)
 
 
 def test_adam_trains_as_with_a_rate_for_each_kernel() -> None:
@@ -77,8 +77,7 @@ def test_adam_trains_as_with_a_rate_for_each_kernel() -> None:
         "standard", n_hidden=0, learning_rate=None, optimizer=keras.optimizers.Adam(0.01, epsilon=3e-3)
     )
     for model in (ntk, usual):
-        model.get_layer("output").bias.assign([0.0])
-        model.get_layer("output").bias.trainable = False
+        model.trainable_weights[-1].trainable = False  # the bias
         model.compile(model.optimizer, "mse")
     kernels = [moved(model, epochs=3, batch_size=20)[0] for model in (ntk, usual)]
     np.testing.assert_allclose(kernels[0] / 3, kernels[1], rtol=1e-3, atol=1e-6)
@@ -110,6 +109,27 @@ def test_a_warm_start_copies_its_weights() -> None:
     source = KerasMLPRegressor(parametrization="ntk", **OPTIONS).fit(X, Y)
     still = KerasMLPRegressor(1, 4, 1e-30, parametrization="ntk", warm_start_from=source, epochs=1, tol=None)
     np.testing.assert_allclose(still.fit(X, Y).predict(X), source.predict(X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_warm_start_copies_the_output_layer_and_its_bias_for_the_same_classes(n_classes: int) -> None:
+    labels = np.arange(60) % 3
+    source = KerasMLPClassifier(parametrization="ntk", **OPTIONS).fit(X, labels)
+    still = KerasMLPClassifier(1, 4, 1e-30, parametrization="ntk", warm_start_from=source, epochs=1, tol=None)
+    still.fit(X, labels % n_classes)
+    copied = [
+        np.array_equal(target.get_weights()[0], layer.get_weights()[0])
+        for layer, target in zip(source.model_.layers, still.model_.layers, strict=True)
+        if layer.name in ("hidden_1", "output", "output_bias")
+    ]
+    assert copied == [True, n_classes == 3, n_classes == 3]
+
+
+def test_a_warm_start_in_the_units_of_the_target() -> None:
+    source = KerasMLPRegressor(parametrization="ntk", **OPTIONS).fit(X, 5 + 3 * Y)
+    options: dict[str, Any] = {"parametrization": "ntk", "epochs": 1, "tol": None, "normalize_target": False}
+    still = KerasMLPRegressor(1, 4, 1e-30, warm_start_from=source, **options)
+    np.testing.assert_allclose(still.fit(X, 5 + 3 * Y).predict(X), source.predict(X), rtol=1e-4)
 
 
 def test_the_check_of_initial_weights_knows_it() -> None:

@@ -83,6 +83,7 @@ def test_raw_data_train_compiled(task: str, load: Any, least: float) -> None:
     names = " ".join(re.sub(r"_\d", "", layer.name) for layer in estimator.model_.layers)
     layers = "robust_scaling periodic_embedding learned_scale fan_in_scaling hidden bias activation dropout"
     assert names.startswith(layers)
+    assert "output output_bias output_activation" in names
 
 
 def test_predictions_stay_within_the_range_of_the_target() -> None:

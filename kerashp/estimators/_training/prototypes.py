@@ -176,8 +176,8 @@ def _new_prototype(design: NetworkDesign) -> Prototype | None:
     widths = [_WIDTH] * len(design.widths)
     with isolated(0), on_host():  # the caller's generators draw the same whether there is a prototype or not
         model = replace(design, widths=widths, width_argument=widths or _WIDTH).build()
-    hidden = [layer.name for layer in model.layers[:-1] if type(layer) in WIDTHS]
-    if graph_shape(model) is None or paddable_layers(model) != hidden:
+    *padded, _ = [layer.name for layer in model.layers if type(layer) in WIDTHS]  # the last are the outputs
+    if graph_shape(model) is None or paddable_layers(model) != padded:
         return None
     prototype = Prototype(model)
     return prototype if prototype.is_suitable else None

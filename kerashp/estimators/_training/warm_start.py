@@ -13,6 +13,7 @@ from kerashp._archives import check_archive, load_model, warn_of_vulnerable_kera
 from kerashp._statistics import scaling_of
 from kerashp._transfer import transfer, weighted_layers
 from kerashp.estimators._data.standardization import split_target_units
+from kerashp.layers import LearnedBias
 
 
 def start_from(model: Any, source: Any, classes: np.ndarray | None) -> None:
@@ -28,9 +29,9 @@ def start_from(model: Any, source: Any, classes: np.ndarray | None) -> None:
     source_model, source_classes = _model_of(source)
     model = _without_statistics(model, source_model)
     layers, source_layers = weighted_layers(model), weighted_layers(source_model)
-    same_output = len(layers) == len(source_layers) and _shapes(layers[-1]) == _shapes(source_layers[-1])
+    same_output = len(layers) == len(source_layers) and _output_shapes(model) == _output_shapes(source_model)
     same_classes = classes is None or source_classes is None or np.array_equal(classes, source_classes)
-    n_layers = len(layers) if same_output and same_classes else len(layers) - 1
+    n_layers = len(layers) if same_output and same_classes else len(layers) - len(_output_layers(model))
     if not n_layers:
         return
     try:
@@ -45,11 +46,20 @@ def units_from(model: Any, source: Any) -> tuple[np.ndarray, np.ndarray] | None:
     They belong to the weights: a source that does not standardise its targets has 0 and 1.
     """
     source_model, _ = _model_of(source)
-    output_layer = weighted_layers(model)[-1]
-    if _shapes(output_layer) != _shapes(weighted_layers(source_model)[-1]):
+    if _output_shapes(model) != _output_shapes(source_model):
         return None
     parts = split_target_units(source_model)
-    return (np.zeros(output_layer.units), np.ones(output_layer.units)) if parts is None else parts[1:]
+    n_outputs = _output_shapes(model)[-1][-1]
+    return (np.zeros(n_outputs), np.ones(n_outputs)) if parts is None else parts[1:]
+
+
+def convert_outputs(model: Any, mean: np.ndarray, deviation: np.ndarray) -> None:
+    """Let a model predict in the units of the target what it predicts in those of standardised targets."""
+    kernel, bias = (weight for layer in _output_layers(model) for weight in layer.weights)
+    last = _output_layers(model)[-1]
+    factor = last.rate_factor if isinstance(last, LearnedBias) else 1.0
+    kernel.assign(keras.ops.convert_to_numpy(kernel) * deviation)
+    bias.assign(keras.ops.convert_to_numpy(bias) * deviation + mean / factor)
 
 
 def _without_statistics(model: Any, source_model: Any) -> Any:
@@ -59,8 +69,14 @@ def _without_statistics(model: Any, source_model: Any) -> Any:
     return keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[1:]])
 
 
-def _shapes(layer: Any) -> list[tuple[int, ...]]:
-    return [tuple(weight.shape) for weight in layer.weights]
+def _output_layers(model: Any) -> list[Any]:
+    """The last layer with weights, and the Dense layer before it if it is the bias of that."""
+    layers = weighted_layers(model)
+    return layers[-2:] if isinstance(layers[-1], LearnedBias) else layers[-1:]
+
+
+def _output_shapes(model: Any) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for layer in _output_layers(model) for weight in layer.weights]
 
 
 def _model_of(source: Any) -> tuple[Any, np.ndarray | None]:
