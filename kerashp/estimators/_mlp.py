@@ -111,6 +111,10 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         two classes, `model_` then has Keras' `CategoricalCrossentropy`, whose targets are one-hot rows.
     batch_size : int or "auto", default="auto"
         The number of rows in a training step; "auto" is min(200, n_samples).
+    equal_batches : bool, default=False
+        Whether the batches are a little larger than `batch_size` where the last one would otherwise be
+        short: as many as there are full ones, of about equal size (264 rows and a batch size of 256 make one
+        batch). A step on a few rows is noisy, as its learning rate is that of all others.
     epochs : int or "auto", default="auto"
         The number of passes over the training rows; the maximum if training may stop early. "auto" is
         max(200, ceil(2000 / number of steps in an epoch)): 200 epochs or as many as give 2,000 updates, for
@@ -265,6 +269,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         clipnorm: float | None = None,
         label_smoothing: float = 0.0,
         batch_size: Any = "auto",
+        equal_batches: bool = False,
         epochs: Any = "auto",
         tol: float | None = 1e-4,
         n_iter_no_change: int = 10,
@@ -316,6 +321,7 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
             weight_decay=weight_decay,
             clipnorm=clipnorm,
             batch_size=batch_size,
+            equal_batches=equal_batches,
             epochs=epochs,
             tol=tol,
             n_iter_no_change=n_iter_no_change,
@@ -446,6 +452,10 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         Arguments of the optimizer, if it takes them; None keeps its defaults.
     batch_size : int or "auto", default="auto"
         The number of rows in a training step; "auto" is min(200, n_samples).
+    equal_batches : bool, default=False
+        Whether the batches are a little larger than `batch_size` where the last one would otherwise be
+        short: as many as there are full ones, of about equal size (264 rows and a batch size of 256 make one
+        batch). A step on a few rows is noisy, as its learning rate is that of all others.
     epochs : int or "auto", default="auto"
         The number of passes over the training rows; the maximum if training may stop early. "auto" is
         max(200, ceil(2000 / number of steps in an epoch)): 200 epochs or as many as give 2,000 updates, for
@@ -597,6 +607,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         batch_size: Any = "auto",
+        equal_batches: bool = False,
         epochs: Any = "auto",
         tol: float | None = 1e-4,
         n_iter_no_change: int = 10,
@@ -647,6 +658,7 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
             weight_decay=weight_decay,
             clipnorm=clipnorm,
             batch_size=batch_size,
+            equal_batches=equal_batches,
             epochs=epochs,
             tol=tol,
             n_iter_no_change=n_iter_no_change,

@@ -1,6 +1,7 @@
 """The base class of both multilayer perceptrons."""
 
 import hashlib
+import math
 from collections.abc import Hashable
 from dataclasses import replace
 from numbers import Integral, Real
@@ -37,6 +38,7 @@ from kerashp.training._members.convergence import Convergence
 _CHECK = Arguments("build_model")
 # Copies of weights and optimizer state: the model's, those of a compiled call, and those in transfer.
 _COPIES = 4
+_BATCH_STEP = 8  # of the sizes of equal batches
 _MAX_AUTO_BATCH = 200  # as in scikit-learn's MLPs: min(200, n_samples)
 
 # The parameters that are passed to build_model.
@@ -74,6 +76,22 @@ def _effective_rows(rows: Rows) -> float:
     if rows.sample_weight is None:
         return float(len(rows.X))
     return max(float(rows.sample_weight.sum()), float(np.count_nonzero(rows.sample_weight)), 1.0)
+
+
+def equal_batch_size(n_samples: int, batch_size: int) -> int:
+    """The size of as many batches of about equal size as so many rows make full ones of a given size.
+
+    A multiple of 8 is preferred, since folds whose rows differ by one then have the same size, and train
+    together; the last batch has a few rows less.
+
+    >>> equal_batch_size(264, 256), equal_batch_size(900, 256), equal_batch_size(901, 256)
+    (264, 304, 304)
+    """
+    n_batches = max(1, n_samples // batch_size)
+    size = math.ceil(n_samples / n_batches)
+    rounded = math.ceil(size / _BATCH_STEP) * _BATCH_STEP
+    n_last = n_samples - (n_batches - 1) * rounded
+    return rounded if size / 2 < n_last else size
 
 
 def _means_of(network: keras.Model, n_features: int) -> np.ndarray:
@@ -119,6 +137,7 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "equal_batches": ["boolean"],
         "epochs": [*TRAINING_CONSTRAINTS["epochs"], StrOptions({AUTO})],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -138,6 +157,7 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
     embedding_dim: int
     optimizer: Any
     batch_size: Any
+    equal_batches: bool
     epochs: Any
     tol: float | None
     n_iter_no_change: int
@@ -349,7 +369,7 @@ class KerasMLP(KnownParameterNames, BaseKerasEstimator):
     def _fit_arguments(self, n_samples: int) -> dict[str, Any]:
         batch_size = max(1, min(_MAX_AUTO_BATCH, n_samples)) if self.batch_size == "auto" else self.batch_size
         return {
-            "batch_size": batch_size,
+            "batch_size": equal_batch_size(n_samples, batch_size) if self.equal_batches else batch_size,
             "epochs": self.epochs,
             "shuffle": self.shuffle,
             "verbose": self.verbose,

@@ -14,6 +14,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from kerashp import KerasClassifier, KerasMLPClassifier, KerasMLPRegressor, KerasRegressor
 from kerashp.callbacks import ModelCheckpoint
 from kerashp.estimators import _base
+from kerashp.estimators._perceptron import equal_batch_size
 from kerashp.model_selection import GridSearchCV as OurGridSearchCV
 from kerashp.training import FallbackWarning, fit
 
@@ -327,6 +328,25 @@ def test_every_argument_of_a_call_reaches_keras(monkeypatch, diabetes) -> None:
     fitted.fit(X, y)
     assert calls[1]["epochs"] == 9
     assert calls[1]["batch_size"] == 7
+
+
+def test_equal_batches_leave_no_short_one(monkeypatch, diabetes) -> None:
+    calls = _spy(monkeypatch)
+    X, y = diabetes
+    options: dict[str, Any] = {"batch_size": 100, "epochs": 1, "tol": None}
+    for equal_batches in (False, True):
+        KerasMLPRegressor(equal_batches=equal_batches, **options).fit(X[:230], y[:230])
+    KerasMLPRegressor(equal_batches=True, early_stopping=True, **options).fit(X[:200], y[:200])
+    assert [call["batch_size"] for call in calls] == [100, 120, 184]  # 2 x 115 and 180 rows, in steps of 8
+
+
+@pytest.mark.parametrize("batch_size", [32, 256])
+def test_sizes_of_equal_batches(batch_size: int) -> None:
+    for n_samples in range(1, 20 * batch_size, 7):
+        size = equal_batch_size(n_samples, batch_size)
+        n_batches = -(-n_samples // size)
+        assert n_batches == max(1, n_samples // batch_size)
+        assert n_samples - (n_batches - 1) * size > size / 2 - 8
 
 
 def test_validation_split_holds_out_the_last_rows_as_keras_does(monkeypatch, diabetes) -> None:
