@@ -24,6 +24,7 @@ _COMMON: dict[str, Any] = {
     "weight_decay": 0.02,
     "weight_decay_schedule": "flat_cosine",
     "batch_size": 256,
+    "equal_batches": True,
     "epochs": 256,
     "tol": None,
     "schedule": "coslog4",
@@ -67,7 +68,8 @@ def realmlp(task: str) -> dict[str, Any]:
     - `normalize=True`, `scaling="robust"` (`tfms`);
     - `epochs=256`, `schedule="coslog4"` (`n_epochs`, `lr_sched`), and `tol=None`;
     - `optimizer="adam"`, `beta_2=0.95` (`opt`, `sq_mom`);
-    - `batch_size=256` (pytabkit's `batch_size`);
+    - `batch_size=256` (pytabkit's `batch_size`), with `equal_batches=True`, so that no step is on few rows:
+      pytabkit leaves out the last batch of an epoch if it is not full (`drop_last`);
     - `early_stopping=True`, `validation_fraction=0.2`, `patience=None`, `restore_best_weights=True`: all
       epochs are trained, and the weights of the best are kept (pytabkit's `val_fraction` and
       `use_early_stopping=False`).
@@ -99,8 +101,7 @@ def realmlp(task: str) -> dict[str, Any]:
       do not have their rate's factor in it;
     - one-hot columns that are scaled and embedded like numbers: they stay 0 and 1;
     - the epoch of the least error rate, the latest of equal ones: it is that of the least validation loss,
-      which is that of smoothed labels for classes;
-    - leaving out the last batch of an epoch if it is not full (`drop_last`): it is trained, too.
+      which is that of smoothed labels for classes.
 
     See Also
     --------

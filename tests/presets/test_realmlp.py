@@ -30,6 +30,7 @@ _PUBLISHED = {
     "optimizer": "adam",
     "beta_2": 0.95,
     "batch_size": 256,
+    "equal_batches": True,
     "validation_fraction": 0.2,
     "patience": None,
 }
