@@ -11,6 +11,7 @@ from kerashp.layers._heads import (
     HeadCategoricalCrossentropy,
     HeadMeanSquaredError,
     HeadOutputs,
+    HeadRescaling,
     HeadScale,
     HeadSparseCategoricalCrossentropy,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "HeadCategoricalCrossentropy",
     "HeadMeanSquaredError",
     "HeadOutputs",
+    "HeadRescaling",
     "HeadScale",
     "HeadSparseCategoricalCrossentropy",
     "LearnedBias",

@@ -175,7 +175,8 @@ class HeadOutputs(keras.layers.Layer):
     Notes
     -----
     The outputs of the heads are an attribute of the tensor of their mean, as Keras' masks are, which the
-    losses read. A layer after this one makes another tensor, of which the losses are those of Keras.
+    losses read. A layer after this one, but for a `HeadRescaling`, makes another tensor, of which the losses
+    are those of Keras.
 
     References
     ----------
@@ -243,6 +244,36 @@ class HeadOutputs(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
+
+
+@keras.saving.register_keras_serializable(package="kerashp")
+class HeadRescaling(keras.layers.Rescaling):
+    """A `keras.layers.Rescaling` after a `HeadOutputs`, which rescales the outputs of each head as well.
+
+    The losses of heads then are of rescaled outputs. After a Rescaling of Keras, they would be of the mean.
+
+    Parameters
+    ----------
+    scale, offset : float or array-like of float
+        As of `keras.layers.Rescaling`: the output is scale * input + offset.
+    **options
+        Arguments of `keras.layers.Layer`: name, dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kerashp.layers import HeadRescaling
+    >>> np.asarray(HeadRescaling(2.0, 1.0)(np.array([[0.5]]))).tolist()
+    [[2.0]]
+    """
+
+    def __init__(self, scale: Any, offset: Any = 0.0, **options: Any) -> None:
+        super().__init__(scale, offset, **options)
+
+    def call(self, inputs: Any) -> Any:
+        outputs, members = super().call(inputs), attribute_of(inputs, MEMBERS)
+        set_attribute(outputs, MEMBERS, None if members is None else super().call(members))
+        return outputs
 
 
 class HeadLoss(keras.losses.Loss):

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn.model_selection
 from keras import ops
@@ -248,12 +249,55 @@ def test_the_check_of_initial_weights_knows_them() -> None:
     assert variances == pytest.approx(expected)
 
 
+def test_the_plan_of_a_search_counts_the_rows_of_all_heads() -> None:
+    """In time and memory."""
+    groups = []
+    for heads in (2, 8):
+        estimator = KerasMLPRegressor(**{**OPTIONS, "heads": heads, "epochs": 1})
+        grid = [{"n_neurons": [60], "n_hidden": [3]}, {"n_neurons": [40], "n_hidden": [1]}]
+        search = GridSearchCV(estimator, grid, cv=2, refit=False, error_score="raise").fit(X, Y)
+        groups.append(search.plan_.groups[0])
+        assert groups[-1].n_weights == build_model(3, 60, input_shape=5, heads=heads).count_params()
+    few, many = groups
+    assert len(few.fits) == 4
+    assert many.seconds - many.compile_seconds > few.seconds - few.compile_seconds
+    assert many.n_bytes > few.n_bytes + 4 * 6 * 30 * 3 * 60 * 4  # of outputs for the rows of six more heads
+
+
+def test_folds_of_other_categories_train_together() -> None:
+    """The first scales are padded as the one-hot columns and embeddings before them are."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"n": X[:, 0], "few": rng.choice(["a", "b", "c"], 60)})
+    frame["many"] = rng.choice([f"city {index}" for index in range(20)], 60)
+    frame.loc[:3, "few"] = "d"
+    grid = {"n_neurons": [3, 5]}
+    options: dict[str, Any] = {"cv": [(np.arange(30, 60), np.arange(30)), (np.arange(30), np.arange(30, 60))]}
+    estimator = KerasMLPRegressor(**OPTIONS, embedding_dim=2)
+    together = GridSearchCV(estimator, grid, **options, refit=False, error_score="raise").fit(frame, Y)
+    assert [len(group.fits) for group in together.plan_.groups] == [4]
+    apart = sklearn.model_selection.GridSearchCV(estimator, grid, **options, refit=False).fit(frame, Y)
+    scores = [search.cv_results_["mean_test_score"] for search in (together, apart)]
+    np.testing.assert_allclose(*scores, rtol=1e-4)
+
+
 def test_a_warm_start_copies_its_weights() -> None:
     source = KerasMLPRegressor(**OPTIONS).fit(X, Y)
     for normalize_target in (True, False):
         still = KerasMLPRegressor(**OPTIONS, warm_start_from=source, normalize_target=normalize_target)
         still.set_params(learning_rate=1e-30, epochs=1)
         np.testing.assert_allclose(still.fit(X, Y).predict(X), source.predict(X), rtol=1e-4, atol=1e-5)
+
+
+def test_the_model_of_a_regressor_trains_its_heads() -> None:
+    """In the units of the target; the loss of the mean is less than that of the heads."""
+    model = KerasMLPRegressor(**OPTIONS, learning_rate=0.05).fit(X, Y).model_
+    model.optimizer.learning_rate = 0.0
+    of_mean = model.evaluate(X, Y, verbose=0)
+    losses = [
+        train(model, x=X, y=Y, epochs=1, verbose=0).history["loss"][0] for train in (fit, keras.Model.fit)
+    ]
+    assert min(losses) > 1.001 * of_mean
+    np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
 def test_one_head_is_the_usual_network() -> None:

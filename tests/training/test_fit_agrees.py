@@ -13,11 +13,15 @@ from keras import layers, ops
 from kerashp._compat.keras import version
 from kerashp.layers import (
     FanInScaling,
+    HeadAffine,
+    HeadOutputs,
+    HeadScale,
     LearnedBias,
     LearnedScale,
     ParametricActivation,
     PeriodicEmbedding,
     PiecewiseLinearEncoding,
+    RandomSigns,
     RobustScaling,
 )
 from kerashp.training import FallbackWarning, fit, isolated
@@ -368,6 +372,20 @@ for name, model, data in (
         table(),
     ),
     ("parametric activation", lambda: stack(layers.Dense(4), ParametricActivation("mish")), table()),
+    (
+        "heads",
+        lambda: keras.Sequential(
+            [
+                layers.Input((5,)),
+                HeadScale(3, RandomSigns(seed=0)),
+                layers.Dense(4, use_bias=False),
+                HeadAffine(3),
+                layers.ReLU(),
+                HeadOutputs(1, 3),
+            ]
+        ),
+        table(),
+    ),
     (
         "periodic embedding",
         lambda: stack(PeriodicEmbedding(), LearnedScale(), layers.Dense(4, "relu")),

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kerashp.estimators._data.rows import Rows
+from kerashp.layers import HeadOutputs, HeadRescaling
 from kerashp.layers._quantiles import medians_and_factors, quantiles
 from kerashp.training import InputStatistics, QuantileBins, RobustStatistics, Statistics, isolated
 from kerashp.training._runtime.fallbacks import is_new
@@ -133,14 +134,16 @@ def model_in_target_units(network: keras.Model, mean: np.ndarray, deviation: np.
         )
     # Arrays, since Keras casts Python numbers to float32.
     scale, offset = (part if is_multioutput else part.reshape(()) for part in (deviation, mean))
-    layer = keras.layers.Rescaling(scale, offset, name=_TARGET_UNITS, dtype=network.layers[-1].dtype_policy)
+    kind = HeadRescaling if isinstance(network.layers[-1], HeadOutputs) else keras.layers.Rescaling
+    layer = kind(scale, offset, name=_TARGET_UNITS, dtype=network.layers[-1].dtype_policy)
     return _same_compilation(network, [*network.layers, layer])
 
 
 def split_target_units(model: keras.Model) -> tuple[keras.Model, np.ndarray, np.ndarray] | None:
     """The arguments from which `model_in_target_units` made a model; None for other models."""
     output_layer: Any = model.layers[-1] if isinstance(model, keras.Sequential) else None
-    if type(output_layer) is not keras.layers.Rescaling or output_layer.name != _TARGET_UNITS:
+    kinds = (keras.layers.Rescaling, HeadRescaling)
+    if type(output_layer) not in kinds or output_layer.name != _TARGET_UNITS:
         return None
     mean, deviation = (
         np.atleast_1d(np.asarray(part, float)) for part in (output_layer.offset, output_layer.scale)

@@ -188,7 +188,7 @@ def _member_bytes(fits: Sequence[PreparedFit], n_weights: int, pool: DataPool) -
     model = fits[0].model
     slots = len(model.optimizer.variables) / max(1, len(model.trainable_variables))
     workload = Workload.of(fits)
-    outputs = workload.batch_size * int(workload.shapes[:, -1].sum())
+    outputs = workload.n_rows * int(workload.shapes[:, -1].sum())
     is_weighted = any(subset.weight is not None for fit in fits for subset in fit.row_subsets)
     n_rows = sum(map(pool.n_rows, _data_blocks(fits)))
     prediction = int(workload.shapes[-1].max())  # as wide as the last weight

@@ -1,5 +1,6 @@
 """Fits that have stopped before their training: what trains, on which rows, and how."""
 
+import math
 import time
 from collections.abc import Hashable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +42,7 @@ from kerashp.training import (
 )
 from kerashp.training._keras.regularization import is_only_a_regularization
 from kerashp.training._members.convergence import Convergence
+from kerashp.training._members.room import head_layers_of
 from kerashp.training._runtime.devices import on_host
 from kerashp.training._stacking.columns import columns_of, place_of_embedding
 
@@ -145,18 +147,33 @@ class PreparedFit:
     def _place_of_embedding(self) -> int | None:
         return place_of_embedding(self.model) if self.columns else None
 
+    @property
+    def n_heads(self) -> int:
+        """The number of heads of its network, each of which computes with each row."""
+        return max((layer.n_heads for layer in head_layers_of(self.model)), default=1)
+
     @cached_property
     def shapes(self) -> np.ndarray:
         """The shapes of the trained weights, filled up with 1: `(n_weights, most axes)`.
 
-        Embeddings that it lacks, but others of its group may have, are of shape (0, 0).
+        Those of weights of heads begin with the units. Embeddings that it lacks, but others of its group may
+        have, are of shape (0, 0).
         """
-        weights = self.model.trainable_variables if self.variant is None else self.variant.values[0]
-        shapes = [tuple(weight.shape) for weight in weights]
+        variables = self.model.trainable_variables
+        weights = variables if self.variant is None else self.variant.values[0]
+        of_heads = {id(v) for layer in head_layers_of(self.model) for v in layer.variables}
+        shapes = [
+            _beginning_with_units(*weight.shape) if id(variable) in of_heads else tuple(weight.shape)
+            for variable, weight in zip(variables, weights, strict=True)
+        ]
         if self._place_of_embedding is not None:
             shapes.insert(self._place_of_embedding, (0, 0))
         width = max(map(len, shapes))
         return np.array([shape + (1,) * (width - len(shape)) for shape in shapes])
+
+
+def _beginning_with_units(n_heads: int, n_units: int, *others: int) -> tuple[int, int]:
+    return n_units, n_heads * math.prod(others)
 
 
 class FitPreparer:

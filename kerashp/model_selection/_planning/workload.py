@@ -27,6 +27,7 @@ class Workload(NamedTuple):
     n_members: int
     n_steps: int  # of all members
     batch_size: int
+    n_heads: int
     validates: bool
 
     @classmethod
@@ -51,6 +52,7 @@ class Workload(NamedTuple):
             len(fits),
             sum(fit.n_epochs * fit.n_steps for fit in fits),
             max(fit.batch_size for fit in fits),
+            fits[0].n_heads,
             any(fit.validation is not None for fit in fits),
         )
 
@@ -68,6 +70,7 @@ class Workload(NamedTuple):
             one.n_members + two.n_members,
             one.n_steps + two.n_steps,
             max(one.batch_size, two.batch_size),
+            one.n_heads,
             one.validates or two.validates,
         )
 
@@ -88,6 +91,11 @@ class Workload(NamedTuple):
         )
 
     @property
+    def n_rows(self) -> int:
+        """The rows of a step with which kernels are multiplied: each head has its own."""
+        return self.batch_size * self.n_heads
+
+    @property
     def n_weights(self) -> int:
         return count_weights(self.shapes)
 
@@ -98,7 +106,7 @@ class Workload(NamedTuple):
     def seconds(self, costs: Costs, n_weights: int | None = None) -> float:
         """To compile and to train, with `n_weights` a member if that is more than the widest needs."""
         steps, n_weights = self.n_steps / self.n_members, n_weights or self.n_weights
-        training = costs.training(self.n_members, self.n_layers, n_weights, self.batch_size, steps)
+        training = costs.training(self.n_members, self.n_layers, n_weights, self.n_rows, steps)
         return costs.compiling(self.n_layers) + training
 
     def seconds_by(self, program: Group, costs: Costs) -> float:
@@ -114,7 +122,7 @@ class Workload(NamedTuple):
         size, steps = room.n_members, self.n_steps / self.n_members
         n_members = room.n_blocks(self.n_members) * size
         n_layers = self.n_layers + len(room.units) - len(self.units)
-        return costs.training(n_members, n_layers, program.n_weights, self.batch_size, steps, size)
+        return costs.training(n_members, n_layers, program.n_weights, self.n_rows, steps, size)
 
     def fastest(self, costs: Costs, programs: Sequence[Group]) -> tuple[float, Group | None]:
         """The seconds by a new program (None), or by that of an earlier group if that takes less."""

@@ -11,7 +11,7 @@ from kerashp._compat.keras import (
     metrics_by_output,
     wrapped_function,
 )
-from kerashp.layers import FRONT_LAYERS, HIDDEN_LAYERS, HeadOutputs
+from kerashp.layers import FRONT_LAYERS, HIDDEN_LAYERS, HeadOutputs, HeadRescaling
 from kerashp.training._keras.layers import has_batch_statistics, is_known, is_plain, leaf_layers
 
 _FAMILIES = (
@@ -36,6 +36,7 @@ _OTHER_LAYERS = (
     *FRONT_LAYERS,
     *HIDDEN_LAYERS,
     HeadOutputs,
+    HeadRescaling,
 )
 _WEIGHED = (  # metrics that rows of weight zero do not change
     keras.metrics.AUC,

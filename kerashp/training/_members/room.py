@@ -7,12 +7,14 @@ from typing import Any
 import keras
 
 from kerashp._compat.keras import flatten_layers
-from kerashp.layers import CategoricalColumns, HeadOutputs, HeadScale
+from kerashp.layers import CategoricalColumns, HeadAffine, HeadOutputs, HeadScale
 
 Units = tuple[int, ...]
 
 # The layers with a kernel for the units of the layer before.
 DENSE = (keras.layers.Dense, HeadOutputs)
+
+_OF_HEADS = (HeadAffine, HeadOutputs, HeadScale)
 
 # The attributes of layers that are widths: members of a population may have less of them.
 WIDTHS: dict[type, tuple[str, ...]] = {
@@ -191,6 +193,11 @@ def width_places(model: Any) -> list[tuple[Any, str]]:
 def dense_of(model: Any) -> list[Any]:
     """The model's Dense layers, in its order; the output of heads is one of them."""
     return [layer for layer in flatten_layers(model) if type(layer) in DENSE]
+
+
+def head_layers_of(model: Any) -> list[Any]:
+    """The layers of a network of several heads that have weights of each head."""
+    return [layer for layer in flatten_layers(model) if type(layer) in _OF_HEADS]
 
 
 def last_hidden_weights(model: Any) -> slice:
