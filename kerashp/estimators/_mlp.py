@@ -60,11 +60,11 @@ class KerasMLPClassifier(KerasClassifierMixin, KerasMLP):
         Whether each hidden neuron learns how much of the activation it applies, from all of it at first:
         x + alpha * (activation(x) - x), as in RealMLP (`kerashp.layers.ParametricActivation`).
     heads : int, default=1
-        Above 1, the network has so many heads, whose mean it predicts (of probabilities, not of labels): they
-        share the kernels of the hidden layers, and differ in scales, biases and output layers, as in TabM,
-        which has 32. Each learns by itself, so that `loss` in `history_` is the mean of the losses of the
-        heads; `val_loss` is that of their mean. `batch_normalization` must be False, and `parametrization`
-        "standard". See `kerashp.build_model` and `kerashp.presets.tabm`.
+        Above 1, the network has so many heads, whose mean it predicts: they share the kernels of the hidden
+        layers, and differ in scales, biases and output layers, as in TabM, which has 32. Each learns by
+        itself, so that `loss` in `history_` is the mean of the losses of the heads; `val_loss` is that of
+        their mean. `batch_normalization` must be False, and `parametrization` "standard". See
+        `kerashp.build_model` and `kerashp.presets.tabm`.
     normalize : bool, default=True
         Whether the first layer scales the inputs by statistics of the training rows, without the rows held
         out for validation, weighted by the sample weights but not by class weights. `model_` and saved
@@ -396,11 +396,11 @@ class KerasMLPRegressor(KerasRegressorMixin, KerasMLP):
         Whether each hidden neuron learns how much of the activation it applies, from all of it at first:
         x + alpha * (activation(x) - x), as in RealMLP (`kerashp.layers.ParametricActivation`).
     heads : int, default=1
-        Above 1, the network has so many heads, whose mean it predicts: they
-        share the kernels of the hidden layers, and differ in scales, biases and output layers, as in TabM,
-        which has 32. Each learns by itself, so that `loss` in `history_` is the mean of the losses of the
-        heads; `val_loss` is that of their mean. `batch_normalization` must be False, and `parametrization`
-        "standard". See `kerashp.build_model` and `kerashp.presets.tabm`.
+        Above 1, the network has so many heads, whose mean it predicts: they share the kernels of the hidden
+        layers, and differ in scales, biases and output layers, as in TabM, which has 32. Each learns by
+        itself, so that `loss` in `history_` is the mean of the losses of the heads; `val_loss` is that of
+        their mean. `batch_normalization` must be False, and `parametrization` "standard". See
+        `kerashp.build_model` and `kerashp.presets.tabm`.
     normalize : bool, default=True
         Whether the first layer scales the inputs by statistics of the training rows, without the rows held
         out for validation, weighted by the sample weights. `model_` and saved
