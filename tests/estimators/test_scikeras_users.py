@@ -340,11 +340,15 @@ def test_a_journal_sees_that_the_code_of_a_subclass_has_changed() -> None:
 
 
 def test_probabilities_of_an_encoder_enter_no_ensemble() -> None:
-    y, rows = LABELS[:, 0], np.arange(10)
+    y = LABELS[:, 0]
+
+    def first_rows(_: Any) -> tuple[np.ndarray, np.ndarray]:
+        return X[:10], y[:10]
+
     own = OneColumn(loss="binary_crossentropy", random_state=0).fit(X, y)
     assert own.predict_proba(X).shape == (96, 2)
-    assert heldout_predictions(own, X, y, rows, rows) is None
-    assert heldout_predictions(KerasClassifier(random_state=0).fit(X, y), X, y, rows, rows).shape == (10, 2)
+    assert heldout_predictions(own, first_rows, y) is None
+    assert heldout_predictions(KerasClassifier(random_state=0).fit(X, y), first_rows, y).shape == (10, 2)
 
 
 # `_keras_build_fn` and `build_fn`.

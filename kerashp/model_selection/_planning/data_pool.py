@@ -68,12 +68,9 @@ class DataPool:
         """Some blocks, one after the other; with these columns, if they are not empty."""
         numbers = sorted(set(blocks))
         parts = [self._blocks[number] for number in numbers]
-        if columns:
-            own_columns = [self._columns[number] for number in numbers]
-            parts = [
-                (rows_with_columns(X, own, columns), y)
-                for (X, y), own in zip(parts, own_columns, strict=True)
-            ]
+        own_columns = [self._columns[number] for number in numbers]
+        pairs = zip(parts, own_columns, strict=True)
+        parts = [(rows_with_columns(X, own, columns), y) for (X, y), own in pairs]
         lengths = [self.n_rows(number) for number in numbers]
         X, y = tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
         return JoinedBlocks(

@@ -129,10 +129,12 @@ def column_masks(members: Sequence[Units], columns: Units) -> np.ndarray:
 def rows_with_columns(rows: np.ndarray, own: Units, columns: Units) -> np.ndarray:
     """Rows with such columns as a model has, with those of a population that the model lacks.
 
+    Rows stay as they are where `columns`, those of the population, are empty.
+
     >>> rows_with_columns(np.array([[0.5, 3.0, 1.0]]), (1, 0, 2, 0), (2, 1, 2, 1)).tolist()
     [[0.5, 0.0, 0.0, 3.0, 1.0, -1.0]]
     """
-    if own == columns:
+    if columns in ((), own):
         return rows
     parts = np.split(rows, np.cumsum(own)[:-1], axis=1)
     return np.hstack(

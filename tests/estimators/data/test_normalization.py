@@ -123,7 +123,7 @@ def test_held_out_rows_have_no_say() -> None:
 def test_candidates_that_hold_out_other_rows_share_what_is_kept_of_them(monkeypatch) -> None:
     kept = []
     joined = DataPool.joined
-    monkeypatch.setattr(DataPool, "joined", lambda self, of: kept.append(joined(self, of)) or kept[-1])
+    monkeypatch.setattr(DataPool, "joined", lambda *of: kept.append(joined(*of)) or kept[-1])
     estimator = KerasMLPRegressor(early_stopping=True, epochs=3, patience=3)
     RandomizedSearchCV(estimator, {"n_neurons": [4, 5, 6, 7]}, n_iter=4, cv=3, refit=False).fit(X, Y)
     (of_one_group,) = kept
