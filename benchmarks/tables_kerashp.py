@@ -22,10 +22,11 @@ from kerashp.presets import realmlp
 from kerashp.spaces import realmlp_space
 
 EPOCHS, DEPTH, WIDTH = 64, 3, 128
-BATCH, MOST = 8, 400  # candidates that train together, and of all batches
-MANY_ROWS, N_FOLDS, HELD_OUT = 5_000, 4, 0.2  # with more training rows, one split instead of folds
+MOST = 400  # candidates
+FEW_ROWS, MANY_ROWS = 1_500, 5_000  # for training
+N_FOLDS, HELD_OUT = 4, 0.2  # with many rows, one split instead of folds
 N_MEMBERS = 10  # picks
-RESERVE = 4.0  # seconds of the budget, in which the ensembles are made
+RESERVE = 6.0  # seconds of the budget, in which the ensembles are made
 
 
 def searched(table: Table, budget: float) -> list[Outcome]:
@@ -72,7 +73,7 @@ def search_of(table: Table, budget: float) -> OptunaSearchCV:
         network_of(table),
         numbers | {"input_scale_rate": space["input_scale_rate"], "learning_rate": loguniform(0.003, 0.2)},
         n_trials=MOST,
-        batch=BATCH,
+        batch=4 if FEW_ROWS <= len(table.X) < MANY_ROWS else 8,  # so that several batches fit into a minute
         cv=splitter(table),
         scoring="neg_mean_squared_error" if table.is_regression else "neg_log_loss",
         refit=False,
