@@ -98,7 +98,8 @@ def realmlp(task: str) -> dict[str, Any]:
       normal with a variance of 1 / n, which gives standardised inputs the same variance;
     - biases drawn from the training rows (`bias_init_mode="he+5"`): they begin at 0;
     - biases without weight decay (`bias_wd_factor=0`): it acts on all weights, and the scales and embeddings
-      do not have their rate's factor in it;
+      do not have their rate's factor in it. It draws parametric activations towards plain ones, in RealMLP
+      towards the identity;
     - one-hot columns that are scaled and embedded like numbers: they stay 0 and 1;
     - the epoch of the least error rate, the latest of equal ones: it is that of the least validation loss,
       which is that of smoothed labels for classes.
