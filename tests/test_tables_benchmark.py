@@ -283,7 +283,7 @@ def test_splits_that_a_side_lacks_do_not_count(report: ModuleType) -> None:
 def test_the_newest_recipe_counts_at_the_budget_of_the_page(report: ModuleType) -> None:
     newer = [row for row in _rows(recipe=2, scores={"rmse": 9.0}) if row.get("side") == "kerashp"]
     others = [row for row in _rows(budget=15.0, recipe=3) if row.get("side") == "kerashp"]
-    rows = [*_rows(), *newer, *others]
+    rows = [*newer, *_rows(), *others]  # the rows of the older recipe come last
     assert report.Results(rows).score("values", "kerashp") == 9.0
     rows = [*_rows(budget=60.0), *others]
     assert report.Results(rows).score("values", "kerashp") == 1.0
