@@ -60,10 +60,7 @@ def weights_of(network: Any) -> Sequence[np.ndarray]:
 
 def n_bytes_of_weights(estimator: Any) -> int:
     """The bytes of the weights of a fitted estimator's network."""
-    network = vars(estimator)["model_"]
-    if isinstance(network, PendingNetwork):
-        return sum(np.asarray(weight).nbytes for weight in weights_of(network))
-    return sum(variable.size * np.dtype(variable.dtype).itemsize for variable in network.variables)
+    return sum(np.asarray(weight).nbytes for weight in weights_of(vars(estimator)["model_"]))
 
 
 def make_model(estimator: Any) -> None:
