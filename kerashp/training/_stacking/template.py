@@ -157,7 +157,8 @@ def template_of(models: Sequence[Any], units: Units, columns: Units) -> Any:
     or more. `columns` are those of its input, see `columns_of`; empty where it is that of all models.
     """
     models = sorted({id(model): model for model in models}.values(), key=lambda model: -len(units_of(model)))
-    wide_enough = units_of(models[0]) == units and columns in ((), columns_of(models[0]))
+    has_columns = not columns or columns == columns_of(models[0])
+    wide_enough = units_of(models[0]) == units and has_columns
     if wide_enough and len(models) == 1:
         return models[0]
     identities = {identity(model, numbers_of(model)) for model in models}
