@@ -306,7 +306,7 @@ def test_depths_under_every_optimizer(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for names in ACTIVATIONS for name in names])
 def test_depths_under_every_activation(name: str) -> None:
-    initializer = keras.initializers.RandomNormal(stddev=0.1)  # three exponentials overflow soon
+    initializer = keras.initializers.RandomNormal(stddev=0.1, seed=0)  # three exponentials overflow soon
     check(of_depths(lambda n: [layers.Dense(n, name, kernel_initializer=initializer)], SGD), table())
 
 
