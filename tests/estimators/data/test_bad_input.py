@@ -1418,7 +1418,7 @@ PARAMETERS = [
     *rows(
         "patience-negative",
         lambda e, y: e(early_stopping=True, patience=-1).fit(X, y),
-        r"'patience' parameter of NAME must be an int in the range \[0, inf\)\. Got -1",
+        r"'patience' parameter of NAME must be an int in the range \[0, inf\) or None\. Got -1",
     ),
     *rows(
         "min-delta-nan",
