@@ -63,6 +63,7 @@ def test_loguniform_is_scipys():
         "params_from_hyperparameters",
         "realmlp_space",
         "recommended_space",
+        "tabm_space",
         "to_hyperparameters",
         "zoom",
     }

@@ -192,11 +192,15 @@ def test_classes_that_a_split_did_not_train_on_have_the_probability_0() -> None:
     y = np.array(["a", "b", "c"] * 10)
     train = np.flatnonzero(y != "b")
     fitted = mlp(KerasMLPClassifier, epochs=1).fit(X[train], y[train])
-    proba = heldout_predictions.heldout_predictions(fitted, X[:30], y, np.arange(5), train)
+
+    def first_rows(_: Any) -> tuple[np.ndarray, np.ndarray]:
+        return X[:5], y[:5]
+
+    proba = heldout_predictions.heldout_predictions(fitted, first_rows, y)
     np.testing.assert_allclose(proba[:, [0, 2]], fitted.predict_proba(X[:5]), rtol=1e-6)
     assert not proba[:, 1].any()
-    assert heldout_predictions.heldout_predictions(mlp(), X, Y, np.arange(5), train) is None
-    assert heldout_predictions.heldout_predictions(Ridge().fit(X, Y), X, Y, np.arange(5), train) is None
+    assert heldout_predictions.heldout_predictions(mlp(), first_rows, Y) is None
+    assert heldout_predictions.heldout_predictions(Ridge().fit(X, Y), first_rows, Y) is None
 
 
 # Ensembles of a search.
