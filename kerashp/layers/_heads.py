@@ -218,13 +218,10 @@ class HeadOutputs(keras.layers.Layer):
             name="kernel",
             shape=(self.n_heads, input_shape[-1], self.units),
             initializer=by_head(self.kernel_initializer),
-            regularizer=None if self.kernel_regularizer is None else self._mean_penalty,
+            regularizer=None if self.kernel_regularizer is None else _MeanPenalty(self),
         )
         shape = self.n_heads, self.units
         self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros")
-
-    def _mean_penalty(self, kernels: Any) -> Any:
-        return self.kernel_regularizer(kernels) / self.n_heads
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         outputs = self.activation(ops.einsum("bhi,hio->bho", inputs, self.kernel) + self.bias)
@@ -244,6 +241,16 @@ class HeadOutputs(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
+
+
+class _MeanPenalty(keras.regularizers.Regularizer):
+    """The mean over the heads of the penalty on their kernels."""
+
+    def __init__(self, layer: HeadOutputs) -> None:
+        self._layer = layer
+
+    def __call__(self, x: Any) -> Any:
+        return self._layer.kernel_regularizer(x) / self._layer.n_heads
 
 
 @keras.saving.register_keras_serializable(package="kerashp")
