@@ -15,7 +15,6 @@ from kerashp.model_selection._fits.deadline import Deadline, Stopped
 from kerashp.model_selection._fits.result import FitResult
 from kerashp.model_selection._fits.task import Task
 from kerashp.model_selection._planning.plan import Group
-from kerashp.model_selection._planning.preprocessing_cache import remove_cache
 from kerashp.model_selection._running.evaluation import Evaluation
 from kerashp.model_selection._storage.memory import MemoryStorage
 
@@ -41,7 +40,6 @@ class _RefitTask(Task):
         except Exception as error:
             error.add_note(self.described())
             raise
-        remove_cache(estimator)
         make_model(innermost(estimator))
         return FitResult(test_scores={}, estimator=estimator, unconverged=tuple(unconverged))
 
